@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.benchmarks;
+
+import org.openjdk.jmh.infra.BenchmarkParams;
+import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.util.Statistics;
+
+/**
+ * One benchmark's outcome.
+ *
+ * @param what method of {@link ClipBenchmark}
+ * @param micros median microseconds a call
+ * @param low its 10th percentile
+ * @param high its 90th percentile
+ */
+record Sample(
+        String what,
+        String backend,
+        String dtype,
+        String shape,
+        String memory,
+        double micros,
+        double low,
+        double high) {
+    static Sample of(RunResult result) {
+        BenchmarkParams params = result.getParams();
+        Statistics times = result.getPrimaryResult().getStatistics();
+        String name = params.getBenchmark();
+        return new Sample(
+                name.substring(name.lastIndexOf('.') + 1),
+                params.getParam("backend"),
+                params.getParam("dtype"),
+                params.getParam("shape"),
+                params.getParam("memory"),
+                times.getPercentile(50),
+                times.getPercentile(10),
+                times.getPercentile(90));
+    }
+}

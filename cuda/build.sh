@@ -1,0 +1,144 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds the native CPU backend:
+#   build.sh OUTDIR VERSION JNI_HEADER_DIR          OUTDIR/libgradclip.so, OUTDIR/gradclip.build-id
+#   build.sh --test OUTDIR VERSION JNI_HEADER_DIR   the C++ tests under AddressSanitizer and UBSan
+#   build.sh --cross-aarch64 OUTDIR                 the C++ tests for aarch64, under qemu
+# A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
+set -eu
+
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+
+die() {
+  echo "gradclip: $1" >&2
+  exit 1
+}
+
+skip() {
+  echo "gradclip: $skipped: $1 not found; install $2. $consequence"
+  exit 0
+}
+
+need_tool() { # command, what it is, Debian package
+  command -v "$1" > /dev/null 2>&1 || skip "$2" "$3"
+}
+
+need_header() { # header, Debian package
+  printf '#include <%s>\n' "$1" | "$cxx" -std=c++17 -E -x c++ - > /dev/null 2>&1 || skip "$1" "$2"
+}
+
+need_build_tools() {
+  need_tool cmake CMake cmake
+  if command -v ninja > /dev/null 2>&1; then
+    generator=Ninja
+  else
+    need_tool make "make or ninja" make
+    generator="Unix Makefiles"
+  fi
+}
+
+find_compiler() {
+  cxx=${CXX:-c++}
+  command -v "$cxx" > /dev/null 2>&1 || cxx=g++
+  need_tool "$cxx" "a C++ compiler" g++
+}
+
+find_jni() {
+  java_home=${JAVA_HOME:-}
+  if [ ! -f "$java_home/include/jni.h" ]; then
+    javac=$(command -v javac || true)
+    [ -n "$javac" ] && java_home=$(dirname -- "$(dirname -- "$(readlink -f -- "$javac")")")
+  fi
+  [ -f "$java_home/include/jni.h" ] || skip jni.h openjdk-17-jdk-headless
+}
+
+configure_and_build() { # build tree, cmake options
+  tree=$1
+  shift
+  mkdir -p "$tree"
+  cmake -S "$here" -B "$tree" -G "$generator" "$@" > "$tree/configure.log" 2>&1 || {
+    cat "$tree/configure.log" >&2
+    die "cmake failed"
+  }
+  cmake --build "$tree" --parallel "${GRADCLIP_JOBS:-2}" > "$tree/build.log" 2>&1 || {
+    cat "$tree/build.log" >&2
+    die "compiling failed"
+  }
+}
+
+run_tests() { # build tree
+  (cd "$1" && ctest --output-on-failure --parallel "${GRADCLIP_JOBS:-2}")
+}
+
+platform() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64 | Linux-aarch64) ;;
+    *)
+      echo "gradclip: $skipped: needs Linux on x86_64 or aarch64, this is $(uname -s) on $(uname -m). $consequence"
+      exit 0
+      ;;
+  esac
+}
+
+cross_aarch64() {
+  skipped="aarch64 tests not run"
+  consequence="Continuing without them."
+  cxx=c++
+  need_build_tools
+  need_tool aarch64-linux-gnu-g++ "the aarch64 compiler" g++-aarch64-linux-gnu
+  need_tool qemu-aarch64 qemu-aarch64 qemu-user
+  find_compiler
+  need_header hwy/highway.h libhwy-dev
+  need_header doctest/doctest.h doctest-dev
+  configure_and_build "$1/cmake-aarch64" -DCMAKE_TOOLCHAIN_FILE="$here/../cmake/aarch64.cmake" \
+    -DGRADCLIP_BUILD_TESTS=ON
+  run_tests "$1/cmake-aarch64"
+}
+
+mode=build
+case "${1:-}" in
+  --test | --cross-aarch64)
+    mode=${1#--}
+    shift
+    ;;
+esac
+
+if [ "$mode" = cross-aarch64 ]; then
+  [ $# -eq 1 ] || die "usage: build.sh --cross-aarch64 OUTDIR"
+  cross_aarch64 "$1"
+  exit 0
+fi
+
+[ $# -eq 3 ] || die "usage: build.sh [--test] OUTDIR VERSION JNI_HEADER_DIR"
+out=$1
+version=$2
+headers=$3
+skipped="native CPU backend not built"
+consequence="Continuing with plain Java."
+platform
+need_build_tools
+find_compiler
+need_header hwy/highway.h libhwy-dev
+
+if [ "$mode" = test ]; then
+  skipped="C++ tests not run"
+  consequence="Continuing without them."
+  need_header doctest/doctest.h doctest-dev
+  library=
+  [ -f "$out/libgradclip.so" ] && library=$(CDPATH= cd -- "$out" && pwd)/libgradclip.so
+  configure_and_build "$out/cmake-asan" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
+    -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_SANITIZE=ON -DGRADCLIP_BUILT_LIBRARY="$library"
+  run_tests "$out/cmake-asan"
+  exit 0
+fi
+
+find_jni
+[ -f "$headers/dev_gradclip_internal_NativeCpu.h" ] ||
+  die "no dev_gradclip_internal_NativeCpu.h in $headers; javac does not write it twice: run mvn clean"
+configure_and_build "$out/cmake" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
+  -DGRADCLIP_BUILD_ID="${GRADCLIP_BUILD_ID:-}" -DGRADCLIP_JNI_HEADERS="$headers" -DGRADCLIP_JAVA_HOME="$java_home" \
+  -DGRADCLIP_BUILD_TESTS=OFF
+mkdir -p "$out/test"
+for file in libgradclip.so gradclip.build-id test/libgradclip_testsupport.so; do
+  cmp -s "$out/cmake/$file" "$out/$file" || cp -- "$out/cmake/$file" "$out/$file"
+done

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Element functions shared by every backend: plain C++ on integers and IEEE arithmetic, no intrinsics, so that the
+// same lines compile for a GPU.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__CUDACC__)
+#define GRADCLIP_HD __host__ __device__
+#else
+#define GRADCLIP_HD
+#endif
+
+namespace gradclip {
+
+struct Float16 {
+  std::uint16_t bits;
+};
+
+struct BFloat16 {
+  std::uint16_t bits;
+};
+
+template <class To, class From>
+GRADCLIP_HD inline To bitCast(From from) {
+  static_assert(sizeof(To) == sizeof(From), "bitCast");
+  To to;
+  memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+GRADCLIP_HD inline float halfToFloat(std::uint16_t half) {
+  const std::uint32_t magnitude = half & 0x7fffu;
+  const std::uint32_t sign = (half & 0x8000u) << 16;
+  if (magnitude >= 0x7c00u) return bitCast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+  // Times 2^112 moves the exponent's bias from 15 to 127, exactly, subnormals included.
+  const float value = bitCast<float>(magnitude << 13) * 0x1p112f;
+  return bitCast<float>(bitCast<std::uint32_t>(value) | sign);
+}
+
+/// Nearest even; every NaN becomes the canonical one.
+GRADCLIP_HD inline std::uint16_t floatToHalf(float value) {
+  const std::uint32_t bits = bitCast<std::uint32_t>(value);
+  const std::uint32_t magnitude = bits & 0x7fffffffu;
+  const std::uint32_t sign = (bits >> 16) & 0x8000u;
+  if (magnitude > 0x7f800000u) return 0x7e00u;
+  if (magnitude >= 0x47800000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65536 and above
+  if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 leaves the rounded subnormal in the low bits
+    const float shifted = bitCast<float>(magnitude) + 0.5f;
+    return static_cast<std::uint16_t>(sign | (bitCast<std::uint32_t>(shifted) - 0x3f000000u));
+  }
+  const std::uint32_t odd = (magnitude >> 13) & 1u;
+  return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
+}
+
+GRADCLIP_HD inline float bfloat16ToFloat(std::uint16_t bfloat) {
+  return bitCast<float>(static_cast<std::uint32_t>(bfloat) << 16);
+}
+
+/// Nearest even; every NaN becomes the canonical one.
+GRADCLIP_HD inline std::uint16_t floatToBfloat16(float value) {
+  const std::uint32_t bits = bitCast<std::uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fc0u;
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/// How a stored type T is added up and written back: Bits holds its bits, A is its accumulator.
+template <class T>
+struct Element;
+
+template <>
+struct Element<double> {
+  using Bits = std::uint64_t;
+  using A = double;
+  static constexpr Bits kInfinity = 0x7ff0000000000000u;
+  static constexpr Bits kNaN = 0x7ff8000000000000u;
+  static constexpr Bits kSign = 0x8000000000000000u;
+  GRADCLIP_HD static A decode(Bits bits) { return bitCast<double>(bits); }
+  GRADCLIP_HD static Bits encode(A value) { return value == value ? bitCast<Bits>(value) : kNaN; }
+};
+
+template <>
+struct Element<float> {
+  using Bits = std::uint32_t;
+  using A = float;
+  static constexpr Bits kInfinity = 0x7f800000u;
+  static constexpr Bits kNaN = 0x7fc00000u;
+  static constexpr Bits kSign = 0x80000000u;
+  GRADCLIP_HD static A decode(Bits bits) { return bitCast<float>(bits); }
+  GRADCLIP_HD static Bits encode(A value) { return value == value ? bitCast<Bits>(value) : kNaN; }
+};
+
+template <>
+struct Element<Float16> {
+  using Bits = std::uint16_t;
+  using A = float;
+  static constexpr Bits kInfinity = 0x7c00u;
+  static constexpr Bits kNaN = 0x7e00u;
+  static constexpr Bits kSign = 0x8000u;
+  GRADCLIP_HD static A decode(Bits bits) { return halfToFloat(bits); }
+  GRADCLIP_HD static Bits encode(A value) { return floatToHalf(value); }
+};
+
+template <>
+struct Element<BFloat16> {
+  using Bits = std::uint16_t;
+  using A = float;
+  static constexpr Bits kInfinity = 0x7f80u;
+  static constexpr Bits kNaN = 0x7fc0u;
+  static constexpr Bits kSign = 0x8000u;
+  GRADCLIP_HD static A decode(Bits bits) { return bfloat16ToFloat(bits); }
+  GRADCLIP_HD static Bits encode(A value) { return floatToBfloat16(value); }
+};
+
+/// The bits of element i of an array of any alignment.
+template <class T>
+GRADCLIP_HD inline typename Element<T>::Bits loadBits(const void* x, std::int64_t i) {
+  typename Element<T>::Bits bits;
+  memcpy(&bits, static_cast<const unsigned char*>(x) + i * static_cast<std::int64_t>(sizeof bits), sizeof bits);
+  return bits;
+}
+
+template <class T>
+GRADCLIP_HD inline void storeBits(void* x, std::int64_t i, typename Element<T>::Bits bits) {
+  memcpy(static_cast<unsigned char*>(x) + i * static_cast<std::int64_t>(sizeof bits), &bits, sizeof bits);
+}
+
+template <class T>
+GRADCLIP_HD inline typename Element<T>::Bits absoluteBits(typename Element<T>::Bits bits) {
+  return static_cast<typename Element<T>::Bits>(bits & ~Element<T>::kSign);
+}
+
+/// A coefficient below 2^-100 multiplies in double where A is float: a float product would flush tiny thresholds to 0.
+GRADCLIP_HD inline bool isTiny(double coefficient) { return coefficient < 0x1p-100 && coefficient > -0x1p-100; }
+
+template <class T>
+GRADCLIP_HD inline typename Element<T>::Bits scaled(typename Element<T>::Bits bits, double coefficient) {
+  using A = typename Element<T>::A;
+  const A x = Element<T>::decode(bits);
+  if (isTiny(coefficient)) return Element<T>::encode(static_cast<A>(static_cast<double>(x) * coefficient));
+  return Element<T>::encode(x * static_cast<A>(coefficient));
+}
+
+/// Compares in A; a NaN and an element within the limits keep their bits.
+template <class T>
+GRADCLIP_HD inline typename Element<T>::Bits clamped(typename Element<T>::Bits bits, double min, double max) {
+  using A = typename Element<T>::A;
+  const A x = Element<T>::decode(bits);
+  if (x > static_cast<A>(max)) return Element<T>::encode(static_cast<A>(max));
+  if (x < static_cast<A>(min)) return Element<T>::encode(static_cast<A>(min));
+  return bits;
+}
+
+}  // namespace gradclip

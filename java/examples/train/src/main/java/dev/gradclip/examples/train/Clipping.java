@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.examples.train;
+
+/** What stands between {@code backward()} and {@code step()}: collect the gradients, rebind them, clip. */
+interface Clipping extends AutoCloseable {
+    /** Asks the model for this step's gradients. */
+    void collect(Model model);
+
+    /** Tells the clipper where they are. */
+    void rebind();
+
+    /** Scales them by {@code min(1, maxNorm / (norm + 1e-6))}; returns the norm. */
+    double clip(double maxNorm);
+
+    @Override
+    default void close() {}
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import dev.gradclip.Backend;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Where the work is done; neither option changes a bit of what is written. */
+final class BackendOptions {
+    private static final int MOST_THREADS = 1024;
+
+    /** What {@code --backend} takes. */
+    enum Choice {
+        AUTO,
+        JAVA,
+        NATIVE,
+        CUDA;
+
+        /** As typed, and as picocli lists what it expected. */
+        @Override
+        public String toString() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    @Spec(Spec.Target.MIXEE)
+    private @Nullable CommandSpec command;
+
+    @Option(
+            names = "--backend",
+            paramLabel = "auto|java|native|cuda",
+            description = "who does the work (default: auto, the fastest that is available)")
+    private Choice choice = Choice.AUTO;
+
+    @Option(names = "--threads", paramLabel = "N", description = "how many threads work (default: all processors)")
+    private @Nullable Integer threads;
+
+    Backend backend() {
+        return choice == Choice.AUTO ? Backend.preferred() : Backend.valueOf(choice.name());
+    }
+
+    /** 0 for the library's default. */
+    int threads() {
+        if (threads == null) return 0;
+        if (threads < 1 || threads > MOST_THREADS) {
+            if (command == null) throw new IllegalStateException("options used outside a command");
+            throw new ParameterException(
+                    command.commandLine(), "--threads must be 1 to " + MOST_THREADS + ", but is " + threads);
+        }
+        return threads;
+    }
+
+    static String name(Backend backend) {
+        return backend.name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+/** What the command says to the shell. */
+final class ExitCode {
+    static final int DONE = 0;
+
+    /** A gradient is not finite and {@code --error-if-nonfinite} was given. */
+    static final int NON_FINITE = 1;
+
+    /** Wrong usage, or a file that cannot be taken as it is. */
+    static final int USAGE = 2;
+
+    /** Input or output failed, a backend is not available, or an internal error. */
+    static final int FAILURE = 3;
+
+    private ExitCode() {}
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+
+/** The command that holds the others. */
+@Command(
+        name = "gradclip",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        subcommands = HelpCommand.class,
+        description = "Clips gradients in safetensors files, by norm or by value.",
+        footerHeading = "%nExamples:%n",
+        footer = {
+            "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1.0",
+            "  gradclip inspect grads.safetensors",
+            "  gradclip info",
+            "",
+            "'gradclip help COMMAND' tells more of each command."
+        },
+        exitCodeListHeading = "%nExit codes:%n",
+        exitCodeList = {
+            "0:done",
+            "1:a gradient is not finite and --error-if-nonfinite was given",
+            "2:wrong usage, or a file that is malformed or not there",
+            "3:reading or writing failed, a disk is full, a backend is not available, an internal error"
+        })
+final class GradclipCommand {}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine;
+import picocli.CommandLine.Help.Ansi;
+
+/** Entry point of the command; {@code gradclip --help} tells what it does. */
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] args) {
+        System.exit(run(args, Terminal.ofProcess()));
+    }
+
+    /**
+     * Runs one command in this process.
+     *
+     * @return the exit code
+     */
+    public static int run(String[] args, PrintStream out, PrintStream err) {
+        return run(args, Terminal.plain(out, err));
+    }
+
+    private static int run(String[] args, Terminal terminal) {
+        Failures failures = new Failures(terminal);
+        int code;
+        try {
+            code = commandLine(terminal, failures).execute(args);
+        } catch (Exception | LinkageError | OutOfMemoryError | StackOverflowError e) {
+            code = failures.report(e);
+        }
+        // A stream of this kind keeps silent when a pipe breaks or a disk is full.
+        if (terminal.out().checkError() && code == ExitCode.DONE) {
+            code = failures.report(new IOException("standard output cannot be written"));
+        }
+        terminal.err().flush();
+        return code;
+    }
+
+    private static CommandLine commandLine(Terminal terminal, Failures failures) {
+        CommandLine root = new CommandLine(new GradclipCommand());
+        root.addSubcommand("clip", new ClipCommand(terminal));
+        root.addSubcommand("inspect", new InspectCommand(terminal));
+        root.addSubcommand("info", new InfoCommand(terminal));
+        return root.setOut(writer(terminal.out()))
+                .setErr(writer(terminal.err()))
+                .setColorScheme(CommandLine.Help.defaultColorScheme(terminal.colours() ? Ansi.ON : Ansi.OFF))
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setExpandAtFiles(false)
+                .setUsageHelpWidth(100)
+                .setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e))
+                .setExecutionExceptionHandler((e, line, result) -> failures.report(e));
+    }
+
+    private static PrintWriter writer(PrintStream stream) {
+        return new PrintWriter(stream, true, StandardCharsets.UTF_8);
+    }
+}

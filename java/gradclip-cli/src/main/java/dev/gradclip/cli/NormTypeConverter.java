@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import dev.gradclip.NormType;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/** Reads {@code --norm-type}. */
+final class NormTypeConverter implements ITypeConverter<NormType> {
+    @Override
+    public NormType convert(String text) {
+        try {
+            double p = Numbers.parse(text);
+            if (p > 0) return NormType.p(p);
+        } catch (NumberFormatException e) {
+            // The same advice as for a number that is no norm.
+        }
+        throw new TypeConversionException("'" + text + "' is not 1, 2, inf or a number above 0");
+    }
+}

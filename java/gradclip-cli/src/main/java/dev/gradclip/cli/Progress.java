@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import me.tongfei.progressbar.DelegatingProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import org.jspecify.annotations.Nullable;
+
+/** A bar on standard error while a long file is read and written, if someone watches. */
+final class Progress implements AutoCloseable {
+    /** Below it a command ends before a bar is of use. */
+    private static final long LONG_FILE = 256L << 20;
+
+    private static final int WIDTH = 79;
+
+    private final @Nullable ProgressBar bar;
+
+    private Progress(@Nullable ProgressBar bar) {
+        this.bar = bar;
+    }
+
+    /**
+     * A bar over all the bytes that will pass.
+     *
+     * @param fileBytes size of the file
+     * @param passes how often its bytes pass
+     */
+    static Progress of(Terminal terminal, String task, long fileBytes, int passes) {
+        if (!terminal.progress() || fileBytes < LONG_FILE) return new Progress(null);
+        return new Progress(new ProgressBarBuilder()
+                .setTaskName(task)
+                .setInitialMax(fileBytes * passes)
+                .setUnit(" MiB", 1 << 20)
+                .setStyle(ProgressBarStyle.ASCII)
+                .setConsumer(new DelegatingProgressBarConsumer(
+                        text -> {
+                            terminal.err().print('\r' + text);
+                            terminal.err().flush();
+                        },
+                        WIDTH))
+                .clearDisplayOnFinish()
+                .build());
+    }
+
+    void advance(long bytes) {
+        if (bar != null) bar.stepBy(bytes);
+    }
+
+    @Override
+    public void close() {
+        if (bar != null) bar.close();
+    }
+}

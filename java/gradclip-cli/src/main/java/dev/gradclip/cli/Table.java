@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Aligned columns, two spaces apart: the first {@code textColumns} to the left, numbers to the right. Nothing is cut. */
+final class Table {
+    private final int textColumns;
+    private final List<List<String>> rows = new ArrayList<>();
+
+    Table(int textColumns, String... header) {
+        this.textColumns = textColumns;
+        rows.add(List.of(header));
+    }
+
+    void add(List<String> row) {
+        rows.add(List.copyOf(row));
+    }
+
+    /** The lines, the header first. */
+    List<String> lines() {
+        int[] widths = widths();
+        List<String> lines = new ArrayList<>();
+        for (List<String> row : rows) lines.add(line(row, widths));
+        return lines;
+    }
+
+    private int[] widths() {
+        int[] widths = new int[rows.get(0).size()];
+        for (List<String> row : rows) {
+            for (int i = 0; i < widths.length; i++) widths[i] = Math.max(widths[i], width(row.get(i)));
+        }
+        return widths;
+    }
+
+    private String line(List<String> row, int[] widths) {
+        StringBuilder line = new StringBuilder();
+        for (int i = 0; i < widths.length; i++) {
+            String padding = " ".repeat(widths[i] - width(row.get(i)));
+            if (i > 0) line.append("  ");
+            line.append(i < textColumns ? row.get(i) + padding : padding + row.get(i));
+        }
+        return line.toString().stripTrailing();
+    }
+
+    private static int width(String text) {
+        return text.codePointCount(0, text.length());
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.safetensors;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+
+/**
+ * An open safetensors file, read in pieces of 8 MiB and never mapped: a file truncated under a mapping kills the JVM.
+ */
+public final class SafetensorsFile implements AutoCloseable {
+    /** A multiple of 8 KiB, the library's unit of reduction. */
+    static final int PIECE = 8 << 20;
+
+    private final Path path;
+    private final FileChannel channel;
+    private final BasicFileAttributes opened;
+    private final Header header;
+    private final ByteBuffer buffer;
+
+    private SafetensorsFile(Path path, FileChannel channel, BasicFileAttributes opened, Header header) {
+        this.path = path;
+        this.channel = channel;
+        this.opened = opened;
+        this.header = header;
+        int capacity = (int) Math.min(PIECE, header.dataBytes());
+        this.buffer = ByteBuffer.allocateDirect(capacity).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    /** What is done with a piece; the buffer is little-endian, from position to limit, and reused afterwards. */
+    @FunctionalInterface
+    public interface PieceConsumer {
+        void accept(ByteBuffer piece) throws IOException;
+    }
+
+    /**
+     * Opens a file and checks its header.
+     *
+     * @throws BadFileException if there is no such file, it cannot be read, or it is malformed
+     */
+    public static SafetensorsFile open(Path path) throws IOException {
+        BasicFileAttributes attributes = attributes(path);
+        if (attributes.isDirectory()) throw new BadFileException(path + ": is a directory");
+        if (!attributes.isRegularFile()) throw new BadFileException(path + ": is not a regular file");
+        FileChannel channel = openChannel(path);
+        try {
+            return new SafetensorsFile(path, channel, attributes, HeaderReader.read(channel));
+        } catch (BadFileException e) {
+            channel.close();
+            throw new BadFileException(path + ": " + e.getMessage(), e);
+        } catch (IOException | RuntimeException | Error e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    private static BasicFileAttributes attributes(Path path) throws BadFileException {
+        try {
+            return Files.readAttributes(path, BasicFileAttributes.class);
+        } catch (IOException e) {
+            throw unreadable(path, e);
+        }
+    }
+
+    private static FileChannel openChannel(Path path) throws BadFileException {
+        try {
+            return FileChannel.open(path, StandardOpenOption.READ);
+        } catch (IOException e) {
+            throw unreadable(path, e);
+        }
+    }
+
+    private static BadFileException unreadable(Path path, IOException e) {
+        String why = e instanceof NoSuchFileException
+                ? "there is no such file"
+                : e instanceof AccessDeniedException ? "you may not read it" : "cannot be opened: " + e.getMessage();
+        return new BadFileException(path + ": " + why, e);
+    }
+
+    public Path path() {
+        return path;
+    }
+
+    public Header header() {
+        return header;
+    }
+
+    /** Size of the whole file. */
+    public long size() {
+        return header.bytes().length + header.dataBytes();
+    }
+
+    /** Reads a tensor in pieces, in order; an empty one has none. */
+    public void forEachPiece(TensorEntry tensor, PieceConsumer consumer) throws IOException {
+        long position = header.bytes().length + tensor.begin();
+        long left = tensor.bytes();
+        while (left > 0) {
+            buffer.clear().limit((int) Math.min(left, buffer.capacity()));
+            read(position);
+            int count = buffer.flip().limit();
+            consumer.accept(buffer);
+            position += count;
+            left -= count;
+        }
+    }
+
+    private void read(long position) throws IOException {
+        try {
+            HeaderReader.readFully(channel, buffer, position);
+        } catch (IOException e) {
+            throw new IOException(path + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Fails where the file was written since it was opened: what was measured is then not what would be scaled.
+     *
+     * @throws IOException if size, time of modification or the file itself differ
+     */
+    public void requireUnchanged() throws IOException {
+        BasicFileAttributes now = Files.readAttributes(path, BasicFileAttributes.class);
+        boolean same = now.size() == opened.size()
+                && now.lastModifiedTime().equals(opened.lastModifiedTime())
+                && String.valueOf(now.fileKey()).equals(String.valueOf(opened.fileKey()));
+        if (!same) throw new IOException(path + ": the input was changed while it was read");
+    }
+
+    @Override
+    public void close() throws IOException {
+        channel.close();
+    }
+}

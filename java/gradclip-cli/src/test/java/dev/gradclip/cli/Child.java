@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+
+/** The command in a JVM of its own, for what only a process can show: signals, limits, its mask. */
+record Child(Process process, Path log) {
+    /** Starts it in a shell after the setup given, such as {@code ulimit -f 10; }. */
+    static Child start(String setup, Object... args) throws IOException {
+        String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+        Path java = Path.of(System.getProperty("java.home"), "bin", "java");
+        String command = Arrays.stream(args).map(a -> quoted(a.toString())).collect(Collectors.joining(" "));
+        Path log = Files.createTempFile("gradclip-child", ".log");
+        log.toFile().deleteOnExit();
+        ProcessBuilder builder = new ProcessBuilder(
+                "sh",
+                "-c",
+                setup + "exec " + quoted(java.toString()) + " -XX:-UsePerfData -Xmx256m -cp " + quoted(classPath)
+                        + " dev.gradclip.cli.Main " + command);
+        builder.environment().remove("JAVA_TOOL_OPTIONS");
+        return new Child(
+                builder.redirectErrorStream(true).redirectOutput(log.toFile()).start(), log);
+    }
+
+    int await() throws InterruptedException {
+        if (!process.waitFor(60, TimeUnit.SECONDS)) {
+            process.destroyForcibly();
+            throw new AssertionError("the command did not end: " + said());
+        }
+        return process.exitValue();
+    }
+
+    /** Waits until it has begun to write its output into a folder; false if it ended before that was seen. */
+    boolean awaitWriting(Path folder) throws IOException, InterruptedException {
+        while (process.isAlive()) {
+            try (var files = Files.newDirectoryStream(folder, ".gradclip-*.tmp")) {
+                if (files.iterator().hasNext()) return true;
+            }
+            Thread.sleep(1);
+        }
+        return false;
+    }
+
+    String said() {
+        try {
+            return Files.readString(log, StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            return e.toString();
+        }
+    }
+
+    private static String quoted(String text) {
+        return "'" + text.replace("'", "'\\''") + "'";
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class NumbersTest {
+    @ParameterizedTest
+    @CsvSource({
+        "1,1",
+        "-.5,-0.5",
+        "1.,1",
+        "+2e-3,0.002",
+        "inf,Infinity",
+        "-INF,-Infinity",
+        "+Infinity,Infinity",
+        "NaN,NaN"
+    })
+    void parses(String text, double value) {
+        assertEquals(value, Numbers.parse(text));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", " 1", "1f", "1d", "0x1p3", ".", "1e", "1,5", "--1"})
+    void refuses(String text) {
+        assertThrows(NumberFormatException.class, () -> Numbers.parse(text));
+    }
+
+    private static String json(double value) throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try (JsonReport report = new JsonReport(out)) {
+            report.generator().writeStartObject();
+            report.number("x", value);
+            report.generator().writeEndObject();
+        }
+        return out.toString(StandardCharsets.UTF_8);
+    }
+
+    @Test
+    void jsonReadsBackToTheSameDouble() throws IOException {
+        Random random = new Random(1);
+        for (int i = 0; i < 20_000; i++) {
+            double value = Double.longBitsToDouble(random.nextLong());
+            if (!Double.isFinite(value)) continue;
+            String text = json(value);
+            assertEquals(value, Double.parseDouble(text.substring(5, text.length() - 2)));
+        }
+    }
+
+    @Test
+    void jsonIsShortest() throws IOException {
+        assertEquals("{\"x\":0.1}\n", json(0.1));
+        // Java 17's Double.toString writes 8.089999999999999E21, which is the same double.
+        assertEquals("{\"x\":8.09E21}\n", json(Double.parseDouble("8.09E21")));
+    }
+
+    @Test
+    void jsonHasNoNumbersBeyondTheFinite() throws IOException {
+        assertEquals("{\"x\":\"nan\"}\n", json(Double.NaN));
+        assertEquals("{\"x\":\"inf\"}\n", json(Double.POSITIVE_INFINITY));
+        assertEquals("{\"x\":\"-inf\"}\n", json(Double.NEGATIVE_INFINITY));
+    }
+
+    @Test
+    void briefForPeople() {
+        assertEquals("0.333333", Numbers.brief(1 / 3.0));
+        assertEquals("2.57000e+23", Numbers.brief(2.57e23));
+        assertEquals("nan", Numbers.brief(Double.NaN));
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Map;
+
+/** What one command in this process said, and how it ended. */
+record Outcome(int code, String out, String err) {
+    static Outcome of(Object... args) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        int code = Main.run(
+                Arrays.stream(args).map(String::valueOf).toArray(String[]::new),
+                new PrintStream(out, true, StandardCharsets.UTF_8),
+                new PrintStream(err, true, StandardCharsets.UTF_8));
+        return new Outcome(code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    }
+
+    Outcome expect(int expected) {
+        assertEquals(expected, code, () -> "out: " + out + "\nerr: " + err);
+        return this;
+    }
+
+    /** A failure as users may see one: short, without a stack trace, naming what is at fault. */
+    Outcome refused(int expected, String... named) {
+        expect(expected);
+        assertEquals("", out);
+        assertTrue(err.lines().count() <= 3 && !err.isBlank(), err);
+        assertFalse(err.contains("\tat ") || err.contains("Exception"), err);
+        for (String part : named) assertTrue(err.contains(part), () -> "'" + part + "' is missing in: " + err);
+        return this;
+    }
+
+    Map<String, Object> json() {
+        return Json.object(out);
+    }
+}

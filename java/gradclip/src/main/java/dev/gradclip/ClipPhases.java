@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.CpuPlan;
+import dev.gradclip.internal.ScaledNorm;
+import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** Measure, decide, apply for one clipper on the CPU: what each rule does between the phases of a {@link CpuPlan}. */
+final class ClipPhases {
+    private final CpuPlan plan;
+    private final Binding binding;
+    private final ClipResult.TensorNorms details;
+    private final double[] coefficients;
+    private final ScaledNorm norm = new ScaledNorm();
+    private final ScaledNorm tensorNorm = new ScaledNorm();
+    private @Nullable NormType measuredType;
+    private boolean foundNonFinite;
+    private int call;
+
+    ClipPhases(CpuPlan plan, Binding binding, ClipResult.TensorNorms details) {
+        this.plan = plan;
+        this.binding = binding;
+        this.details = details;
+        coefficients = new double[binding.size()];
+    }
+
+    /** The norm over all tensors, measured now. */
+    double globalNorm(NormType type) {
+        measureAll(type);
+        return norm.value();
+    }
+
+    /** Measures some of the tensors, for a {@link #clip} that is told so. */
+    void measure(NormType type, Group range) {
+        call++;
+        measuredType = null;
+        plan.measure(type, range.from(), range.to());
+    }
+
+    ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
+        if (rule.maxNorm() != Double.POSITIVE_INFINITY) binding.requireWritable();
+        call++;
+        measuredType = null;
+        norm.set(globalNorm);
+        boolean nonFinite = !norm.isFinite();
+        if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) {
+            throw new NonFiniteGradientException("the norm given", globalNorm);
+        }
+        if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP) return untouched();
+        return scaleAll(norm.coefficient(rule.maxNorm(), rule.epsilon()), globalNorm, nonFinite);
+    }
+
+    /** Clips; {@code isMeasured} says that {@link #measure} has seen every tensor. */
+    ClipResult clip(ClipRule rule, boolean isMeasured) {
+        Objects.requireNonNull(rule, "rule");
+        if (rule instanceof ClipRule.GlobalNorm r) {
+            if (!measureForNorm(r.normType(), r.maxNorm(), r.nonFinitePolicy(), isMeasured)) return untouched();
+            return scaleAll(norm.coefficient(r.maxNorm(), r.epsilon()), norm.value(), foundNonFinite);
+        }
+        if (rule instanceof ClipRule.PerTensorNorm r) {
+            if (!measureForNorm(r.normType(), r.maxNorm(), r.nonFinitePolicy(), isMeasured)) return untouched();
+            for (int i = 0; i < coefficients.length; i++) {
+                plan.total(r.normType(), i, i + 1, tensorNorm);
+                coefficients[i] = tensorNorm.coefficient(r.maxNorm(), r.epsilon());
+            }
+            return scale(Double.NaN, norm.value(), foundNonFinite);
+        }
+        return clamp((ClipRule.Value) rule);
+    }
+
+    /** Measures all into {@link #norm} and heeds the policy; false where it says to leave everything as it is. */
+    private boolean measureForNorm(NormType type, double maxNorm, NonFinitePolicy policy, boolean isMeasured) {
+        if (maxNorm != Double.POSITIVE_INFINITY || policy == NonFinitePolicy.ZERO) binding.requireWritable();
+        if (isMeasured) totalAll(type);
+        else measureAll(type);
+        foundNonFinite = !norm.isFinite();
+        if (!foundNonFinite) return true;
+        switch (policy) {
+            case ERROR -> throw nonFinite(type);
+            case SKIP -> {
+                return false;
+            }
+            case ZERO -> {
+                plan.zeroNonFinite();
+                measureAll(type);
+            }
+            case PROPAGATE -> {}
+        }
+        return true;
+    }
+
+    private void measureAll(NormType type) {
+        plan.measure(type, 0, binding.size());
+        totalAll(type);
+    }
+
+    private void totalAll(NormType type) {
+        call++;
+        measuredType = type;
+        plan.total(type, 0, binding.size(), norm);
+    }
+
+    private NonFiniteGradientException nonFinite(NormType type) {
+        for (int i = 0; i < binding.size(); i++) {
+            plan.total(type, i, i + 1, tensorNorm);
+            if (!tensorNorm.isFinite()) return new NonFiniteGradientException(binding.name(i), tensorNorm.value());
+        }
+        throw new IllegalStateException("the total norm is not finite, but every tensor's is");
+    }
+
+    private ClipResult untouched() {
+        Arrays.fill(coefficients, 1);
+        return result(norm.value(), 1, false, true, 0);
+    }
+
+    private ClipResult scaleAll(double coefficient, double totalNorm, boolean nonFinite) {
+        Arrays.fill(coefficients, coefficient);
+        return scale(coefficient, totalNorm, nonFinite);
+    }
+
+    /** Applies {@link #coefficients} where one of them changes anything. */
+    private ClipResult scale(double coefficient, double totalNorm, boolean nonFinite) {
+        boolean changes = false;
+        for (int i = 0; i < coefficients.length; i++) {
+            plan.setCoefficient(i, coefficients[i]);
+            HostBuffer buffer = binding.bound(i);
+            changes |= buffer != null && buffer.length() > 0 && Coefficients.changes(coefficients[i], buffer.dtype());
+        }
+        if (changes) plan.scale();
+        return result(totalNorm, coefficient, changes, nonFinite, 0);
+    }
+
+    private ClipResult clamp(ClipRule.Value rule) {
+        binding.requireWritable();
+        boolean nonFinite = false;
+        long zeroed = 0;
+        call++;
+        measuredType = null;
+        if (rule.nonFinitePolicy() != NonFinitePolicy.PROPAGATE) {
+            plan.measure(NormType.INF, 0, binding.size());
+            plan.total(NormType.INF, 0, binding.size(), norm);
+            nonFinite = !norm.isFinite();
+            if (nonFinite) {
+                switch (rule.nonFinitePolicy()) {
+                    case ERROR -> throw nonFinite(NormType.INF);
+                    case SKIP -> {
+                        return result(Double.NaN, Double.NaN, false, true, 0);
+                    }
+                    default -> zeroed = plan.zeroNonFinite();
+                }
+            }
+        }
+        long changed = plan.clamp(rule.min(), rule.max());
+        // What was zeroed and then clamped away from 0 is counted once.
+        if (rule.min() <= 0 && rule.max() >= 0) changed += zeroed;
+        return result(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
+    }
+
+    private ClipResult result(double totalNorm, double coefficient, boolean clipped, boolean nonFinite, long changed) {
+        return new ClipResult(
+                totalNorm,
+                coefficient,
+                clipped,
+                nonFinite,
+                binding.tensors(),
+                binding.elements(),
+                changed,
+                details,
+                call);
+    }
+
+    /** The norm of the tensors {@code [from, to)} as call {@code ofCall} measured them. */
+    double norm(int from, int to, int ofCall) {
+        NormType type = requireCurrent(ofCall);
+        plan.total(type, from, to, tensorNorm);
+        return tensorNorm.value();
+    }
+
+    /** What call {@code ofCall} multiplied a tensor by. */
+    double coefficient(int tensor, int ofCall) {
+        requireCurrent(ofCall);
+        return coefficients[Objects.checkIndex(tensor, coefficients.length)];
+    }
+
+    private NormType requireCurrent(int ofCall) {
+        if (ofCall != call) {
+            throw new IllegalStateException(
+                    "the clipper has measured again since; read per-tensor figures before the next call");
+        }
+        NormType type = measuredType;
+        if (type == null) throw new IllegalStateException("this call measured no norms");
+        return type;
+    }
+}

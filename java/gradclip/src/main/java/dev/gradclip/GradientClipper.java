@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.CpuPlan;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Clips one set of gradient tensors, in place, step after step. Each clip measures, decides and applies; it is complete
+ * on return and allocates nothing but its result.
+ *
+ * <p>One thread at a time: a second one is refused, not queued. Different clippers run in parallel.
+ *
+ * <pre>{@code
+ * try (GradientClipper clipper = GradientClipper.builder()
+ *         .add("embedding", HostBuffer.wrap(embedding))
+ *         .add("head", HostBuffer.wrap(head))
+ *         .build()) {
+ *     for (int step = 0; step < steps; step++) {
+ *         backward();
+ *         ClipResult result = clipper.clipByGlobalNorm(1.0);
+ *         update();
+ *     }
+ * }
+ * }</pre>
+ */
+public final class GradientClipper implements AutoCloseable {
+    private final Backend backend;
+    private final Binding binding;
+    private final ClipPhases phases;
+    private final Map<String, Group> groups;
+    private final Leak leak;
+    private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
+    private final boolean[] accumulated;
+    private @Nullable NormType accumulatedType;
+    private volatile boolean closed;
+
+    GradientClipper(GradientClipperBuilder builder) {
+        backend = builder.backend;
+        groups = builder.groups();
+        CpuPlan plan = builder.plan();
+        binding = new Binding(builder, plan);
+        phases = new ClipPhases(plan, binding, new Details());
+        accumulated = new boolean[binding.size()];
+        leak = builder.watched ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors") : Leak.NONE;
+    }
+
+    /** Names, groups and buffers of a clipper to be. */
+    public static GradientClipperBuilder builder() {
+        return new GradientClipperBuilder();
+    }
+
+    /** A clipper of unnamed tensors on the preferred backend. */
+    public static GradientClipper of(GradientBuffer... gradients) {
+        GradientClipperBuilder builder = builder();
+        for (GradientBuffer gradient : gradients) builder.add(gradient);
+        return builder.build();
+    }
+
+    /** Where the work is done. */
+    public Backend backend() {
+        return backend;
+    }
+
+    /** Names in the order bound: what a per-tensor index means. */
+    public List<String> names() {
+        return binding.names();
+    }
+
+    // ---- clip -------------------------------------------------------------------------------------------------------
+
+    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
+    public ClipResult clipByGlobalNorm(double maxNorm) {
+        return clip(ClipRule.globalNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
+    public ClipResult clipByNorm(double maxNorm) {
+        return clip(ClipRule.perTensorNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#value(double)}. */
+    public ClipResult clipByValue(double limit) {
+        return clip(ClipRule.value(limit));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#value(double, double)}. */
+    public ClipResult clipByValue(double min, double max) {
+        return clip(ClipRule.value(min, max));
+    }
+
+    /** The L2 norm over all tensors; nothing is written. */
+    public double globalNorm() {
+        return globalNorm(NormType.L2);
+    }
+
+    /** A norm over all tensors; nothing is written. */
+    public double globalNorm(NormType type) {
+        acquire();
+        try {
+            return phases.globalNorm(type);
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Scales by {@code min(1, maxNorm / (norm + 1e-6))} with a norm that the caller has: one that spans several processes,
+     * say (TensorFlow's {@code use_norm}). Nothing is measured.
+     *
+     * @throws IllegalArgumentException if maxNorm is negative or NaN, or the norm is negative
+     */
+    public ClipResult clipWithNorm(double maxNorm, double globalNorm) {
+        return clipWithNorm(ClipRule.globalNorm(maxNorm), globalNorm);
+    }
+
+    /**
+     * As {@link #clipWithNorm(double, double)}, with the rule's epsilon and policy; ZERO is refused, for the norm would not
+     * be that of what is left.
+     *
+     * @throws IllegalArgumentException if the norm is negative, or the policy is ZERO
+     */
+    public ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
+        if (globalNorm < 0) throw new IllegalArgumentException("norm must be 0 or more, but is " + globalNorm);
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) {
+            throw new IllegalArgumentException(
+                    "clipWithNorm takes the norm as given, so it can't set elements to 0 first; "
+                            + "use clip, or another policy than ZERO");
+        }
+        acquire();
+        try {
+            return phases.clipWithNorm(rule, globalNorm);
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Clips all bound gradients in place by a rule.
+     *
+     * @throws NonFiniteGradientException under the policy ERROR; nothing was changed
+     * @throws IllegalStateException if the clipper is closed, in use by another thread, or would write to read-only memory
+     */
+    public ClipResult clip(ClipRule rule) {
+        acquire();
+        try {
+            return phases.clip(rule, false);
+        } finally {
+            release();
+        }
+    }
+
+    /** Makes a rule ready to be run every step. */
+    public PreparedClip prepare(ClipRule rule) {
+        Objects.requireNonNull(rule, "rule");
+        return new PreparedClip(this, rule);
+    }
+
+    // ---- accumulate -------------------------------------------------------------------------------------------------
+
+    /** As {@link #measure(String, NormType)} with the L2 norm. */
+    public void measure(String group) {
+        measure(group, NormType.L2);
+    }
+
+    /**
+     * Measures one group while others are still being computed; {@link #apply} clips once every group is measured, with the
+     * bits that one {@link #clip} would give.
+     *
+     * @throws IllegalArgumentException if there is no such group
+     * @throws IllegalStateException if another norm type has been measured since the last {@link #apply}
+     */
+    public void measure(String group, NormType type) {
+        acquire();
+        try {
+            Group range = group(group);
+            if (accumulatedType != null && !accumulatedType.equals(type)) {
+                throw new IllegalStateException("measure was called with norm type " + accumulatedType
+                        + " and now with " + type + "; call apply in between");
+            }
+            phases.measure(type, range);
+            accumulatedType = type;
+            for (int i = range.from(); i < range.to(); i++) accumulated[i] = true;
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Clips by what {@link #measure} found since the last call.
+     *
+     * @throws IllegalStateException if a tensor is not measured, or by another norm type than the rule's
+     */
+    public ClipResult apply(ClipRule rule) {
+        acquire();
+        try {
+            NormType type = normTypeOf(rule);
+            if (type != null) {
+                for (int i = 0; i < accumulated.length; i++) {
+                    if (!accumulated[i]) {
+                        throw new IllegalStateException(binding.name(i)
+                                + " is not measured since the last apply; call measure " + "with its group first");
+                    }
+                }
+                if (accumulatedType != null && !accumulatedType.equals(type)) {
+                    throw new IllegalStateException(
+                            "the rule takes norm type " + type + " but measure was called with " + accumulatedType);
+                }
+            }
+            return phases.clip(rule, true);
+        } finally {
+            Arrays.fill(accumulated, false);
+            accumulatedType = null;
+            release();
+        }
+    }
+
+    private static @Nullable NormType normTypeOf(ClipRule rule) {
+        if (rule instanceof ClipRule.GlobalNorm global) return global.normType();
+        if (rule instanceof ClipRule.PerTensorNorm perTensor) return perTensor.normType();
+        return null;
+    }
+
+    // ---- rebind -----------------------------------------------------------------------------------------------------
+
+    /**
+     * Binds every tensor to the address it has this step, in the order bound; 0 is a gradient that is absent, which keeps its
+     * place and counts as empty. Types and lengths stay; only what changed costs.
+     *
+     * @throws IllegalArgumentException if there are not as many addresses as tensors, or a tensor is in several pieces, or
+     *     two share memory
+     */
+    public void rebind(long[] addresses) {
+        binding.requireCount(addresses.length);
+        acquire();
+        try {
+            List<@Nullable HostBuffer> buffers = new ArrayList<>(addresses.length);
+            for (int i = 0; i < addresses.length; i++) {
+                if (binding.shape(i).pieces.size() != 1) {
+                    throw new IllegalArgumentException(binding.name(i) + " is bound in "
+                            + binding.shape(i).pieces.size() + " pieces; rebind it with buffers");
+                }
+                HostBuffer now = binding.bound(i);
+                boolean same = now != null && now.pieces.get(0).address() == addresses[i] && addresses[i] != 0;
+                buffers.add(
+                        addresses[i] == 0
+                                ? null
+                                : same
+                                        ? now
+                                        : HostBuffer.wrap(
+                                                addresses[i],
+                                                binding.shape(i).length(),
+                                                binding.shape(i).dtype(),
+                                                null));
+            }
+            binding.bindAll(buffers);
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Binds every tensor to the buffer it has this step, in the order bound; null is a gradient that is absent. Types,
+     * lengths and pieces stay.
+     *
+     * @throws IllegalArgumentException naming the tensor that does not fit, or two that share memory; nothing is rebound
+     */
+    public void rebind(List<? extends @Nullable GradientBuffer> buffers) {
+        binding.requireCount(buffers.size());
+        acquire();
+        try {
+            List<@Nullable HostBuffer> hosts = new ArrayList<>(buffers.size());
+            for (GradientBuffer buffer : buffers) hosts.add((HostBuffer) buffer);
+            binding.bindAll(hosts);
+        } finally {
+            release();
+        }
+    }
+
+    /** As {@link #rebind(List)}, for whole arrays of FLOAT32. */
+    public void rebind(float[] @Nullable ... arrays) {
+        binding.requireCount(arrays.length);
+        acquire();
+        try {
+            List<@Nullable HostBuffer> hosts = new ArrayList<>(arrays.length);
+            for (int i = 0; i < arrays.length; i++) {
+                HostBuffer now = binding.bound(i);
+                float[] array = arrays[i];
+                boolean same = now != null
+                        && array != null
+                        && now.pieces.get(0).array() == array
+                        && now.length() == array.length;
+                hosts.add(array == null ? null : same ? now : HostBuffer.wrap(array));
+            }
+            binding.bindAll(hosts);
+        } finally {
+            release();
+        }
+    }
+
+    private Group group(String name) {
+        Group group = groups.get(name);
+        if (group == null) {
+            throw new IllegalArgumentException("there is no group '" + name + "'; the groups are " + groups.keySet());
+        }
+        return group;
+    }
+
+    /** Per-tensor figures on demand, valid until the next call. */
+    private final class Details implements ClipResult.TensorNorms {
+        @Override
+        public double norm(int tensor, int ofCall) {
+            return between(tensor, Objects.checkIndex(tensor, binding.size()) + 1, ofCall);
+        }
+
+        @Override
+        public double groupNorm(String name, int ofCall) {
+            Group range = group(name);
+            return between(range.from(), range.to(), ofCall);
+        }
+
+        @Override
+        public double coefficient(int tensor, int ofCall) {
+            acquire();
+            try {
+                return phases.coefficient(tensor, ofCall);
+            } finally {
+                release();
+            }
+        }
+
+        private double between(int from, int to, int ofCall) {
+            acquire();
+            try {
+                return phases.norm(from, to, ofCall);
+            } finally {
+                release();
+            }
+        }
+    }
+
+    // ---- one thread at a time, closed once --------------------------------------------------------------------------
+
+    private void acquire() {
+        Thread me = Thread.currentThread();
+        if (!user.compareAndSet(null, me)) {
+            Thread other = user.get();
+            throw new IllegalStateException("the clipper is in use by " + (other == null ? "another thread" : other)
+                    + "; a clipper serves one thread at a time: give each thread its own");
+        }
+        if (closed) {
+            user.set(null);
+            throw new IllegalStateException("the clipper is closed");
+        }
+    }
+
+    private void release() {
+        user.set(null);
+    }
+
+    /** Waits for a call under way on another thread, then refuses further ones. Closing again does nothing. */
+    @Override
+    public void close() {
+        while (!closed) {
+            if (user.compareAndSet(null, Thread.currentThread())) {
+                closed = true;
+                leak.closed();
+                binding.clear();
+                user.set(null);
+            } else {
+                Thread.onSpinWait();
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.CpuPlan;
+import dev.gradclip.internal.NativeLibrary;
+import dev.gradclip.internal.Piece;
+import dev.gradclip.internal.Team;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.Executor;
+import org.jspecify.annotations.Nullable;
+
+/** Collects what a {@link GradientClipper} is bound to. */
+public final class GradientClipperBuilder {
+    final List<String> names = new ArrayList<>();
+    private final Set<String> taken = new HashSet<>();
+    final List<HostBuffer> shapes = new ArrayList<>();
+    final List<@Nullable HostBuffer> bound = new ArrayList<>();
+    private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
+    Backend backend = Backend.preferred();
+    private Team team = Team.ofThreads(Team.defaultThreads());
+    private int level = -1;
+    boolean watched = true;
+
+    GradientClipperBuilder() {}
+
+    /** A tensor that errors call by its place. */
+    public GradientClipperBuilder add(GradientBuffer gradient) {
+        return add("tensor " + names.size(), gradient);
+    }
+
+    /**
+     * The next tensor, under a name that errors give.
+     *
+     * @throws IllegalArgumentException if the name is taken
+     */
+    public GradientClipperBuilder add(String name, GradientBuffer gradient) {
+        HostBuffer host = (HostBuffer) Objects.requireNonNull(gradient, "gradient of " + name);
+        return add(name, host, host);
+    }
+
+    /** The next tensor, absent until {@link GradientClipper#rebind} gives it memory. */
+    public GradientClipperBuilder declare(String name, DType dtype, long length) {
+        return add(name, HostBuffer.shape(dtype, length), null);
+    }
+
+    private GradientClipperBuilder add(String name, HostBuffer shape, @Nullable HostBuffer buffer) {
+        if (!taken.add(name)) throw new IllegalArgumentException("there are two tensors named '" + name + "'");
+        names.add(name);
+        shapes.add(shape);
+        bound.add(buffer);
+        return this;
+    }
+
+    /**
+     * Begins a named group: the tensors added from here to the next group.
+     *
+     * @throws IllegalArgumentException if the name is taken
+     */
+    public GradientClipperBuilder group(String name) {
+        if (groupStarts.putIfAbsent(name, names.size()) != null) {
+            throw new IllegalArgumentException("there are two groups named '" + name + "'");
+        }
+        return this;
+    }
+
+    /**
+     * Another backend than {@link Backend#preferred}.
+     *
+     * @throws BackendUnavailableException from {@link #build} if it can't run here
+     */
+    public GradientClipperBuilder backend(Backend choice) {
+        backend = choice;
+        return this;
+    }
+
+    /**
+     * How many threads work at most, the calling one among them; {@link Backend#defaultThreads} unless set. Small work
+     * stays on the calling thread. The bits do not depend on it.
+     *
+     * @throws IllegalArgumentException if it is below 1
+     */
+    public GradientClipperBuilder threads(int threads) {
+        if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
+        team = Team.ofThreads(threads);
+        return this;
+    }
+
+    /**
+     * An executor to help the calling thread, with up to {@code threads - 1} tasks at a time; what it rejects the caller
+     * does itself.
+     *
+     * @throws IllegalArgumentException if threads is below 1
+     */
+    public GradientClipperBuilder executor(Executor executor, int threads) {
+        if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
+        team = Team.of(Objects.requireNonNull(executor, "executor"), threads);
+        return this;
+    }
+
+    /** One SIMD level of the native backend, for tests. */
+    GradientClipperBuilder level(int simdLevel) {
+        level = simdLevel;
+        return this;
+    }
+
+    /** For clippers that live for one call. */
+    GradientClipperBuilder unwatched() {
+        watched = false;
+        return this;
+    }
+
+    /**
+     * The clipper.
+     *
+     * @throws BackendUnavailableException if the backend chosen can't run here
+     * @throws IllegalArgumentException if two tensors share memory
+     */
+    public GradientClipper build() {
+        return new GradientClipper(this);
+    }
+
+    Map<String, Group> groups() {
+        Map<String, Group> groups = new LinkedHashMap<>();
+        String open = null;
+        int from = 0;
+        for (Map.Entry<String, Integer> start : groupStarts.entrySet()) {
+            if (open != null) groups.put(open, new Group(from, start.getValue()));
+            open = start.getKey();
+            from = start.getValue();
+        }
+        if (open != null) groups.put(open, new Group(from, names.size()));
+        return groups;
+    }
+
+    CpuPlan plan() {
+        backend.require();
+        List<List<Piece>> segments = new ArrayList<>();
+        for (HostBuffer shape : shapes) segments.add(shape.pieces);
+        if (backend == Backend.JAVA) return CpuPlan.java(segments, team);
+        return CpuPlan.nativeCpu(
+                segments, team, level < 0 ? NativeLibrary.instance().level() : level);
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.Piece;
+import dev.gradclip.internal.Tiles;
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.DoubleBuffer;
+import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A gradient tensor in host memory: a heap array, a direct buffer, an address, or pieces of these. Never a copy: a clip
+ * writes to the memory that was wrapped.
+ *
+ * <p>{@code wrap} borrows and keeps the array, buffer or owner reachable for as long as this object is; {@code
+ * allocate} owns. A tensor beyond 2 GiB is several pieces, see {@link #ofPieces}.
+ *
+ * <pre>{@code
+ * float[] gradient = …;
+ * HostBuffer buffer = HostBuffer.wrap(gradient);
+ * }</pre>
+ */
+public final class HostBuffer implements GradientBuffer {
+    private static final int LARGEST_PIECE = 1 << 30;
+
+    private final DType dtype;
+    private final long length;
+    final List<Piece> pieces;
+
+    private HostBuffer(DType dtype, List<Piece> pieces) {
+        this.dtype = dtype;
+        this.pieces = pieces;
+        long sum = 0;
+        for (Piece piece : pieces) sum += piece.length();
+        this.length = sum;
+    }
+
+    private HostBuffer(Piece piece) {
+        this(piece.dtype(), List.of(piece));
+    }
+
+    /**
+     * Memory of its own outside the heap, zeroed, freed when nothing refers to it; {@link #memory} shows it.
+     *
+     * @throws IllegalArgumentException if length is negative
+     */
+    public static HostBuffer allocate(DType dtype, long length) {
+        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        List<Piece> pieces = new ArrayList<>();
+        long left = Math.multiplyExact(length, (long) dtype.bytes());
+        do {
+            int bytes = (int) Math.min(left, LARGEST_PIECE);
+            pieces.add(Piece.ofBytes(dtype, ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN)));
+            left -= bytes;
+        } while (left > 0);
+        return new HostBuffer(dtype, List.copyOf(pieces));
+    }
+
+    /** A whole array of FLOAT32. */
+    public static HostBuffer wrap(float[] array) {
+        return wrap(array, 0, array.length);
+    }
+
+    /**
+     * Part of an array of FLOAT32.
+     *
+     * @throws IndexOutOfBoundsException if the range is not within the array
+     */
+    public static HostBuffer wrap(float[] array, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, array.length);
+        return new HostBuffer(Piece.ofArray(DType.FLOAT32, array, offset, length));
+    }
+
+    /** A whole array of FLOAT64. */
+    public static HostBuffer wrap(double[] array) {
+        return wrap(array, 0, array.length);
+    }
+
+    /**
+     * Part of an array of FLOAT64.
+     *
+     * @throws IndexOutOfBoundsException if the range is not within the array
+     */
+    public static HostBuffer wrap(double[] array, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, array.length);
+        return new HostBuffer(Piece.ofArray(DType.FLOAT64, array, offset, length));
+    }
+
+    /**
+     * A whole array of FLOAT16 or BFLOAT16 bits.
+     *
+     * @throws IllegalArgumentException if dtype is neither
+     */
+    public static HostBuffer wrap(short[] array, DType dtype) {
+        return wrap(array, 0, array.length, dtype);
+    }
+
+    /**
+     * Part of an array of FLOAT16 or BFLOAT16 bits.
+     *
+     * @throws IllegalArgumentException if dtype is neither
+     * @throws IndexOutOfBoundsException if the range is not within the array
+     */
+    public static HostBuffer wrap(short[] array, int offset, int length, DType dtype) {
+        requireHalf(dtype);
+        Objects.checkFromIndexSize(offset, length, array.length);
+        return new HostBuffer(Piece.ofArray(dtype, array, offset, length));
+    }
+
+    /**
+     * FLOAT32 elements from the buffer's position to its limit; direct, or over a {@code float[]}.
+     *
+     * @throws IllegalArgumentException if the buffer is big-endian or hides its memory
+     */
+    public static HostBuffer wrap(FloatBuffer buffer) {
+        if (buffer.hasArray()) {
+            return wrap(buffer.array(), buffer.arrayOffset() + buffer.position(), buffer.remaining());
+        }
+        requireDirect(buffer, buffer.order());
+        return new HostBuffer(Piece.ofDirect(DType.FLOAT32, buffer));
+    }
+
+    /**
+     * FLOAT64 elements from the buffer's position to its limit; direct, or over a {@code double[]}.
+     *
+     * @throws IllegalArgumentException if the buffer is big-endian or hides its memory
+     */
+    public static HostBuffer wrap(DoubleBuffer buffer) {
+        if (buffer.hasArray()) {
+            return wrap(buffer.array(), buffer.arrayOffset() + buffer.position(), buffer.remaining());
+        }
+        requireDirect(buffer, buffer.order());
+        return new HostBuffer(Piece.ofDirect(DType.FLOAT64, buffer));
+    }
+
+    /**
+     * FLOAT16 or BFLOAT16 bits from the buffer's position to its limit; direct, or over a {@code short[]}.
+     *
+     * @throws IllegalArgumentException if dtype is neither, or the buffer is big-endian or hides its memory
+     */
+    public static HostBuffer wrap(ShortBuffer buffer, DType dtype) {
+        requireHalf(dtype);
+        if (buffer.hasArray()) {
+            return wrap(buffer.array(), buffer.arrayOffset() + buffer.position(), buffer.remaining(), dtype);
+        }
+        requireDirect(buffer, buffer.order());
+        return new HostBuffer(Piece.ofDirect(dtype, buffer));
+    }
+
+    /**
+     * Elements of any type from the buffer's position to its limit, at any alignment; direct, or over a {@code byte[]}.
+     *
+     * @throws IllegalArgumentException if the buffer's order is not little-endian (a new ByteBuffer's is not: call
+     *     {@code order(ByteOrder.LITTLE_ENDIAN)}), it hides its memory, or what remains is not whole elements
+     */
+    public static HostBuffer wrap(ByteBuffer buffer, DType dtype) {
+        if (!buffer.hasArray()) requireDirect(buffer, buffer.order());
+        requireLittleEndian(buffer.order());
+        if (buffer.remaining() % dtype.bytes() != 0) {
+            throw new IllegalArgumentException(
+                    buffer.remaining() + " bytes remain, which is not a whole number of " + dtype + " elements");
+        }
+        return new HostBuffer(Piece.ofBytes(dtype, buffer));
+    }
+
+    /**
+     * Elements at an address, at any alignment, kept alive by {@code owner}, which stays reachable through this object.
+     * Reading it needs the native library; the JVM dies where the range is not mapped.
+     *
+     * @throws IllegalArgumentException if length is negative, or the address is 0 and the length is not
+     */
+    public static HostBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
+        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        if (address == 0 && length > 0) {
+            throw new IllegalArgumentException("address is 0 for " + length
+                    + " elements; for a gradient that is absent, " + "declare the tensor and leave its address out");
+        }
+        Math.multiplyExact(length, (long) dtype.bytes());
+        return new HostBuffer(Piece.ofAddress(dtype, address, length, owner));
+    }
+
+    /**
+     * One tensor in several pieces, in order: what holds more than 2 GiB, or arrives in parts. The norm has the bits it
+     * would have in one piece.
+     *
+     * @throws IllegalArgumentException if there is no piece, the types differ, or a piece before the last is not a
+     *     multiple of 8 KiB
+     */
+    public static HostBuffer ofPieces(HostBuffer... buffers) {
+        return ofPieces(Arrays.asList(buffers));
+    }
+
+    /** As {@link #ofPieces(HostBuffer...)}. */
+    public static HostBuffer ofPieces(List<HostBuffer> buffers) {
+        if (buffers.isEmpty()) throw new IllegalArgumentException("a tensor needs at least one piece");
+        DType dtype = buffers.get(0).dtype;
+        List<Piece> pieces = new ArrayList<>();
+        for (HostBuffer buffer : buffers) {
+            if (buffer.dtype != dtype) {
+                throw new IllegalArgumentException("pieces of one tensor must have one type, but piece " + pieces.size()
+                        + " is " + buffer.dtype + " and the first is " + dtype);
+            }
+            pieces.addAll(buffer.pieces);
+        }
+        for (int i = 0; i < pieces.size() - 1; i++) {
+            if (pieces.get(i).length() % Tiles.elements(dtype) != 0) {
+                throw new IllegalArgumentException(
+                        "piece " + i + " has " + pieces.get(i).length() + " elements of "
+                                + dtype + "; each but the last must be a multiple of 8 KiB, " + Tiles.elements(dtype)
+                                + " elements");
+            }
+        }
+        return new HostBuffer(dtype, List.copyOf(pieces));
+    }
+
+    /** A type and a length whose memory comes later. */
+    static HostBuffer shape(DType dtype, long length) {
+        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        return new HostBuffer(Piece.ofAddress(dtype, 0, length, null));
+    }
+
+    @Override
+    public DType dtype() {
+        return dtype;
+    }
+
+    @Override
+    public long length() {
+        return length;
+    }
+
+    /** Whether some of the memory refuses to be written. */
+    public boolean isReadOnly() {
+        for (Piece piece : pieces) if (piece.readOnly()) return true;
+        return false;
+    }
+
+    /**
+     * The memory itself, as a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer} for each piece, in order;
+     * what is written there is what is clipped.
+     *
+     * @throws IllegalStateException if the buffer wraps an address
+     */
+    public List<Buffer> memory() {
+        List<Buffer> result = new ArrayList<>();
+        for (Piece piece : pieces) result.add(piece.duplicateView());
+        return result;
+    }
+
+    private static void requireHalf(DType dtype) {
+        if (dtype != DType.FLOAT16 && dtype != DType.BFLOAT16) {
+            throw new IllegalArgumentException("shorts hold FLOAT16 or BFLOAT16, not " + dtype);
+        }
+    }
+
+    private static void requireDirect(Buffer buffer, ByteOrder order) {
+        if (!buffer.isDirect()) {
+            throw new IllegalArgumentException(buffer.getClass().getSimpleName()
+                    + " is on the heap but hides its array (read-only, or a view of a ByteBuffer); wrap the array or "
+                    + "the ByteBuffer itself, or use a direct buffer");
+        }
+        requireLittleEndian(order);
+    }
+
+    private static void requireLittleEndian(ByteOrder order) {
+        if (order != ByteOrder.LITTLE_ENDIAN) {
+            throw new IllegalArgumentException("the buffer is big-endian; gradients are little-endian: call "
+                    + "order(ByteOrder.LITTLE_ENDIAN) on the ByteBuffer first");
+        }
+    }
+}

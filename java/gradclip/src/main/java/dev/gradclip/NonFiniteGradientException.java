@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+/** A gradient holds a NaN or an infinity and the rule's policy is {@link NonFinitePolicy#ERROR}; nothing was changed. */
+public final class NonFiniteGradientException extends ArithmeticException {
+    private static final long serialVersionUID = 1;
+
+    private final String tensor;
+
+    NonFiniteGradientException(String tensor, double norm) {
+        super(
+                "gradient of " + tensor + " is not finite (its norm is " + norm
+                        + "); nothing was changed. Lower the learning rate or the loss scale, or choose the policy SKIP or ZERO");
+        this.tensor = tensor;
+    }
+
+    /** Name of the first tensor, in the order bound, that holds a NaN or an infinity. */
+    public String tensor() {
+        return tensor;
+    }
+}

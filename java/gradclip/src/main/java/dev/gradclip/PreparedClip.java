@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+/**
+ * A rule made ready for one clipper: checked once, run every step.
+ *
+ * <pre>{@code
+ * PreparedClip clip = clipper.prepare(ClipRule.globalNorm(1.0));
+ * for (…) {
+ *     backward();
+ *     clip.run();
+ * }
+ * }</pre>
+ */
+public final class PreparedClip {
+    private final GradientClipper clipper;
+    private final ClipRule rule;
+
+    PreparedClip(GradientClipper clipper, ClipRule rule) {
+        this.clipper = clipper;
+        this.rule = rule;
+    }
+
+    /** The rule it runs. */
+    public ClipRule rule() {
+        return rule;
+    }
+
+    /** As {@link GradientClipper#clip}. */
+    public ClipResult run() {
+        return clipper.clip(rule);
+    }
+}

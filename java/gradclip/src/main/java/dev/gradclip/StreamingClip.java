@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.CpuPlan;
+import dev.gradclip.internal.NativeLibrary;
+import dev.gradclip.internal.Piece;
+import dev.gradclip.internal.PiecePlan;
+import dev.gradclip.internal.ScaledNorm;
+import dev.gradclip.internal.StreamedSums;
+import dev.gradclip.internal.Team;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Clips gradients that pass through memory piece by piece, twice: measured first, then, once all are, changed. The same
+ * bits as if everything had been bound to a {@link GradientClipper}.
+ *
+ * <pre>{@code
+ * try (StreamingClip clip = StreamingClip.of(ClipRule.globalNorm(1.0), Backend.preferred(), 0)) {
+ *     for (Tensor t : tensors) {
+ *         while (t.read(window)) clip.measure(HostBuffer.wrap(window, t.dtype()));
+ *         clip.endTensor(t.name());
+ *     }
+ *     ClipResult result = clip.decide();
+ *     for (int i = 0; i < tensors.size(); i++) {
+ *         while (tensors.get(i).read(window)) {
+ *             clip.apply(i, HostBuffer.wrap(window, tensors.get(i).dtype()));
+ *             write(window);
+ *         }
+ *     }
+ * }
+ * }</pre>
+ *
+ * <p>Under {@link NonFinitePolicy#ZERO} both passes write zeros into the pieces that they are handed. One thread at a time.
+ */
+public final class StreamingClip implements AutoCloseable {
+    private final ClipRule rule;
+    private final NormType normType;
+    private final PiecePlan plan;
+    private final StreamedSums sums;
+    private final List<String> names = new ArrayList<>();
+    private final List<DType> dtypes = new ArrayList<>();
+    private @Nullable DType dtype;
+    private double[] coefficients = {};
+    private int tensors;
+    private long elements;
+    private long elementsChanged;
+    private double totalNorm = Double.NaN;
+    private double coefficient = Double.NaN;
+    private boolean clipped;
+    private boolean nonFinite;
+    private boolean untouched;
+    private boolean decided;
+
+    private StreamingClip(ClipRule rule, PiecePlan plan) {
+        this.rule = rule;
+        this.plan = plan;
+        if (rule instanceof ClipRule.GlobalNorm r) normType = r.normType();
+        else if (rule instanceof ClipRule.PerTensorNorm r) normType = r.normType();
+        else normType = NormType.INF;
+        sums = new StreamedSums(normType, plan);
+    }
+
+    /**
+     * Starts with no tensor.
+     *
+     * @param threads 0 for {@link Backend#defaultThreads}
+     * @throws BackendUnavailableException if the backend can't run here
+     */
+    public static StreamingClip of(ClipRule rule, Backend backend, int threads) {
+        return new StreamingClip(Objects.requireNonNull(rule, "rule"), plan(backend, threads));
+    }
+
+    static PiecePlan plan(Backend backend, int threads) {
+        backend.require();
+        if (threads < 0) throw new IllegalArgumentException("threads must be 1 or more, or 0, but is " + threads);
+        Team team = Team.ofThreads(threads == 0 ? Team.defaultThreads() : threads);
+        if (backend == Backend.JAVA) return new PiecePlan(segments -> CpuPlan.java(segments, team));
+        int level = NativeLibrary.instance().level();
+        return new PiecePlan(segments -> CpuPlan.nativeCpu(segments, team, level));
+    }
+
+    /** False for a value rule that heeds no non-finite elements: then {@link #decide} comes first and {@link #measure} never. */
+    public boolean needsMeasure() {
+        return !(rule instanceof ClipRule.Value && rule.nonFinitePolicy() == NonFinitePolicy.PROPAGATE);
+    }
+
+    /**
+     * Measures the next piece of the current tensor; each but its last is a multiple of 8 KiB.
+     *
+     * @throws IllegalArgumentException if a piece follows one that was not, or is of another type than the first
+     */
+    public void measure(HostBuffer piece) {
+        requireDecided(false);
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) nonFinite |= zeroNonFinite(piece) > 0;
+        sums.add(piece.pieces);
+        dtype = piece.dtype();
+        elements += piece.length();
+    }
+
+    /** Ends the current tensor and returns its norm, 0 if it had no piece; the next piece begins another. */
+    public double endTensor(String name) {
+        requireDecided(false);
+        names.add(name);
+        dtypes.add(dtype == null ? DType.FLOAT64 : dtype);
+        dtype = null;
+        tensors++;
+        return sums.endTensor();
+    }
+
+    /**
+     * Decides what {@link #apply} will do, from all tensors ended.
+     *
+     * @throws NonFiniteGradientException under the policy ERROR, naming the first such tensor
+     */
+    public ClipResult decide() {
+        requireDecided(false);
+        decided = true;
+        coefficients = new double[tensors];
+        if (!needsMeasure()) return result();
+        ScaledNorm norm = sums.total();
+        nonFinite |= !norm.isFinite();
+        if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) throw nonFinite();
+        untouched = nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
+        if (rule instanceof ClipRule.Value) return result();
+        totalNorm = norm.value();
+        if (rule instanceof ClipRule.GlobalNorm r) {
+            coefficient = untouched ? 1 : norm.coefficient(r.maxNorm(), r.epsilon());
+            Arrays.fill(coefficients, coefficient);
+        } else if (rule instanceof ClipRule.PerTensorNorm r) {
+            coefficient = untouched ? 1 : Double.NaN;
+            for (int i = 0; i < tensors; i++) {
+                coefficients[i] = untouched ? 1 : sums.norm(i).coefficient(r.maxNorm(), r.epsilon());
+            }
+        }
+        for (int i = 0; i < tensors; i++) clipped |= Coefficients.changes(coefficients[i], dtypes.get(i));
+        return result();
+    }
+
+    private NonFiniteGradientException nonFinite() {
+        for (int i = 0; i < tensors; i++) {
+            if (!sums.norm(i).isFinite()) return new NonFiniteGradientException(names.get(i), tensorNorm(i));
+        }
+        throw new IllegalStateException("the total norm is not finite, but every tensor's is");
+    }
+
+    /**
+     * Scales or clamps the next piece of a tensor, in place; pieces may come in any order and of any length.
+     *
+     * @return how many elements a value rule changed; 0 for norm rules
+     */
+    public long apply(int tensor, HostBuffer piece) {
+        requireDecided(true);
+        if (!needsMeasure()) {
+            tensors = Math.max(tensors, tensor + 1);
+            elements += piece.length();
+        }
+        if (untouched) return 0;
+        long changed = 0;
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) changed = zeroNonFinite(piece);
+        if (rule instanceof ClipRule.Value r) {
+            // What was zeroed and then clamped away from 0 is counted once.
+            if (r.min() > 0 || r.max() < 0) changed = 0;
+            for (Piece part : piece.pieces) changed += plan.of(part).clamp(r.min(), r.max());
+            elementsChanged += changed;
+            clipped |= changed > 0;
+            return changed;
+        }
+        double c = coefficients[Objects.checkIndex(tensor, coefficients.length)];
+        if (Coefficients.changes(c, piece.dtype())) {
+            for (Piece part : piece.pieces) {
+                CpuPlan bound = plan.of(part);
+                bound.setCoefficient(0, c);
+                bound.scale();
+            }
+        }
+        return 0;
+    }
+
+    private long zeroNonFinite(HostBuffer piece) {
+        long changed = 0;
+        for (Piece part : piece.pieces) changed += plan.of(part).zeroNonFinite();
+        return changed;
+    }
+
+    /** The norm of a tensor before clipping, in the order ended. */
+    public double tensorNorm(int tensor) {
+        return sums.norm(Objects.checkIndex(tensor, names.size())).value();
+    }
+
+    /** What a tensor is multiplied by. */
+    public double tensorCoefficient(int tensor) {
+        requireDecided(true);
+        return coefficients[Objects.checkIndex(tensor, coefficients.length)];
+    }
+
+    /** What has been found and done so far. */
+    public ClipResult result() {
+        return new ClipResult(totalNorm, coefficient, clipped, nonFinite, tensors, elements, elementsChanged, null, 0);
+    }
+
+    private void requireDecided(boolean expected) {
+        if (decided != expected) {
+            throw new IllegalStateException(
+                    expected ? "call decide first" : "decide was called; a new gradient needs a new StreamingClip");
+        }
+    }
+
+    @Override
+    public void close() {
+        sums.close();
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import dev.gradclip.NormType;
+import java.lang.ref.Reference;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * A set of segments (tensors) bound on the CPU, and the phases over them: measure, total, apply. Splits tiles into chunks
+ * for a {@link Team}; which thread does which chunk never shows in the bits, for every tile has its own partial. One
+ * caller at a time.
+ */
+public final class CpuPlan {
+    /** 512 KiB: long enough to hide what claiming a chunk costs, short enough for a critical section on a heap array. */
+    private static final int MOST_TILES_A_CHUNK = 64;
+
+    /** Below this many bytes, a tile counting as 512 of them at least, waking a helper costs more than it brings. */
+    private static final long ALONE_BYTES = 256 << 10;
+
+    private enum Phase {
+        MEASURE,
+        SCALE,
+        CLAMP,
+        ZERO_NON_FINITE
+    }
+
+    private final PlanMemory memory;
+    private final Kernels kernels;
+    private final Team team;
+    private final Job job = new Job(this::runChunk);
+    private final int[] firstRow;
+    private final boolean[] absent;
+    private final SegmentSums sums;
+    private final Fold fold = new Fold();
+
+    private Phase phase = Phase.MEASURE;
+    private NormKind kind = NormKind.L2;
+    private double p;
+    private double min;
+    private double max;
+    private long phaseFirstTile;
+    private long phaseLastTile;
+    private long chunkTiles;
+    private final AtomicInteger planes = new AtomicInteger();
+    private final AtomicLong changed = new AtomicLong();
+
+    private CpuPlan(PlanMemory memory, Kernels kernels, Team team) {
+        this.memory = memory;
+        this.kernels = kernels;
+        this.team = team;
+        firstRow = new int[memory.segments + 1];
+        for (int segment : memory.segmentOf) firstRow[segment + 1]++;
+        for (int i = 0; i < memory.segments; i++) firstRow[i + 1] += firstRow[i];
+        absent = new boolean[memory.segments];
+        sums = new SegmentSums(memory.segments);
+    }
+
+    /** A plan that plain Java runs. */
+    public static CpuPlan java(List<List<Piece>> segments, Team team) {
+        PlanMemory memory = new PlanMemory(segments, false);
+        return new CpuPlan(memory, new JavaKernels(memory), team);
+    }
+
+    /** A plan that native code of one SIMD level runs. */
+    public static CpuPlan nativeCpu(List<List<Piece>> segments, Team team, int level) {
+        PlanMemory memory = new PlanMemory(segments, true);
+        return new CpuPlan(memory, new NativeKernels(memory, level), team);
+    }
+
+    /** Binds a piece of a segment to other memory of the same type and length, or to none; nothing if it is the same. */
+    public void rebind(int segment, int piece, Piece memoryOfPiece) {
+        int row = firstRow[segment] + piece;
+        if (memory.pieces[row].sameMemory(memoryOfPiece)) return;
+        memory.set(row, memoryOfPiece);
+        absent[segment] = memoryOfPiece.length() == 0
+                && memory.firstTile[firstRow[segment + 1]] > memory.firstTile[firstRow[segment]];
+    }
+
+    /** The memory a piece of a segment is bound to. */
+    public Piece piece(int segment, int piece) {
+        return memory.pieces[firstRow[segment] + piece];
+    }
+
+    /** Measures the segments {@code [from, to)}; {@link #total} reads what it found. */
+    public void measure(NormType type, int from, int to) {
+        kind = NormKind.of(type);
+        if (kind == NormKind.POWER) {
+            kind = NormKind.INF;
+            runMeasure(from, to);
+            for (int i = from; i < to; i++) {
+                sums.maximum[i] = sums.middle[i];
+                memory.maxima.put(i, sums.middle[i]);
+            }
+            kind = NormKind.POWER;
+            p = type.p();
+        }
+        runMeasure(from, to);
+    }
+
+    private void runMeasure(int from, int to) {
+        planes.set(0);
+        run(Phase.MEASURE, from, to, false);
+        int used = planes.get();
+        for (int i = from; i < to; i++) {
+            sums.middle[i] = foldSegment(i, 0);
+            sums.low[i] = (used & 1) != 0 ? foldSegment(i, 1) : 0;
+            sums.high[i] = (used & 2) != 0 ? foldSegment(i, 2) : 0;
+        }
+    }
+
+    private double foldSegment(int segment, int plane) {
+        if (absent[segment]) return 0;
+        int offset = (int) (plane * memory.planeStride);
+        int first = (int) memory.firstTile[firstRow[segment]] + offset;
+        int last = (int) memory.firstTile[firstRow[segment + 1]] + offset;
+        if (last - first == 1) return memory.partials.get(first);
+        if (kind == NormKind.INF) {
+            double largest = 0;
+            for (int i = first; i < last; i++) largest = Math.max(largest, memory.partials.get(i));
+            return largest;
+        }
+        fold.addAll(memory.partials, first, last);
+        return fold.finish();
+    }
+
+    /** The norm of the segments {@code [from, to)}, measured before, taken together. */
+    public void total(NormType type, int from, int to, ScaledNorm norm) {
+        sums.total(type, from, to, norm);
+    }
+
+    /** Hands the tiles' partials of the last {@link #measure} on, each plane to its fold. */
+    void drain(Fold low, Fold middle, Fold high) {
+        int tiles = (int) memory.tiles;
+        middle.addAll(memory.partials, 0, tiles);
+        if (memory.planeStride > 0) {
+            low.addAll(memory.partials, tiles, 2 * tiles);
+            high.addAll(memory.partials, 2 * tiles, 3 * tiles);
+        }
+    }
+
+    /** What the last {@link #measure} found. */
+    SegmentSums sums() {
+        return sums;
+    }
+
+    /** The coefficient that {@link #scale} multiplies a segment by. */
+    public void setCoefficient(int segment, double coefficient) {
+        memory.coefficients.put(segment, coefficient);
+    }
+
+    /** Multiplies every segment by its coefficient. */
+    public void scale() {
+        // Backwards: what was measured last is still in the caches.
+        run(Phase.SCALE, 0, memory.segments, true);
+    }
+
+    /** Clamps everything; returns how many elements changed. */
+    public long clamp(double minimum, double maximum) {
+        min = minimum;
+        max = maximum;
+        return runCounting(Phase.CLAMP);
+    }
+
+    /** Sets NaN and infinities to 0; returns how many elements changed. */
+    public long zeroNonFinite() {
+        return runCounting(Phase.ZERO_NON_FINITE);
+    }
+
+    private long runCounting(Phase counting) {
+        changed.set(0);
+        run(counting, 0, memory.segments, false);
+        return changed.get();
+    }
+
+    private boolean backwards;
+    private long chunks;
+
+    private void run(Phase newPhase, int from, int to, boolean descending) {
+        phase = newPhase;
+        backwards = descending;
+        phaseFirstTile = memory.firstTile[firstRow[from]];
+        phaseLastTile = memory.firstTile[firstRow[to]];
+        long tiles = phaseLastTile - phaseFirstTile;
+        if (tiles == 0) return;
+        long rows = firstRow[to] - (long) firstRow[from];
+        boolean alone = tiles <= rows ? tiles * 512 < ALONE_BYTES : tiles * Tiles.BYTES < ALONE_BYTES;
+        chunkTiles = Math.min(MOST_TILES_A_CHUNK, Math.max(1, tiles / (team.threads() * 8L)));
+        chunks = (tiles + chunkTiles - 1) / chunkTiles;
+        try {
+            if (alone || team.threads() == 1) {
+                for (long chunk = 0; chunk < chunks; chunk++) runChunk(chunk);
+            } else {
+                team.run(job, chunks);
+            }
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    private void runChunk(long chunk) {
+        long first = phaseFirstTile + (backwards ? chunks - 1 - chunk : chunk) * chunkTiles;
+        long last = Math.min(phaseLastTile, first + chunkTiles);
+        switch (phase) {
+            case MEASURE -> {
+                int used = kernels.measure(kind, p, first, last);
+                if (used != 0) planes.accumulateAndGet(used, (a, b) -> a | b);
+            }
+            case SCALE -> kernels.scale(first, last);
+            case CLAMP -> changed.addAndGet(kernels.clamp(min, max, first, last));
+            case ZERO_NON_FINITE -> changed.addAndGet(kernels.zeroNonFinite(first, last));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+/**
+ * A norm as {@code mantissa · 2^exponent}, so that one beyond the largest double still gives the right coefficient. The
+ * exponent is 0 for all norms that doubles hold well.
+ */
+public final class ScaledNorm {
+    private static final double TWO_MINUS_600 = 0x1p-600;
+    private static final double TWO_MINUS_1200_ROOT = 0x1p-600;
+
+    private double mantissa;
+    private int exponent;
+
+    /** A plain double. */
+    public void set(double norm) {
+        set(norm, 0);
+    }
+
+    void set(double newMantissa, int newExponent) {
+        mantissa = newMantissa;
+        exponent = newExponent;
+    }
+
+    /** From the sums of squares: {@code low} of x·2^600, {@code middle} of x, {@code high} of x·2^-600. */
+    void setL2(double low, double middle, double high) {
+        if (high != 0) {
+            set(Math.sqrt(high + middle * TWO_MINUS_1200_ROOT * TWO_MINUS_1200_ROOT), 600);
+        } else if (low != 0 && middle == 0) {
+            set(Math.sqrt(low), -600);
+        } else {
+            set(Math.sqrt(middle + low * TWO_MINUS_1200_ROOT * TWO_MINUS_1200_ROOT), 0);
+        }
+    }
+
+    /** From the sums of absolute values: {@code middle} of x, {@code high} of x·2^-600. */
+    void setL1(double middle, double high) {
+        if (high != 0) {
+            set(high + middle * TWO_MINUS_600, 600);
+        } else {
+            set(middle, 0);
+        }
+    }
+
+    /** Whether every gradient was finite; also true of a finite norm that no double holds. */
+    public boolean isFinite() {
+        return Double.isFinite(mantissa);
+    }
+
+    /** The norm as a double: infinite, though {@link #isFinite}, where it exceeds the largest. */
+    public double value() {
+        if (Double.isNaN(mantissa)) return Double.NaN;
+        return exponent == 0 ? mantissa : Math.scalb(mantissa, exponent);
+    }
+
+    /**
+     * {@code min(1, maxNorm / (norm + epsilon))}; 1 when maxNorm is infinite or nothing is to be scaled (0 / 0); NaN for a
+     * NaN norm.
+     */
+    public double coefficient(double maxNorm, double epsilon) {
+        if (maxNorm == Double.POSITIVE_INFINITY || (mantissa == 0 && epsilon == 0)) return 1;
+        double quotient = exponent == 0
+                ? maxNorm / (mantissa + epsilon)
+                : Math.scalb(maxNorm / (mantissa + Math.scalb(epsilon, -exponent)), -exponent);
+        if (Double.isNaN(quotient)) return Double.NaN;
+        return Math.min(quotient, 1);
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import org.jspecify.annotations.Nullable;
+
+/** The threads that help a caller with its phases: an executor of the user's, or {@link SharedPool}. */
+public final class Team {
+    private final int threads;
+    private final @Nullable Executor executor;
+
+    private Team(int threads, @Nullable Executor executor) {
+        this.threads = threads;
+        this.executor = executor;
+    }
+
+    /** So many threads, the caller's among them, from the pool that all clippers share. */
+    public static Team ofThreads(int threads) {
+        return new Team(threads, null);
+    }
+
+    /** The caller's thread and up to {@code threads - 1} tasks on an executor. */
+    public static Team of(Executor executor, int threads) {
+        return new Team(threads, executor);
+    }
+
+    /** {@code -Ddev.gradclip.threads}, else the number of processors. */
+    public static int defaultThreads() {
+        Integer set = Integer.getInteger("dev.gradclip.threads");
+        return set != null && set > 0 ? set : Runtime.getRuntime().availableProcessors();
+    }
+
+    /** Threads at most, the caller's among them. */
+    public int threads() {
+        return threads;
+    }
+
+    /** Runs all chunks and returns when they are done. */
+    void run(Job job, long chunks) {
+        int helpers = (int) Math.min(threads - 1, chunks - 1);
+        job.open(chunks, helpers);
+        if (helpers <= 0) {
+            job.finish();
+        } else if (executor == null) {
+            SharedPool.instance().run(job, helpers);
+        } else {
+            try {
+                for (int i = 0; i < helpers; i++) executor.execute(job);
+            } catch (RejectedExecutionException e) {
+                // The caller does what the executor will not.
+            }
+            job.finish();
+        }
+    }
+}

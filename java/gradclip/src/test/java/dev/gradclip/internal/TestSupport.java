@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** What tests need from C: another library's habit of flushing subnormals, and memory that is only reserved. */
+public final class TestSupport {
+    private static final boolean LOADED = load();
+
+    private TestSupport() {}
+
+    /** Whether the native build ran. */
+    public static boolean isLoaded() {
+        return LOADED;
+    }
+
+    private static boolean load() {
+        Path file = Path.of(System.getProperty("native.dir", "target/native"), "test", "libgradclip_testsupport.so");
+        if (!Files.isRegularFile(file)) return false;
+        System.load(file.toAbsolutePath().toString());
+        return true;
+    }
+
+    /** Switches flush-to-zero and denormals-are-zero on this thread. */
+    public static native void flushToZero(boolean on);
+
+    public static native boolean flushesToZero();
+
+    /** Address space that takes no memory until it is touched. */
+    public static native long reserve(long bytes);
+
+    public static native void release(long address, long bytes);
+}
