@@ -7,7 +7,7 @@
 # A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
 set -eu
 
-here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
 
 die() {
   echo "gradclip: $1" >&2
@@ -125,7 +125,7 @@ if [ "$mode" = test ]; then
   consequence="Continuing without them."
   need_header doctest/doctest.h doctest-dev
   library=
-  [ -f "$out/libgradclip.so" ] && library=$(CDPATH= cd -- "$out" && pwd)/libgradclip.so
+  [ -f "$out/libgradclip.so" ] && library=$(CDPATH="" cd -- "$out" && pwd)/libgradclip.so
   configure_and_build "$out/cmake-asan" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
     -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_SANITIZE=ON -DGRADCLIP_BUILT_LIBRARY="$library"
   run_tests "$out/cmake-asan"

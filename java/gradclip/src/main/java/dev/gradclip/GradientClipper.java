@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -103,6 +104,7 @@ public final class GradientClipper implements AutoCloseable {
     public double globalNorm(NormType type) {
         acquire();
         try {
+            forgetMeasured();
             return phases.globalNorm(type);
         } finally {
             release();
@@ -134,6 +136,7 @@ public final class GradientClipper implements AutoCloseable {
         }
         acquire();
         try {
+            forgetMeasured();
             return phases.clipWithNorm(rule, globalNorm);
         } finally {
             release();
@@ -149,6 +152,7 @@ public final class GradientClipper implements AutoCloseable {
     public ClipResult clip(ClipRule rule) {
         acquire();
         try {
+            forgetMeasured();
             return phases.clip(rule, false);
         } finally {
             release();
@@ -170,7 +174,7 @@ public final class GradientClipper implements AutoCloseable {
 
     /**
      * Measures one group while others are still being computed; {@link #apply} clips once every group is measured, with the
-     * bits that one {@link #clip} would give.
+     * bits that one {@link #clip} would give. Another clip, norm or rebind in between forgets what was measured.
      *
      * @throws IllegalArgumentException if there is no such group
      * @throws IllegalStateException if another norm type has been measured since the last {@link #apply}
@@ -192,32 +196,38 @@ public final class GradientClipper implements AutoCloseable {
     }
 
     /**
-     * Clips by what {@link #measure} found since the last call.
+     * Clips by what {@link #measure} found since the last call, and forgets it. What is refused forgets nothing.
      *
      * @throws IllegalStateException if a tensor is not measured, or by another norm type than the rule's
      */
     public ClipResult apply(ClipRule rule) {
         acquire();
         try {
-            NormType type = normTypeOf(rule);
-            if (type != null) {
-                for (int i = 0; i < accumulated.length; i++) {
-                    if (!accumulated[i]) {
-                        throw new IllegalStateException(binding.name(i)
-                                + " is not measured since the last apply; call measure " + "with its group first");
-                    }
-                }
-                if (accumulatedType != null && !accumulatedType.equals(type)) {
-                    throw new IllegalStateException(
-                            "the rule takes norm type " + type + " but measure was called with " + accumulatedType);
-                }
-            }
+            requireMeasured(normTypeOf(rule));
+            forgetMeasured();
             return phases.clip(rule, true);
         } finally {
-            Arrays.fill(accumulated, false);
-            accumulatedType = null;
             release();
         }
+    }
+
+    private void requireMeasured(@Nullable NormType type) {
+        if (type == null) return;
+        for (int i = 0; i < accumulated.length; i++) {
+            if (!accumulated[i]) {
+                throw new IllegalStateException(
+                        binding.name(i) + " is not measured since the last apply; call measure with its group first");
+            }
+        }
+        if (accumulatedType != null && !accumulatedType.equals(type)) {
+            throw new IllegalStateException(
+                    "the rule takes norm type " + type + " but measure was called with " + accumulatedType);
+        }
+    }
+
+    private void forgetMeasured() {
+        Arrays.fill(accumulated, false);
+        accumulatedType = null;
     }
 
     private static @Nullable NormType normTypeOf(ClipRule rule) {
@@ -258,6 +268,7 @@ public final class GradientClipper implements AutoCloseable {
                                                 binding.shape(i).dtype(),
                                                 null));
             }
+            forgetMeasured();
             binding.bindAll(buffers);
         } finally {
             release();
@@ -276,6 +287,7 @@ public final class GradientClipper implements AutoCloseable {
         try {
             List<@Nullable HostBuffer> hosts = new ArrayList<>(buffers.size());
             for (GradientBuffer buffer : buffers) hosts.add((HostBuffer) buffer);
+            forgetMeasured();
             binding.bindAll(hosts);
         } finally {
             release();
@@ -293,10 +305,12 @@ public final class GradientClipper implements AutoCloseable {
                 float[] array = arrays[i];
                 boolean same = now != null
                         && array != null
+                        && now.pieces.size() == 1
                         && now.pieces.get(0).array() == array
                         && now.length() == array.length;
                 hosts.add(array == null ? null : same ? now : HostBuffer.wrap(array));
             }
+            forgetMeasured();
             binding.bindAll(hosts);
         } finally {
             release();
@@ -363,17 +377,24 @@ public final class GradientClipper implements AutoCloseable {
         user.set(null);
     }
 
-    /** Waits for a call under way on another thread, then refuses further ones. Closing again does nothing. */
+    /**
+     * Waits for a call under way on another thread, then refuses further ones. Closing again does nothing.
+     *
+     * @throws IllegalStateException from within a call of this clipper, by the executor on the same thread
+     */
     @Override
     public void close() {
         while (!closed) {
+            if (user.get() == Thread.currentThread()) {
+                throw new IllegalStateException("a clipper can't be closed by its own executor while it works");
+            }
             if (user.compareAndSet(null, Thread.currentThread())) {
                 closed = true;
                 leak.closed();
                 binding.clear();
                 user.set(null);
             } else {
-                Thread.onSpinWait();
+                LockSupport.parkNanos(20_000);
             }
         }
     }

@@ -175,6 +175,7 @@ public final class HostBuffer implements GradientBuffer {
      * Reading it needs the native library; the JVM dies where the range is not mapped.
      *
      * @throws IllegalArgumentException if length is negative, or the address is 0 and the length is not
+     * @throws BackendUnavailableException if the native library is not there to read it
      */
     public static HostBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
         if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
@@ -183,6 +184,7 @@ public final class HostBuffer implements GradientBuffer {
                     + " elements; for a gradient that is absent, " + "declare the tensor and leave its address out");
         }
         Math.multiplyExact(length, (long) dtype.bytes());
+        if (length > 0) Backend.NATIVE.require();
         return new HostBuffer(Piece.ofAddress(dtype, address, length, owner));
     }
 

@@ -54,6 +54,7 @@ public final class StreamingClip implements AutoCloseable {
     private boolean nonFinite;
     private boolean untouched;
     private boolean decided;
+    private boolean closed;
 
     private StreamingClip(ClipRule rule, PiecePlan plan) {
         this.rule = rule;
@@ -95,7 +96,10 @@ public final class StreamingClip implements AutoCloseable {
      */
     public void measure(HostBuffer piece) {
         requireDecided(false);
-        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) nonFinite |= zeroNonFinite(piece) > 0;
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) {
+            requireWritable(piece);
+            nonFinite |= zeroNonFinite(piece) > 0;
+        }
         sums.add(piece.pieces);
         dtype = piece.dtype();
         elements += piece.length();
@@ -114,16 +118,18 @@ public final class StreamingClip implements AutoCloseable {
     /**
      * Decides what {@link #apply} will do, from all tensors ended.
      *
-     * @throws NonFiniteGradientException under the policy ERROR, naming the first such tensor
+     * @throws NonFiniteGradientException under the policy ERROR, naming the first such tensor; {@link #apply} is then refused
+     * @throws IllegalStateException if the last tensor has not ended
      */
     public ClipResult decide() {
         requireDecided(false);
-        decided = true;
-        coefficients = new double[tensors];
-        if (!needsMeasure()) return result();
+        if (dtype != null) throw new IllegalStateException("call endTensor after the last tensor's last piece");
         ScaledNorm norm = sums.total();
         nonFinite |= !norm.isFinite();
         if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) throw nonFinite();
+        decided = true;
+        coefficients = new double[tensors];
+        if (!needsMeasure()) return result();
         untouched = nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
         if (rule instanceof ClipRule.Value) return result();
         totalNorm = norm.value();
@@ -151,6 +157,7 @@ public final class StreamingClip implements AutoCloseable {
      * Scales or clamps the next piece of a tensor, in place; pieces may come in any order and of any length.
      *
      * @return how many elements a value rule changed; 0 for norm rules
+     * @throws IllegalStateException before {@link #decide}, or if the piece is read-only and may be written
      */
     public long apply(int tensor, HostBuffer piece) {
         requireDecided(true);
@@ -160,6 +167,7 @@ public final class StreamingClip implements AutoCloseable {
         }
         if (untouched) return 0;
         long changed = 0;
+        if (rule instanceof ClipRule.Value || rule.nonFinitePolicy() == NonFinitePolicy.ZERO) requireWritable(piece);
         if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) changed = zeroNonFinite(piece);
         if (rule instanceof ClipRule.Value r) {
             // What was zeroed and then clamped away from 0 is counted once.
@@ -171,6 +179,7 @@ public final class StreamingClip implements AutoCloseable {
         }
         double c = coefficients[Objects.checkIndex(tensor, coefficients.length)];
         if (Coefficients.changes(c, piece.dtype())) {
+            requireWritable(piece);
             for (Piece part : piece.pieces) {
                 CpuPlan bound = plan.of(part);
                 bound.setCoefficient(0, c);
@@ -202,7 +211,13 @@ public final class StreamingClip implements AutoCloseable {
         return new ClipResult(totalNorm, coefficient, clipped, nonFinite, tensors, elements, elementsChanged, null, 0);
     }
 
+    private static void requireWritable(HostBuffer piece) {
+        if (piece.isReadOnly())
+            throw new IllegalStateException("the piece is read-only, and this rule may write to it");
+    }
+
     private void requireDecided(boolean expected) {
+        if (closed) throw new IllegalStateException("the StreamingClip is closed");
         if (decided != expected) {
             throw new IllegalStateException(
                     expected ? "call decide first" : "decide was called; a new gradient needs a new StreamingClip");
@@ -211,6 +226,7 @@ public final class StreamingClip implements AutoCloseable {
 
     @Override
     public void close() {
+        closed = true;
         sums.close();
     }
 }

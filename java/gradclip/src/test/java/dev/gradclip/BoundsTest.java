@@ -25,7 +25,7 @@ class BoundsTest {
     @MethodSource("backends")
     void constantsWhoseRoundingErrorsAllPointOneWay(TestBackend backend) {
         Random random = new Random(20);
-        for (int i = 0; i < 150 * SCALE; i++) {
+        for (int i = 0; i < 400 * SCALE; i++) {
             for (DType dtype : DType.values()) {
                 int n = 1 + random.nextInt(5 * 8192 / dtype.bytes());
                 double x = (1 + random.nextDouble()) * Math.scalb(1.0, random.nextInt(10) - 5);
@@ -48,7 +48,7 @@ class BoundsTest {
     @ParameterizedTest
     @MethodSource("backends")
     void randomShapesTypesAndMagnitudes(TestBackend backend) {
-        for (int seed = 0; seed < 25 * SCALE; seed++) {
+        for (int seed = 0; seed < 60 * SCALE; seed++) {
             Random random = new Random(seed);
             List<HostBuffer> buffers = new ArrayList<>();
             List<Double> all = new ArrayList<>();

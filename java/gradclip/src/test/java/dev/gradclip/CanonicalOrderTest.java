@@ -83,7 +83,7 @@ class CanonicalOrderTest {
     /** Numbers with all bits in use that need no random generator. */
     private static double[] golden(int n) {
         double[] values = new double[n];
-        for (int i = 0; i < n; i++) values[i] = Math.sqrt(i * 31L % 997) - 15.5;
+        for (int i = 0; i < n; i++) values[i] = Math.sqrt((double) (i * 31L % 997)) - 15.5;
         return values;
     }
 
@@ -103,17 +103,17 @@ class CanonicalOrderTest {
     /** A change of one of these is a change of what every user of the library computes. */
     private record Golden(DType dtype, int n, double scale, double l1, double l2) {
         static final List<Golden> ALL = List.of(
-            new Golden(DType.FLOAT64, 1000, 0x1.0p0, 0x1.f711e223347b2p12, 0x1.25d19931ac148p8),
-            new Golden(DType.FLOAT64, 70000, 0x1.0p0, 0x1.12c8ab0f42b34p19, 0x1.3303bb850a4f8p11),
-            new Golden(DType.FLOAT64, 5000, 0x1.0p-600, 0x1.39aaf404269eap-585, 0x1.47f3244f50fc6p-591),
-            new Golden(DType.FLOAT64, 5000, 0x1.0p600, 0x1.39aaf404269eap615, 0x1.47f3244f50fc6p609),
-            new Golden(DType.FLOAT32, 1000, 0x1.0p0, 0x1.f711e24p12, 0x1.25d1992571414p8),
-            new Golden(DType.FLOAT32, 3000000, 0x1.0p0, 0x1.700cbb8de7cp24, 0x1.f681777722783p13),
-            new Golden(DType.FLOAT32, 5000, 0x1.0p-80, 0x1.39aaf3fa9p-65, 0x1.47f32453333ccp-71),
-            new Golden(DType.FLOAT32, 5000, 0x1.0p80, 0x1.39aaf3fa9p95, 0x1.47f32453333ccp89),
-            new Golden(DType.FLOAT16, 70000, 0x1.0p0, 0x1.12c8831b4p19, 0x1.330359827d9fdp11),
-            new Golden(DType.BFLOAT16, 70000, 0x1.0p0, 0x1.12c742ap19, 0x1.33020c8f39427p11),
-            new Golden(DType.BFLOAT16, 5000, 0x1.0p-90, 0x1.39a955p-75, 0x1.47f153cdfc5f6p-81),
-            new Golden(DType.BFLOAT16, 5000, 0x1.0p90, 0x1.39a955p105, 0x1.47f153cdfc5f6p99));
+                new Golden(DType.FLOAT64, 1000, 0x1.0p0, 0x1.f711e223347b2p12, 0x1.25d19931ac148p8),
+                new Golden(DType.FLOAT64, 70000, 0x1.0p0, 0x1.12c8ab0f42b34p19, 0x1.3303bb850a4f8p11),
+                new Golden(DType.FLOAT64, 5000, 0x1.0p-600, 0x1.39aaf404269eap-585, 0x1.47f3244f50fc6p-591),
+                new Golden(DType.FLOAT64, 5000, 0x1.0p600, 0x1.39aaf404269eap615, 0x1.47f3244f50fc6p609),
+                new Golden(DType.FLOAT32, 1000, 0x1.0p0, 0x1.f711e24p12, 0x1.25d1992571414p8),
+                new Golden(DType.FLOAT32, 3000000, 0x1.0p0, 0x1.700cbb8de7cp24, 0x1.f681777722783p13),
+                new Golden(DType.FLOAT32, 5000, 0x1.0p-80, 0x1.39aaf3fa9p-65, 0x1.47f32453333ccp-71),
+                new Golden(DType.FLOAT32, 5000, 0x1.0p80, 0x1.39aaf3fa9p95, 0x1.47f32453333ccp89),
+                new Golden(DType.FLOAT16, 70000, 0x1.0p0, 0x1.12c8831b4p19, 0x1.330359827d9fdp11),
+                new Golden(DType.BFLOAT16, 70000, 0x1.0p0, 0x1.12c742ap19, 0x1.33020c8f39427p11),
+                new Golden(DType.BFLOAT16, 5000, 0x1.0p-90, 0x1.39a955p-75, 0x1.47f153cdfc5f6p-81),
+                new Golden(DType.BFLOAT16, 5000, 0x1.0p90, 0x1.39a955p105, 0x1.47f153cdfc5f6p99));
     }
 }

@@ -29,6 +29,19 @@ final class ExactNorm {
         return max;
     }
 
+    /** For millions of elements: squares as exact pairs, added up with what each addition lost. */
+    static double compensatedL2(double... values) {
+        double sum = 0;
+        double lost = 0;
+        for (double v : values) {
+            double square = v * v;
+            double next = sum + square;
+            lost += Math.fma(v, v, -square) + (sum >= square ? sum - next + square : square - next + sum);
+            sum = next;
+        }
+        return Math.sqrt(sum + lost);
+    }
+
     static double of(NormType type, double... values) {
         if (type.equals(NormType.L2)) return l2(values);
         if (type.equals(NormType.L1)) return l1(values);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -114,8 +115,7 @@ class NormContractTest {
                 one.clipByGlobalNorm(1);
                 three.clipByGlobalNorm(1);
             }
-            assertEquals(List.of(Values.read(whole)).toString().length() > 0, true);
-            org.junit.jupiter.api.Assertions.assertArrayEquals(Values.bits(whole), Values.bits(pieces));
+            assertArrayEquals(Values.bits(whole), Values.bits(pieces));
         }
     }
 

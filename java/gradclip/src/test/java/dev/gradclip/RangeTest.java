@@ -164,9 +164,7 @@ class RangeTest {
     @MethodSource("backends")
     void hugeAndTinyTensorsMix(TestBackend backend) {
         double[][] tensors = {{1e-300, 1e-310}, {}, Values.constant(3000, 1e250), {1e-20}, {3e38, 1e-40}, {65504}};
-        DType[] dtypes = {
-            DType.FLOAT64, DType.FLOAT32, DType.FLOAT64, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT16
-        };
+        DType[] dtypes = {DType.FLOAT64, DType.FLOAT32, DType.FLOAT64, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT16};
         HostBuffer[] buffers = new HostBuffer[tensors.length];
         for (int i = 0; i < tensors.length; i++) buffers[i] = Values.buffer(dtypes[i], tensors[i]);
         try (GradientClipper clipper = backend.clipper(buffers)) {
@@ -255,7 +253,8 @@ class RangeTest {
             for (int n : new int[] {1, 13, 2049, 9001}) {
                 for (NormType type : List.of(NormType.L1, NormType.L2, NormType.INF, NormType.p(3))) {
                     double[] values = Values.constant(n, random.nextBoolean() ? largest : -largest);
-                    ClipRule rule = ClipRule.globalNorm(Double.POSITIVE_INFINITY).withNormType(type);
+                    ClipRule rule =
+                            ClipRule.globalNorm(Double.POSITIVE_INFINITY).withNormType(type);
                     try (GradientClipper clipper = backend.clipper(Values.buffer(dtype, values))) {
                         assertFalse(clipper.clip(rule).nonFinite(), () -> dtype + " " + n + " " + type);
                     }

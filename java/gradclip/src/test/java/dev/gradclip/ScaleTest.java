@@ -45,7 +45,8 @@ class ScaleTest {
 
     /** With the threshold as coefficient. */
     private static ClipResult scale(GradientClipper clipper, double coefficient) {
-        ClipResult result = clipper.clipWithNorm(ClipRule.globalNorm(coefficient).withEpsilon(0), 1);
+        ClipResult result =
+                clipper.clipWithNorm(ClipRule.globalNorm(coefficient).withEpsilon(0), 1);
         assertEquals(coefficient, result.coefficient());
         return result;
     }

@@ -18,13 +18,7 @@ final class BackendOptions {
         AUTO,
         JAVA,
         NATIVE,
-        CUDA;
-
-        /** As typed, and as picocli lists what it expected. */
-        @Override
-        public String toString() {
-            return name().toLowerCase(Locale.ROOT);
-        }
+        CUDA
     }
 
     @Spec(Spec.Target.MIXEE)

@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
-import java.util.Locale;
-
-/** How a report is printed. */
+/** How a report is printed; the names are what {@code --format} takes, in any case. */
 enum Format {
     TEXT,
-    JSON;
-
-    /** As typed, and as picocli lists what it expected. */
-    @Override
-    public String toString() {
-        return name().toLowerCase(Locale.ROOT);
-    }
+    JSON
 }

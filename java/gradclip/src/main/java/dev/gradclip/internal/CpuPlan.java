@@ -74,8 +74,8 @@ public final class CpuPlan {
         int row = firstRow[segment] + piece;
         if (memory.pieces[row].sameMemory(memoryOfPiece)) return;
         memory.set(row, memoryOfPiece);
-        absent[segment] = memoryOfPiece.length() == 0
-                && memory.firstTile[firstRow[segment + 1]] > memory.firstTile[firstRow[segment]];
+        boolean hasTiles = memory.firstTile[row + 1] > memory.firstTile[row];
+        if (hasTiles) absent[segment] = memoryOfPiece.length() == 0;
     }
 
     /** The memory a piece of a segment is bound to. */

@@ -5,65 +5,51 @@ import dev.gradclip.DType;
 
 /** The plain-Java backend: walks the tiles, loads each one, and leaves the arithmetic to {@link JavaTile}. */
 final class JavaKernels implements Kernels {
+    private enum Work {
+        MEASURE,
+        SCALE,
+        CLAMP,
+        ZERO_NON_FINITE
+    }
+
     private final PlanMemory memory;
 
     JavaKernels(PlanMemory memory) {
         this.memory = memory;
     }
 
-    /** Work on the elements {@code [from, from + n)} of one piece, which is tile {@code tile} of the plan. */
-    private interface TileWork {
-        long run(JavaTile scratch, Piece piece, int row, long tile, long from, int n);
-    }
-
     @Override
     public int measure(NormKind norm, double p, long firstTile, long lastTile) {
-        return (int) forEachTile(firstTile, lastTile, (scratch, piece, row, tile, from, n) -> {
-            double max = norm == NormKind.POWER ? memory.maxima.get(memory.segmentOf[row]) : 0;
-            int at = (int) tile;
-            int plane = scratch.measure(norm, p, max, piece, from, n);
-            if (piece.dtype() == DType.FLOAT64) {
-                int stride = (int) memory.planeStride;
-                for (int i = 0; i < 3; i++) memory.partials.put(at + i * stride, 0);
-                at += plane * stride;
-            }
-            memory.partials.put(at, scratch.partial());
-            return plane;
-        });
+        return (int) forEachTile(Work.MEASURE, norm, p, 0, firstTile, lastTile);
     }
 
     @Override
     public void scale(long firstTile, long lastTile) {
-        forEachTile(firstTile, lastTile, (scratch, piece, row, tile, from, n) -> {
-            scratch.scale(memory.coefficients.get(memory.segmentOf[row]), piece, from, n);
-            return 0;
-        });
+        forEachTile(Work.SCALE, NormKind.L2, 0, 0, firstTile, lastTile);
     }
 
     @Override
     public long clamp(double min, double max, long firstTile, long lastTile) {
-        long[] changed = {0};
-        forEachTile(firstTile, lastTile, (scratch, piece, row, tile, from, n) -> {
-            changed[0] += scratch.clamp(min, max, piece, from, n);
-            return 0;
-        });
-        return changed[0];
+        return forEachTile(Work.CLAMP, NormKind.L2, min, max, firstTile, lastTile);
     }
 
     @Override
     public long zeroNonFinite(long firstTile, long lastTile) {
-        long[] changed = {0};
-        forEachTile(firstTile, lastTile, (scratch, piece, row, tile, from, n) -> {
-            changed[0] += scratch.zeroNonFinite(piece, from, n);
-            return 0;
-        });
-        return changed[0];
+        return forEachTile(Work.ZERO_NON_FINITE, NormKind.L2, 0, 0, firstTile, lastTile);
     }
 
-    /** Returns the bitwise or of what the tiles returned. */
-    private long forEachTile(long firstTile, long lastTile, TileWork work) {
+    /** Returns the planes used when measuring, else how many elements changed; other work than an argument's ignores it. */
+    private long forEachTile(Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
+        if (Subnormals.areFlushed()) {
+            return Subnormals.keptFor(() -> onThisThread(work, norm, a, b, firstTile, lastTile));
+        }
+        return onThisThread(work, norm, a, b, firstTile, lastTile);
+    }
+
+    private long onThisThread(Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
         JavaTile scratch = JavaTile.ofThread();
-        long result = 0;
+        int planes = 0;
+        long changed = 0;
         long tile = firstTile;
         for (int row = memory.rowOf(firstTile); tile < lastTile; row++) {
             Piece piece = memory.pieces[row];
@@ -72,12 +58,33 @@ final class JavaKernels implements Kernels {
                 tile = end;
                 continue;
             }
+            int segment = memory.segmentOf[row];
             int size = Tiles.elements(piece.dtype());
             for (; tile < end; tile++) {
                 long from = (tile - memory.firstTile[row]) * size;
-                result |= work.run(scratch, piece, row, tile, from, (int) Math.min(size, piece.length() - from));
+                int n = (int) Math.min(size, piece.length() - from);
+                switch (work) {
+                    case MEASURE -> planes |= measure(scratch, norm, a, segment, piece, tile, from, n);
+                    case SCALE -> scratch.scale(memory.coefficients.get(segment), piece, from, n);
+                    case CLAMP -> changed += scratch.clamp(a, b, piece, from, n);
+                    case ZERO_NON_FINITE -> changed += scratch.zeroNonFinite(piece, from, n);
+                }
             }
         }
-        return result;
+        return work == Work.MEASURE ? planes : changed;
+    }
+
+    private int measure(
+            JavaTile scratch, NormKind norm, double p, int segment, Piece piece, long tile, long from, int n) {
+        double max = norm == NormKind.POWER ? memory.maxima.get(segment) : 0;
+        int at = (int) tile;
+        int plane = scratch.measure(norm, p, max, piece, from, n);
+        if (piece.dtype() == DType.FLOAT64) {
+            int stride = (int) memory.planeStride;
+            for (int i = 0; i < 3; i++) memory.partials.put(at + i * stride, 0);
+            at += plane * stride;
+        }
+        memory.partials.put(at, scratch.partial());
+        return plane;
     }
 }

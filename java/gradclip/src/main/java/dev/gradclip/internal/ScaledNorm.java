@@ -59,10 +59,13 @@ public final class ScaledNorm {
      */
     public double coefficient(double maxNorm, double epsilon) {
         if (maxNorm == Double.POSITIVE_INFINITY || (mantissa == 0 && epsilon == 0)) return 1;
-        double quotient = exponent == 0
-                ? maxNorm / (mantissa + epsilon)
-                : Math.scalb(maxNorm / (mantissa + Math.scalb(epsilon, -exponent)), -exponent);
-        if (Double.isNaN(quotient)) return Double.NaN;
-        return Math.min(quotient, 1);
+        return Math.min(quotient(maxNorm, epsilon), 1);
+    }
+
+    private double quotient(double maxNorm, double epsilon) {
+        if (exponent > 0) return Math.scalb(maxNorm / (mantissa + Math.scalb(epsilon, -exponent)), -exponent);
+        double divisor = value() + epsilon;
+        if (exponent == 0 || divisor >= Double.MIN_NORMAL) return maxNorm / divisor;
+        return Math.scalb(maxNorm, -exponent) / (mantissa + Math.scalb(epsilon, -exponent));
     }
 }

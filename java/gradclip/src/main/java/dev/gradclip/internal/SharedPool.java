@@ -25,11 +25,15 @@ final class SharedPool {
 
     void run(Job job, int wanted) {
         int slot = publish(job);
-        if (slot >= 0) wake(wanted);
         try {
-            job.finish();
+            if (slot >= 0) wake(wanted);
         } finally {
-            if (slot >= 0) slots.set(slot, null);
+            // Even where no thread could be started: a job must not be left half open.
+            try {
+                job.finish();
+            } finally {
+                if (slot >= 0) slots.set(slot, null);
+            }
         }
     }
 

@@ -49,8 +49,9 @@ public final class Team {
                 for (int i = 0; i < helpers; i++) executor.execute(job);
             } catch (RejectedExecutionException e) {
                 // The caller does what the executor will not.
+            } finally {
+                job.finish();
             }
-            job.finish();
         }
     }
 }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.reflect.Method;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A clip allocates its result and nothing else. */
+class AllocationTest {
+    private static final int CALLS = 2_000;
+
+    static Stream<TestBackend> backends() {
+        return TestBackend.all();
+    }
+
+    private static GradientClipper clipper(TestBackend backend, int threads, int tensors, int length) {
+        GradientClipperBuilder builder = backend.builder().threads(threads);
+        for (int i = 0; i < tensors; i++) {
+            builder.add(Values.buffer(DType.values()[i % 4], Values.normal(i, length, 1)));
+        }
+        return builder.build();
+    }
+
+    /** Through reflection, for a module that does not read java.management. */
+    private static final class Meter {
+        private final Method method;
+        private final Object bean;
+        private final Object thread;
+
+        @SuppressWarnings("deprecation")
+        Meter() throws ReflectiveOperationException {
+            bean = Class.forName("java.lang.management.ManagementFactory")
+                    .getMethod("getThreadMXBean")
+                    .invoke(null);
+            method = Class.forName("com.sun.management.ThreadMXBean").getMethod("getThreadAllocatedBytes", long.class);
+            thread = Thread.currentThread().getId();
+        }
+
+        long allocated() {
+            try {
+                return (Long) method.invoke(bean, thread);
+            } catch (ReflectiveOperationException e) {
+                throw new LinkageError(String.valueOf(e.getMessage()), e);
+            }
+        }
+    }
+
+    /** Bytes a call once it is compiled: the least of some rounds, less what reading the meter takes. */
+    private static double bytes(Supplier<ClipResult> call, int calls) {
+        Meter meter;
+        try {
+            meter = new Meter();
+        } catch (ReflectiveOperationException e) {
+            throw new LinkageError(String.valueOf(e.getMessage()), e);
+        }
+        double least = Double.MAX_VALUE;
+        ClipResult last = call.get();
+        for (int round = 0; round < 15 && least > 64; round++) {
+            long start = meter.allocated();
+            long before = meter.allocated();
+            for (int i = 0; i < calls; i++) last = call.get();
+            long after = meter.allocated();
+            least = Math.min(least, (after - before - (before - start)) / (double) calls);
+        }
+        assertTrue(last.tensors() > 0);
+        return least;
+    }
+
+    private static void assertResultOnly(GradientClipper clipper, ClipRule rule, int calls) {
+        double bytes = bytes(clipper.prepare(rule)::run, calls);
+        assertTrue(bytes <= 64, () -> bytes + " bytes a call of " + rule);
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void oneTensor(TestBackend backend) {
+        try (GradientClipper clipper = clipper(backend, 1, 1, 500)) {
+            assertResultOnly(clipper, ClipRule.globalNorm(1), CALLS);
+            assertResultOnly(clipper, ClipRule.perTensorNorm(0.5), CALLS);
+            assertResultOnly(clipper, ClipRule.value(0.1), CALLS);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void manyTensors(TestBackend backend) {
+        try (GradientClipper clipper = clipper(backend, 1, 500, 40)) {
+            assertResultOnly(clipper, ClipRule.globalNorm(1), CALLS);
+            assertResultOnly(clipper, ClipRule.perTensorNorm(0.5), CALLS);
+            assertResultOnly(clipper, ClipRule.value(0.1), CALLS);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void severalThreads(TestBackend backend) {
+        try (GradientClipper clipper = clipper(backend, 3, 4, 60_000)) {
+            assertResultOnly(clipper, ClipRule.globalNorm(1), 500);
+            assertResultOnly(clipper, ClipRule.value(0.1), 500);
+        }
+    }
+}

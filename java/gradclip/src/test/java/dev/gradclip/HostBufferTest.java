@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.DoubleBuffer;
+import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+/** What memory is taken, and what is refused with advice. */
+class HostBufferTest {
+    private static ByteBuffer little(int bytes) {
+        return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    private static void assertRefused(Executable call, String reason) {
+        String message = String.valueOf(
+                assertThrows(IllegalArgumentException.class, call).getMessage());
+        assertTrue(message.contains(reason), message);
+    }
+
+    @Test
+    void bigEndianIsRefused() {
+        ByteBuffer big = ByteBuffer.allocateDirect(16);
+        assertRefused(() -> HostBuffer.wrap(big, DType.FLOAT32), "big-endian");
+        assertRefused(() -> HostBuffer.wrap(big.asFloatBuffer()), "big-endian");
+        assertRefused(() -> HostBuffer.wrap(big.asDoubleBuffer()), "big-endian");
+        assertRefused(() -> HostBuffer.wrap(big.asShortBuffer(), DType.FLOAT16), "big-endian");
+        assertRefused(() -> HostBuffer.wrap(ByteBuffer.allocate(16), DType.FLOAT32), "big-endian");
+    }
+
+    @Test
+    void hiddenHeapMemoryIsRefused() {
+        assertRefused(() -> HostBuffer.wrap(FloatBuffer.wrap(new float[2]).asReadOnlyBuffer()), "hides its array");
+        assertRefused(() -> HostBuffer.wrap(DoubleBuffer.wrap(new double[2]).asReadOnlyBuffer()), "hides its array");
+        ShortBuffer shorts = ShortBuffer.wrap(new short[2]).asReadOnlyBuffer();
+        assertRefused(() -> HostBuffer.wrap(shorts, DType.FLOAT16), "hides its array");
+        ByteBuffer bytes = ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN);
+        assertRefused(() -> HostBuffer.wrap(bytes.asFloatBuffer()), "hides its array");
+        ByteBuffer readOnly = bytes.asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+        assertRefused(() -> HostBuffer.wrap(readOnly, DType.FLOAT32), "hides its array");
+    }
+
+    @Test
+    void lengthsAndTypesAreChecked() {
+        assertRefused(() -> HostBuffer.wrap(little(7), DType.FLOAT16), "7 bytes");
+        assertRefused(() -> HostBuffer.wrap(new short[1], DType.FLOAT32), "FLOAT32");
+        assertRefused(() -> HostBuffer.wrap(little(8).asShortBuffer(), DType.FLOAT64), "FLOAT64");
+        assertRefused(() -> HostBuffer.allocate(DType.FLOAT32, -1), "-1");
+        assertRefused(() -> HostBuffer.wrap(64, -1, DType.FLOAT32, null), "-1");
+        assertRefused(() -> HostBuffer.wrap(0, 1, DType.FLOAT32, null), "address is 0");
+        assertThrows(ArithmeticException.class, () -> HostBuffer.wrap(64, Long.MAX_VALUE / 4, DType.FLOAT64, null));
+        assertThrows(IndexOutOfBoundsException.class, () -> HostBuffer.wrap(new float[4], 2, 3));
+        assertThrows(IndexOutOfBoundsException.class, () -> HostBuffer.wrap(new double[4], -1, 3));
+        assertThrows(IndexOutOfBoundsException.class, () -> HostBuffer.wrap(new short[4], 0, 5, DType.FLOAT16));
+    }
+
+    @Test
+    void piecesAreWholeTilesOfOneType() {
+        HostBuffer tile = HostBuffer.wrap(new float[2048]);
+        HostBuffer odd = HostBuffer.wrap(new float[2047]);
+        assertRefused(() -> HostBuffer.ofPieces(), "at least one");
+        assertRefused(() -> HostBuffer.ofPieces(odd, tile), "2047");
+        assertRefused(() -> HostBuffer.ofPieces(tile, odd, tile), "piece 1");
+        assertRefused(() -> HostBuffer.ofPieces(tile, HostBuffer.wrap(new double[1024])), "FLOAT64");
+        HostBuffer nested = HostBuffer.ofPieces(HostBuffer.ofPieces(tile, tile), odd);
+        assertEquals(3 * 2048 - 1, nested.length());
+        assertEquals(3, nested.memory().size());
+        assertRefused(() -> HostBuffer.ofPieces(nested, tile), "piece 2");
+    }
+
+    @Test
+    void allocatedMemoryIsZeroedAndWritable() {
+        for (DType dtype : DType.values()) {
+            HostBuffer buffer = HostBuffer.allocate(dtype, 1000);
+            assertEquals(dtype, buffer.dtype());
+            assertEquals(1000, buffer.length());
+            assertFalse(buffer.isReadOnly());
+            for (double x : Values.read(buffer)) assertEquals(0, x);
+            assertEquals(0, HostBuffer.allocate(dtype, 0).length());
+        }
+        HostBuffer floats = HostBuffer.allocate(DType.FLOAT32, 2);
+        FloatBuffer memory = (FloatBuffer) floats.memory().get(0);
+        memory.put(0, 3).put(1, 4);
+        try (GradientClipper clipper = GradientClipper.of(floats)) {
+            assertEquals(5, clipper.globalNorm());
+            clipper.clipByValue(1);
+        }
+        assertEquals(1, memory.get(1));
+    }
+
+    @Test
+    void positionAndLimitAreHeededAndKept() {
+        ByteBuffer bytes = little(40);
+        for (int i = 0; i < 10; i++) bytes.putFloat(4 * i, 1);
+        bytes.position(4).limit(20);
+        HostBuffer buffer = HostBuffer.wrap(bytes, DType.FLOAT32);
+        FloatBuffer floats = bytes.clear().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
+        floats.position(5).limit(9);
+        DoubleBuffer doubles = DoubleBuffer.wrap(new double[] {9, 1, 9}, 1, 1);
+        ShortBuffer shorts = ShortBuffer.wrap(new short[] {0, 0x3c00, 0}, 1, 1);
+        assertEquals(4, buffer.length());
+        try (GradientClipper clipper = GradientClipper.of(
+                buffer, HostBuffer.wrap(floats), HostBuffer.wrap(doubles), HostBuffer.wrap(shorts, DType.FLOAT16))) {
+            assertEquals(10, clipper.globalNorm(NormType.L1));
+        }
+        assertEquals(5, floats.position());
+        assertEquals(List.of(1, 2), List.of(doubles.position(), doubles.limit()));
+    }
+
+    @Test
+    void anAddressHasNoView() {
+        HostBuffer empty = HostBuffer.wrap(0, 0, DType.FLOAT32, null);
+        assertThrows(IllegalStateException.class, empty::memory);
+        try (GradientClipper clipper = GradientClipper.of(empty)) {
+            assertEquals(0, clipper.globalNorm());
+        }
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.gradclip.internal.NativeLevels;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** How the native library is found, checked and refused, each in a JVM of its own. */
+@Timeout(120)
+class NativeLoadingTest {
+    private static final Path NATIVE = Path.of(System.getProperty("native.dir", "target/native"));
+    private static final String RESOURCES = "dev/gradclip/internal/native";
+
+    @TempDir
+    Path folder;
+
+    @BeforeEach
+    void needsTheLibrary() {
+        assumeTrue(Backend.NATIVE.isAvailable(), "the native library is not built");
+    }
+
+    private static String probe(String... options) {
+        return ChildJvm.run(List.of(options), LoadingProbe.class);
+    }
+
+    private static void assertSays(String output, String... lines) {
+        for (String line : lines) assertTrue(output.contains(line), () -> "no '" + line + "' in:\n" + output);
+    }
+
+    /** Not available, said alike each time, and plain Java serves. */
+    private static void assertRefused(String output, String reason) {
+        assertSays(output, "available=false", "preferred=JAVA", "norm=5.0", "native=refused: backend NATIVE", reason);
+        String first =
+                output.lines().filter(l -> l.startsWith("reason=")).findFirst().orElse("");
+        assertSays(output, "again=" + first.substring(7), "address=refused: backend NATIVE", "remedy=", "left=[]");
+        assertTrue(!output.contains("remedy=\n"), output);
+    }
+
+    private static void assertLoaded(String output) {
+        assertSays(output, "available=true", "preferred=NATIVE", "norm=5.0", "native=5.0", "address=taken", "left=[]");
+    }
+
+    @Test
+    void fromTheJarIntoAFolderThatIsGoneAfterwards() throws IOException {
+        assertLoaded(probe("-Djava.io.tmpdir=" + folder));
+        try (Stream<Path> left = Files.list(folder)) {
+            assertEquals(
+                    List.of(),
+                    left.filter(p -> p.toString().contains("gradclip")).toList());
+        }
+    }
+
+    /** The library in the class path is a pipe, so that the JVM waits while the folder is looked at. */
+    @Test
+    void theFolderIsPrivateWhileItExists() throws Exception {
+        Path platform = platformFolder();
+        Path pipe = platform.resolve("libgradclip.so");
+        try {
+            assumeTrue(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor() == 0, "mkfifo");
+        } catch (IOException e) {
+            assumeTrue(false, "mkfifo: " + e);
+        }
+        Files.copy(NATIVE.resolve("gradclip.build-id"), platform.resolve("gradclip.build-id"));
+        Path temporary = Files.createDirectory(folder.resolve("tmp"));
+        ChildJvm child = ChildJvm.start(
+                List.of("-Djava.io.tmpdir=" + temporary),
+                folder.resolve("classes").toString(),
+                LoadingProbe.class);
+        try (OutputStream out = Files.newOutputStream(pipe)) {
+            List<Path> folders;
+            try (Stream<Path> list = Files.list(temporary)) {
+                folders = list.filter(p -> p.getFileName().toString().startsWith("gradclip-"))
+                        .toList();
+            }
+            assertEquals(1, folders.size());
+            assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(folders.get(0))));
+            Files.copy(NATIVE.resolve("libgradclip.so"), out);
+        }
+        assertLoaded(child.output());
+    }
+
+    private Path platformFolder() throws IOException {
+        Path inClasses = Path.of(System.getProperty("build.classes", "target/classes"), RESOURCES);
+        try (Stream<Path> platforms = Files.list(inClasses)) {
+            String platform = platforms.findFirst().orElseThrow().getFileName().toString();
+            return Files.createDirectories(
+                    folder.resolve("classes").resolve(RESOURCES).resolve(platform));
+        }
+    }
+
+    @Test
+    void aFolderOfTheUsersIsUsedAlone() throws IOException {
+        String right = probe("-Ddev.gradclip.native.path=" + NATIVE.toAbsolutePath());
+        assertLoaded(right);
+        assertSays(right, "loaded from " + NATIVE.toAbsolutePath().resolve("libgradclip.so"));
+        assertRefused(probe("-Ddev.gradclip.native.path=" + folder.resolve("nowhere")), "does not exist");
+        Files.writeString(folder.resolve("libgradclip.so"), "this is no library");
+        assertRefused(probe("-Ddev.gradclip.native.path=" + folder), "libgradclip.so");
+    }
+
+    @Test
+    void anotherLibraryOfThatNameIsRefused() throws IOException {
+        Files.copy(NATIVE.resolve("test").resolve("libgradclip_testsupport.so"), folder.resolve("libgradclip.so"));
+        assertRefused(probe("-Ddev.gradclip.native.path=" + folder), "UnsatisfiedLinkError");
+    }
+
+    @Test
+    void aLibraryOfAnotherBuildIsRefused() throws IOException {
+        Files.writeString(platformFolder().resolve("gradclip.build-id"), "0.0.1+0123456789ab\n");
+        for (List<String> options :
+                List.of(List.<String>of(), List.of("-Ddev.gradclip.native.path=" + NATIVE.toAbsolutePath()))) {
+            String output = ChildJvm.start(options, folder.resolve("classes").toString(), LoadingProbe.class)
+                    .output();
+            assertRefused(output, "this jar's is 0.0.1+0123456789ab");
+        }
+    }
+
+    @Test
+    void everySimdLevelCanBeForcedAndNoOther() {
+        for (String level : NativeLevels.names()) {
+            String output = probe("-Ddev.gradclip.simd=" + level);
+            assertLoaded(output);
+            assertSays(output, "simd=" + level + ",");
+        }
+        String output = probe("-Ddev.gradclip.simd=v9");
+        assertRefused(output, "v9");
+        assertSays(output, "Choose one of: " + String.join(" ", NativeLevels.names()));
+    }
+
+    @Test
+    void aPlatformWithoutALibraryRunsPlainJava() {
+        assertRefused(probe("-Dos.arch=pdp11"), "linux-pdp11");
+    }
+
+    @Test
+    void aTemporaryFolderThatIsNotThereIsNamed() {
+        Path missing = folder.resolve("missing");
+        // The probe lists the folder itself last, and fails there.
+        ChildJvm child = ChildJvm.start(List.of("-Djava.io.tmpdir=" + missing), "", LoadingProbe.class);
+        AssertionError e = org.junit.jupiter.api.Assertions.assertThrows(AssertionError.class, child::output);
+        assertSays(String.valueOf(e.getMessage()), "available=false", "preferred=JAVA", "norm=5.0", missing.toString());
+    }
+
+    @Test
+    void aTemporaryFolderMountedNoexecIsNamedWithTheRemedy() throws Exception {
+        Process mount;
+        try {
+            mount = new ProcessBuilder("mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", folder.toString())
+                    .redirectErrorStream(true)
+                    .start();
+        } catch (IOException e) {
+            assumeTrue(false, "mount: " + e);
+            return;
+        }
+        boolean mounted = mount.waitFor(10, TimeUnit.SECONDS) && mount.exitValue() == 0;
+        assumeTrue(mounted, "only root may mount");
+        try {
+            String output = probe("-Djava.io.tmpdir=" + folder);
+            assertRefused(output, "mounted noexec");
+            assertSays(output, folder.toString(), "-Djava.io.tmpdir", "-Ddev.gradclip.native.path");
+        } finally {
+            new ProcessBuilder("umount", folder.toString()).start().waitFor();
+        }
+    }
+
+    @Test
+    void jvmsStartingTogetherNeverMeet() {
+        List<ChildJvm> children = new ArrayList<>();
+        for (int i = 0; i < 12; i++) {
+            // They share the folder, so that one may still list what another is about to delete.
+            children.add(ChildJvm.start(List.of("-Djava.io.tmpdir=" + folder), "", LoadingProbe.class));
+        }
+        for (ChildJvm child : children) {
+            assertSays(child.output(), "available=true", "native=5.0");
+        }
+        String[] left = folder.toFile().list((dir, name) -> name.startsWith("gradclip-"));
+        assertEquals(0, left == null ? -1 : left.length);
+    }
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.gradclip.internal.TestSupport;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Memory comes and goes between steps; shapes stay. */
+class RebindTest {
+    static Stream<TestBackend> backends() {
+        return TestBackend.all();
+    }
+
+    private static float[] floats(long seed, int n) {
+        float[] x = new float[n];
+        double[] values = Values.normal(seed, n, 1);
+        for (int i = 0; i < n; i++) x[i] = (float) values[i];
+        return x;
+    }
+
+    private static void assertRefused(Executable call, String... named) {
+        String message = String.valueOf(
+                assertThrows(IllegalArgumentException.class, call).getMessage());
+        for (String name : named) assertTrue(message.contains(name), message);
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void declaredTensorsWaitForMemory(TestBackend backend) {
+        float[] a = floats(1, 3000);
+        try (GradientClipper clipper = backend.builder()
+                        .declare("a", DType.FLOAT32, 3000)
+                        .declare("b", DType.FLOAT32, 10)
+                        .build();
+                GradientClipper direct = backend.clipper(HostBuffer.wrap(a))) {
+            assertEquals(0, clipper.globalNorm());
+            clipper.rebind(a, null);
+            assertEquals(direct.globalNorm(), clipper.globalNorm());
+            ClipResult result = clipper.clipByGlobalNorm(Double.POSITIVE_INFINITY);
+            assertEquals(1, result.tensors());
+            assertEquals(3000, result.elements());
+            clipper.rebind(null, null);
+            assertEquals(0, clipper.globalNorm());
+            clipper.rebind(null, new float[] {3, 4, 0, 0, 0, 0, 0, 0, 0, 0});
+            assertEquals(5, clipper.globalNorm());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void arraysComeAnewEachStep(TestBackend backend) {
+        try (GradientClipper clipper =
+                backend.clipper(HostBuffer.wrap(new float[3000]), HostBuffer.wrap(new float[0]))) {
+            for (int step = 0; step < 10; step++) {
+                float[] a = floats(step, 3000);
+                float[] expected = a.clone();
+                clipper.rebind(a, new float[0]);
+                clipper.clipByGlobalNorm(1);
+                try (GradientClipper fresh = backend.clipper(HostBuffer.wrap(expected))) {
+                    fresh.clipByGlobalNorm(1);
+                }
+                assertArrayEquals(expected, a);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void anAbsentTensorKeepsItsPlaceInTheBits(TestBackend backend) {
+        int n = 600;
+        HostBuffer[] buffers = new HostBuffer[n];
+        HostBuffer[] emptied = new HostBuffer[n];
+        for (int i = 0; i < n; i++) {
+            buffers[i] = Values.buffer(DType.FLOAT32, Values.normal(i, 100, 1));
+            emptied[i] = i % 7 == 0 ? Values.buffer(DType.FLOAT32) : buffers[i];
+        }
+        List<@Nullable HostBuffer> some = Arrays.asList(buffers.clone());
+        for (int i = 0; i < n; i += 7) some.set(i, null);
+        try (GradientClipper clipper = backend.clipper(buffers);
+                GradientClipper expected = backend.clipper(emptied)) {
+            double all = clipper.globalNorm();
+            clipper.rebind(some);
+            for (NormType type : NormContractTest.TYPES) {
+                assertEquals(expected.globalNorm(type), clipper.globalNorm(type));
+            }
+            ClipResult result = clipper.clipByNorm(Double.POSITIVE_INFINITY);
+            assertEquals(0, result.tensorNorm(7));
+            assertTrue(result.tensorNorm(8) > 0);
+            assertEquals(n - (n + 6) / 7, result.tensors());
+            clipper.rebind(Arrays.asList(buffers));
+            assertEquals(all, clipper.globalNorm());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void addressesComeAnewEachStep(TestBackend backend) {
+        assumeTrue(Backend.NATIVE.isAvailable() && TestSupport.isLoaded(), "addresses need the native library");
+        long memory = TestSupport.reserve(1 << 20);
+        try (GradientClipper clipper = backend.builder()
+                .declare("a", DType.FLOAT32, 2)
+                .declare("b", DType.FLOAT64, 3)
+                .build()) {
+            assertRefused(() -> clipper.rebind(new long[] {memory}), "2", "1");
+            clipper.rebind(new long[] {memory, 0});
+            assertEquals(0, clipper.globalNorm());
+            assertEquals(1, clipper.clipByValue(1).tensors());
+            assertEquals(1, clipper.clipByValue(1, 1).tensors());
+            assertEquals(Math.sqrt(2), clipper.globalNorm(), 1e-15);
+            clipper.rebind(new long[] {memory + 3, memory + 99});
+            clipper.clipByValue(3, 3);
+            assertEquals(15, clipper.globalNorm(NormType.L1));
+            clipper.rebind(new long[] {0, memory + 99});
+            assertEquals(9, clipper.globalNorm(NormType.L1));
+            double before = clipper.globalNorm();
+            assertRefused(() -> clipper.rebind(new long[] {memory + 120, memory + 99}), "a", "b", "share memory");
+            assertEquals(before, clipper.globalNorm());
+        } finally {
+            TestSupport.release(memory, 1 << 20);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatDoesNotFitIsNamedAndNothingIsRebound(TestBackend backend) {
+        float[] a = {3};
+        float[] b = {4, 0};
+        try (GradientClipper clipper = backend.builder()
+                .add("alpha", HostBuffer.wrap(a))
+                .add("beta", HostBuffer.wrap(b))
+                .build()) {
+            float[] other = {100};
+            assertRefused(() -> clipper.rebind(other), "2", "1");
+            assertRefused(() -> clipper.rebind(other, new float[2], new float[1]), "2", "3");
+            assertRefused(() -> clipper.rebind(List.of(HostBuffer.wrap(other))), "2", "1");
+            assertRefused(() -> clipper.rebind(other, new float[3]), "beta", "3", "2");
+            assertRefused(
+                    () -> clipper.rebind(List.of(HostBuffer.wrap(other), HostBuffer.wrap(new double[2]))),
+                    "beta",
+                    "FLOAT64",
+                    "FLOAT32");
+            assertRefused(
+                    () -> clipper.rebind(List.of(
+                            HostBuffer.wrap(other),
+                            HostBuffer.ofPieces(HostBuffer.wrap(new float[0]), HostBuffer.wrap(new float[2])))),
+                    "beta",
+                    "pieces");
+            assertEquals(5, clipper.globalNorm());
+            clipper.clipByGlobalNorm(1);
+            assertArrayEquals(new float[] {100}, other);
+            assertArrayEquals(new float[] {0.6f}, a, 1e-6f);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void piecesAreRebound(TestBackend backend) {
+        float[] first = floats(1, 4096);
+        HostBuffer shape = HostBuffer.ofPieces(
+                HostBuffer.wrap(new float[2048]), HostBuffer.wrap(new float[2048]), HostBuffer.wrap(new float[0]));
+        HostBuffer now = HostBuffer.ofPieces(
+                HostBuffer.wrap(first, 2048, 2048), HostBuffer.wrap(first, 0, 2048), HostBuffer.wrap(new float[0]));
+        try (GradientClipper clipper = backend.clipper(shape);
+                GradientClipper expected = backend.clipper(HostBuffer.wrap(first))) {
+            assertEquals(0, clipper.globalNorm());
+            clipper.rebind(List.of(now));
+            double norm = expected.globalNorm();
+            assertEquals(norm, clipper.globalNorm(), 1e-7 * norm, "an empty last piece is no absent tensor");
+            assertRefused(() -> clipper.rebind(new long[] {0}), "pieces");
+            clipper.rebind(Collections.singletonList(null));
+            assertEquals(0, clipper.globalNorm());
+            clipper.rebind(List.of(now));
+            assertEquals(norm, clipper.globalNorm(), 1e-7 * norm);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void anArrayThatWasOnlyTheFirstPieceIsRefused(TestBackend backend) {
+        float[] array = new float[4096];
+        HostBuffer pieces =
+                HostBuffer.ofPieces(HostBuffer.wrap(array, 0, 2048), HostBuffer.wrap(new float[4096], 0, 2048));
+        try (GradientClipper clipper = backend.clipper(pieces)) {
+            assertRefused(() -> clipper.rebind(array), "pieces");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void arraysMayTradePlaces(TestBackend backend) {
+        float[] a = {3, 0};
+        float[] b = {0, 4};
+        try (GradientClipper clipper = backend.clipper(HostBuffer.wrap(a), HostBuffer.wrap(b))) {
+            clipper.rebind(b, a);
+            ClipResult result = clipper.clipByNorm(Double.POSITIVE_INFINITY);
+            assertEquals(4, result.tensorNorm(0));
+            assertEquals(3, result.tensorNorm(1));
+        }
+    }
+}

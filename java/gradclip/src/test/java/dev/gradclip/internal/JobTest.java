@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Chunks are each done once, in their own phase, whoever helps and whenever helpers come. */
+@Timeout(60)
+class JobTest {
+    private static final int SCALE = Integer.getInteger("thorough.scale", 1);
+
+    @Test
+    void everyChunkIsDoneOnceInItsPhaseWhileHelpersHammer() throws InterruptedException {
+        AtomicIntegerArray done = new AtomicIntegerArray(64);
+        AtomicInteger outside = new AtomicInteger();
+        Job job = new Job(chunk -> {
+            if (chunk < 0 || chunk >= 64) outside.incrementAndGet();
+            else done.incrementAndGet((int) chunk);
+        });
+        AtomicBoolean stop = new AtomicBoolean();
+        List<Thread> helpers = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            Thread helper = new Thread(() -> {
+                while (!stop.get()) job.run();
+            });
+            helper.start();
+            helpers.add(helper);
+        }
+        Random random = new Random(1);
+        for (int phase = 0; phase < 20_000 * SCALE; phase++) {
+            int chunks = random.nextInt(65);
+            job.open(chunks, 3);
+            job.finish();
+            for (int i = 0; i < 64; i++) {
+                assertEquals(i < chunks ? 1 : 0, done.getAndSet(i, 0), "chunk " + i + " of " + chunks);
+            }
+        }
+        stop.set(true);
+        for (Thread helper : helpers) helper.join();
+        assertEquals(0, outside.get());
+    }
+
+    @Test
+    void whatAChunkThrowsReachesTheCallerAndEndsThePhaseOnly() {
+        AtomicInteger ran = new AtomicInteger();
+        Error error = new AssertionError("chunk 2");
+        Job job = new Job(chunk -> {
+            ran.incrementAndGet();
+            if (chunk == 2) throw error;
+        });
+        job.open(100, 0);
+        assertSame(error, assertThrows(AssertionError.class, job::finish));
+        assertEquals(3, ran.get(), "the rest is not worth doing");
+        job.open(2, 0);
+        job.finish();
+        assertEquals(5, ran.get());
+    }
+
+    @Test
+    void whatAHelperThrowsReachesTheCaller() throws InterruptedException {
+        RuntimeException failure = new IllegalStateException("in a helper");
+        Thread caller = Thread.currentThread();
+        Job job = new Job(chunk -> {
+            if (Thread.currentThread() != caller) throw failure;
+        });
+        job.open(1, 1);
+        Thread helper = new Thread(job);
+        helper.start();
+        helper.join();
+        assertSame(failure, assertThrows(IllegalStateException.class, job::finish));
+    }
+
+    @Test
+    void noMoreHelpersThanSeats() {
+        AtomicInteger ran = new AtomicInteger();
+        Job job = new Job(chunk -> ran.incrementAndGet());
+        job.open(3, 0);
+        assertFalse(job.hasWork(), "no seat for a helper");
+        job.run();
+        assertEquals(0, ran.get());
+        job.finish();
+        assertEquals(3, ran.get());
+        job.open(1, 1);
+        assertTrue(job.hasWork());
+        job.run();
+        assertFalse(job.hasWork());
+        job.finish();
+        assertEquals(4, ran.get());
+    }
+
+    @Test
+    void thePoolDoesEveryChunkOfEveryJob() throws InterruptedException {
+        List<Thread> callers = new ArrayList<>();
+        AtomicInteger wrong = new AtomicInteger();
+        for (int c = 0; c < 8; c++) {
+            int seed = c;
+            Thread caller = new Thread(() -> {
+                Random random = new Random(seed);
+                AtomicInteger ran = new AtomicInteger();
+                Job job = new Job(chunk -> ran.incrementAndGet());
+                for (int phase = 0; phase < 2_000 * SCALE; phase++) {
+                    ran.set(0);
+                    int chunks = 1 + random.nextInt(20);
+                    Team.ofThreads(1 + random.nextInt(5)).run(job, chunks);
+                    if (ran.get() != chunks) wrong.incrementAndGet();
+                }
+            });
+            caller.start();
+            callers.add(caller);
+        }
+        for (Thread caller : callers) caller.join();
+        assertEquals(0, wrong.get());
+    }
+
+    /** More jobs at once than the pool has slots: the callers without one work alone. */
+    @Test
+    void moreCallersThanSlots() throws InterruptedException {
+        AtomicInteger ran = new AtomicInteger();
+        List<Thread> callers = new ArrayList<>();
+        for (int c = 0; c < 100; c++) {
+            Thread caller = new Thread(() -> {
+                Job job = new Job(chunk -> {
+                    ran.incrementAndGet();
+                    Thread.onSpinWait();
+                });
+                for (int phase = 0; phase < 20; phase++) SharedPool.instance().run(opened(job), 2);
+            });
+            caller.start();
+            callers.add(caller);
+        }
+        for (Thread caller : callers) caller.join();
+        assertEquals(100 * 20 * 10, ran.get());
+    }
+
+    private static Job opened(Job job) {
+        job.open(10, 2);
+        return job;
+    }
+}
