@@ -39,6 +39,9 @@ public final class CpuReport implements Callable<Integer> {
     @Option(names = "--threads", description = "Threads that clip, and that the rates are measured with.")
     private int threads = Backend.defaultThreads();
 
+    @Option(names = "--forks", defaultValue = "2", description = "JVMs a benchmark runs in. Default: ${DEFAULT-VALUE}.")
+    private int forks;
+
     /** A sample beside the machine's rates for as many bytes. */
     private record Row(Sample sample, Rates rates) {
         double limit() {
@@ -145,7 +148,7 @@ public final class CpuReport implements Callable<Integer> {
                 .param("memory", memory)
                 .param("threads", Integer.toString(threads))
                 .verbosity(VerboseMode.SILENT)
-                .forks(quick ? 1 : 2);
+                .forks(quick ? 1 : forks);
         List<Sample> samples = new ArrayList<>();
         for (RunResult result : new Runner(options.build()).run()) samples.add(Sample.of(result));
         return samples;

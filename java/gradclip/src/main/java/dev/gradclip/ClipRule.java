@@ -55,7 +55,7 @@ public sealed interface ClipRule {
         if (!(limit >= 0)) {
             throw new IllegalArgumentException("limit must be 0 or more, but is " + limit);
         }
-        return value(-limit, limit);
+        return value(-limit, limit + 0.0);
     }
 
     /**
@@ -79,6 +79,7 @@ public sealed interface ClipRule {
             implements ClipRule {
         public GlobalNorm {
             requireNorm(maxNorm, epsilon);
+            maxNorm += 0.0; // -0.0 would flip the signs of what it zeroes
             Objects.requireNonNull(normType, "normType");
             Objects.requireNonNull(nonFinitePolicy, "nonFinitePolicy");
         }
@@ -116,6 +117,7 @@ public sealed interface ClipRule {
             implements ClipRule {
         public PerTensorNorm {
             requireNorm(maxNorm, epsilon);
+            maxNorm += 0.0; // -0.0 would flip the signs of what it zeroes
             Objects.requireNonNull(normType, "normType");
             Objects.requireNonNull(nonFinitePolicy, "nonFinitePolicy");
         }

@@ -183,7 +183,9 @@ public final class HostBuffer implements GradientBuffer {
             throw new IllegalArgumentException("address is 0 for " + length
                     + " elements; for a gradient that is absent, " + "declare the tensor and leave its address out");
         }
-        Math.multiplyExact(length, (long) dtype.bytes());
+        if (length > Long.MAX_VALUE / dtype.bytes()) {
+            throw new IllegalArgumentException(length + " elements of " + dtype + " exceed the address space");
+        }
         if (length > 0) Backend.NATIVE.require();
         return new HostBuffer(Piece.ofAddress(dtype, address, length, owner));
     }

@@ -150,4 +150,14 @@ class ThresholdTest {
                         .withEpsilon(0)
                         .normType());
     }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aThresholdOfMinusZeroIsZeroAndKeepsSigns(TestBackend backend) {
+        HostBuffer buffer = Values.buffer(DType.FLOAT32, 3, -4);
+        try (GradientClipper clipper = backend.clipper(buffer)) {
+            clipper.clipByGlobalNorm(-0.0);
+        }
+        assertArrayEquals(new double[] {0.0, -0.0}, Values.read(buffer));
+    }
 }

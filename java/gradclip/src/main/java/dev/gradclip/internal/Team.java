@@ -36,10 +36,10 @@ public final class Team {
         return threads;
     }
 
-    /** Runs all chunks and returns when they are done. */
-    void run(Job job, long chunks) {
+    /** Runs all chunks, each thread's share backwards if so asked, and returns when they are done. */
+    void run(Job job, long chunks, boolean backwards) {
         int helpers = (int) Math.min(threads - 1, chunks - 1);
-        job.open(chunks, helpers);
+        job.open(chunks, helpers, backwards);
         if (helpers <= 0) {
             job.finish();
         } else if (executor == null) {

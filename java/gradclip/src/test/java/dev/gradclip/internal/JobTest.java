@@ -41,7 +41,7 @@ class JobTest {
         Random random = new Random(1);
         for (int phase = 0; phase < 20_000 * SCALE; phase++) {
             int chunks = random.nextInt(65);
-            job.open(chunks, 3);
+            job.open(chunks, 3, phase % 2 == 1);
             job.finish();
             for (int i = 0; i < 64; i++) {
                 assertEquals(i < chunks ? 1 : 0, done.getAndSet(i, 0), "chunk " + i + " of " + chunks);
@@ -60,10 +60,10 @@ class JobTest {
             ran.incrementAndGet();
             if (chunk == 2) throw error;
         });
-        job.open(100, 0);
+        job.open(100, 0, false);
         assertSame(error, assertThrows(AssertionError.class, job::finish));
         assertEquals(3, ran.get(), "the rest is not worth doing");
-        job.open(2, 0);
+        job.open(2, 0, false);
         job.finish();
         assertEquals(5, ran.get());
     }
@@ -75,7 +75,7 @@ class JobTest {
         Job job = new Job(chunk -> {
             if (Thread.currentThread() != caller) throw failure;
         });
-        job.open(1, 1);
+        job.open(1, 1, false);
         Thread helper = new Thread(job);
         helper.start();
         helper.join();
@@ -86,13 +86,13 @@ class JobTest {
     void noMoreHelpersThanSeats() {
         AtomicInteger ran = new AtomicInteger();
         Job job = new Job(chunk -> ran.incrementAndGet());
-        job.open(3, 0);
+        job.open(3, 0, false);
         assertFalse(job.hasWork(), "no seat for a helper");
         job.run();
         assertEquals(0, ran.get());
         job.finish();
         assertEquals(3, ran.get());
-        job.open(1, 1);
+        job.open(1, 1, false);
         assertTrue(job.hasWork());
         job.run();
         assertFalse(job.hasWork());
@@ -113,7 +113,7 @@ class JobTest {
                 for (int phase = 0; phase < 2_000 * SCALE; phase++) {
                     ran.set(0);
                     int chunks = 1 + random.nextInt(20);
-                    Team.ofThreads(1 + random.nextInt(5)).run(job, chunks);
+                    Team.ofThreads(1 + random.nextInt(5)).run(job, chunks, false);
                     if (ran.get() != chunks) wrong.incrementAndGet();
                 }
             });
@@ -145,7 +145,7 @@ class JobTest {
     }
 
     private static Job opened(Job job) {
-        job.open(10, 2);
+        job.open(10, 2, false);
         return job;
     }
 }
