@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Each thread begins in a share of its own, the same in every phase, and takes from the others' when that is done: what
  * it measured is then in its own cache when it scales (a clip of 1 Mi floats on two cores: 369 µs with one shared queue,
- * 245 µs with shares).
+ * 245 µs with shares). A neighbour's share is not emptied to the last: {@link #LEFT_TO_OWNER}.
  *
  * <p>Reused for every phase: the chunks of a share are numbered on and on, and a phase is a range of these numbers, so that
  * a helper left over from one phase can't claim from the next by mistake.
@@ -30,6 +30,15 @@ final class Job implements Runnable {
     private static final int STRIDE = 16;
 
     private static final int SPINS = 2000;
+
+    /**
+     * The end of a share, which its thread is about to reach, is left to it: taken by another, its cache lines wander there
+     * and back in each phase (a clip of 1 Mi floats on two cores: 185 µs without this, 168 µs with it).
+     */
+    private static final double LEFT_TO_OWNER = 0.125;
+
+    /** About 5 µs; then the owner is taken to be elsewhere, and its chunks are anybody's. */
+    private static final int OWNER_SPINS = 100;
 
     private final Work work;
     private final AtomicLongArray next = new AtomicLongArray(MOST_SHARES * STRIDE);
@@ -70,9 +79,10 @@ final class Job implements Runnable {
 
     /** Works until nothing is left, waits for the helpers, and throws what any of them threw. */
     void finish() {
-        claimFrom(0);
+        claimFrom(0, LEFT_TO_OWNER);
         for (int spins = 0; done.get() != opened; spins++) {
-            if (spins < SPINS) Thread.onSpinWait();
+            if (spins == OWNER_SPINS) claimFrom(0, 0);
+            else if (spins < SPINS) Thread.onSpinWait();
             else LockSupport.parkNanos(20_000);
         }
         Throwable thrown = failure;
@@ -97,34 +107,45 @@ final class Job implements Runnable {
     /** A helper's part, beginning in a share; a helper that has a number names the same one each time. */
     void help(int share) {
         int seat = seats.decrementAndGet();
-        if (seat >= 0) claimFrom(share < 0 ? seat + 1 : share);
+        if (seat >= 0) claimFrom(share < 0 ? seat + 1 : share, LEFT_TO_OWNER);
         seats.incrementAndGet();
     }
 
-    private void claimFrom(int begin) {
+    /** Takes all of its own share, and of the others' all but a part of each. */
+    private void claimFrom(int begin, double leftToOwner) {
         int count = shares;
+        long ran = 0;
         for (int i = 0; i < count; i++) {
             int share = (begin + i) % count;
-            while (claimOne(share)) {}
+            // A helper late from an earlier phase may see these two out of step.
+            long chunks = Math.max(0, limit.get(share * STRIDE) - firstNumber[share]);
+            long left = i == 0 ? 0 : (long) (leftToOwner * chunks);
+            for (long number = claim(share, left); number >= 0; number = claim(share, left)) {
+                runNumber(share, number);
+                ran++;
+            }
+        }
+        // Once a thread and phase: counted chunk by chunk, the threads fought over the counter, 100 ns a chunk.
+        if (ran > 0) done.addAndGet(ran);
+    }
+
+    /** The number of a chunk that is now this thread's alone, or -1 when only so many are left. */
+    private long claim(int share, long left) {
+        while (true) {
+            long number = next.get(share * STRIDE);
+            if (number >= limit.get(share * STRIDE) - left) return -1;
+            if (next.compareAndSet(share * STRIDE, number, number + 1)) return number;
         }
     }
 
-    private boolean claimOne(int share) {
-        long number = next.get(share * STRIDE);
-        long end = limit.get(share * STRIDE);
-        if (number >= end) return false;
-        if (!next.compareAndSet(share * STRIDE, number, number + 1)) return true;
-        // The phase can't end before this chunk is done, so what open wrote for the share belongs to it.
+    /** The phase can't end before this chunk is counted, so what {@link #open} wrote for the share belongs to it. */
+    private void runNumber(int share, long number) {
+        if (failure != null) return;
+        long at = descending ? limit.get(share * STRIDE) - 1 - number : number - firstNumber[share];
         try {
-            if (failure == null) {
-                long at = descending ? end - 1 - number : number - firstNumber[share];
-                work.run(firstChunk[share] + at);
-            }
+            work.run(firstChunk[share] + at);
         } catch (RuntimeException | Error e) {
             failure = e;
-        } finally {
-            done.incrementAndGet();
         }
-        return true;
     }
 }
