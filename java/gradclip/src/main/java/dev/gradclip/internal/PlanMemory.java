@@ -13,9 +13,15 @@ import org.jspecify.annotations.Nullable;
  * the phases exchange. Rebinding writes a row; nothing is allocated after the constructor.
  */
 final class PlanMemory {
+    private static final int LEAST_COST = 1024;
+
     final Piece[] pieces;
     final int[] segmentOf;
     final long[] firstTile;
+
+    /** Bytes before each row, a short row counting as {@link #LEAST_COST}, so that they tell how long a phase takes. */
+    final long[] cost;
+
     final @Nullable Object[] arrays;
     final int segments;
     final long tiles;
@@ -41,6 +47,7 @@ final class PlanMemory {
         pieces = new Piece[rows];
         segmentOf = new int[rows];
         firstTile = new long[rows + 1];
+        cost = new long[rows + 1];
         arrays = new Object[rows];
         table = direct((long) rows * PieceTable.ROW_BYTES);
         int row = 0;
@@ -53,7 +60,9 @@ final class PlanMemory {
                 set(row, piece);
                 float64 |= piece.dtype() == DType.FLOAT64;
                 tile += Tiles.count(piece.dtype(), piece.length());
+                long bytes = piece.length() * piece.dtype().bytes();
                 row++;
+                cost[row] = cost[row - 1] + (bytes == 0 ? 0 : Math.max(bytes, LEAST_COST));
             }
         }
         firstTile[rows] = tile;
