@@ -1,10 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds the native CPU backend:
-#   build.sh OUTDIR VERSION JNI_HEADER_DIR          OUTDIR/libgradclip.so, OUTDIR/gradclip.build-id
+# Builds the native libraries:
+#   build.sh OUTDIR VERSION JNI_HEADER_DIR          OUTDIR/libgradclip.so, OUTDIR/gradclip.build-id,
+#                                                   OUTDIR/emulated/libgradclip_cuda_emulated.so, for tests, and,
+#                                                   where nvcc is found, OUTDIR/libgradclip_cuda.so
 #   build.sh --test OUTDIR VERSION JNI_HEADER_DIR   the C++ tests under AddressSanitizer and UBSan
 #   build.sh --cross-aarch64 OUTDIR                 the C++ tests for aarch64, under qemu
 # A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
+# GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use.
 set -eu
 
 here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
@@ -50,6 +53,20 @@ find_jni() {
     [ -n "$javac" ] && java_home=$(dirname -- "$(dirname -- "$(readlink -f -- "$javac")")")
   fi
   [ -f "$java_home/include/jni.h" ] || skip jni.h openjdk-17-jdk-headless
+}
+
+# Sets nvcc to the CUDA compiler, or says in one line why there is none.
+find_nvcc() {
+  nvcc=
+  if [ "${GRADCLIP_CUDA_SKIP:-0}" = 1 ]; then
+    echo "gradclip: CUDA library not built: skipped. Continuing without it."
+    return
+  fi
+  for candidate in "${NVCC:-nvcc}" "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"; do
+    nvcc=$(command -v "$candidate" || true)
+    [ -z "$nvcc" ] || return 0
+  done
+  echo "gradclip: CUDA library not built: nvcc not found; install the CUDA toolkit. Continuing without it."
 }
 
 configure_and_build() { # build tree, cmake options
@@ -113,7 +130,7 @@ fi
 out=$1
 version=$2
 headers=$3
-skipped="native CPU backend not built"
+skipped="native libraries not built"
 consequence="Continuing with plain Java."
 platform
 need_build_tools
@@ -126,8 +143,15 @@ if [ "$mode" = test ]; then
   need_header doctest/doctest.h doctest-dev
   library=
   [ -f "$out/libgradclip.so" ] && library=$(CDPATH="" cd -- "$out" && pwd)/libgradclip.so
+  cuda_library=
+  cuda_report=
+  if [ "${GRADCLIP_CUDA_SKIP:-0}" != 1 ] && [ -f "$out/libgradclip_cuda.so" ]; then
+    cuda_library=$(CDPATH="" cd -- "$out" && pwd)/libgradclip_cuda.so
+    cuda_report=$(CDPATH="" cd -- "$out" && pwd)/cmake/cuda-report
+  fi
   configure_and_build "$out/cmake-asan" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
-    -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_SANITIZE=ON -DGRADCLIP_BUILT_LIBRARY="$library"
+    -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_SANITIZE=ON -DGRADCLIP_EMULATOR=ON -DGRADCLIP_BUILT_LIBRARY="$library" \
+    -DGRADCLIP_BUILT_CUDA_LIBRARY="$cuda_library" -DGRADCLIP_CUDA_REPORT="$cuda_report"
   run_tests "$out/cmake-asan"
   exit 0
 fi
@@ -135,10 +159,20 @@ fi
 find_jni
 [ -f "$headers/dev_gradclip_internal_NativeCpu.h" ] ||
   die "no dev_gradclip_internal_NativeCpu.h in $headers; javac does not write it twice: run mvn clean"
+find_nvcc
 configure_and_build "$out/cmake" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
   -DGRADCLIP_BUILD_ID="${GRADCLIP_BUILD_ID:-}" -DGRADCLIP_JNI_HEADERS="$headers" -DGRADCLIP_JAVA_HOME="$java_home" \
-  -DGRADCLIP_BUILD_TESTS=OFF
-mkdir -p "$out/test"
-for file in libgradclip.so gradclip.build-id test/libgradclip_testsupport.so; do
-  cmp -s "$out/cmake/$file" "$out/$file" || cp -- "$out/cmake/$file" "$out/$file"
-done
+  -DGRADCLIP_BUILD_TESTS=OFF -DGRADCLIP_EMULATOR=ON -DGRADCLIP_NVCC="$nvcc"
+mkdir -p "$out/test" "$out/emulated"
+copy_built() { # file in the build tree, place in OUTDIR
+  cmp -s "$out/cmake/$1" "$out/$2" || cp -- "$out/cmake/$1" "$out/$2"
+}
+copy_built libgradclip.so libgradclip.so
+copy_built gradclip.build-id gradclip.build-id
+copy_built test/libgradclip_testsupport.so test/libgradclip_testsupport.so
+copy_built emulated/libgradclip_cuda_emulated.so emulated/libgradclip_cuda_emulated.so
+if [ -n "$nvcc" ]; then
+  copy_built libgradclip_cuda.so libgradclip_cuda.so
+else
+  rm -f "$out/libgradclip_cuda.so"
+fi

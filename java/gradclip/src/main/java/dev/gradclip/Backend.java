@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.Availability;
+import dev.gradclip.internal.CudaLibrary;
 import dev.gradclip.internal.NativeLibrary;
 import dev.gradclip.internal.Team;
 import java.util.Map;
@@ -11,7 +13,7 @@ public enum Backend {
     JAVA,
     /** SIMD code in C++ for host memory: the default wherever its library loads. */
     NATIVE,
-    /** CUDA kernels for device memory. */
+    /** CUDA kernels for device memory; picked by binding a {@link DeviceBuffer}. */
     CUDA;
 
     /** The best backend for host memory that is available. */
@@ -24,39 +26,32 @@ public enum Backend {
         return Team.defaultThreads();
     }
 
-    /** Whether it can run here. */
+    /** Whether it can run here; for CUDA, asking loads its library. */
     public boolean isAvailable() {
-        return switch (this) {
-            case JAVA -> true;
-            case NATIVE -> NativeLibrary.instance().isLoaded();
-            case CUDA -> false;
-        };
+        return availability().available();
     }
 
     /** Why it is available, or why not. */
     public String reason() {
-        return switch (this) {
-            case JAVA -> "needs nothing";
-            case NATIVE -> NativeLibrary.instance().reason();
-            case CUDA -> "this version of gradclip has no CUDA kernels yet";
-        };
+        return availability().reason();
     }
 
     /** What to do where it is not available; empty where nothing is. */
     public String remedy() {
-        return switch (this) {
-            case JAVA -> "";
-            case NATIVE -> NativeLibrary.instance().remedy();
-            case CUDA -> "Use NATIVE or JAVA";
-        };
+        return availability().remedy();
     }
 
-    /** Facts for people: library file, version, build id, SIMD level. */
+    /** Facts for people: library file, version, build id; NATIVE's SIMD level; CUDA's devices as they are now. */
     public Map<String, String> details() {
+        return this == CUDA ? CudaLibrary.instance().details() : availability().details();
+    }
+
+    private Availability availability() {
         return switch (this) {
-            case JAVA -> Map.of("java", System.getProperty("java.version", ""));
-            case NATIVE -> NativeLibrary.instance().details();
-            case CUDA -> Map.of();
+            case JAVA ->
+                new Availability(true, "needs nothing", "", Map.of("java", System.getProperty("java.version", "")));
+            case NATIVE -> NativeLibrary.instance().availability();
+            case CUDA -> CudaLibrary.instance().availability();
         };
     }
 

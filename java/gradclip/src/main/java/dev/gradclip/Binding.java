@@ -1,132 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.CpuPlan;
-import dev.gradclip.internal.Overlaps;
-import dev.gradclip.internal.Piece;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Which memory each tensor has at present: shapes stay, memory comes and goes. */
-final class Binding {
-    private final CpuPlan plan;
+/** Which memory each tensor has at present: shapes stay, memory comes and goes. Rebinding binds all, or throws and binds nothing. */
+abstract sealed class Binding permits HostBinding, DeviceBinding {
     private final List<String> names;
-    private final HostBuffer[] shapes;
-    private final @Nullable HostBuffer[] bound;
 
-    Binding(GradientClipperBuilder builder, CpuPlan plan) {
-        this.plan = plan;
+    Binding(GradientClipperBuilder builder) {
         names = List.copyOf(builder.names);
-        shapes = builder.shapes.toArray(new HostBuffer[0]);
-        bound = builder.bound.toArray(new HostBuffer[0]);
-        refuseOverlaps(builder.bound);
-        for (int i = 0; i < bound.length; i++) bindPieces(i, bound[i]);
     }
 
-    int size() {
-        return shapes.length;
+    final int size() {
+        return names.size();
     }
 
-    List<String> names() {
+    final List<String> names() {
         return names;
     }
 
-    String name(int tensor) {
+    final String name(int tensor) {
         return names.get(tensor);
     }
 
-    HostBuffer shape(int tensor) {
-        return shapes[tensor];
-    }
-
-    @Nullable
-    HostBuffer bound(int tensor) {
-        return bound[tensor];
-    }
-
-    /** Tensors that have memory. */
-    int tensors() {
-        int tensors = 0;
-        for (HostBuffer buffer : bound) if (buffer != null) tensors++;
-        return tensors;
-    }
-
-    /** Elements of the tensors that have memory. */
-    long elements() {
-        long elements = 0;
-        for (HostBuffer buffer : bound) if (buffer != null) elements += buffer.length();
-        return elements;
-    }
-
-    void requireWritable() {
-        for (int i = 0; i < bound.length; i++) {
-            HostBuffer buffer = bound[i];
-            if (buffer != null && buffer.isReadOnly()) {
-                throw new IllegalStateException(
-                        names.get(i) + " is read-only, and this rule may write to it; measure it with "
-                                + "globalNorm() or a threshold of infinity, or bind a writable buffer");
-            }
-        }
-    }
-
-    void requireCount(int count) {
-        if (count != shapes.length) {
+    final void requireCount(int count) {
+        if (count != size()) {
             throw new IllegalArgumentException(
-                    "rebind takes one entry a tensor, " + shapes.length + " of them, but got " + count);
+                    "rebind takes one entry a tensor, " + size() + " of them, but got " + count);
         }
     }
 
-    /** Binds all, or throws and binds nothing. */
-    void bindAll(List<? extends @Nullable HostBuffer> buffers) {
-        boolean changed = false;
-        for (int i = 0; i < shapes.length; i++) {
-            HostBuffer buffer = buffers.get(i);
-            if (buffer == bound[i]) continue;
-            changed = true;
-            if (buffer != null) requireShape(i, buffer);
-        }
-        if (!changed) return;
-        refuseOverlaps(buffers);
-        for (int i = 0; i < shapes.length; i++) {
-            if (buffers.get(i) == bound[i]) continue;
-            bound[i] = buffers.get(i);
-            bindPieces(i, bound[i]);
-        }
-    }
-
-    /** Lets go of all memory. */
-    void clear() {
-        for (int i = 0; i < shapes.length; i++) {
-            bound[i] = null;
-            bindPieces(i, null);
-        }
-    }
-
-    private void requireShape(int tensor, HostBuffer buffer) {
-        HostBuffer shape = shapes[tensor];
+    final void requireShape(int tensor, GradientBuffer shape, GradientBuffer buffer) {
         if (buffer.dtype() != shape.dtype() || buffer.length() != shape.length()) {
-            throw new IllegalArgumentException(names.get(tensor) + " was bound with " + shape.length() + " elements of "
+            throw new IllegalArgumentException(name(tensor) + " was bound with " + shape.length() + " elements of "
                     + shape.dtype() + ", but is now given " + buffer.length() + " of " + buffer.dtype()
                     + "; a tensor of another shape needs a new clipper");
         }
-        boolean same = buffer.pieces.size() == shape.pieces.size();
-        for (int i = 0; same && i < shape.pieces.size(); i++) {
-            same = buffer.pieces.get(i).length() == shape.pieces.get(i).length();
-        }
-        if (!same) throw new IllegalArgumentException(names.get(tensor) + " was bound in pieces of other lengths");
     }
 
-    private void bindPieces(int tensor, @Nullable HostBuffer buffer) {
-        HostBuffer shape = shapes[tensor];
-        for (int i = 0; i < shape.pieces.size(); i++) {
-            plan.rebind(tensor, i, buffer == null ? Piece.absent(shape.dtype()) : buffer.pieces.get(i));
-        }
+    final IllegalArgumentException otherSide(int tensor, String given, String bound) {
+        return new IllegalArgumentException(name(tensor) + " is now in " + given + " memory, but the clipper works in "
+                + bound + " memory; copy the gradient there, or give it a clipper of its own");
     }
 
-    private void refuseOverlaps(List<? extends @Nullable HostBuffer> buffers) {
-        List<List<Piece>> pieces = new ArrayList<>(buffers.size());
-        for (HostBuffer buffer : buffers) pieces.add(buffer == null ? List.of() : buffer.pieces);
-        Overlaps.refuse(pieces, names::get);
-    }
+    /** Tensors that have memory. */
+    abstract int tensors();
+
+    /** Elements of the tensors that have memory. */
+    abstract long elements();
+
+    /** To addresses; 0 is absent. */
+    abstract void rebind(long[] addresses);
+
+    /** To buffers; null is absent. */
+    abstract void rebind(List<? extends @Nullable GradientBuffer> buffers);
+
+    /** To arrays; null is absent. */
+    abstract void rebind(float[] @Nullable [] arrays);
+
+    /** Lets go of all memory. */
+    abstract void clear();
+
+    /** What frees memory outside the heap, without a reference to the binding. */
+    abstract Runnable release();
 }

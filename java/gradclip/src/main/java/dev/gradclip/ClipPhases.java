@@ -8,38 +8,39 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Measure, decide, apply for one clipper on the CPU: what each rule does between the phases of a {@link CpuPlan}. */
-final class ClipPhases {
+final class ClipPhases implements Phases {
     private final CpuPlan plan;
-    private final Binding binding;
+    private final HostBinding binding;
     private final ClipResult.TensorNorms details;
     private final double[] coefficients;
     private final ScaledNorm norm = new ScaledNorm();
     private final ScaledNorm tensorNorm = new ScaledNorm();
     private @Nullable NormType measuredType;
     private boolean foundNonFinite;
-    private int call;
+    private long call;
 
-    ClipPhases(CpuPlan plan, Binding binding, ClipResult.TensorNorms details) {
-        this.plan = plan;
+    ClipPhases(HostBinding binding, ClipResult.TensorNorms details) {
+        this.plan = binding.plan();
         this.binding = binding;
         this.details = details;
         coefficients = new double[binding.size()];
     }
 
-    /** The norm over all tensors, measured now. */
-    double globalNorm(NormType type) {
+    @Override
+    public double globalNorm(NormType type) {
         measureAll(type);
         return norm.value();
     }
 
-    /** Measures some of the tensors, for a {@link #clip} that is told so. */
-    void measure(NormType type, Group range) {
+    @Override
+    public void measure(NormType type, Group range) {
         call++;
         measuredType = null;
         plan.measure(type, range.from(), range.to());
     }
 
-    ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
+    @Override
+    public ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
         if (rule.maxNorm() != Double.POSITIVE_INFINITY) binding.requireWritable();
         call++;
         measuredType = null;
@@ -52,8 +53,13 @@ final class ClipPhases {
         return scaleAll(norm.coefficient(rule.maxNorm(), rule.epsilon()), globalNorm, nonFinite);
     }
 
-    /** Clips; {@code isMeasured} says that {@link #measure} has seen every tensor. */
-    ClipResult clip(ClipRule rule, boolean isMeasured) {
+    @Override
+    public ClipResult clipAsync(ClipRule rule, CudaStream stream) {
+        return clip(rule, false);
+    }
+
+    @Override
+    public ClipResult clip(ClipRule rule, boolean isMeasured) {
         Objects.requireNonNull(rule, "rule");
         if (rule instanceof ClipRule.GlobalNorm r) {
             if (!measureForNorm(r.normType(), r.maxNorm(), r.nonFinitePolicy(), isMeasured)) return untouched();
@@ -159,7 +165,7 @@ final class ClipPhases {
     }
 
     private ClipResult result(double totalNorm, double coefficient, boolean clipped, boolean nonFinite, long changed) {
-        return new ClipResult(
+        return new ClipSnapshot(
                 totalNorm,
                 coefficient,
                 clipped,
@@ -171,26 +177,39 @@ final class ClipPhases {
                 call);
     }
 
-    /** The norm of the tensors {@code [from, to)} as call {@code ofCall} measured them. */
-    double norm(int from, int to, int ofCall) {
+    @Override
+    public double norm(int from, int to, long ofCall) {
         NormType type = requireCurrent(ofCall);
         plan.total(type, from, to, tensorNorm);
         return tensorNorm.value();
     }
 
-    /** What call {@code ofCall} multiplied a tensor by. */
-    double coefficient(int tensor, int ofCall) {
+    @Override
+    public double coefficient(int tensor, long ofCall) {
         requireCurrent(ofCall);
         return coefficients[Objects.checkIndex(tensor, coefficients.length)];
     }
 
-    private NormType requireCurrent(int ofCall) {
-        if (ofCall != call) {
+    @Override
+    public long coefficientAddress() {
+        throw new IllegalStateException("the gradients are in host memory, so no device has their coefficient; "
+                + "read it from the ClipResult");
+    }
+
+    @Override
+    public void clear() {}
+
+    private NormType requireCurrent(long ofCall) {
+        return requireCurrent(ofCall, call, measuredType);
+    }
+
+    /** The type that call {@code ofCall} measured, if the latest call is that one. */
+    static NormType requireCurrent(long ofCall, long latest, @Nullable NormType measured) {
+        if (ofCall != latest) {
             throw new IllegalStateException(
                     "the clipper has measured again since; read per-tensor figures before the next call");
         }
-        NormType type = measuredType;
-        if (type == null) throw new IllegalStateException("this call measured no norms");
-        return type;
+        if (measured == null) throw new IllegalStateException("this call measured no norms");
+        return measured;
     }
 }

@@ -1,119 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import org.jspecify.annotations.Nullable;
-
 /**
- * What one clip found and did: an immutable snapshot.
+ * What one clip found and did: immutable. That of an {@code …Async} clip may still be to come; then what it tells waits for
+ * the device, on any thread. It may be there before the last element is scaled: what reads gradients waits for the stream.
  *
  * <pre>{@code
  * ClipResult result = clipper.clipByGlobalNorm(1.0);
  * if (result.nonFinite()) log.warn("step {}: norm {}", step, result.totalNorm());
  * }</pre>
+ *
+ * <p>Every method that waits throws {@link NonFiniteGradientException} where an async clip's policy is ERROR and it found such
+ * a gradient, {@link CudaException} where it failed, and {@link IllegalStateException} where it is not read before 256 later
+ * calls of the clipper.
  */
-public final class ClipResult {
-    private final double totalNorm;
-    private final double coefficient;
-    private final long elements;
-    private final long elementsChanged;
-    private final int tensors;
-    private final boolean clipped;
-    private final boolean nonFinite;
-    private final @Nullable TensorNorms perTensor;
-    private final int call;
+public abstract sealed class ClipResult permits ClipSnapshot, ClipTicket {
+    ClipResult() {}
 
     /** Per-tensor figures of the clipper's latest call. */
     interface TensorNorms {
-        double norm(int tensor, int call);
+        double norm(int tensor, long call);
 
-        double coefficient(int tensor, int call);
+        double coefficient(int tensor, long call);
 
-        double groupNorm(String group, int call);
+        double groupNorm(String group, long call);
     }
 
-    ClipResult(
-            double totalNorm,
-            double coefficient,
-            boolean clipped,
-            boolean nonFinite,
-            int tensors,
-            long elements,
-            long elementsChanged,
-            @Nullable TensorNorms perTensor,
-            int call) {
-        this.totalNorm = totalNorm;
-        this.coefficient = coefficient;
-        this.clipped = clipped;
-        this.nonFinite = nonFinite;
-        this.tensors = tensors;
-        this.elements = elements;
-        this.elementsChanged = elementsChanged;
-        this.perTensor = perTensor;
-        this.call = call;
-    }
+    /** Whether the figures are there, so that nothing waits. */
+    public abstract boolean isComplete();
 
     /**
      * The norm over all tensors before clipping. Infinite though {@link #nonFinite} is false where a finite norm exceeds the
      * largest double (the coefficient is right all the same); NaN where the rule measures no norm.
      */
-    public double totalNorm() {
-        return totalNorm;
-    }
+    public abstract double totalNorm();
 
     /** What everything was multiplied by; NaN where the rule has no single coefficient, or the norm is NaN. */
-    public double coefficient() {
-        return coefficient;
-    }
+    public abstract double coefficient();
 
     /**
      * Whether gradients were changed: the coefficient of at least one tensor, rounded to the precision it is applied in, was
      * not 1, or a value rule changed an element. A norm so little above the threshold that the coefficient rounds to 1 leaves
      * all as it was, and this false.
      */
-    public boolean clipped() {
-        return clipped;
-    }
+    public abstract boolean clipped();
 
     /**
      * Whether a NaN or an infinity was found. A value rule under {@link NonFinitePolicy#PROPAGATE} does not look, and answers
      * false.
      */
-    public boolean nonFinite() {
-        return nonFinite;
-    }
+    public abstract boolean nonFinite();
 
-    /** Tensors covered; absent ones do not count. */
-    public int tensors() {
-        return tensors;
-    }
+    /** Tensors covered; absent ones do not count. Never waits. */
+    public abstract int tensors();
 
-    /** Elements covered. */
-    public long elements() {
-        return elements;
-    }
+    /** Elements covered. Never waits. */
+    public abstract long elements();
 
     /** Elements that a value rule changed; 0 for norm rules, which do not count. */
-    public long elementsChanged() {
-        return elementsChanged;
-    }
+    public abstract long elementsChanged();
 
     /**
      * The norm of one tensor before clipping, by its place in the order bound.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public double tensorNorm(int tensor) {
-        return details().norm(tensor, call);
-    }
+    public abstract double tensorNorm(int tensor);
 
     /**
      * What one tensor was multiplied by.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public double tensorCoefficient(int tensor) {
-        return details().coefficient(tensor, call);
-    }
+    public abstract double tensorCoefficient(int tensor);
 
     /**
      * The norm of a named group before clipping.
@@ -121,21 +80,5 @@ public final class ClipResult {
      * @throws IllegalArgumentException if there is no such group
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public double groupNorm(String group) {
-        return details().groupNorm(group, call);
-    }
-
-    private TensorNorms details() {
-        if (perTensor == null) {
-            throw new IllegalStateException("no per-tensor norms: the rule measured none, or they went with the call");
-        }
-        return perTensor;
-    }
-
-    @Override
-    public String toString() {
-        return "ClipResult[totalNorm=" + totalNorm + ", coefficient=" + coefficient + ", clipped=" + clipped
-                + ", nonFinite=" + nonFinite + ", tensors=" + tensors + ", elements=" + elements
-                + (elementsChanged > 0 ? ", elementsChanged=" + elementsChanged : "") + "]";
-    }
+    public abstract double groupNorm(String group);
 }

@@ -2,7 +2,7 @@
 package dev.gradclip;
 
 /** One gradient tensor's memory, wherever it lives; where it lives picks the backend that clips it. */
-public sealed interface GradientBuffer permits HostBuffer {
+public sealed interface GradientBuffer permits HostBuffer, DeviceBuffer {
     /** Element type. */
     DType dtype();
 

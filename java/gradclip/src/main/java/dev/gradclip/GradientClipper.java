@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.CpuPlan;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -12,8 +10,9 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Clips one set of gradient tensors, in place, step after step. Each clip measures, decides and applies; it is complete
- * on return and allocates nothing but its result.
+ * Clips one set of gradient tensors, in place, step after step, where they are: on the CPU, or on a CUDA device. Each clip
+ * measures, decides and applies, and allocates nothing but its result; it is complete on return, and on a device comes after
+ * earlier work on the default stream. An {@code …Async} one is only enqueued.
  *
  * <p>One thread at a time: a second one is refused, not queued. Different clippers run in parallel.
  *
@@ -33,7 +32,7 @@ import org.jspecify.annotations.Nullable;
 public final class GradientClipper implements AutoCloseable {
     private final Backend backend;
     private final Binding binding;
-    private final ClipPhases phases;
+    private final Phases phases;
     private final Map<String, Group> groups;
     private final Leak leak;
     private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
@@ -42,13 +41,22 @@ public final class GradientClipper implements AutoCloseable {
     private volatile boolean closed;
 
     GradientClipper(GradientClipperBuilder builder) {
-        backend = builder.backend;
+        backend = builder.resolve();
         groups = builder.groups();
-        CpuPlan plan = builder.plan();
-        binding = new Binding(builder, plan);
-        phases = new ClipPhases(plan, binding, new Details());
+        Details details = new Details();
+        if (backend == Backend.CUDA) {
+            DeviceBinding devices = new DeviceBinding(builder);
+            binding = devices;
+            phases = new CudaPhases(devices, details);
+        } else {
+            HostBinding host = new HostBinding(builder, segments -> builder.plan(backend, segments));
+            binding = host;
+            phases = new ClipPhases(host, details);
+        }
         accumulated = new boolean[binding.size()];
-        leak = builder.watched ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors") : Leak.NONE;
+        leak = builder.watched
+                ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors", binding.release())
+                : Leak.unwatched(binding.release());
     }
 
     /** Names, groups and buffers of a clipper to be. */
@@ -56,7 +64,7 @@ public final class GradientClipper implements AutoCloseable {
         return new GradientClipperBuilder();
     }
 
-    /** A clipper of unnamed tensors on the preferred backend. */
+    /** A clipper of unnamed tensors, on the best backend for where they are. */
     public static GradientClipper of(GradientBuffer... gradients) {
         GradientClipperBuilder builder = builder();
         for (GradientBuffer gradient : gradients) builder.add(gradient);
@@ -159,6 +167,64 @@ public final class GradientClipper implements AutoCloseable {
         }
     }
 
+    // ---- clip on a stream -------------------------------------------------------------------------------------------
+
+    /** As {@link #clipAsync} with {@link ClipRule#globalNorm}. */
+    public ClipResult clipByGlobalNormAsync(double maxNorm, CudaStream stream) {
+        return clipAsync(ClipRule.globalNorm(maxNorm), stream);
+    }
+
+    /** As {@link #clipAsync} with {@link ClipRule#perTensorNorm}. */
+    public ClipResult clipByNormAsync(double maxNorm, CudaStream stream) {
+        return clipAsync(ClipRule.perTensorNorm(maxNorm), stream);
+    }
+
+    /** As {@link #clipAsync} with {@link ClipRule#value(double)}. */
+    public ClipResult clipByValueAsync(double limit, CudaStream stream) {
+        return clipAsync(ClipRule.value(limit), stream);
+    }
+
+    /** As {@link #clipAsync} with {@link ClipRule#value(double, double)}. */
+    public ClipResult clipByValueAsync(double min, double max, CudaStream stream) {
+        return clipAsync(ClipRule.value(min, max), stream);
+    }
+
+    /**
+     * Clips all bound gradients in place, after what the stream has been given so far and before what it is given next. On a
+     * device it returns at once: nothing waits for the device, and the result is there when it is asked. Calls of one clipper
+     * on different streams run one after the other. On the CPU the stream is ignored and the clip complete on return.
+     *
+     * <p>Under the policy ERROR it is the result's getters that throw; on the CPU this method.
+     *
+     * @throws IllegalStateException if the clipper is closed, in use by another thread, or has met a
+     *     {@link CudaFatalException}
+     */
+    public ClipResult clipAsync(ClipRule rule, CudaStream stream) {
+        Objects.requireNonNull(stream, "stream");
+        acquire();
+        try {
+            forgetMeasured();
+            return phases.clipAsync(rule, stream);
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Where on the device the coefficient of the latest global-norm clip is, as a FLOAT64: an optimizer's kernel that
+     * multiplies by it, on the same stream, spares clipping its second pass. The address stays the same.
+     *
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
+     */
+    public long coefficientAddress() {
+        acquire();
+        try {
+            return phases.coefficientAddress();
+        } finally {
+            release();
+        }
+    }
+
     /** Makes a rule ready to be run every step. */
     public PreparedClip prepare(ClipRule rule) {
         Objects.requireNonNull(rule, "rule");
@@ -226,6 +292,7 @@ public final class GradientClipper implements AutoCloseable {
     }
 
     private void forgetMeasured() {
+        if (accumulatedType == null) return;
         Arrays.fill(accumulated, false);
         accumulatedType = null;
     }
@@ -239,37 +306,19 @@ public final class GradientClipper implements AutoCloseable {
     // ---- rebind -----------------------------------------------------------------------------------------------------
 
     /**
-     * Binds every tensor to the address it has this step, in the order bound; 0 is a gradient that is absent, which keeps its
-     * place and counts as empty. Types and lengths stay; only what changed costs.
+     * Binds every tensor to the address it has this step, in the order bound: on the host, or on the device where the clipper
+     * works. 0 is a gradient that is absent, which keeps its place and counts as empty. Types and lengths stay; only what
+     * changed costs.
      *
-     * @throws IllegalArgumentException if there are not as many addresses as tensors, or a tensor is in several pieces, or
-     *     two share memory
+     * @throws IllegalArgumentException if there are not as many addresses as tensors, a tensor is in several pieces, two share
+     *     memory, or an address is not on the device; nothing is rebound
      */
     public void rebind(long[] addresses) {
         binding.requireCount(addresses.length);
         acquire();
         try {
-            List<@Nullable HostBuffer> buffers = new ArrayList<>(addresses.length);
-            for (int i = 0; i < addresses.length; i++) {
-                if (binding.shape(i).pieces.size() != 1) {
-                    throw new IllegalArgumentException(binding.name(i) + " is bound in "
-                            + binding.shape(i).pieces.size() + " pieces; rebind it with buffers");
-                }
-                HostBuffer now = binding.bound(i);
-                boolean same = now != null && now.pieces.get(0).address() == addresses[i] && addresses[i] != 0;
-                buffers.add(
-                        addresses[i] == 0
-                                ? null
-                                : same
-                                        ? now
-                                        : HostBuffer.wrap(
-                                                addresses[i],
-                                                binding.shape(i).length(),
-                                                binding.shape(i).dtype(),
-                                                null));
-            }
+            binding.rebind(addresses);
             forgetMeasured();
-            binding.bindAll(buffers);
         } finally {
             release();
         }
@@ -277,7 +326,7 @@ public final class GradientClipper implements AutoCloseable {
 
     /**
      * Binds every tensor to the buffer it has this step, in the order bound; null is a gradient that is absent. Types,
-     * lengths and pieces stay.
+     * lengths, pieces and side stay.
      *
      * @throws IllegalArgumentException naming the tensor that does not fit, or two that share memory; nothing is rebound
      */
@@ -285,10 +334,8 @@ public final class GradientClipper implements AutoCloseable {
         binding.requireCount(buffers.size());
         acquire();
         try {
-            List<@Nullable HostBuffer> hosts = new ArrayList<>(buffers.size());
-            for (GradientBuffer buffer : buffers) hosts.add((HostBuffer) buffer);
+            binding.rebind(buffers);
             forgetMeasured();
-            binding.bindAll(hosts);
         } finally {
             release();
         }
@@ -299,19 +346,8 @@ public final class GradientClipper implements AutoCloseable {
         binding.requireCount(arrays.length);
         acquire();
         try {
-            List<@Nullable HostBuffer> hosts = new ArrayList<>(arrays.length);
-            for (int i = 0; i < arrays.length; i++) {
-                HostBuffer now = binding.bound(i);
-                float[] array = arrays[i];
-                boolean same = now != null
-                        && array != null
-                        && now.pieces.size() == 1
-                        && now.pieces.get(0).array() == array
-                        && now.length() == array.length;
-                hosts.add(array == null ? null : same ? now : HostBuffer.wrap(array));
-            }
+            binding.rebind(arrays);
             forgetMeasured();
-            binding.bindAll(hosts);
         } finally {
             release();
         }
@@ -328,18 +364,18 @@ public final class GradientClipper implements AutoCloseable {
     /** Per-tensor figures on demand, valid until the next call. */
     private final class Details implements ClipResult.TensorNorms {
         @Override
-        public double norm(int tensor, int ofCall) {
+        public double norm(int tensor, long ofCall) {
             return between(tensor, Objects.checkIndex(tensor, binding.size()) + 1, ofCall);
         }
 
         @Override
-        public double groupNorm(String name, int ofCall) {
+        public double groupNorm(String name, long ofCall) {
             Group range = group(name);
             return between(range.from(), range.to(), ofCall);
         }
 
         @Override
-        public double coefficient(int tensor, int ofCall) {
+        public double coefficient(int tensor, long ofCall) {
             acquire();
             try {
                 return phases.coefficient(tensor, ofCall);
@@ -348,7 +384,7 @@ public final class GradientClipper implements AutoCloseable {
             }
         }
 
-        private double between(int from, int to, int ofCall) {
+        private double between(int from, int to, long ofCall) {
             acquire();
             try {
                 return phases.norm(from, to, ofCall);
@@ -378,8 +414,10 @@ public final class GradientClipper implements AutoCloseable {
     }
 
     /**
-     * Waits for a call under way on another thread, then refuses further ones. Closing again does nothing.
+     * Waits for a call under way on another thread and for work in flight on a device, then refuses further calls. Results of
+     * {@code …Async} clips can still be read. Closing again does nothing.
      *
+     * @throws CudaException if work in flight failed
      * @throws IllegalStateException from within a call of this clipper, by the executor on the same thread
      */
     @Override
@@ -390,9 +428,13 @@ public final class GradientClipper implements AutoCloseable {
             }
             if (user.compareAndSet(null, Thread.currentThread())) {
                 closed = true;
-                leak.closed();
-                binding.clear();
-                user.set(null);
+                try {
+                    leak.closed();
+                } finally {
+                    binding.clear();
+                    phases.clear();
+                    user.set(null);
+                }
             } else {
                 LockSupport.parkNanos(20_000);
             }

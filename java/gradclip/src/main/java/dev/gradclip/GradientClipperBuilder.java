@@ -19,10 +19,10 @@ import org.jspecify.annotations.Nullable;
 public final class GradientClipperBuilder {
     final List<String> names = new ArrayList<>();
     private final Set<String> taken = new HashSet<>();
-    final List<HostBuffer> shapes = new ArrayList<>();
-    final List<@Nullable HostBuffer> bound = new ArrayList<>();
+    final List<GradientBuffer> shapes = new ArrayList<>();
+    final List<@Nullable GradientBuffer> bound = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
-    Backend backend = Backend.preferred();
+    private @Nullable Backend backend;
     private Team team = Team.ofThreads(Team.defaultThreads());
     private int level = -1;
     boolean watched = true;
@@ -40,8 +40,8 @@ public final class GradientClipperBuilder {
      * @throws IllegalArgumentException if the name is taken
      */
     public GradientClipperBuilder add(String name, GradientBuffer gradient) {
-        HostBuffer host = (HostBuffer) Objects.requireNonNull(gradient, "gradient of " + name);
-        return add(name, host, host);
+        Objects.requireNonNull(gradient, "gradient of " + name);
+        return add(name, gradient, gradient);
     }
 
     /** The next tensor, absent until {@link GradientClipper#rebind} gives it memory. */
@@ -49,7 +49,7 @@ public final class GradientClipperBuilder {
         return add(name, HostBuffer.shape(dtype, length), null);
     }
 
-    private GradientClipperBuilder add(String name, HostBuffer shape, @Nullable HostBuffer buffer) {
+    private GradientClipperBuilder add(String name, GradientBuffer shape, @Nullable GradientBuffer buffer) {
         if (!taken.add(name)) throw new IllegalArgumentException("there are two tensors named '" + name + "'");
         names.add(name);
         shapes.add(shape);
@@ -70,9 +70,11 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * Another backend than {@link Backend#preferred}.
+     * Another backend than that of the side where the buffers are: {@link Backend#preferred} for the host, CUDA for a device.
+     * CUDA must be named only where every tensor is declared without memory.
      *
      * @throws BackendUnavailableException from {@link #build} if it can't run here
+     * @throws IllegalArgumentException from {@link #build} if it can't work where a buffer is
      */
     public GradientClipperBuilder backend(Backend choice) {
         backend = choice;
@@ -119,7 +121,8 @@ public final class GradientClipperBuilder {
      * The clipper.
      *
      * @throws BackendUnavailableException if the backend chosen can't run here
-     * @throws IllegalArgumentException if two tensors share memory
+     * @throws IllegalArgumentException if tensors are on different sides or devices, two share memory, or one's memory is not
+     *     what it is said to be
      */
     public GradientClipper build() {
         return new GradientClipper(this);
@@ -138,11 +141,13 @@ public final class GradientClipperBuilder {
         return groups;
     }
 
-    CpuPlan plan() {
-        backend.require();
-        List<List<Piece>> segments = new ArrayList<>();
-        for (HostBuffer shape : shapes) segments.add(shape.pieces);
-        if (backend == Backend.JAVA) return CpuPlan.java(segments, team);
+    /** Where the work will be done. */
+    Backend resolve() {
+        return Sides.backend(backend, names, bound);
+    }
+
+    CpuPlan plan(Backend cpu, List<List<Piece>> segments) {
+        if (cpu == Backend.JAVA) return CpuPlan.java(segments, team);
         return CpuPlan.nativeCpu(
                 segments, team, level < 0 ? NativeLibrary.instance().level() : level);
     }

@@ -4,34 +4,44 @@ package dev.gradclip;
 import java.lang.ref.Cleaner;
 import org.jspecify.annotations.Nullable;
 
-/** Reports an object that was collected without having been closed; {@code -Ddev.gradclip.leaks=trace} says where it came from. */
+/**
+ * Lets go of what an object holds outside the heap, when it is closed or, with a report, when it is collected without that;
+ * {@code -Ddev.gradclip.leaks=trace} says where it came from.
+ */
 final class Leak {
-    /** For what needs no watching. */
-    static final Leak NONE = new Leak(null);
+    /** For what holds nothing and needs no watching. */
+    static final Leak NONE = unwatched(() -> {});
 
     private static final boolean TRACE = "trace".equals(System.getProperty("dev.gradclip.leaks"));
 
     private final Cleaner.@Nullable Cleanable cleanable;
-    private final @Nullable Report report;
+    private final Report report;
 
-    private Leak(@Nullable Report report, Object watched) {
+    private Leak(Report report, @Nullable Object watched) {
         this.report = report;
-        cleanable = report == null ? null : Cleaners.CLEANER.register(watched, report);
+        cleanable = watched == null ? null : Cleaners.CLEANER.register(watched, report);
     }
 
-    private Leak(@Nullable Report report) {
-        this(report, new Object());
+    /** Watches an object from now on; {@code release} must not refer to it. */
+    static Leak watch(Object object, String what, Runnable release) {
+        return new Leak(new Report(what, release, TRACE ? new Throwable("created here") : null), object);
     }
 
-    /** Watches an object from now on. */
-    static Leak watch(Object object, String what) {
-        return new Leak(new Report(what, TRACE ? new Throwable("created here") : null), object);
+    /** For what lives only for one call: let go of when it is closed. */
+    static Leak unwatched(Runnable release) {
+        return new Leak(new Report("", release, null), null);
     }
 
-    /** It was closed as it should be. */
+    /** It need not be reported any more, though it is let go of later. */
+    void unreported() {
+        report.reported = true;
+    }
+
+    /** It was closed as it should be; to be called once. */
     void closed() {
-        if (report != null) report.closed = true;
+        unreported();
         if (cleanable != null) cleanable.clean();
+        else report.run();
     }
 
     private static final class Cleaners {
@@ -40,17 +50,23 @@ final class Leak {
 
     private static final class Report implements Runnable {
         private final String what;
+        private final Runnable release;
         private final @Nullable Throwable origin;
-        private volatile boolean closed;
+        private volatile boolean reported;
 
-        Report(String what, @Nullable Throwable origin) {
+        Report(String what, Runnable release, @Nullable Throwable origin) {
             this.what = what;
+            this.release = release;
             this.origin = origin;
         }
 
         @Override
         public void run() {
-            if (closed) return;
+            if (!reported) report();
+            release.run();
+        }
+
+        private void report() {
             System.getLogger("dev.gradclip")
                     .log(
                             System.Logger.Level.WARNING,

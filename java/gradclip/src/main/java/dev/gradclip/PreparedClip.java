@@ -30,4 +30,9 @@ public final class PreparedClip {
     public ClipResult run() {
         return clipper.clip(rule);
     }
+
+    /** As {@link GradientClipper#clipAsync}. */
+    public ClipResult runAsync(CudaStream stream) {
+        return clipper.clipAsync(rule, stream);
+    }
 }

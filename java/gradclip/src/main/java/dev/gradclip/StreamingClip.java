@@ -2,9 +2,12 @@
 package dev.gradclip;
 
 import dev.gradclip.internal.CpuPlan;
+import dev.gradclip.internal.Cuda;
+import dev.gradclip.internal.DevicePieces;
+import dev.gradclip.internal.HostPieces;
 import dev.gradclip.internal.NativeLibrary;
 import dev.gradclip.internal.Piece;
-import dev.gradclip.internal.PiecePlan;
+import dev.gradclip.internal.PieceWork;
 import dev.gradclip.internal.ScaledNorm;
 import dev.gradclip.internal.StreamedSums;
 import dev.gradclip.internal.Team;
@@ -34,12 +37,14 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
+ * <p>Pieces are in host memory; on the backend CUDA each is copied to the device and, where it changes, back.
+ *
  * <p>Under {@link NonFinitePolicy#ZERO} both passes write zeros into the pieces that they are handed. One thread at a time.
  */
 public final class StreamingClip implements AutoCloseable {
     private final ClipRule rule;
     private final NormType normType;
-    private final PiecePlan plan;
+    private final PieceWork work;
     private final StreamedSums sums;
     private final List<String> names = new ArrayList<>();
     private final List<DType> dtypes = new ArrayList<>();
@@ -56,13 +61,13 @@ public final class StreamingClip implements AutoCloseable {
     private boolean decided;
     private boolean closed;
 
-    private StreamingClip(ClipRule rule, PiecePlan plan) {
+    private StreamingClip(ClipRule rule, PieceWork work) {
         this.rule = rule;
-        this.plan = plan;
+        this.work = work;
         if (rule instanceof ClipRule.GlobalNorm r) normType = r.normType();
         else if (rule instanceof ClipRule.PerTensorNorm r) normType = r.normType();
         else normType = NormType.INF;
-        sums = new StreamedSums(normType, plan);
+        sums = new StreamedSums(normType, work);
     }
 
     /**
@@ -72,16 +77,17 @@ public final class StreamingClip implements AutoCloseable {
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingClip of(ClipRule rule, Backend backend, int threads) {
-        return new StreamingClip(Objects.requireNonNull(rule, "rule"), plan(backend, threads));
+        return new StreamingClip(Objects.requireNonNull(rule, "rule"), work(backend, threads));
     }
 
-    static PiecePlan plan(Backend backend, int threads) {
+    static PieceWork work(Backend backend, int threads) {
         backend.require();
         if (threads < 0) throw new IllegalArgumentException("threads must be 1 or more, or 0, but is " + threads);
+        if (backend == Backend.CUDA) return new DevicePieces(Cuda.currentDevice());
         Team team = Team.ofThreads(threads == 0 ? Team.defaultThreads() : threads);
-        if (backend == Backend.JAVA) return new PiecePlan(segments -> CpuPlan.java(segments, team));
+        if (backend == Backend.JAVA) return new HostPieces(segments -> CpuPlan.java(segments, team));
         int level = NativeLibrary.instance().level();
-        return new PiecePlan(segments -> CpuPlan.nativeCpu(segments, team, level));
+        return new HostPieces(segments -> CpuPlan.nativeCpu(segments, team, level));
     }
 
     /** False for a value rule that heeds no non-finite elements: then {@link #decide} comes first and {@link #measure} never. */
@@ -172,7 +178,7 @@ public final class StreamingClip implements AutoCloseable {
         if (rule instanceof ClipRule.Value r) {
             // What was zeroed and then clamped away from 0 is counted once.
             if (r.min() > 0 || r.max() < 0) changed = 0;
-            for (Piece part : piece.pieces) changed += plan.of(part).clamp(r.min(), r.max());
+            for (Piece part : piece.pieces) changed += work.clamp(part, r.min(), r.max());
             elementsChanged += changed;
             clipped |= changed > 0;
             return changed;
@@ -180,18 +186,14 @@ public final class StreamingClip implements AutoCloseable {
         double c = coefficients[Objects.checkIndex(tensor, coefficients.length)];
         if (Coefficients.changes(c, piece.dtype())) {
             requireWritable(piece);
-            for (Piece part : piece.pieces) {
-                CpuPlan bound = plan.of(part);
-                bound.setCoefficient(0, c);
-                bound.scale();
-            }
+            for (Piece part : piece.pieces) work.scale(part, c);
         }
         return 0;
     }
 
     private long zeroNonFinite(HostBuffer piece) {
         long changed = 0;
-        for (Piece part : piece.pieces) changed += plan.of(part).zeroNonFinite();
+        for (Piece part : piece.pieces) changed += work.zeroNonFinite(part);
         return changed;
     }
 
@@ -208,7 +210,8 @@ public final class StreamingClip implements AutoCloseable {
 
     /** What has been found and done so far. */
     public ClipResult result() {
-        return new ClipResult(totalNorm, coefficient, clipped, nonFinite, tensors, elements, elementsChanged, null, 0);
+        return new ClipSnapshot(
+                totalNorm, coefficient, clipped, nonFinite, tensors, elements, elementsChanged, null, 0);
     }
 
     private static void requireWritable(HostBuffer piece) {

@@ -29,7 +29,7 @@ public final class StreamingNorm implements AutoCloseable {
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingNorm of(NormType type, Backend backend, int threads) {
-        return new StreamingNorm(new StreamedSums(type, StreamingClip.plan(backend, threads)));
+        return new StreamingNorm(new StreamedSums(type, StreamingClip.work(backend, threads)));
     }
 
     /**

@@ -31,7 +31,7 @@ class AccumulateTest {
         GradientClipperBuilder builder = backend.builder().group("a");
         for (int i = 0; i < buffers.length; i++) {
             if (i == 4) builder.group("none").group("b");
-            builder.add(buffers[i]);
+            builder.add(backend.place(buffers[i]));
         }
         return builder.build();
     }
@@ -123,7 +123,7 @@ class AccumulateTest {
                 clipper -> clipper.clipByGlobalNorm(1),
                 clipper -> clipper.clipByValue(1),
                 clipper -> clipper.clipWithNorm(1, 2),
-                clipper -> clipper.rebind(List.of(buffers())));
+                clipper -> clipper.rebind(backend.place(List.of(buffers()))));
         for (Consumer<GradientClipper> other : others) {
             try (GradientClipper clipper = grouped(backend, buffers())) {
                 clipper.measure("a");

@@ -142,7 +142,7 @@ class ClampTest {
             double[] values = Values.normal(t, 40_000, 1);
             HostBuffer buffer = Values.buffer(DType.values()[t % 4], values);
             for (double x : Values.read(buffer)) if (Math.abs(x) > 1) expected++;
-            builder.add(buffer);
+            builder.add(backend.place(buffer));
         }
         try (GradientClipper clipper = builder.build()) {
             assertEquals(expected, clipper.clipByValue(1).elementsChanged());

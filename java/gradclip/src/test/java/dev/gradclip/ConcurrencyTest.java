@@ -61,7 +61,10 @@ class ConcurrencyTest {
             }
             if (interrupted) Thread.currentThread().interrupt();
         };
-        return backend.builder().executor(executor, 2).add(large(1)).build();
+        return backend.builder()
+                .executor(executor, 2)
+                .add(backend.place(large(1)))
+                .build();
     }
 
     private static String refusal(Callable<?> call) {
@@ -70,7 +73,7 @@ class ConcurrencyTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void aSecondThreadIsRefusedByEveryMethod(TestBackend backend) throws Exception {
         CountDownLatch entered = new CountDownLatch(1);
         CountDownLatch leave = new CountDownLatch(1);
@@ -90,7 +93,7 @@ class ConcurrencyTest {
         }
         assertThrows(IllegalStateException.class, () -> clipper.measure("a"));
         assertThrows(IllegalStateException.class, () -> clipper.rebind(new float[LARGE]));
-        assertThrows(IllegalStateException.class, () -> clipper.rebind(List.of(large(1))));
+        assertThrows(IllegalStateException.class, () -> clipper.rebind(backend.place(List.of(large(1)))));
         leave.countDown();
         try (GradientClipper alone = backend.clipper(large(1))) {
             assertEquals(alone.globalNorm(), first.get(), "the refused calls left no trace");
@@ -100,7 +103,7 @@ class ConcurrencyTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void closeWaitsForWorkInFlight(TestBackend backend) throws Exception {
         CountDownLatch entered = new CountDownLatch(1);
         CountDownLatch leave = new CountDownLatch(1);
@@ -129,7 +132,7 @@ class ConcurrencyTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void anExecutorOnTheCallersThreadCannotReenterOrClose(TestBackend backend) {
         AtomicReference<GradientClipper> self = new AtomicReference<>();
         AtomicInteger refused = new AtomicInteger();
@@ -139,8 +142,10 @@ class ConcurrencyTest {
             assertThrows(IllegalStateException.class, clipper::close);
             task.run();
         };
-        try (GradientClipper clipper =
-                backend.builder().executor(executor, 2).add(large(1)).build()) {
+        try (GradientClipper clipper = backend.builder()
+                .executor(executor, 2)
+                .add(backend.place(large(1)))
+                .build()) {
             self.set(clipper);
             assertTrue(clipper.globalNorm() > 0);
         }
@@ -158,8 +163,10 @@ class ConcurrencyTest {
         }
         List<Future<Boolean>> done = IntStream.range(0, 2)
                 .mapToObj(i -> threads.submit(() -> {
-                    try (GradientClipper clipper =
-                            backend.builder().threads(3).add(large(i)).build()) {
+                    try (GradientClipper clipper = backend.builder()
+                            .threads(3)
+                            .add(backend.place(large(i)))
+                            .build()) {
                         boolean same = true;
                         for (int k = 0; k < 30; k++) same &= clipper.globalNorm() == alone[i];
                         return same;
@@ -186,8 +193,10 @@ class ConcurrencyTest {
             done.add(threads.submit(() -> {
                 for (int i = 0; i < 12; i++) {
                     HostBuffer buffer = Values.buffer(DType.FLOAT32, values);
-                    try (GradientClipper clipper =
-                            backend.builder().threads(helpers).add(buffer).build()) {
+                    try (GradientClipper clipper = backend.builder()
+                            .threads(helpers)
+                            .add(backend.place(buffer))
+                            .build()) {
                         assertEquals(norm, clipper.clipByGlobalNorm(1).totalNorm());
                         clipper.clipByValue(0.001);
                     }
@@ -199,7 +208,7 @@ class ConcurrencyTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void executorsOfEveryTemperGiveTheSameBits(TestBackend backend) {
         HostBuffer reference = large(4);
         double norm;
@@ -228,8 +237,10 @@ class ConcurrencyTest {
                 }));
         for (Executor executor : tempers) {
             HostBuffer buffer = large(4);
-            try (GradientClipper clipper =
-                    backend.builder().executor(executor, 4).add(buffer).build()) {
+            try (GradientClipper clipper = backend.builder()
+                    .executor(executor, 4)
+                    .add(backend.place(buffer))
+                    .build()) {
                 for (int i = 0; i < 5; i++) assertEquals(norm, clipper.globalNorm());
                 assertEquals(norm, clipper.clipByGlobalNorm(1).totalNorm());
             }
@@ -238,7 +249,7 @@ class ConcurrencyTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void anExecutorThatThrowsLeavesTheClipperUsable(TestBackend backend) {
         AtomicInteger calls = new AtomicInteger();
         Executor executor = task -> {
@@ -250,8 +261,10 @@ class ConcurrencyTest {
         try (GradientClipper clipper = backend.clipper(large(5))) {
             norm = clipper.globalNorm();
         }
-        try (GradientClipper clipper =
-                backend.builder().executor(executor, 3).add(buffer).build()) {
+        try (GradientClipper clipper = backend.builder()
+                .executor(executor, 3)
+                .add(backend.place(buffer))
+                .build()) {
             assertThrows(UnsupportedOperationException.class, clipper::globalNorm);
             for (int i = 0; i < 10; i++) assertEquals(norm, clipper.globalNorm());
         }
@@ -259,12 +272,14 @@ class ConcurrencyTest {
 
     /** Tasks that a stuck executor runs long after the clip, or after the clipper was closed, do nothing. */
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void tasksThatComeTooLateDoNothing(TestBackend backend) {
         List<Runnable> late = new java.util.ArrayList<>();
         HostBuffer buffer = large(6);
-        try (GradientClipper clipper =
-                backend.builder().executor(late::add, 4).add(buffer).build()) {
+        try (GradientClipper clipper = backend.builder()
+                .executor(late::add, 4)
+                .add(backend.place(buffer))
+                .build()) {
             double norm = clipper.globalNorm();
             late.forEach(Runnable::run);
             assertEquals(norm, clipper.clipByGlobalNorm(1).totalNorm());
@@ -279,7 +294,7 @@ class ConcurrencyTest {
     @MethodSource("backends")
     void anInterruptedThreadStillClipsAndStaysInterrupted(TestBackend backend) throws Exception {
         try (GradientClipper clipper =
-                backend.builder().threads(3).add(large(7)).build()) {
+                backend.builder().threads(3).add(backend.place(large(7))).build()) {
             double norm = clipper.globalNorm();
             Future<Boolean> same = threads.submit(() -> {
                 Thread.currentThread().interrupt();

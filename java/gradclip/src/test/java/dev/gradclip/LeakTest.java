@@ -4,7 +4,9 @@ package dev.gradclip;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.internal.EmulatedCuda;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -34,5 +36,20 @@ class LeakTest {
         String output = ChildJvm.run(List.of(), LeakProbe.class, "close");
         assertTrue(output.contains("collected=true"), output);
         assertFalse(output.contains("GradientClipper of"), output);
+    }
+
+    @Test
+    void deviceMemoryAndStreamsAreReportedAndFreed() {
+        assumeTrue(EmulatedCuda.isLoaded(), "the emulated device is not built");
+        String output = ChildJvm.run(
+                List.of("-Ddev.gradclip.test.cuda.emulated=" + EmulatedCuda.folder()), DeviceLeakProbe.class);
+        assertTrue(output.contains("free=true"), output);
+        for (String what :
+                List.of("a GradientClipper of 2 tensors", "a DeviceBuffer of 1000 FLOAT32", "a CudaStream")) {
+            String report = what + " was garbage collected without close()";
+            assertTrue(output.contains(report), output);
+            assertEquals(output.indexOf(report), output.lastIndexOf(report), output);
+        }
+        assertFalse(output.contains("FLOAT64"), "it was closed: " + output);
     }
 }

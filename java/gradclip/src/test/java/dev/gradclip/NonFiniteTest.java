@@ -82,7 +82,7 @@ class NonFiniteTest {
             HostBuffer[] buffers = test.buffers();
             List<long[]> before = bits(buffers);
             GradientClipperBuilder builder = backend.builder();
-            for (int i = 0; i < buffers.length; i++) builder.add("layer" + i, buffers[i]);
+            for (int i = 0; i < buffers.length; i++) builder.add("layer" + i, backend.place(buffers[i]));
             try (GradientClipper clipper = builder.build()) {
                 for (ClipRule rule : rules(NonFinitePolicy.ERROR)) {
                     NonFiniteGradientException e =

@@ -82,13 +82,13 @@ class NormContractTest {
         List<Double> norms = new ArrayList<>();
         for (int threads : new int[] {1, 2, 3, 8}) {
             GradientClipperBuilder builder = backend.builder().threads(threads);
-            for (HostBuffer buffer : buffers) builder.add(buffer);
+            for (HostBuffer buffer : buffers) builder.add(backend.place(buffer));
             try (GradientClipper clipper = builder.build()) {
                 for (int repeat = 0; repeat < 5; repeat++) norms.add(clipper.globalNorm());
             }
         }
         GradientClipperBuilder builder = backend.builder().executor(command -> new Thread(command).start(), 4);
-        for (HostBuffer buffer : buffers) builder.add(buffer);
+        for (HostBuffer buffer : buffers) builder.add(backend.place(buffer));
         try (GradientClipper clipper = builder.build()) {
             norms.add(clipper.globalNorm());
         }

@@ -9,17 +9,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Memory bound twice would be counted and scaled twice: it is refused, naming both tensors. */
 class OverlapTest {
-    static Stream<TestBackend> backends() {
-        return TestBackend.all();
-    }
-
     private static void assertRefused(TestBackend backend, HostBuffer first, HostBuffer second) {
         HostBuffer between = Values.buffer(DType.FLOAT32, 1, 2, 3);
         for (boolean swap : new boolean[] {false, true}) {
@@ -38,7 +33,7 @@ class OverlapTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void heapArrays(TestBackend backend) {
         float[] a = new float[100];
         assertRefused(backend, HostBuffer.wrap(a), HostBuffer.wrap(a));
@@ -55,7 +50,7 @@ class OverlapTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void aPieceOfTheSameTensorOrOfAnother(TestBackend backend) {
         float[] a = new float[8192];
         HostBuffer twice = HostBuffer.ofPieces(HostBuffer.wrap(a, 0, 2048), HostBuffer.wrap(a, 2047, 100));
@@ -65,7 +60,7 @@ class OverlapTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void neighboursAndEmptyOnesAreNoOverlap(TestBackend backend) {
         float[] a = new float[100];
         Arrays.fill(a, 1);
@@ -85,7 +80,7 @@ class OverlapTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
+    @MethodSource("dev.gradclip.TestBackend#onHost")
     void directBuffersAndAddresses(TestBackend backend) {
         assumeTrue(Backend.NATIVE.isAvailable(), "the native library tells the addresses of direct buffers");
         ByteBuffer direct = ByteBuffer.allocateDirect(200);

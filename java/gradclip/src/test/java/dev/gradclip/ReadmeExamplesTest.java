@@ -41,9 +41,12 @@ class ReadmeExamplesTest {
                 .results()
                 .map((MatchResult r) -> r.group(1))
                 .toList();
-        assertEquals(2, examples.size());
+        assertEquals(3, examples.size());
         assertEquals("clipped", run("backward();\n" + examples.get(0) + "update();\n"));
         assertEquals("clipped\nclipped\nclipped", run(examples.get(1)));
+        String given = "long address = 0, length = 0, stream = 0; Object tensor = args;\n";
+        assertEquals(
+                "", run(given + "if (args.length > 0) {" + examples.get(2) + "}\n"), "compiled; it needs a device");
     }
 
     private String run(String body) throws Exception {

@@ -25,7 +25,7 @@ class RealGradientsTest {
 
     private static GradientClipper clipper(TestBackend backend, Map<String, HostBuffer> tensors) {
         GradientClipperBuilder builder = backend.builder();
-        tensors.forEach(builder::add);
+        tensors.forEach((name, buffer) -> builder.add(name, backend.place(buffer)));
         return builder.build();
     }
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.EmulatedCuda;
 import dev.gradclip.internal.NativeLevels;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
-/** A backend, and for the native one a SIMD level: what every contract test runs on. */
+/** A backend, for the native one a SIMD level and for the emulated one an order of warps: what every contract test runs on. */
 record TestBackend(Backend backend, int level, String name) {
-    /** Plain Java, then each SIMD level that this machine runs. */
+    private static final int WARP_ORDERS = 2;
+
+    /** Plain Java, each SIMD level that this machine runs, and two orders of warps of the emulated device, or the real one. */
     static Stream<TestBackend> all() {
         List<TestBackend> all = new ArrayList<>();
         all.add(new TestBackend(Backend.JAVA, -1, "java"));
@@ -18,17 +22,69 @@ record TestBackend(Backend backend, int level, String name) {
                 all.add(new TestBackend(Backend.NATIVE, i, "native-" + levels.get(i)));
             }
         }
+        if (EmulatedCuda.isLoaded()) {
+            for (int order = 1; order <= WARP_ORDERS; order++) {
+                all.add(new TestBackend(Backend.CUDA, order, "cuda-emulated-" + order));
+            }
+        }
+        if (EmulatedCuda.isRealRequired()) {
+            Backend.CUDA.require();
+            all.add(new TestBackend(Backend.CUDA, 0, "cuda"));
+        }
         return all.stream();
     }
 
-    GradientClipperBuilder builder() {
-        return GradientClipper.builder().backend(backend).level(level).unwatched();
+    /** Those that work in host memory: for what has no meaning on a device. */
+    static Stream<TestBackend> onHost() {
+        return all().filter(b -> !b.onDevice());
     }
 
-    GradientClipper clipper(GradientBuffer... buffers) {
+    /** Those that work in device memory; none where the emulator is not built. */
+    static Stream<TestBackend> onDevices() {
+        return all().filter(TestBackend::onDevice);
+    }
+
+    /** What backend CUDA throws when it is given host memory. */
+    static Class<? extends RuntimeException> cudaRefusesTheHost() {
+        return EmulatedCuda.hasDevice() ? IllegalArgumentException.class : BackendUnavailableException.class;
+    }
+
+    boolean onDevice() {
+        return backend == Backend.CUDA;
+    }
+
+    GradientClipperBuilder builder() {
+        GradientClipperBuilder builder =
+                GradientClipper.builder().backend(backend).unwatched();
+        if (!onDevice()) return builder.level(level);
+        EmulatedCuda.reset(level);
+        return builder;
+    }
+
+    /** The same elements where the backend works; {@link Values} reads them back from there. */
+    GradientBuffer place(HostBuffer buffer) {
+        return onDevice() ? Placed.onDevice(buffer) : Placed.onHost(buffer);
+    }
+
+    List<@Nullable GradientBuffer> place(List<? extends @Nullable HostBuffer> buffers) {
+        List<@Nullable GradientBuffer> placed = new ArrayList<>();
+        for (HostBuffer buffer : buffers) placed.add(buffer == null ? null : place(buffer));
+        return placed;
+    }
+
+    GradientClipper clipper(HostBuffer... buffers) {
         GradientClipperBuilder builder = builder();
-        for (GradientBuffer buffer : buffers) builder.add(buffer);
+        for (HostBuffer buffer : buffers) builder.add(place(buffer));
         return builder.build();
+    }
+
+    /** Binds whole arrays of FLOAT32, or copies of them; null is absent. {@link Values} reads what it returns. */
+    List<@Nullable HostBuffer> rebind(GradientClipper clipper, float[] @Nullable ... arrays) {
+        List<@Nullable HostBuffer> buffers = new ArrayList<>();
+        for (float[] array : arrays) buffers.add(array == null ? null : HostBuffer.wrap(array));
+        if (onDevice()) clipper.rebind(place(buffers));
+        else clipper.rebind(arrays);
+        return buffers;
     }
 
     @Override

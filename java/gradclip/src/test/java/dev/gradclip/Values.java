@@ -77,8 +77,9 @@ final class Values {
         return dtype == DType.FLOAT16 ? Half.floatToFloat16((float) value) : Half.floatToBfloat16((float) value);
     }
 
-    /** The elements, widened exactly. */
+    /** The elements, wherever they are placed, widened exactly. */
     static double[] read(HostBuffer buffer) {
+        Placed.fetch(buffer);
         double[] values = new double[(int) buffer.length()];
         int at = 0;
         for (Buffer piece : buffer.memory()) {
@@ -96,8 +97,9 @@ final class Values {
         };
     }
 
-    /** The elements' bits. */
+    /** The elements' bits, wherever they are placed. */
     static long[] bits(HostBuffer buffer) {
+        Placed.fetch(buffer);
         long[] bits = new long[(int) buffer.length()];
         int at = 0;
         for (Buffer piece : buffer.memory()) {

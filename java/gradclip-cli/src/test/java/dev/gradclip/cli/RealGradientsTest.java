@@ -169,7 +169,7 @@ class RealGradientsTest {
         return Json.map(Expected.ALL, name);
     }
 
-    private static byte[] resource(String name) {
+    static byte[] resource(String name) {
         try (InputStream stream = RealGradientsTest.class.getResourceAsStream("/gradients/" + name)) {
             if (stream == null) throw new AssertionError("no resource " + name);
             return stream.readAllBytes();

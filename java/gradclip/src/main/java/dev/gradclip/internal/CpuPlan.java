@@ -133,14 +133,9 @@ public final class CpuPlan {
         sums.total(type, from, to, norm);
     }
 
-    /** Hands the tiles' partials of the last {@link #measure} on, each plane to its fold. */
-    void drain(Fold low, Fold middle, Fold high) {
-        int tiles = (int) memory.tiles;
-        middle.addAll(memory.partials, 0, tiles);
-        if (memory.planeStride > 0) {
-            low.addAll(memory.partials, tiles, 2 * tiles);
-            high.addAll(memory.partials, 2 * tiles, 3 * tiles);
-        }
+    /** Hands the tiles' partials of the last {@link #measure} on. */
+    void drain(TensorSums to) {
+        to.addPartials(memory.partials, (int) memory.tiles, memory.planeStride > 0 ? 3 : 1);
     }
 
     /** What the last {@link #measure} found. */

@@ -31,6 +31,11 @@ public final class Overlaps {
         if (suspicious || anyDirect(segments)) refuseSlowly(segments, name);
     }
 
+    /** What is said of two tensors that share memory. */
+    public static String message(String a, String b) {
+        return a + " and " + b + " share memory; each gradient is bound once (a tied weight has one gradient)";
+    }
+
     /** One number a piece, equal where the arrays are, which is rare enough otherwise; 0 for what needs no look. */
     private static long[] keys(List<List<Piece>> segments) {
         int rows = 0;
@@ -71,8 +76,7 @@ public final class Overlaps {
                 Range a = ranges.get(j);
                 if (a.array != b.array) continue;
                 if (a.end > b.start) {
-                    throw new IllegalArgumentException(name.apply(a.segment) + " and " + name.apply(b.segment)
-                            + " share memory; each gradient is bound once (a tied weight has one gradient)");
+                    throw new IllegalArgumentException(message(name.apply(a.segment), name.apply(b.segment)));
                 }
                 break;
             }

@@ -9,13 +9,9 @@ import org.jspecify.annotations.Nullable;
 /** Sums of tensors whose pieces come one after another; what is kept grows with the number of tensors only. */
 public final class StreamedSums implements AutoCloseable {
     private final NormType type;
-    private final PiecePlan plan;
+    private final PieceWork work;
     private final ScaledNorm norm = new ScaledNorm();
-    private final Fold low = new Fold();
-    private final Fold middle = new Fold();
-    private final Fold high = new Fold();
-    private double maximum;
-    private double power;
+    private final TensorSums current = new TensorSums();
     private @Nullable DType dtype;
     private boolean ended;
     private boolean closed;
@@ -23,9 +19,9 @@ public final class StreamedSums implements AutoCloseable {
     private int tensors;
 
     /** Starts with no tensor. */
-    public StreamedSums(NormType type, PiecePlan plan) {
+    public StreamedSums(NormType type, PieceWork work) {
         this.type = type;
-        this.plan = plan;
+        this.work = work;
     }
 
     /** The next piece or pieces of the current tensor. */
@@ -47,38 +43,14 @@ public final class StreamedSums implements AutoCloseable {
         }
         dtype = piece.dtype();
         ended = piece.length() % Tiles.elements(piece.dtype()) != 0;
-        CpuPlan current = plan.of(piece);
-        current.measure(type, 0, 1);
-        SegmentSums found = current.sums();
-        switch (NormKind.of(type)) {
-            case INF -> maximum = Math.max(maximum, found.middle[0]);
-            case POWER -> addPower(found.maximum[0], found.middle[0]);
-            case L1, L2 -> current.drain(low, middle, high);
-        }
-    }
-
-    private void addPower(double max, double sum) {
-        if (max == 0) return;
-        if (!(max <= maximum)) {
-            power = (maximum == 0 ? 0 : power * Math.pow(maximum / max, type.p())) + sum;
-            maximum = Math.max(maximum, max);
-        } else {
-            power += sum * Math.pow(max / maximum, type.p());
-        }
+        work.measure(piece, type, current);
     }
 
     /** Ends the current tensor and returns its norm. */
     public double endTensor() {
         requireOpen();
         if (tensors == sums.middle.length) sums = sums.grown(2 * tensors);
-        sums.low[tensors] = low.finish();
-        sums.middle[tensors] = middle.finish();
-        sums.high[tensors] = high.finish();
-        sums.maximum[tensors] = maximum;
-        if (NormKind.of(type) == NormKind.INF) sums.middle[tensors] = maximum;
-        if (NormKind.of(type) == NormKind.POWER) sums.middle[tensors] = power;
-        maximum = 0;
-        power = 0;
+        current.finish(NormKind.of(type), sums, tensors);
         dtype = null;
         ended = false;
         return norm(tensors++).value();
@@ -109,5 +81,6 @@ public final class StreamedSums implements AutoCloseable {
     @Override
     public void close() {
         closed = true;
+        work.close();
     }
 }

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Times PyTorch's clipping, and the device's own read and copy rates, on the cases of GpuCase.java.
+
+    gpu_peers.py --json FILE [--bytes N] [--seconds S]
+
+Each figure is the median over batches of 20 calls, from the first call to the end of the stream, by call: as GpuSample does.
+"""
+import argparse
+import json
+import statistics
+import time
+
+import torch
+
+BATCH = 20
+FEWEST_BATCHES = 7
+
+READ = r"""
+extern "C" __global__ void read_all(const uint4* x, long long n, unsigned* out) {
+  const long long step = (long long)gridDim.x * blockDim.x;
+  long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  unsigned s = 0;
+  for (; i + 7 * step < n; i += 8 * step) {
+    uint4 v[8];
+#pragma unroll
+    for (int k = 0; k < 8; ++k) v[k] = x[i + k * step];
+#pragma unroll
+    for (int k = 0; k < 8; ++k) s ^= v[k].x ^ v[k].y ^ v[k].z ^ v[k].w;
+  }
+  for (; i < n; i += step) s ^= x[i].x ^ x[i].y ^ x[i].z ^ x[i].w;
+  if (s == 0x12345678u) *out = s;
+}
+"""
+
+
+def cases(size):
+    trial = size < 1 << 30
+    f32, bf16 = torch.float32, torch.bfloat16
+    unit = max(16, size // 500 // 11)
+    mixed = [(f32 if i % 5 == 0 else bf16, unit * (1 + i % 8) + i % 7) for i in range(500)]
+    return [
+        ("1 x f32", [(f32, size // 4)]),
+        ("1 x bf16", [(bf16, size // 2)]),
+        ("500 mixed", mixed),
+        ("1 x bf16 6000261x256", [(bf16, size // 2 if trial else 6000261 * 256)]),
+        ("40 MB f32", [(f32, min(size, 40_000_000) // 4)]),
+        ("1000 x 4", [(f32, 4)] * 1000),
+        ("2000 x 512", [(f32, 512)] * 2000),
+    ]
+
+
+def timed(call, seconds):
+    def batch():
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(BATCH):
+            call()
+        enqueued = time.perf_counter()
+        torch.cuda.synchronize()
+        return (time.perf_counter() - start) * 1e6 / BATCH, (enqueued - start) * 1e6 / BATCH
+
+    batch()
+    found, end = [], time.perf_counter() + seconds
+    while len(found) < FEWEST_BATCHES or time.perf_counter() < end:
+        found.append(batch())
+    whole = [w for w, _ in found]
+    return {
+        "micros": statistics.median(whole),
+        "micros_least": min(whole),
+        "enqueue_micros": statistics.median(e for _, e in found),
+    }
+
+
+def rates(size, seconds):
+    """Microseconds to read, and to copy, as many bytes: the limits of one pass and of read + write."""
+    x = torch.empty(size // 4, dtype=torch.float32, device="cuda").normal_()
+    y = torch.empty_like(x)
+    found = {"copy": timed(lambda: y.copy_(x), seconds)}
+    try:
+        import cupy
+
+        kernel = cupy.RawKernel(READ, "read_all")
+        out = cupy.zeros(1, dtype=cupy.uint32)
+        blocks = 8 * torch.cuda.get_device_properties(0).multi_processor_count
+        with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
+            found["read"] = timed(lambda: kernel((blocks,), (256,), (x.data_ptr(), size // 16, out)), seconds)
+    except ImportError:
+        found["read"] = timed(lambda: x.view(torch.int32).sum(), seconds)
+    return found
+
+
+def clips(tensors, seconds):
+    """The same four cases as GpuTensors.Work."""
+    parameters = [torch.nn.Parameter(torch.empty_like(t)) for t in tensors]
+    for p, t in zip(parameters, tensors):
+        p.grad = t
+    nn = torch.nn.utils
+    norm = nn.get_total_norm(tensors).item() if hasattr(nn, "get_total_norm") else nn.clip_grad_norm_(parameters, float("inf")).item()
+    halves = all(t.element_size() == 2 for t in tensors)
+    state = {"threshold": 0.9999 * norm if halves else norm}
+
+    def bites():
+        if not halves:
+            state["threshold"] *= 1 - 1e-5
+        nn.clip_grad_norm_(parameters, state["threshold"], foreach=True)
+
+    work = {
+        "NORM": (lambda: nn.get_total_norm(tensors, foreach=True)) if hasattr(nn, "get_total_norm") else None,
+        "DOES_NOT_BITE": lambda: nn.clip_grad_norm_(parameters, 2 * norm, foreach=True),
+        "BITES": bites,
+        "CLAMP": lambda: nn.clip_grad_value_(parameters, 100.0, foreach=True),
+    }
+    return {name: timed(call, seconds) for name, call in work.items() if call is not None}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", required=True)
+    parser.add_argument("--bytes", type=int, default=1 << 30)
+    parser.add_argument("--seconds", type=float, default=0.5)
+    options = parser.parse_args()
+    results = []
+    for name, shapes in cases(options.bytes):
+        tensors = [torch.empty(n, dtype=d, device="cuda").normal_() for d, n in shapes]
+        size = sum(t.numel() * t.element_size() for t in tensors)
+        if len(tensors) == 1:
+            for what, figures in rates(size // 16 * 16, options.seconds).items():
+                results.append({"library": "device", "case": name, "what": what, "bytes": size, **figures})
+        for what, figures in clips(tensors, options.seconds).items():
+            results.append({"library": "PyTorch", "case": name, "what": what, "bytes": size, **figures})
+            print(f"| {name} | {what} | {figures['micros']:.1f} |", flush=True)
+        del tensors
+        torch.cuda.empty_cache()
+    device = torch.cuda.get_device_properties(0)
+    with open(options.json, "w") as out:
+        json.dump({"device": device.name, "torch": torch.__version__, "cuda": torch.version.cuda, "results": results}, out, indent=1)
+
+
+if __name__ == "__main__":
+    main()

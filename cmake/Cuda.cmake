@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+# The CUDA backend, compiled twice from the same sources: for a device where nvcc is given, and for the emulator.
+option(GRADCLIP_EMULATOR "Build the CUDA backend on the emulator" OFF)
+set(GRADCLIP_NVCC "" CACHE FILEPATH "nvcc; empty: no library for real devices")
+
+set(GRADCLIP_KERNELS src/measure.cu src/decide.cu src/scale.cu src/clamp.cu)
+set(GRADCLIP_CUDA_HOST src/devices_cuda.cpp src/rows_cuda.cpp src/tables_cuda.cpp src/plan_memory_cuda.cpp
+  src/plan_cuda.cpp)
+
+# The JNI library of one of the two.
+function(gradclip_add_cuda_jni target backend)
+  gradclip_add_jni_library(${target} jni/NativeCudaJni.cpp)
+  target_link_libraries(${target} PRIVATE ${backend} gradclip_library_flags)
+  target_include_directories(${target} PRIVATE ${GRADCLIP_JNI_HEADERS})
+  target_compile_definitions(${target} PRIVATE GRADCLIP_BUILD_ID="${GRADCLIP_BUILD_ID_VALUE}")
+endfunction()
+
+if(GRADCLIP_EMULATOR)
+  add_subdirectory(emulator)
+  # Kernels are ordinary C++ there.
+  foreach(kernel IN LISTS GRADCLIP_KERNELS)
+    string(REPLACE .cu _emulated.cpp copy ${kernel})
+    set(copy ${CMAKE_CURRENT_BINARY_DIR}/${copy})
+    file(CONFIGURE OUTPUT ${copy} CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${kernel}\"\n" @ONLY)
+    list(APPEND emulated_kernels ${copy})
+  endforeach()
+  add_library(gradclip_cuda_emulated_backend STATIC ${emulated_kernels} ${GRADCLIP_CUDA_HOST})
+  target_include_directories(gradclip_cuda_emulated_backend PUBLIC src)
+  target_link_libraries(gradclip_cuda_emulated_backend PUBLIC gradclip_emulator PRIVATE gradclip_library_flags)
+  if(GRADCLIP_JNI_HEADERS)
+    gradclip_add_cuda_jni(gradclip_cuda_emulated gradclip_cuda_emulated_backend)
+    set_target_properties(gradclip_cuda_emulated PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/emulated)
+  endif()
+endif()
+
+if(GRADCLIP_NVCC)
+  set(CMAKE_CUDA_COMPILER ${GRADCLIP_NVCC})
+  include(CudaArchitectures)
+  set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  set(CMAKE_CUDA_EXTENSIONS OFF)
+  set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+  set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
+  enable_language(CUDA)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER sh ${CMAKE_CURRENT_SOURCE_DIR}/../cmake/ptxas-report.sh)
+  add_library(gradclip_cuda_backend STATIC ${GRADCLIP_KERNELS} ${GRADCLIP_CUDA_HOST})
+  set_target_properties(gradclip_cuda_backend PROPERTIES CUDA_RUNTIME_LIBRARY Static)
+  target_include_directories(gradclip_cuda_backend PUBLIC include src)
+  target_include_directories(gradclip_cuda_backend SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  # -fmad=false, as -ffp-contract=off for the host.
+  target_compile_options(gradclip_cuda_backend PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false --threads 2 -Xptxas -v -Werror all-warnings
+      -Xcompiler=-Wall,-Wextra,-fno-exceptions,-fno-rtti,-ffp-contract=off>
+    "$<$<COMPILE_LANGUAGE:CXX>:${GRADCLIP_WARNINGS};-ffp-contract=off;-fno-exceptions;-fno-rtti;-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=cuda>")
+  # What a test reads: the report of each kernel file, and the code of the inner loops.
+  add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/cuda-report/measure.ptx
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda-report
+    COMMAND ${CMAKE_CUDA_COMPILER} -std=c++17 -O3 -fmad=false -arch=compute_80 -ptx
+      -ccbin ${CMAKE_CXX_COMPILER} -I${CMAKE_CURRENT_SOURCE_DIR}/include
+      ${CMAKE_CURRENT_SOURCE_DIR}/src/measure.cu -o ${CMAKE_BINARY_DIR}/cuda-report/measure.ptx
+    DEPENDS gradclip_cuda_backend VERBATIM)
+  add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/cuda-report/ptxas.txt
+    COMMAND sh -c "cat CMakeFiles/gradclip_cuda_backend.dir/src/*.ptxas > cuda-report/ptxas.txt"
+    WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
+    DEPENDS gradclip_cuda_backend ${CMAKE_BINARY_DIR}/cuda-report/measure.ptx VERBATIM)
+  add_custom_target(gradclip_cuda_report ALL
+    DEPENDS ${CMAKE_BINARY_DIR}/cuda-report/measure.ptx ${CMAKE_BINARY_DIR}/cuda-report/ptxas.txt)
+  if(GRADCLIP_JNI_HEADERS)
+    gradclip_add_cuda_jni(gradclip_cuda gradclip_cuda_backend)
+    set_target_properties(gradclip_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static)
+  endif()
+endif()

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// dev.gradclip.internal.NativeCuda. Compiled without C++ exceptions, so none leaves a function; errors are Java
+// exceptions left pending.
+#include "dev_gradclip_internal_NativeCuda.h"
+
+#include "cuda_exceptions.hpp"
+#include "gradclip/cuda.hpp"
+#include "guard.hpp"
+#include "pieces.hpp"
+
+#if defined(GRADCLIP_EMULATED)
+#include <gradclip_emulator.hpp>
+#endif
+
+using namespace gradclip;
+
+namespace {
+
+CudaPlan& planOf(jlong handle) { return *pointer<CudaPlan>(handle); }
+
+jlong addressOf(const void* p) { return static_cast<jlong>(reinterpret_cast<std::uintptr_t>(p)); }
+
+NormOf normOf(jint norm, jdouble p) { return {static_cast<NormKind>(norm), p}; }
+
+/// The ticket of a call that went well; else 0, with an exception pending.
+jlong ticketOf(JNIEnv* env, const CudaStatus& status, std::int64_t ticket) { return checked(env, status) ? ticket : 0; }
+
+}  // namespace
+
+extern "C" {
+
+// ---- library and devices -------------------------------------------------------------------------------------------
+
+JNIEXPORT jstring JNICALL Java_dev_gradclip_internal_NativeCuda_buildId(JNIEnv* env, jclass) {
+  return env->NewStringUTF(GRADCLIP_BUILD_ID);
+}
+
+JNIEXPORT jstring JNICALL Java_dev_gradclip_internal_NativeCuda_unavailable(JNIEnv* env, jclass) {
+  char reason[512];
+  return cudaUsable(reason, sizeof reason) ? nullptr : env->NewStringUTF(reason);
+}
+
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_devices(JNIEnv*, jclass) { return cudaDevices(); }
+
+JNIEXPORT jstring JNICALL Java_dev_gradclip_internal_NativeCuda_describe(JNIEnv* env, jclass, jint device) {
+  char text[1024];
+  return checked(env, cudaDescribe(device, text, sizeof text)) ? env->NewStringUTF(text) : nullptr;
+}
+
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_currentDevice(JNIEnv*, jclass) {
+  return cudaCurrentDevice();
+}
+
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_deviceOf(JNIEnv*, jclass, jlong address) {
+  return cudaDeviceOf(address);
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_freeMemory(JNIEnv* env, jclass, jint device) {
+  std::int64_t bytes = 0;
+  checked(env, cudaFreeMemory(device, &bytes));
+  return bytes;
+}
+
+// ---- memory and streams --------------------------------------------------------------------------------------------
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_allocate(JNIEnv* env, jclass, jint device, jlong bytes) {
+  std::int64_t address = 0;
+  checked(env, cudaAllocate(device, bytes, &address));
+  return address;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_free(JNIEnv* env, jclass, jint device, jlong address) {
+  checked(env, cudaRelease(device, address));
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_copyToDevice(JNIEnv* env, jclass, jint device,
+                                                                          jlong stream, jlong to, jlong from,
+                                                                          jlong bytes) {
+  checked(env, cudaCopyToDevice(device, stream, to, pointer<void>(from), bytes));
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_copyToHost(JNIEnv* env, jclass, jint device, jlong stream,
+                                                                        jlong to, jlong from, jlong bytes) {
+  checked(env, cudaCopyToHost(device, stream, pointer<void>(to), from, bytes));
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_createStream(JNIEnv* env, jclass, jint device) {
+  std::int64_t stream = 0;
+  checked(env, cudaCreateStream(device, &stream));
+  return stream;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_destroyStream(JNIEnv* env, jclass, jint device,
+                                                                           jlong stream) {
+  checked(env, cudaDestroyStream(device, stream));
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_synchronizeStream(JNIEnv* env, jclass, jint device,
+                                                                               jlong stream) {
+  checked(env, cudaSynchronizeStream(device, stream));
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_address(JNIEnv* env, jclass, jobject direct) {
+  return addressOf(env->GetDirectBufferAddress(direct));
+}
+
+JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_NativeCuda_view(JNIEnv* env, jclass, jlong address, jlong bytes) {
+  return env->NewDirectByteBuffer(pointer<void>(address), bytes);
+}
+
+// ---- plans ---------------------------------------------------------------------------------------------------------
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_createPlan(JNIEnv* env, jclass, jint device, jlong table,
+                                                                         jint rows, jint segments) {
+  CudaPlan* plan = nullptr;
+  return checked(env, CudaPlan::create(device, pointer<Piece>(table), rows, segments, &plan)) ? addressOf(plan) : 0;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_destroyPlan(JNIEnv* env, jclass, jlong plan) {
+  checked(env, CudaPlan::destroy(pointer<CudaPlan>(plan)));
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_ring(JNIEnv*, jclass, jlong plan) {
+  return addressOf(planOf(plan).ring());
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_rebind(JNIEnv* env, jclass, jlong plan, jlong table) {
+  checked(env, planOf(plan).rebind(pointer<Piece>(table)));
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_measure(JNIEnv* env, jclass, jlong plan, jlong stream,
+                                                                     jint norm, jdouble p, jint fromSegment,
+                                                                     jint toSegment) {
+  checked(env, planOf(plan).measure(stream, normOf(norm, p), fromSegment, toSegment));
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_globalNorm(JNIEnv* env, jclass, jlong plan, jlong stream,
+                                                                         jint norm, jdouble p) {
+  std::int64_t ticket = 0;
+  const CudaStatus status = planOf(plan).globalNorm(stream, normOf(norm, p), &ticket);
+  return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByNorm(JNIEnv* env, jclass, jlong plan, jlong stream,
+                                                                         jboolean perTensor, jboolean measured,
+                                                                         jint norm, jdouble p, jdouble maxNorm,
+                                                                         jdouble epsilon, jint policy) {
+  const FloatGuard guard;
+  const CudaPlan::NormClip clip = {perTensor != JNI_FALSE, measured != JNI_FALSE, normOf(norm, p), maxNorm, epsilon,
+                                   static_cast<Policy>(policy)};
+  std::int64_t ticket = 0;
+  const CudaStatus status = planOf(plan).clipByNorm(stream, clip, &ticket);
+  return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipWithNorm(JNIEnv* env, jclass, jlong plan,
+                                                                           jlong stream, jdouble maxNorm,
+                                                                           jdouble epsilon, jdouble norm, jint policy) {
+  const CudaPlan::GivenClip clip = {maxNorm, epsilon, norm, static_cast<Policy>(policy)};
+  std::int64_t ticket = 0;
+  const CudaStatus status = planOf(plan).clipWithNorm(stream, clip, &ticket);
+  return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByValue(JNIEnv* env, jclass, jlong plan,
+                                                                          jlong stream, jdouble min, jdouble max,
+                                                                          jint policy) {
+  std::int64_t ticket = 0;
+  const CudaStatus status = planOf(plan).clipByValue(stream, {min, max, static_cast<Policy>(policy)}, &ticket);
+  return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_await(JNIEnv* env, jclass, jlong plan, jlong ticket) {
+  const FloatGuard guard;
+  bool overwritten = false;
+  if (!checked(env, planOf(plan).await(ticket, &overwritten)) || !overwritten) return;
+  env->ThrowNew(env->FindClass("java/lang/IllegalStateException"),
+                "the result is gone: 256 calls have followed; read each result before that many more");
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_synchronize(JNIEnv* env, jclass, jlong plan) {
+  const FloatGuard guard;
+  checked(env, planOf(plan).synchronize());
+}
+
+JNIEXPORT jdouble JNICALL Java_dev_gradclip_internal_NativeCuda_norm(JNIEnv* env, jclass, jlong plan, jint norm,
+                                                                     jdouble p, jint fromSegment, jint toSegment) {
+  const FloatGuard guard;
+  double value = 0;
+  checked(env, planOf(plan).norm(normOf(norm, p), fromSegment, toSegment, &value));
+  return value;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_partials(JNIEnv* env, jclass, jlong plan, jlong to) {
+  checked(env, planOf(plan).partials(pointer<double>(to)));
+}
+
+JNIEXPORT jdouble JNICALL Java_dev_gradclip_internal_NativeCuda_coefficient(JNIEnv* env, jclass, jlong plan,
+                                                                            jint segment) {
+  const FloatGuard guard;
+  double value = 0;
+  checked(env, planOf(plan).coefficient(segment, &value));
+  return value;
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_coefficientAddress(JNIEnv*, jclass, jlong plan) {
+  return planOf(plan).coefficientAddress();
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_setParameters(JNIEnv* env, jclass, jlong, jlong, jdouble,
+                                                                           jdouble) {
+  env->ThrowNew(env->FindClass("java/lang/UnsupportedOperationException"), "captured clips are not supported yet");
+}
+
+// ---- the emulator --------------------------------------------------------------------------------------------------
+
+#if defined(GRADCLIP_EMULATED)
+
+JNIEXPORT jboolean JNICALL Java_dev_gradclip_internal_NativeCuda_emulated(JNIEnv*, jclass) { return JNI_TRUE; }
+
+JNIEXPORT jlongArray JNICALL Java_dev_gradclip_internal_NativeCuda_emulatorCounters(JNIEnv* env, jclass) {
+  const emulator::Counters counters = emulator::counters();
+  emulator::resetCounters();
+  const jlong values[] = {counters.launches, counters.allocations, counters.copiesToDevice, counters.copiesToHost,
+                          counters.synchronisations};
+  const jlongArray array = env->NewLongArray(5);
+  if (array != nullptr) env->SetLongArrayRegion(array, 0, 5, values);
+  return array;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_emulatorReset(JNIEnv*, jclass, jlong seed) {
+  emulator::reset();
+  emulator::seed(static_cast<std::uint64_t>(seed));
+}
+
+#else
+
+JNIEXPORT jboolean JNICALL Java_dev_gradclip_internal_NativeCuda_emulated(JNIEnv*, jclass) { return JNI_FALSE; }
+
+JNIEXPORT jlongArray JNICALL Java_dev_gradclip_internal_NativeCuda_emulatorCounters(JNIEnv* env, jclass) {
+  env->ThrowNew(env->FindClass("java/lang/UnsupportedOperationException"), "this library uses real devices");
+  return nullptr;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_emulatorReset(JNIEnv* env, jclass, jlong) {
+  env->ThrowNew(env->FindClass("java/lang/UnsupportedOperationException"), "this library uses real devices");
+}
+
+#endif
+
+}  // extern "C"

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clamps in one pass; writes only vectors of which an element changes, and counts these.
+#include <initializer_list>
+
+#include "grids.hpp"
+#include "last_block.cuh"
+#include "launch.hpp"
+#include "transform.cuh"
+
+namespace gradclip {
+namespace {
+
+/// What a thread has changed: 32 bits count what even one multiprocessor's threads can meet in a device's memory.
+struct Changes {
+  unsigned elements;
+  unsigned zeroed;  ///< 1 if any
+};
+
+template <int Step>
+struct ClampVectors {
+  Vectors& v;
+  int left;
+  const ClampLimits& limits;
+  Changes& changes;
+
+  /// The bits of the vectors that differ now.
+  template <class T>
+  __device__ __forceinline__ unsigned run() const {
+    unsigned writes = 0;
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kInFlight; ++k) {
+      if (clampVector<T>(v.at[k], bytesOf<Step>(k, left))) writes |= 1u << k;
+    }
+    return writes;
+  }
+
+  __device__ __forceinline__ unsigned unknown() const { return 0; }
+
+ private:
+  /// 0 lies within the limits; else what was zeroed is counted when it is clamped.
+  __device__ __forceinline__ bool countsZeroed() const { return limits.min <= 0.0 && limits.max >= 0.0; }
+
+  template <class T>
+  __device__ __forceinline__ bool zeroes(typename Element<T>::Bits bits) const {
+    return limits.zeroNonFinite && absoluteBits<T>(bits) >= Element<T>::kInfinity;
+  }
+
+  template <class T>
+  __device__ __forceinline__ bool clampVector(Vector& vector, int bytes) const {
+    bool beyond = false;
+    GRADCLIP_UNROLL
+    for (int c = 0; c < kComponents<T>; ++c) {
+      const auto bits = component<T>(vector, c);
+      beyond = beyond || zeroes<T>(bits) || clamped<T>(bits, limits.min, limits.max) != bits;
+    }
+    return beyond && replace<T>(vector, bytes);
+  }
+
+  /// Few vectors come here. What a vector lacks is 0, and may lie beyond the limits.
+  template <class T>
+  __device__ __forceinline__ bool replace(Vector& vector, int bytes) const {
+    Vector result = {};
+    bool differs = false;
+    GRADCLIP_UNROLL
+    for (int c = 0; c < kComponents<T>; ++c) {
+      const auto bits = component<T>(vector, c);
+      const bool zero = zeroes<T>(bits);
+      const auto kept = zero ? typename Element<T>::Bits{0} : bits;
+      const auto now = clamped<T>(kept, limits.min, limits.max);
+      setComponent<T>(result, c, now);
+      if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
+      if (now != kept || (zero && countsZeroed())) ++changes.elements;
+      changes.zeroed |= zero ? 1u : 0u;
+      differs = differs || now != bits;
+    }
+    vector = result;
+    return differs;
+  }
+};
+
+struct Clamp {
+  std::int32_t dtype;
+  const ClampLimits& limits;
+  Changes& changes;
+
+  template <int Step>
+  __device__ __forceinline__ unsigned apply(Vectors& v, int left) const {
+    return dispatch(dtype, ClampVectors<Step>{v, left, limits, changes});
+  }
+};
+
+/// One atomic a warp.
+__device__ __forceinline__ void countChanges(Control* control, const Changes& changes) {
+  unsigned long long elements = changes.elements;
+  for (int half = kWarp / 2; half > 0; half /= 2) elements += __shfl_xor_sync(kAllLanes, elements, half);
+  const bool zeroed = __any_sync(kAllLanes, changes.zeroed != 0) != 0;
+  if (laneIndex() != 0) return;
+  if (elements != 0) atomicAdd(&control->changed, elements);
+  if (zeroed) atomicOr(&control->zeroed, 1u);
+}
+
+__device__ inline void publishClamp(const ClampParams& params) {
+  Slot slot = {};
+  slot.ticket = params.ticket;
+  slot.totalNorm = slot.coefficient = bitCast<double>(std::uint64_t{Element<double>::kNaN});
+  slot.changed = static_cast<std::int64_t>(atomicExch(&params.control->changed, 0ull));
+  slot.flags = (slot.changed > 0 ? kClipped : 0u) | (atomicExch(&params.control->zeroed, 0u) != 0 ? kNonFinite : 0u);
+  slot.badSegment = -1;
+  publish(params.slot, slot);
+}
+
+__device__ __forceinline__ void clampItem(const ClampParams& params, const Item& item,
+                                          Changes& changes) {
+  const Row row = rowOfTile(params.items, item.firstTile);
+  const Clamp clamp = {row.dtype, params.limits, changes};
+  if (item.tiles == 1) {
+    transformTile(tileOf(row, item.firstTile), clamp);
+  } else {
+    const Member member = memberOf(params.items, item, 0, 0xffffffffu);
+    if (member.active) transformShortTile(member.tile, clamp);
+  }
+}
+
+__global__ void __launch_bounds__(kBlockThreads, 3) clampKernel(const ClampParams params) {
+  if (params.decision != nullptr) {
+    const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
+    if (decision.mode == Mode::Untouched) return;
+  }
+  Changes changes = {0, 0};
+  for (std::uint32_t i = warpIndex(); i < params.itemCount; i += warpCount()) {
+    clampItem(params, itemAt(params.items, i), changes);
+  }
+  countChanges(params.control, changes);
+  if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);
+}
+
+}  // namespace
+
+cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel, &grids->clamp); }
+
+cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params) {
+  return launch(clampKernel, blocksFor(params.itemCount, grids.clamp), kBlockThreads, kLastBlockBytes, stream, params);
+}
+
+cudaError_t findGrids(int device, Grids* grids) {
+  for (auto* find : {findMeasureGrids, findDecideGrid, findScaleGrid, findClampGrid}) {
+    const cudaError_t error = find(device, grids);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+}  // namespace gradclip

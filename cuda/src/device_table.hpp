@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a plan keeps in device memory, as host and kernels see it.
+#pragma once
+
+#include <cstdint>
+
+#include "gradclip/dtype.hpp"
+
+namespace gradclip {
+
+/// One contiguous run of elements on the device.
+struct alignas(16) Row {
+  std::uint64_t address;
+  std::uint64_t bytes;      ///< 0 for a tensor that is absent this step
+  std::uint32_t firstTile;  ///< in the plan
+  std::int32_t segment;
+  std::int32_t dtype;
+  std::uint32_t onlyTile;  ///< 1 where its segment has one tile: the partial is the segment's sum
+};
+
+static_assert(sizeof(Row) == 32, "two 16-byte loads");
+
+/// Tiles dealt to warps. An item is one tile, or a bundle: 2 to kBundle consecutive tiles of one type, each at most
+/// kShortBytes long.
+struct Items {
+  const Row* rows;
+  const std::uint32_t* rowOfTile;
+  const std::uint32_t* firstTile;  ///< of each item, and one more at the end; null where every item is one tile
+};
+
+constexpr unsigned kBundle = 8;
+constexpr unsigned kShortBytes = 512;
+
+/// Per tile or per segment: the middle plane, then, where a row is FLOAT64, the low and the high one at `stride`.
+struct Planes {
+  double* values;
+  std::uint64_t stride;
+};
+
+constexpr unsigned kMiddle = 0, kLow = 1, kHigh = 2;
+
+/// Entries of one level of the fold that are added up by one warp.
+constexpr unsigned kRun = 1024;
+
+/// A run of tiles of a segment with more than one tile.
+struct alignas(8) Run {
+  std::uint32_t segment;
+  std::uint32_t firstTile;
+};
+
+/// A segment of more than one run.
+struct alignas(16) Deep {
+  std::uint32_t segment, firstRun, runs, unused;
+};
+
+/// What phases tell each other; all 0 between calls but for the decision.
+struct Control {
+  unsigned arrived;
+  unsigned zeroed;   ///< measure met a non-finite element that ZERO counts as 0
+  unsigned changes;  ///< a tensor's coefficient changes its elements
+  unsigned lastBad;  ///< segments less the first with a non-finite norm
+  unsigned long long changed;
+};
+
+enum class Mode : std::uint32_t { Global = 0, PerTensor = 1, Untouched = 2 };
+
+/// What decide tells apply.
+struct alignas(16) Decision {
+  double coefficient;
+  Mode mode;
+  std::uint32_t zero;  ///< non-finite elements become 0
+};
+
+/// One result, in mapped host memory.
+struct alignas(64) Slot {
+  std::int64_t ticket;  ///< written last
+  double totalNorm;
+  double coefficient;
+  std::int64_t changed;
+  std::uint32_t flags;
+  std::int32_t badSegment;
+  double badNorm;
+};
+
+static_assert(sizeof(Slot) == 64, "layout that Java reads");
+
+constexpr std::uint32_t kClipped = 1, kNonFinite = 2, kRefused = 4;
+
+constexpr unsigned kSlots = 256;
+
+/// Bits per segment: it has elements that are multiplied in float, in double.
+constexpr unsigned kHasFloat = 1, kHasDouble = 2;
+
+}  // namespace gradclip

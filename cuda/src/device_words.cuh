@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA words that kernels are written in, and the few of our own that the emulator has another side of.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#if defined(GRADCLIP_EMULATED)
+
+#include <gradclip_emulator.hpp>
+#define GRADCLIP_UNROLL
+
+namespace gradclip {
+using emulator::loadGlobal;
+using emulator::sharedMemory;
+using emulator::storeGlobal;
+}  // namespace gradclip
+
+#else
+
+/// g++ would warn about the pragma where it compiles kernels for the emulator.
+#define GRADCLIP_UNROLL _Pragma("unroll")
+
+namespace gradclip {
+
+/// Kernels read and write global memory through these two alone; the emulator checks range and alignment in them. Most
+/// addresses come from a table, so the compiler must be told that they are global.
+template <class T>
+__device__ __forceinline__ T loadGlobal(const void* p) {
+  __builtin_assume(__isGlobal(p));
+  return *static_cast<const T*>(p);
+}
+
+template <class T>
+__device__ __forceinline__ void storeGlobal(void* p, T value) {
+  __builtin_assume(__isGlobal(p));
+  *static_cast<T*>(p) = value;
+}
+
+/// The block's dynamic shared memory.
+template <class T>
+__device__ __forceinline__ T* sharedMemory() {
+  extern __shared__ unsigned long long gradclipShared[];
+  return reinterpret_cast<T*>(gradclipShared);
+}
+
+}  // namespace gradclip
+
+#endif
+
+namespace gradclip {
+
+constexpr unsigned kWarp = 32;
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+__device__ __forceinline__ unsigned laneIndex() { return threadIdx.x % kWarp; }
+__device__ __forceinline__ unsigned warpInBlock() { return threadIdx.x / kWarp; }
+__device__ __forceinline__ unsigned warpsInBlock() { return blockDim.x / kWarp; }
+
+/// Numbers the grid's warps through.
+__device__ __forceinline__ unsigned warpIndex() { return blockIdx.x * warpsInBlock() + warpInBlock(); }
+__device__ __forceinline__ unsigned warpCount() { return gridDim.x * warpsInBlock(); }
+
+}  // namespace gradclip

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each kernel is given, and the functions that enqueue them.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "decide.hpp"
+#include "device_table.hpp"
+#include "gradclip/cuda.hpp"
+
+namespace gradclip {
+
+constexpr unsigned kBlockThreads = 256;
+
+/// How many blocks of each kernel a device holds at once.
+struct Grids {
+  unsigned measure[4];  ///< by norm
+  unsigned decide, scale, clamp;
+};
+
+/// Fails where the binary has no code for the current device.
+cudaError_t findGrids(int device, Grids* grids);
+
+struct MeasureParams {
+  Items items;
+  std::uint32_t firstItem, lastItem;
+  std::uint32_t firstTile, lastTile;  ///< of a bundle at either end only these are measured
+  Planes partials, sums;
+  Control* control;
+  const double* maxima;  ///< per segment, for Power
+  double p;
+  bool zeroNonFinite;
+};
+
+cudaError_t enqueueMeasure(const Grids& grids, cudaStream_t stream, NormKind norm, const MeasureParams& params);
+
+/// What decide is for.
+enum class Verdict : std::int32_t {
+  Norm,       ///< the norm of the segments, and nothing else
+  Maxima,     ///< each segment's maximum, for the power norm that is measured next
+  Global,     ///< one coefficient
+  PerTensor,  ///< a coefficient per segment
+  Given,      ///< one coefficient from a norm that is not measured
+  Value       ///< whether a clamp may go on
+};
+
+struct Rule {
+  Verdict verdict;
+  NormKind norm;
+  Policy policy;
+  double p, maxNorm, epsilon;
+  double given;
+};
+
+/// The fold of partials to segments, and of segments to one norm.
+struct FoldTable {
+  const Run* runs;
+  const Deep* deep;
+  const std::uint32_t* segmentTile;  ///< first tile of each segment, and one more at the end
+  const std::uint8_t* segmentTypes;  ///< kHasFloat, kHasDouble
+  unsigned planes;
+  Planes partials, runSums, scratch, sums, groupSums, groupScratch;
+  std::uint32_t* groupDone;  ///< per run of segments: its sum is in groupSums before the last block starts
+  double* maxima;
+  double* coefficients;
+};
+
+struct DecideParams {
+  FoldTable fold;
+  std::uint32_t firstRun, lastRun, firstDeep, lastDeep, firstSegment, lastSegment;
+  unsigned types;  ///< kHasFloat, kHasDouble over all segments
+  Rule rule;
+  Control* control;
+  Decision* decision;
+  Slot* slot;  ///< null where nobody reads a result
+  std::int64_t ticket;
+};
+
+cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params);
+
+struct ScaleParams {
+  Items items;
+  std::uint32_t itemCount;
+  const Decision* decision;
+  const double* coefficients;
+};
+
+cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params);
+
+struct ClampLimits {
+  double min, max;
+  bool zeroNonFinite;
+};
+
+struct ClampParams {
+  Items items;
+  std::uint32_t itemCount;
+  const Decision* decision;  ///< null where the clamp does not depend on what was measured
+  ClampLimits limits;
+  Control* control;
+  Slot* slot;
+  std::int64_t ticket;
+};
+
+cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params);
+
+}  // namespace gradclip

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <type_traits>
+
+#if defined(GRADCLIP_EMULATED)
+#include <gradclip_emulator.hpp>
+#endif
+
+namespace gradclip {
+
+/// The one way to launch: g++ cannot parse <<<>>>, and the emulator counts here.
+template <class P>
+cudaError_t launch(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
+                   const P& params) {
+  static_assert(std::is_trivially_copyable_v<P>, "kernel parameters are copied as bytes");
+#if defined(GRADCLIP_EMULATED)
+  return emulator::enqueue(kernel, grid, block, sharedBytes, stream, params);
+#else
+  void* arguments[] = {const_cast<P*>(&params)};
+  return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(grid), dim3(block), arguments, sharedBytes,
+                          stream);
+#endif
+}
+
+}  // namespace gradclip

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each call enqueues.
+#include <sched.h>
+
+#include <new>
+
+#include "calls_cuda.hpp"
+#include "plan_memory_cuda.hpp"
+
+namespace gradclip {
+
+struct CudaPlan::State {
+  int device = 0;
+  Grids grids{};
+  Tables tables;
+  Rows rows;
+  PlanMemory memory;
+  unsigned types = 0;  ///< kHasFloat, kHasDouble over all rows
+
+  cudaStream_t stream = nullptr;  ///< of the last call
+  bool used = false;              ///< there has been a call
+  cudaEvent_t switched = nullptr;
+  cudaEvent_t staged[kStages] = {};  ///< the stage's upload is done
+  bool isStaged[kStages] = {};
+  unsigned nextStage = 0;
+  bool dirty = false;  ///< rows differ from what was uploaded
+  std::int64_t lastTicket = 0;
+  CudaStatus fault;
+
+  CudaStatus create(const Piece* table, std::int32_t rowCount, std::int32_t segments);
+  CudaStatus begin(std::int64_t handle);
+  CudaStatus switchTo(cudaStream_t next);
+  CudaStatus uploadRows();
+  CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
+  CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
+  CudaStatus decide(const Rule& rule, std::uint32_t from, std::uint32_t to, std::int64_t ticket);
+  CudaStatus decideAll(const Rule& rule, std::int64_t ticket) { return decide(rule, 0, tables.segments, ticket); }
+  CudaStatus scale();
+  void noteTypes();
+
+  /// Remembers a fault, after which no call does anything.
+  CudaStatus ended(const CudaStatus& status) {
+    if (status.fatal() && fault.ok()) fault = status;
+    return status;
+  }
+};
+
+namespace {
+
+constexpr double kInfinity = __builtin_inf();
+
+Rule ruleOf(Verdict verdict, NormOf norm) {
+  return {verdict, norm.kind, Policy::Propagate, norm.p, kInfinity, 0.0, 0.0};
+}
+
+}  // namespace
+
+// ---- life ----------------------------------------------------------------------------------------------------------
+
+CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, std::int32_t segments, CudaPlan** plan) {
+  const DeviceGuard guard(device);
+  if (!guard.status().ok()) return guard.status();
+  void* const memory = std::malloc(sizeof(CudaPlan));
+  void* const stateMemory = std::malloc(sizeof(State));
+  if (memory == nullptr || stateMemory == nullptr) {
+    std::free(memory);
+    std::free(stateMemory);
+    return outOfMemory();
+  }
+  State* const state = new (stateMemory) State;
+  *plan = new (memory) CudaPlan(state);
+  state->device = device;
+  const CudaStatus status = state->create(table, rows, segments);
+  if (!status.ok()) (void)destroy(*plan);
+  return status;
+}
+
+CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, std::int32_t segments) {
+  if (auto s = tables.build(table, rowCount, segments); !s.ok()) return s;
+  if (auto s = called(findGrids(device, &grids), "cudaOccupancyMaxActiveBlocksPerMultiprocessor"); !s.ok()) return s;
+  if (auto s = rows.bind(device, table, rowCount); !s.ok()) return s;
+  noteTypes();
+  if (auto s = memory.create(tables, rowCount); !s.ok()) return s;
+  const auto createEvent = [](cudaEvent_t* event) {
+    return called(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  };
+  if (auto s = createEvent(&switched); !s.ok()) return s;
+  for (cudaEvent_t& event : staged) {
+    if (auto s = createEvent(&event); !s.ok()) return s;
+  }
+  memory.writeStage(0, rows, tables);
+  if (auto s = memory.upload(0, nullptr); !s.ok()) return s;
+  return called(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+}
+
+/// The streams of earlier calls may be gone by now, so the device is waited for.
+CudaStatus CudaPlan::destroy(CudaPlan* plan) {
+  State* const state = plan->state_;
+  const DeviceGuard guard(state->device);
+  CudaStatus status = state->fault.ok() && state->used ? called(cudaDeviceSynchronize(), "cudaDeviceSynchronize")
+                                                       : CudaStatus{};
+  if (state->switched != nullptr) cudaEventDestroy(state->switched);
+  for (cudaEvent_t event : state->staged) {
+    if (event != nullptr) cudaEventDestroy(event);
+  }
+  state->~State();
+  std::free(state);
+  plan->~CudaPlan();
+  std::free(plan);
+  return status;
+}
+
+CudaStatus CudaPlan::rebind(const Piece* table) {
+  if (!state_->fault.ok()) return state_->fault;
+  const DeviceGuard guard(state_->device);
+  if (!guard.status().ok()) return guard.status();
+  bool changed = false;
+  const CudaStatus status = state_->rows.rebind(table, &changed);
+  if (!status.ok()) return status;
+  state_->dirty = state_->dirty || changed;
+  state_->noteTypes();
+  return {};
+}
+
+void CudaPlan::State::noteTypes() {
+  types = 0;
+  for (std::int32_t row = 0; row < rows.size(); ++row) {
+    if (rows[row].count > 0) types |= rows[row].dtype == DType::Float64 ? kHasDouble : kHasFloat;
+  }
+}
+
+// ---- before work ---------------------------------------------------------------------------------------------------
+
+/// Makes `handle` the plan's stream and brings the device's rows up to date.
+CudaStatus CudaPlan::State::begin(std::int64_t handle) {
+  const cudaStream_t next = streamOf(handle);
+  if (used && next != stream) {
+    if (auto s = switchTo(next); !s.ok()) return s;
+  }
+  stream = next;
+  used = true;
+  return dirty ? uploadRows() : CudaStatus{};
+}
+
+CudaStatus CudaPlan::State::switchTo(cudaStream_t next) {
+  if (auto s = called(cudaEventRecord(switched, stream), "cudaEventRecord"); !s.ok()) return s;
+  return called(cudaStreamWaitEvent(next, switched, 0), "cudaStreamWaitEvent");
+}
+
+/// Waits only where the host is kStages uploads ahead of the device.
+CudaStatus CudaPlan::State::uploadRows() {
+  const unsigned stage = nextStage % kStages;
+  if (isStaged[stage] && cudaEventQuery(staged[stage]) != cudaSuccess) {
+    cudaGetLastError();
+    if (auto s = called(cudaEventSynchronize(staged[stage]), "cudaEventSynchronize"); !s.ok()) return s;
+  }
+  memory.writeStage(stage, rows, tables);
+  if (auto s = memory.upload(stage, stream); !s.ok()) return s;
+  if (auto s = called(cudaEventRecord(staged[stage], stream), "cudaEventRecord"); !s.ok()) return s;
+  isStaged[stage] = true;
+  ++nextStage;
+  dirty = false;
+  return {};
+}
+
+// ---- launches ------------------------------------------------------------------------------------------------------
+
+CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
+  MeasureParams params{};
+  params.items = memory.items;
+  params.firstTile = tables.segmentTile[from];
+  params.lastTile = tables.segmentTile[to];
+  if (params.firstTile == params.lastTile) return {};
+  params.firstItem = tables.itemOf(params.firstTile);
+  params.lastItem = tables.itemOf(params.lastTile - 1) + 1;
+  params.partials = memory.fold.partials;
+  params.sums = memory.fold.sums;
+  params.control = memory.control;
+  params.maxima = kind == NormKind::Power ? memory.fold.maxima : nullptr;
+  params.p = p;
+  params.zeroNonFinite = zero;
+  return called(enqueueMeasure(grids, stream, kind, params), "cudaLaunchKernel");
+}
+
+CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero) {
+  if (norm.kind != NormKind::Power) return measureTiles(norm.kind, norm.p, from, to, zero);
+  if (auto s = measureTiles(NormKind::Inf, 0.0, from, to, zero); !s.ok()) return s;
+  if (auto s = decide(ruleOf(Verdict::Maxima, norm), from, to, 0); !s.ok()) return s;
+  return measureTiles(NormKind::Power, norm.p, from, to, zero);
+}
+
+CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::uint32_t to, std::int64_t ticket) {
+  DecideParams params{};
+  params.fold = memory.fold;
+  params.firstSegment = from;
+  params.lastSegment = to;
+  params.firstRun = tables.segmentRun[from];
+  params.lastRun = tables.segmentRun[to];
+  params.firstDeep = tables.segmentDeep[from];
+  params.lastDeep = tables.segmentDeep[to];
+  params.types = types;
+  params.rule = rule;
+  params.control = memory.control;
+  params.decision = memory.decision;
+  params.slot = ticket != 0 ? memory.deviceSlot(ticket) : nullptr;
+  params.ticket = ticket;
+  return called(enqueueDecide(grids, stream, params), "cudaLaunchKernel");
+}
+
+CudaStatus CudaPlan::State::scale() {
+  if (tables.items == 0) return {};
+  const ScaleParams params{memory.items, tables.items, memory.decision, memory.fold.coefficients};
+  return called(enqueueScale(grids, stream, params), "cudaLaunchKernel");
+}
+
+// ---- calls ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// One call on a plan: what precedes and follows the work. Work is a function of the state that returns a status.
+template <class State, class Work>
+CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
+  if (!state.fault.ok()) return state.fault;
+  const DeviceGuard guard(state.device);
+  CudaStatus status = guard.status();
+  if (status.ok()) status = state.begin(handle);
+  if (status.ok()) status = work();
+  return state.ended(status);
+}
+
+}  // namespace
+
+CudaStatus CudaPlan::measure(std::int64_t stream, NormOf norm, std::int32_t fromSegment, std::int32_t toSegment) {
+  State& s = *state_;
+  return onStream(s, stream, [&] {
+    return s.measure(norm, static_cast<std::uint32_t>(fromSegment), static_cast<std::uint32_t>(toSegment), false);
+  });
+}
+
+CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* ticket) {
+  State& s = *state_;
+  return onStream(s, stream, [&] {
+    *ticket = ++s.lastTicket;
+    const CudaStatus status = s.measure(norm, 0, s.tables.segments, false);
+    return status.ok() ? s.decideAll(ruleOf(Verdict::Norm, norm), *ticket) : status;
+  });
+}
+
+CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket) {
+  State& s = *state_;
+  return onStream(s, stream, [&] {
+    const bool zero = clip.policy == Policy::Zero;
+    *ticket = ++s.lastTicket;
+    // What was measured before counted non-finite elements, so ZERO measures again.
+    if (!clip.measured || zero) {
+      if (auto status = s.measure(clip.norm, 0, s.tables.segments, zero); !status.ok()) return status;
+    }
+    Rule rule = ruleOf(clip.perTensor ? Verdict::PerTensor : Verdict::Global, clip.norm);
+    rule.policy = clip.policy;
+    rule.maxNorm = clip.maxNorm;
+    rule.epsilon = clip.epsilon;
+    const CudaStatus status = s.decideAll(rule, *ticket);
+    const bool scales = zero || clip.maxNorm != kInfinity;
+    return status.ok() && scales ? s.scale() : status;
+  });
+}
+
+CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const GivenClip& clip, std::int64_t* ticket) {
+  State& s = *state_;
+  return onStream(s, stream, [&] {
+    *ticket = ++s.lastTicket;
+    Rule rule = ruleOf(Verdict::Given, {NormKind::L2, 0.0});
+    rule.policy = clip.policy;
+    rule.maxNorm = clip.maxNorm;
+    rule.epsilon = clip.epsilon;
+    rule.given = clip.norm;
+    const CudaStatus status = s.decide(rule, 0, 0, *ticket);
+    return status.ok() && clip.maxNorm != kInfinity ? s.scale() : status;
+  });
+}
+
+CudaStatus CudaPlan::clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket) {
+  State& s = *state_;
+  return onStream(s, stream, [&] {
+    const bool looksFirst = clip.policy == Policy::Error || clip.policy == Policy::Skip;
+    const NormOf inf{NormKind::Inf, 0.0};
+    *ticket = ++s.lastTicket;
+    if (looksFirst) {
+      if (auto status = s.measure(inf, 0, s.tables.segments, false); !status.ok()) return status;
+      Rule rule = ruleOf(Verdict::Value, inf);
+      rule.policy = clip.policy;
+      if (auto status = s.decideAll(rule, *ticket); !status.ok()) return status;
+    }
+    ClampParams params{};
+    params.items = s.memory.items;
+    params.itemCount = s.tables.items;
+    params.decision = looksFirst ? s.memory.decision : nullptr;
+    params.limits = {clip.min, clip.max, clip.policy == Policy::Zero};
+    params.control = s.memory.control;
+    params.slot = s.memory.deviceSlot(*ticket);
+    params.ticket = *ticket;
+    return called(enqueueClamp(s.grids, s.stream, params), "cudaLaunchKernel");
+  });
+}
+
+// ---- results -------------------------------------------------------------------------------------------------------
+
+/// Polls, and asks the stream now and then, for a fault would let no result come.
+CudaStatus CudaPlan::await(std::int64_t ticket, bool* overwritten) {
+  State& s = *state_;
+  const std::int64_t* const written = &s.memory.hostSlot(ticket)->ticket;
+  *overwritten = false;
+  const DeviceGuard guard(s.device);
+  for (unsigned round = 0;; ++round) {
+    const std::int64_t now = __atomic_load_n(written, __ATOMIC_ACQUIRE);
+    *overwritten = now > ticket;
+    if (now >= ticket) return {};
+    if (!s.fault.ok()) return s.fault;
+    if (round % 64 != 0) continue;
+    const cudaError_t error = cudaStreamQuery(s.stream);
+    if (error == cudaErrorNotReady) {
+      cudaGetLastError();
+      sched_yield();
+    } else if (error != cudaSuccess) {
+      return s.ended(called(error, "cudaStreamQuery"));
+    } else if (__atomic_load_n(written, __ATOMIC_ACQUIRE) < ticket) {
+      return called(cudaErrorUnknown, "await: the stream is done, but no result has come");
+    }
+  }
+}
+
+CudaStatus CudaPlan::synchronize() {
+  State& s = *state_;
+  if (!s.fault.ok()) return s.fault;
+  if (!s.used) return {};
+  const DeviceGuard guard(s.device);
+  return s.ended(called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize"));
+}
+
+CudaStatus CudaPlan::norm(NormOf norm, std::int32_t fromSegment, std::int32_t toSegment, double* value) {
+  State& s = *state_;
+  const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
+  return onStream(s, addressOf(s.stream), [&] {
+    if (auto status = s.decide(ruleOf(Verdict::Norm, norm), from, to, PlanMemory::kNormTicket); !status.ok()) return status;
+    const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
+    *value = s.memory.hostSlot(PlanMemory::kNormTicket)->totalNorm;
+    return status;
+  });
+}
+
+CudaStatus CudaPlan::partials(double* to) {
+  State& s = *state_;
+  return onStream(s, addressOf(s.stream), [&] {
+    const std::uint32_t tiles = s.tables.segmentTile[s.tables.segments];
+    const Planes& from = tiles == 1 ? s.memory.fold.sums : s.memory.fold.partials;
+    for (unsigned plane = 0; plane < s.memory.fold.planes; ++plane) {
+      const cudaError_t error = cudaMemcpyAsync(to + plane * tiles, from.values + plane * from.stride,
+                                                tiles * sizeof(double), cudaMemcpyDeviceToHost, s.stream);
+      if (error != cudaSuccess) return called(error, "cudaMemcpyAsync");
+    }
+    return called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
+  });
+}
+
+CudaStatus CudaPlan::coefficient(std::int32_t segment, double* value) {
+  State& s = *state_;
+  return onStream(s, addressOf(s.stream), [&] {
+    const auto read = [&](void* to, const void* from, std::size_t bytes) {
+      const cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, s.stream);
+      if (error != cudaSuccess) return called(error, "cudaMemcpyAsync");
+      return called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
+    };
+    Decision decision{};
+    if (auto status = read(&decision, s.memory.decision, sizeof decision); !status.ok()) return status;
+    *value = decision.coefficient;
+    if (decision.mode != Mode::PerTensor) return CudaStatus{};
+    return read(value, s.memory.fold.coefficients + segment, sizeof *value);
+  });
+}
+
+const void* CudaPlan::ring() const { return state_->memory.hostSlot(0); }
+
+std::int64_t CudaPlan::coefficientAddress() const { return addressOf(&state_->memory.decision->coefficient); }
+
+}  // namespace gradclip

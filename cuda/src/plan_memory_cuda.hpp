@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan's memory: one device allocation, one pinned one.
+#pragma once
+
+#include "kernels.hpp"
+#include "rows_cuda.hpp"
+#include "tables_cuda.hpp"
+
+namespace gradclip {
+
+/// Uploads that may be on their way while the host writes the next one.
+constexpr unsigned kStages = 4;
+
+class PlanMemory {
+ public:
+  PlanMemory() = default;
+  ~PlanMemory();
+  PlanMemory(const PlanMemory&) = delete;
+  PlanMemory& operator=(const PlanMemory&) = delete;
+
+  /// Allocates and uploads what never changes; complete on return.
+  CudaStatus create(const Tables& tables, std::int32_t rows);
+
+  /// Writes the rows and their segments' types to a stage.
+  void writeStage(unsigned stage, const Rows& rows, const Tables& tables);
+
+  /// Enqueues one copy.
+  CudaStatus upload(unsigned stage, cudaStream_t stream) const;
+
+  /// The slot of a ticket, as the host and as the device sees it. One more than tickets have is for norms on demand.
+  Slot* hostSlot(std::int64_t ticket) const { return ring_ + slotOf(ticket); }
+  Slot* deviceSlot(std::int64_t ticket) const { return deviceRing_ + slotOf(ticket); }
+  static constexpr std::int64_t kNormTicket = -1;
+
+  Items items{};
+  FoldTable fold{};
+  Control* control = nullptr;
+  Decision* decision = nullptr;
+
+ private:
+  static std::size_t slotOf(std::int64_t ticket) {
+    return ticket == kNormTicket ? kSlots : static_cast<std::size_t>(ticket) % kSlots;
+  }
+  void layOut(const Tables& tables, std::int32_t rows);
+  CudaStatus copyTables(const Tables& tables) const;
+  CudaStatus createRing();
+  unsigned char* stage(unsigned number) const { return stages_ + number * uploadBytes_; }
+
+  unsigned char* device_ = nullptr;
+  unsigned char* pinned_ = nullptr;
+  unsigned char* stages_ = nullptr;
+  Slot* ring_ = nullptr;
+  Slot* deviceRing_ = nullptr;
+  Row* rows_ = nullptr;
+  std::size_t uploadBytes_ = 0, deviceBytes_ = 0;
+};
+
+}  // namespace gradclip

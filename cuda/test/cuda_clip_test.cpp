@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a clip leaves in memory and says in its slot, for every rule and policy.
+#include "cuda_support.hpp"
+
+using gradclip::kClipped;
+using gradclip::kNonFinite;
+using gradclip::kRefused;
+
+namespace {
+
+constexpr double kNoLimit = reference::kInf;
+
+/// Long and short tensors of every type, aligned and not.
+std::vector<Tensor> mixed() {
+  std::vector<Tensor> tensors;
+  unsigned seed = 0;
+  for (std::size_t count : {5000, 3, 64, 0, 4096, 1, 20, 8192, 129, 7, 7, 7}) {
+    for (DType dtype : kAllTypes) tensors.push_back({dtype, spreadLanes(dtype, count, 3, 0, ++seed), seed % 4});
+  }
+  return tensors;
+}
+
+void checkElements(const Bound& bound, const std::vector<double>& coefficients) {
+  for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
+    const Tensor& tensor = bound.tensors[i];
+    Bits want = tensor.elements;
+    for (auto& bits : want) bits = reference::scaled(tensor.dtype, bits, coefficients[i]);
+    INFO("tensor " << i << " coefficient " << coefficients[i]);
+    CHECK(bound.now(i) == want);
+    for (std::uint8_t byte : bound.before(i)) CHECK(byte == 0);
+  }
+}
+
+void checkElements(const Bound& bound, double coefficient) {
+  checkElements(bound, std::vector<double>(bound.tensors.size(), coefficient));
+}
+
+void zero(std::vector<Tensor>& tensors) {
+  for (Tensor& tensor : tensors) {
+    for (auto& bits : tensor.elements) bits = reference::finite(tensor.dtype, bits);
+  }
+}
+
+std::vector<Tensor> withNonFinite(double value) {
+  std::vector<Tensor> tensors = mixed();
+  for (std::size_t i : {9u, 16u, 22u}) {
+    Bits& elements = tensors[i].elements;
+    elements[elements.size() / 2] = reference::encode(tensors[i].dtype, value);
+  }
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("global norm: bites, does not, only measures, zeroes") {
+  Bound bound(mixed());
+  for (NormOf norm : {kL1, kL2, kInfNorm}) {
+    const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
+    for (double maxNorm : {total.value() / 3, total.value() * 2, 0.0, kNoLimit}) {
+      bound.restore();
+      const Slot slot = bound.clip({false, false, norm, maxNorm, 1e-6, Policy::Propagate});
+      const double coefficient = total.coefficient(maxNorm, 1e-6);
+      CHECK(slot.totalNorm == total.value());
+      CHECK(slot.coefficient == coefficient);
+      CHECK(has(slot, kClipped) == (coefficient != 1));
+      CHECK_FALSE(has(slot, kNonFinite));
+      CHECK(slot.badSegment == -1);
+      CHECK(bound.coefficient(1) == coefficient);
+      checkElements(bound, coefficient);
+    }
+  }
+}
+
+TEST_CASE("a coefficient that only float64 takes as other than 1") {
+  Bound bound(mixed());
+  const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
+  const Slot slot = bound.clip({false, false, kL2, norm * (1 - 0x1p-30), 0, Policy::Propagate});
+  CHECK(has(slot, kClipped));
+  checkElements(bound, slot.coefficient);
+}
+
+TEST_CASE("tiny coefficients multiply in double") {
+  Bound bound(mixed());
+  for (double maxNorm : {1e-25, 1e-30, 1e-38, 1e-45}) {
+    bound.restore();
+    const Slot slot = bound.clip({false, false, kL2, maxNorm, 0, Policy::Propagate});
+    CHECK(slot.coefficient > 0);
+    checkElements(bound, slot.coefficient);
+  }
+}
+
+TEST_CASE("per tensor") {
+  Bound bound(mixed());
+  for (NormOf norm : {kL1, kL2, kInfNorm}) {
+    for (double maxNorm : {1.5, 1e9, kNoLimit}) {
+      bound.restore();
+      const Slot slot = bound.clip({true, false, norm, maxNorm, 1e-6, Policy::Propagate});
+      std::vector<double> coefficients;
+      bool changes = false;
+      for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
+        const gradclip::ScaledNorm own = referenceNorm(norm.kind, {bound.tensors[i]});
+        coefficients.push_back(own.coefficient(maxNorm, 1e-6));
+        changes = changes || coefficients.back() != 1;
+        CHECK(bound.norm(norm, i, i + 1) == own.value());
+        CHECK(bound.coefficient(i) == coefficients.back());
+      }
+      CHECK(slot.totalNorm == referenceNorm(norm.kind, bound.tensors).value());
+      CHECK(std::isnan(slot.coefficient));
+      CHECK(has(slot, kClipped) == changes);
+      checkElements(bound, coefficients);
+    }
+  }
+}
+
+TEST_CASE("measured group by group, then clipped") {
+  Bound bound(mixed());
+  const auto size = static_cast<std::int32_t>(bound.tensors.size());
+  for (std::int32_t split : {1, 7, 20, 45}) {
+    bound.restore();
+    REQUIRE_OK(bound->measure(0, kL2, split, size));
+    REQUIRE_OK(bound->measure(0, kL2, 0, split));
+    const Slot slot = bound.clip({false, true, kL2, 1, 1e-6, Policy::Error});
+    CHECK(slot.totalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
+    checkElements(bound, slot.coefficient);
+  }
+}
+
+TEST_CASE("a norm that is given") {
+  Bound bound(mixed());
+  const Slot slot = bound.clip(CudaPlan::GivenClip{1, 1e-6, 8, Policy::Propagate});
+  CHECK(slot.totalNorm == 8);
+  CHECK(slot.coefficient == 1 / (8 + 1e-6));
+  checkElements(bound, slot.coefficient);
+  bound.restore();
+  CHECK(has(bound.clip(CudaPlan::GivenClip{1, 1e-6, reference::kNaN, Policy::Skip}), kNonFinite));
+  checkElements(bound, 1);
+  const Slot refused = bound.clip(CudaPlan::GivenClip{1, 1e-6, reference::kInf, Policy::Error});
+  CHECK(has(refused, kRefused));
+  checkElements(bound, 1);
+  CHECK(bound.clip(CudaPlan::GivenClip{1, 1e-6, reference::kInf, Policy::Propagate}).coefficient == 0);
+  checkElements(bound, 0);
+}
+
+TEST_CASE("non-finite gradients under each policy") {
+  for (double value : {reference::kInf, -reference::kInf, reference::kNaN}) {
+    for (NormOf norm : {kL1, kL2, kInfNorm}) {
+      Bound bound(withNonFinite(value));
+      Slot slot = bound.clip({false, false, norm, 1, 1e-6, Policy::Propagate});
+      CHECK(has(slot, kNonFinite));
+      CHECK(slot.badSegment == 9);
+      CHECK(reference::sameBits(slot.badNorm, std::fabs(value)));
+      CHECK(reference::sameBits(slot.totalNorm, std::fabs(value)));
+      checkElements(bound, std::isnan(value) ? value : 0.0);
+
+      for (Policy policy : {Policy::Skip, Policy::Error}) {
+        bound.restore();
+        slot = bound.clip({false, false, norm, 1, 1e-6, policy});
+        CHECK(slot.flags == (policy == Policy::Skip ? kNonFinite : kNonFinite | kRefused));
+        CHECK(slot.coefficient == 1);
+        CHECK(bound.coefficient(3) == 1);
+        checkElements(bound, 1);
+        slot = bound.clip({true, false, norm, 1, 1e-6, policy});
+        CHECK(slot.badSegment == 9);
+        CHECK(bound.coefficient(3) == 1);
+        checkElements(bound, 1);
+      }
+
+      for (double maxNorm : {1.0, 1e9, kNoLimit}) {
+        bound.tensors = withNonFinite(value);
+        bound.restore();
+        slot = bound.clip({false, false, norm, maxNorm, 1e-6, Policy::Zero});
+        zero(bound.tensors);
+        const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
+        CHECK(slot.totalNorm == total.value());
+        CHECK(slot.coefficient == total.coefficient(maxNorm, 1e-6));
+        CHECK(has(slot, kNonFinite));
+        CHECK(has(slot, kClipped) == (maxNorm == 1));
+        checkElements(bound, slot.coefficient);
+        CHECK_FALSE(has(bound.clip({false, false, norm, maxNorm, 1e-6, Policy::Zero}), kNonFinite));
+      }
+    }
+  }
+}
+
+TEST_CASE("values") {
+  for (Policy policy : {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero}) {
+    Bound bound(mixed());
+    for (auto [min, max] : {std::pair{-0.5, 0.5}, {-1e-30, 1e-40}, {0.25, 3.0}, {-0.0, 0.0}, {-kNoLimit, kNoLimit}, {-65520.0, 0.3}}) {
+      bound.restore();
+      const Slot slot = bound.clip({min, max, policy});
+      std::int64_t changed = 0;
+      for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
+        const Tensor& tensor = bound.tensors[i];
+        Bits want = tensor.elements;
+        for (auto& bits : want) {
+          const std::uint64_t before = bits;
+          bits = reference::clamped(tensor.dtype, bits, min, max);
+          changed += bits != before ? 1 : 0;
+        }
+        CHECK(bound.now(i) == want);
+      }
+      CHECK(slot.changed == changed);
+      CHECK(slot.flags == (changed > 0 ? kClipped : 0));
+      CHECK(std::isnan(slot.totalNorm));
+      CHECK(std::isnan(slot.coefficient));
+    }
+  }
+}
+
+TEST_CASE("values among non-finite ones") {
+  for (double value : {reference::kInf, reference::kNaN}) {
+    for (Policy policy : {Policy::Error, Policy::Skip}) {
+      Bound bound(withNonFinite(value));
+      const Slot slot = bound.clip({-0.5, 0.5, policy});
+      CHECK(slot.flags == (policy == Policy::Skip ? kNonFinite : kNonFinite | kRefused));
+      CHECK(slot.badSegment == 9);
+      CHECK(slot.changed == 0);
+      checkElements(bound, 1);
+    }
+    for (auto [min, max] : {std::pair{-0.5, 0.5}, {0.25, 3.0}, {1e-60, 3.0}}) {
+      Bound bound(withNonFinite(value));
+      const Slot slot = bound.clip({min, max, Policy::Zero});
+      std::int64_t changed = 0;
+      for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
+        const Tensor& tensor = bound.tensors[i];
+        Bits want = tensor.elements;
+        for (auto& bits : want) {
+          const std::uint64_t zeroed = reference::finite(tensor.dtype, bits);
+          const std::uint64_t now = reference::clamped(tensor.dtype, zeroed, min, max);
+          changed += now != zeroed || (zeroed != bits && min <= 0) ? 1 : 0;
+          bits = now;
+        }
+        CHECK(bound.now(i) == want);
+      }
+      CHECK(slot.changed == changed);
+      CHECK(has(slot, kNonFinite));
+    }
+  }
+}
+
+TEST_CASE("power norms, within rounding") {
+  Bound bound(mixed());
+  for (double p : {0.5, 1.5, 3.0, 17.0}) {
+    double largest = 0, sum = 0;
+    for (const Tensor& tensor : bound.tensors) {
+      for (auto bits : tensor.elements) largest = std::max(largest, std::fabs(reference::decode(tensor.dtype, bits)));
+    }
+    for (const Tensor& tensor : bound.tensors) {
+      for (auto bits : tensor.elements) sum += std::pow(std::fabs(reference::decode(tensor.dtype, bits)) / largest, p);
+    }
+    const double want = largest * std::pow(sum, 1 / p);
+    const NormOf power{NormKind::Power, p};
+    CHECK(bound.globalNorm(power).totalNorm == doctest::Approx(want).epsilon(1e-12));
+    bound.restore();
+    const Slot slot = bound.clip({false, false, power, want / 2, 0, Policy::Propagate});
+    CHECK(slot.coefficient == doctest::Approx(0.5).epsilon(1e-12));
+    checkElements(bound, slot.coefficient);
+    bound.restore();
+  }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensors in the emulated device's memory, bound to a plan.
+#pragma once
+
+#include <gradclip_emulator.hpp>
+
+#include "cuda_reference.hpp"
+#include "device_table.hpp"
+#include "gradclip/cuda.hpp"
+
+using gradclip::CudaPlan;
+using gradclip::CudaStatus;
+using gradclip::NormOf;
+using gradclip::Piece;
+using gradclip::Policy;
+using gradclip::Slot;
+namespace emulator = gradclip::emulator;
+
+#define REQUIRE_OK(status)                                                       \
+  do {                                                                           \
+    const CudaStatus checkedStatus = (status);                                   \
+    INFO("code " << checkedStatus.code << " from " << checkedStatus.call);       \
+    REQUIRE(checkedStatus.ok());                                                 \
+  } while (false)
+
+constexpr NormOf kL1{NormKind::L1, 0}, kL2{NormKind::L2, 0}, kInfNorm{NormKind::Inf, 0};
+
+struct Tensor {
+  DType dtype;
+  Bits elements;
+  std::size_t offset = 0;  ///< elements between the start of its allocation and the first
+
+  std::size_t elementSize() const { return static_cast<std::size_t>(gradclip::elementBytes(dtype)); }
+  std::size_t bytes() const { return elements.size() * elementSize(); }
+};
+
+/// Tensors on a device, each in an allocation that ends with it, and a plan of them.
+class Bound {
+ public:
+  explicit Bound(std::vector<Tensor> bound) : tensors(std::move(bound)) {
+    for (const Tensor& tensor : tensors) place(tensor);
+    REQUIRE_OK(CudaPlan::create(0, table.data(), count(), count(), &plan_));
+  }
+  ~Bound() {
+    if (plan_ != nullptr) CHECK(CudaPlan::destroy(plan_).ok());
+    for (std::int64_t address : memory_) CHECK(gradclip::cudaRelease(0, address).ok());
+  }
+  Bound(const Bound&) = delete;
+  Bound& operator=(const Bound&) = delete;
+
+  CudaPlan* operator->() { return plan_; }
+
+  /// Waits, and reads the ticket's slot.
+  Slot result(std::int64_t ticket) {
+    REQUIRE_OK(plan_->synchronize());
+    const Slot slot = static_cast<const Slot*>(plan_->ring())[ticket % gradclip::kSlots];
+    REQUIRE(slot.ticket == ticket);
+    return slot;
+  }
+
+  Slot globalNorm(NormOf norm, std::int64_t stream = 0) {
+    std::int64_t ticket = 0;
+    REQUIRE_OK(plan_->globalNorm(stream, norm, &ticket));
+    return result(ticket);
+  }
+  Slot clip(const CudaPlan::NormClip& clip, std::int64_t stream = 0) {
+    std::int64_t ticket = 0;
+    REQUIRE_OK(plan_->clipByNorm(stream, clip, &ticket));
+    return result(ticket);
+  }
+  Slot clip(const CudaPlan::GivenClip& clip) {
+    std::int64_t ticket = 0;
+    REQUIRE_OK(plan_->clipWithNorm(0, clip, &ticket));
+    return result(ticket);
+  }
+  Slot clip(const CudaPlan::ValueClip& clip) {
+    std::int64_t ticket = 0;
+    REQUIRE_OK(plan_->clipByValue(0, clip, &ticket));
+    return result(ticket);
+  }
+
+  double norm(NormOf norm, std::size_t from, std::size_t to) {
+    double value = 0;
+    REQUIRE_OK(plan_->norm(norm, static_cast<std::int32_t>(from), static_cast<std::int32_t>(to), &value));
+    return value;
+  }
+  double coefficient(std::size_t i) {
+    double value = 0;
+    REQUIRE_OK(plan_->coefficient(static_cast<std::int32_t>(i), &value));
+    return value;
+  }
+
+  /// What a tensor holds now.
+  Bits now(std::size_t i) const {
+    const Tensor& tensor = tensors[i];
+    if (tensor.elements.empty()) return {};
+    const std::int64_t first = placed_[i].address;
+    return load(tensor.dtype, tensor.elements.size(), inspect(first, tensor.bytes()));
+  }
+
+  /// The host's view of the elements before the first.
+  std::vector<std::uint8_t> before(std::size_t i) const {
+    const std::size_t bytes = tensors[i].offset * tensors[i].elementSize();
+    if (bytes == 0 || tensors[i].elements.empty()) return {};
+    const std::uint8_t* from = inspect(placed_[i].address - static_cast<std::int64_t>(bytes), bytes);
+    return {from, from + bytes};
+  }
+
+  void restore() {
+    for (std::size_t i = 0; i < tensors.size(); ++i) write(i);
+  }
+
+  /// Moves a tensor to a fresh allocation in the table, or makes it absent there; rebind does the rest.
+  void move(std::size_t i) { fill(i, allocate(tensors[i])); }
+  void drop(std::size_t i) { table[i].address = table[i].count = 0; }
+  void comeBack(std::size_t i) { table[i] = placed_[i]; }
+  void rebind() { REQUIRE_OK(plan_->rebind(table.data())); }
+
+  std::vector<Tensor> tensors;
+  std::vector<Piece> table;
+
+ private:
+  std::int32_t count() const { return static_cast<std::int32_t>(table.size()); }
+
+  static std::uint8_t* inspect(std::int64_t address, std::size_t bytes) {
+    auto* at = static_cast<std::uint8_t*>(
+        emulator::inspect(reinterpret_cast<const void*>(static_cast<std::uintptr_t>(address)), bytes));
+    REQUIRE(at != nullptr);
+    return at;
+  }
+
+  std::int64_t allocate(const Tensor& tensor) {
+    const std::size_t before = tensor.offset * tensor.elementSize();
+    std::int64_t address = 0;
+    REQUIRE_OK(gradclip::cudaAllocate(0, static_cast<std::int64_t>(before + tensor.bytes()), &address));
+    memory_.push_back(address);
+    return address + static_cast<std::int64_t>(before);
+  }
+
+  void place(const Tensor& tensor) {
+    const auto elements = static_cast<std::int64_t>(tensor.elements.size());
+    const std::int64_t tile = gradclip::tileElements(tensor.dtype);
+    table.push_back({0, 0, elements, tiles_, static_cast<std::int32_t>(table.size()), tensor.dtype});
+    placed_.push_back(table.back());
+    tiles_ += (elements + tile - 1) / tile;
+    fill(table.size() - 1, elements > 0 ? allocate(tensor) : 0);
+  }
+
+  void fill(std::size_t i, std::int64_t address) {
+    table[i].address = placed_[i].address = address;
+    write(i);
+  }
+
+  void write(std::size_t i) {
+    if (tensors[i].elements.empty()) return;
+    store(tensors[i].dtype, tensors[i].elements, inspect(placed_[i].address, tensors[i].bytes()));
+  }
+
+  CudaPlan* plan_ = nullptr;
+  std::vector<Piece> placed_;
+  std::vector<std::int64_t> memory_;
+  std::int64_t tiles_ = 0;
+};
+
+/// The norm over tensors as the definition has it.
+inline gradclip::ScaledNorm referenceNorm(NormKind norm, const std::vector<Tensor>& tensors) {
+  reference::PlaneEntries entries;
+  for (const Tensor& tensor : tensors) {
+    const gradclip::Sums sums = reference::segmentSums(norm, tensor.dtype, tensor.elements);
+    entries.add(sums.low, sums.middle, sums.high);
+  }
+  return gradclip::normOf(norm, 0, entries.folded(norm), 0);
+}
+
+inline bool has(const Slot& slot, std::uint32_t flag) { return (slot.flags & flag) != 0; }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** {@code --backend cuda}, on the emulated device: a JVM of its own, told where that is. */
+class CudaCommandTest {
+    private static final Path EMULATED =
+            Path.of("../gradclip/target/native/emulated").toAbsolutePath().normalize();
+
+    @TempDir
+    Path folder;
+
+    @BeforeEach
+    void isBuilt() {
+        assumeTrue(Files.exists(EMULATED.resolve("libgradclip_cuda_emulated.so")), "the emulated device is not built");
+    }
+
+    private static String run(Object... args) throws Exception {
+        String option = "-Ddev.gradclip.native.path=" + EMULATED;
+        Child child = Child.start("export JDK_JAVA_OPTIONS='" + option + "'; ", args);
+        assertEquals(ExitCode.DONE, child.await(), child::said);
+        return child.said();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"--max-norm 1", "--max-norm 1 --per-tensor --norm-type inf", "--clip-value 0.001"})
+    void writesWhatJavaWrites(String rule) throws Exception {
+        for (String name : List.of("rnn-overflow", "gpt-mixed", "gpt-f64")) {
+            Path in = Files.write(folder.resolve(name), RealGradientsTest.resource(name + ".safetensors"));
+            Path cuda = folder.resolve("cuda");
+            Path java = folder.resolve("java");
+            List<Object> args = new ArrayList<>(List.of("clip", in, "--backend", "cuda", "-o", cuda));
+            args.addAll(List.of(rule.split(" ", -1)));
+            assertTrue(run(args.toArray()).contains("backend cuda"));
+            args.set(3, "java");
+            args.set(5, java);
+            run(args.toArray());
+            assertArrayEquals(Files.readAllBytes(java), Files.readAllBytes(cuda), name + " " + rule);
+            Files.delete(in);
+        }
+    }
+
+    @Test
+    void infoListsDevices() throws Exception {
+        String info = run("info");
+        assertTrue(info.contains("Emulated device") && info.contains("compute capability"), info);
+    }
+}

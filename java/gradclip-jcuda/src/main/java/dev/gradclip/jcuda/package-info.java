@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Gradients that JCuda allocated, for gradclip. */
+@NullMarked
+package dev.gradclip.jcuda;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.Cuda;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A CUDA stream: work on it runs in the order it was enqueued. A clip is enqueued after whatever wrote the gradients, if it is
+ * given the stream that did.
+ *
+ * <p>{@code of} borrows a framework's stream; {@code create} owns one, to be closed.
+ *
+ * <pre>{@code
+ * CudaStream stream = CudaStream.of(torch_cuda.getCurrentCUDAStream().stream().address());
+ * ClipResult result = clipper.clipByGlobalNormAsync(1.0, stream);
+ * }</pre>
+ */
+public final class CudaStream implements AutoCloseable {
+    /** The default stream (CUDA's legacy one): ordered with every stream that was not created as non-blocking. */
+    public static final CudaStream DEFAULT = of(0);
+
+    private static final int CURRENT_DEVICE = -1;
+
+    private final long handle;
+    private final int device;
+    private final boolean owned;
+    private final Held held;
+
+    private CudaStream(long handle, int device, @Nullable Runnable release) {
+        this.handle = handle;
+        this.device = device;
+        owned = release != null;
+        held = new Held("stream", release == null ? Leak.NONE : Leak.watch(this, "a CudaStream", release));
+    }
+
+    /**
+     * A stream that somebody else keeps alive until the clippers that worked on it have worked on another, or are closed.
+     *
+     * @param handle its {@code cudaStream_t} or {@code CUstream}; 0 is the default stream
+     */
+    public static CudaStream of(long handle) {
+        return new CudaStream(handle, CURRENT_DEVICE, null);
+    }
+
+    /**
+     * A stream of the current device that does not wait for the default stream.
+     *
+     * @throws BackendUnavailableException if there is no CUDA device
+     */
+    public static CudaStream create() {
+        Backend.CUDA.require();
+        return create(Cuda.currentDevice());
+    }
+
+    /**
+     * A stream of a device that does not wait for the default stream.
+     *
+     * @throws BackendUnavailableException if there is no CUDA device
+     * @throws CudaException if there is no such device
+     */
+    public static CudaStream create(int device) {
+        Backend.CUDA.require();
+        long handle = Cuda.createStream(device);
+        return new CudaStream(handle, device, () -> Cuda.destroyStream(device, handle));
+    }
+
+    /**
+     * The {@code cudaStream_t}, as a number.
+     *
+     * @throws IllegalStateException if the stream is closed
+     */
+    public long handle() {
+        held.requireOpen();
+        return handle;
+    }
+
+    /**
+     * Waits until everything enqueued so far has run.
+     *
+     * @throws CudaException if some of it failed
+     */
+    public void synchronize() {
+        Backend.CUDA.require();
+        Cuda.synchronizeStream(device == CURRENT_DEVICE ? Cuda.currentDevice() : device, handle());
+    }
+
+    /** From here to {@link #release} the stream stays. */
+    void retain() {
+        held.retain();
+    }
+
+    void release() {
+        held.release();
+    }
+
+    /**
+     * Destroys a stream that was created here, once its work is done and no clipper's latest work is on it; closing again, or
+     * a borrowed one, does nothing.
+     */
+    @Override
+    public void close() {
+        if (owned) held.close();
+    }
+}

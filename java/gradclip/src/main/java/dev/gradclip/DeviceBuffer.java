@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.Cuda;
+import dev.gradclip.internal.DeviceCopy;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A gradient tensor in the memory of a CUDA device. A clipper that is bound to it works there; nothing passes through the
+ * host.
+ *
+ * <p>{@code wrap} borrows and keeps the owner reachable for as long as this object is; {@code allocate} owns, to be closed.
+ * Memory that a clipper is bound to is given back when that lets go of it.
+ *
+ * <pre>{@code
+ * DeviceBuffer gradient = DeviceBuffer.wrap(tensor.data_ptr().address(), tensor.numel(), DType.BFLOAT16, tensor);
+ * try (GradientClipper clipper = GradientClipper.of(gradient)) {
+ *     clipper.clipByGlobalNormAsync(1.0, CudaStream.of(stream));
+ * }
+ * }</pre>
+ */
+public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
+    private final DType dtype;
+    private final long length;
+    private final int device;
+    private final long address;
+    private final @Nullable Object owner;
+    private final Held held;
+
+    private DeviceBuffer(DType dtype, long length, int device, long address, @Nullable Object owner, boolean owned) {
+        this.dtype = dtype;
+        this.length = length;
+        this.device = device;
+        this.address = address;
+        this.owner = owner;
+        String what = "a DeviceBuffer of " + length + " " + dtype;
+        Leak leak = owned ? Leak.watch(this, what, () -> Cuda.free(device, address)) : Leak.NONE;
+        held = new Held("buffer", leak);
+    }
+
+    /**
+     * Zeroed memory of its own on the current device.
+     *
+     * @throws BackendUnavailableException if there is no CUDA device
+     * @throws CudaException if there is not so much memory
+     */
+    public static DeviceBuffer allocate(DType dtype, long length) {
+        Backend.CUDA.require();
+        return allocate(Cuda.currentDevice(), dtype, length);
+    }
+
+    /**
+     * Zeroed memory of its own on a device, counted from 0.
+     *
+     * @throws BackendUnavailableException if there is no CUDA device
+     * @throws CudaException if there is no such device, or it has not so much memory
+     */
+    public static DeviceBuffer allocate(int device, DType dtype, long length) {
+        long bytes = bytes(dtype, length);
+        Backend.CUDA.require();
+        if (bytes == 0) return new DeviceBuffer(dtype, 0, device, 0, null, false);
+        return new DeviceBuffer(dtype, length, device, Cuda.allocate(device, bytes), null, true);
+    }
+
+    /**
+     * Elements at an address on a device, kept alive by {@code owner}, which stays reachable through this object. What a
+     * framework's allocator has taken back, or a length that reaches into its next block, can't be told from here.
+     *
+     * @param address a multiple of the element size
+     * @throws IllegalArgumentException if length is negative, or the address is not one on a device
+     * @throws BackendUnavailableException if there is no CUDA device
+     */
+    public static DeviceBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
+        long bytes = bytes(dtype, length);
+        Backend.CUDA.require();
+        if (bytes == 0) return new DeviceBuffer(dtype, 0, Cuda.currentDevice(), 0, owner, false);
+        if (address % dtype.bytes() != 0) {
+            throw new IllegalArgumentException("address " + hex(address) + " is not a multiple of " + dtype.bytes()
+                    + ", the size of " + dtype + " elements");
+        }
+        int device = address == 0 ? -1 : Cuda.deviceOf(address);
+        if (device < 0) {
+            throw new IllegalArgumentException("address " + hex(address) + " is not in the memory of a CUDA device; "
+                    + "HostBuffer wraps host memory, and a gradient that is absent is declared without an address");
+        }
+        return new DeviceBuffer(dtype, length, device, address, owner, false);
+    }
+
+    private static long bytes(DType dtype, long length) {
+        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        if (length > Long.MAX_VALUE / dtype.bytes()) {
+            throw new IllegalArgumentException(length + " elements of " + dtype + " exceed the address space");
+        }
+        return length * dtype.bytes();
+    }
+
+    private static String hex(long address) {
+        return "0x" + Long.toHexString(address);
+    }
+
+    @Override
+    public DType dtype() {
+        return dtype;
+    }
+
+    @Override
+    public long length() {
+        return length;
+    }
+
+    /** The device whose memory it is, counted from 0. */
+    public int device() {
+        return device;
+    }
+
+    /**
+     * Where the first element is, for a framework's kernels; 0 without elements.
+     *
+     * @throws IllegalStateException if the buffer is closed
+     */
+    public long address() {
+        held.requireOpen();
+        return address;
+    }
+
+    // ---- copies -----------------------------------------------------------------------------------------------------
+
+    /** Copies from a whole array of FLOAT32: {@link #copyFrom(HostBuffer)}. */
+    public void copyFrom(float[] array) {
+        copyFrom(HostBuffer.wrap(array));
+    }
+
+    /** Copies from a whole array of FLOAT64: {@link #copyFrom(HostBuffer)}. */
+    public void copyFrom(double[] array) {
+        copyFrom(HostBuffer.wrap(array));
+    }
+
+    /** Copies from a whole array of FLOAT16 or BFLOAT16 bits, whichever this holds: {@link #copyFrom(HostBuffer)}. */
+    public void copyFrom(short[] array) {
+        copyFrom(HostBuffer.wrap(array, dtype));
+    }
+
+    /**
+     * Copies all elements from the host; complete on return, ordered after earlier work on the default stream.
+     *
+     * @throws IllegalArgumentException if type or length differ
+     * @throws IllegalStateException if the buffer is closed
+     */
+    public void copyFrom(HostBuffer host) {
+        copyFrom(host, CudaStream.DEFAULT);
+    }
+
+    /** As {@link #copyFrom(HostBuffer)}, ordered after earlier work on a stream. */
+    public void copyFrom(HostBuffer host, CudaStream stream) {
+        requireSameShape(host);
+        retain();
+        try {
+            DeviceCopy.toDevice(device, stream.handle(), address, host.pieces);
+        } finally {
+            release();
+        }
+    }
+
+    /** Copies to a whole array of FLOAT32: {@link #copyTo(HostBuffer)}. */
+    public void copyTo(float[] array) {
+        copyTo(HostBuffer.wrap(array));
+    }
+
+    /** Copies to a whole array of FLOAT64: {@link #copyTo(HostBuffer)}. */
+    public void copyTo(double[] array) {
+        copyTo(HostBuffer.wrap(array));
+    }
+
+    /** Copies to a whole array of FLOAT16 or BFLOAT16 bits, whichever this holds: {@link #copyTo(HostBuffer)}. */
+    public void copyTo(short[] array) {
+        copyTo(HostBuffer.wrap(array, dtype));
+    }
+
+    /**
+     * Copies all elements to the host; complete on return, ordered after earlier work on the default stream.
+     *
+     * @throws IllegalArgumentException if type or length differ, or the host's memory is read-only
+     * @throws IllegalStateException if the buffer is closed
+     */
+    public void copyTo(HostBuffer host) {
+        copyTo(host, CudaStream.DEFAULT);
+    }
+
+    /** As {@link #copyTo(HostBuffer)}, ordered after earlier work on a stream. */
+    public void copyTo(HostBuffer host, CudaStream stream) {
+        requireSameShape(host);
+        if (host.isReadOnly()) throw new IllegalArgumentException("the host buffer is read-only");
+        retain();
+        try {
+            DeviceCopy.toHost(device, stream.handle(), address, host.pieces);
+        } finally {
+            release();
+        }
+    }
+
+    private void requireSameShape(HostBuffer host) {
+        if (host.dtype() != dtype || host.length() != length) {
+            throw new IllegalArgumentException("the device buffer has " + length + " elements of " + dtype
+                    + ", but the host's has " + host.length() + " of " + host.dtype());
+        }
+    }
+
+    /** From here to {@link #release} the memory stays; returns where it is. */
+    long retain() {
+        held.retain();
+        return address;
+    }
+
+    void release() {
+        held.release();
+    }
+
+    /**
+     * Gives back what {@code allocate} took, at once or when the clippers bound to it are closed or bound to other memory.
+     * Closing again, or borrowed memory, gives back nothing.
+     */
+    @Override
+    public void close() {
+        held.close();
+    }
+
+    @Override
+    public String toString() {
+        return "DeviceBuffer[" + length + " " + dtype + ", device " + device + ", " + hex(address)
+                + (owner == null ? "" : ", kept by " + owner.getClass().getName()) + "]";
+    }
+}

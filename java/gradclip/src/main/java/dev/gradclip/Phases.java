@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+/** Measure, decide, apply on the side where a clipper's gradients live: {@link ClipPhases} on the CPU, {@link CudaPhases}. */
+interface Phases {
+    /** The norm over all tensors, measured now. */
+    double globalNorm(NormType type);
+
+    /** Measures some of the tensors, for a {@link #clip} that is told so. */
+    void measure(NormType type, Group range);
+
+    /** Clips, complete on return; {@code isMeasured} says that {@link #measure} has seen every tensor. */
+    ClipResult clip(ClipRule rule, boolean isMeasured);
+
+    /** Clips after what the stream has been given so far; may return before that is done. */
+    ClipResult clipAsync(ClipRule rule, CudaStream stream);
+
+    /** Scales by a norm that is given. */
+    ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm);
+
+    /** The norm of the tensors {@code [from, to)} as call {@code ofCall} measured them. */
+    double norm(int from, int to, long ofCall);
+
+    /** What call {@code ofCall} multiplied a tensor by. */
+    double coefficient(int tensor, long ofCall);
+
+    /** Where on a device the last clip's coefficient is. */
+    long coefficientAddress();
+
+    /** Lets go of streams. */
+    void clear();
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import dev.gradclip.ClipRule;
+import dev.gradclip.CudaException;
+import dev.gradclip.CudaFatalException;
+import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.NormType;
+import java.lang.ref.Reference;
+import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tensors bound on one CUDA device: one native call per clip, whose ticket tells the result. Methods exclude each other, so
+ * that a result may be read on any thread; after a fault all work is refused.
+ */
+public final class CudaPlan implements AutoCloseable {
+    private final DeviceTable table;
+    private final long tableAddress;
+    private final long coefficientAddress;
+    private CudaRing ring;
+    private long handle;
+    private @Nullable CudaFatalException fault;
+
+    /**
+     * Binds what the table says.
+     *
+     * @throws RowException if a row's memory is not what it is said to be
+     */
+    public CudaPlan(int device, DeviceTable table) {
+        this.table = table;
+        tableAddress = NativeCuda.address(table.rows);
+        handle = NativeCuda.createPlan(device, tableAddress, table.size(), table.size());
+        ring = CudaRing.at(NativeCuda.ring(handle));
+        coefficientAddress = NativeCuda.coefficientAddress(handle);
+    }
+
+    /**
+     * Binds what the table says now; what has not changed costs nothing.
+     *
+     * @throws RowException if a row's memory is not what it is said to be; nothing is bound then
+     */
+    public synchronized void rebind() {
+        long plan = usable();
+        try {
+            NativeCuda.rebind(plan, tableAddress);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(table);
+        }
+    }
+
+    /** Measures some tensors for a {@link #clip} that is told so. */
+    public synchronized void measure(long stream, NormType type, int from, int to) {
+        long plan = usable();
+        try {
+            NativeCuda.measure(plan, stream, kind(type), type.p(), from, to);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    /** Measures all; returns a ticket. */
+    public synchronized long globalNorm(long stream, NormType type) {
+        long plan = usable();
+        try {
+            return NativeCuda.globalNorm(plan, stream, kind(type), type.p());
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    /** Clips by a rule, measuring first unless that is done; returns a ticket. */
+    public synchronized long clip(long stream, ClipRule rule, boolean isMeasured) {
+        long plan = usable();
+        int policy = rule.nonFinitePolicy().ordinal();
+        try {
+            if (rule instanceof ClipRule.GlobalNorm r) {
+                return clipByNorm(plan, stream, false, isMeasured, r.normType(), r.maxNorm(), r.epsilon(), policy);
+            }
+            if (rule instanceof ClipRule.PerTensorNorm r) {
+                return clipByNorm(plan, stream, true, isMeasured, r.normType(), r.maxNorm(), r.epsilon(), policy);
+            }
+            ClipRule.Value r = (ClipRule.Value) rule;
+            return NativeCuda.clipByValue(plan, stream, r.min(), r.max(), policy);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    private static long clipByNorm(
+            long plan,
+            long stream,
+            boolean perTensor,
+            boolean isMeasured,
+            NormType type,
+            double maxNorm,
+            double epsilon,
+            int policy) {
+        return NativeCuda.clipByNorm(
+                plan, stream, perTensor, isMeasured, kind(type), type.p(), maxNorm, epsilon, policy);
+    }
+
+    /** Scales by a norm that is given; returns a ticket. */
+    public synchronized long clipWithNorm(long stream, ClipRule.GlobalNorm rule, double norm) {
+        long plan = usable();
+        NonFinitePolicy policy = rule.nonFinitePolicy();
+        try {
+            return NativeCuda.clipWithNorm(plan, stream, rule.maxNorm(), rule.epsilon(), norm, policy.ordinal());
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    /** Waits for everything enqueued so far. */
+    public synchronized void synchronize() {
+        waitFor(usable());
+    }
+
+    /** The norm of some tensors as measured last. */
+    public synchronized double norm(NormType type, int from, int to) {
+        long plan = usable();
+        try {
+            return NativeCuda.norm(plan, kind(type), type.p(), from, to);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    /** The norm that a ticket stands for: waits for it. */
+    synchronized double total(long ticket) {
+        return await(ticket).totalNorm(ticket);
+    }
+
+    /** How many elements a ticket's clip changed: waits for it. */
+    synchronized long changed(long ticket) {
+        return await(ticket).changed(ticket);
+    }
+
+    /** Writes the tiles' partials of what was measured last, of a plan of one tensor: {@link TensorSums#addPartials}. */
+    synchronized void partials(ByteBuffer to) {
+        long plan = usable();
+        try {
+            NativeCuda.partials(plan, NativeCuda.address(to));
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(to);
+        }
+    }
+
+    /** What the last clip multiplied a tensor by. */
+    public synchronized double coefficient(int tensor) {
+        long plan = usable();
+        try {
+            return NativeCuda.coefficient(plan, tensor);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    /** Where on the device the last clip's global coefficient is, a double. */
+    public synchronized long coefficientAddress() {
+        usable();
+        return coefficientAddress;
+    }
+
+    /** The results so far, that of the ticket among them: waits for it. To be read while this plan's monitor is held. */
+    public CudaRing await(long ticket) {
+        if (!Thread.holdsLock(this)) throw new IllegalMonitorStateException("hold the plan while results are read");
+        if (!ring.holds(ticket)) {
+            long plan = usable();
+            try {
+                NativeCuda.await(plan, ticket);
+            } catch (CudaFatalException e) {
+                throw poisonedBy(e);
+            }
+            if (!ring.holds(ticket)) throw new IllegalStateException("no result came for ticket " + ticket);
+        }
+        return ring;
+    }
+
+    /** Whether the ticket's result can be read without waiting. */
+    public synchronized boolean isComplete(long ticket) {
+        return ring.holds(ticket);
+    }
+
+    private long usable() {
+        if (fault != null) {
+            throw new IllegalStateException("the clipper stopped working: " + fault.getMessage(), fault);
+        }
+        if (handle == 0) throw new IllegalStateException("the clipper is closed");
+        return handle;
+    }
+
+    private CudaFatalException poisonedBy(CudaFatalException e) {
+        fault = e;
+        return e;
+    }
+
+    private static int kind(NormType type) {
+        return NormKind.of(type).ordinal();
+    }
+
+    /** Waits for what is in flight and lets go of the device; results that are not overwritten can still be read. */
+    @Override
+    public synchronized void close() {
+        if (handle == 0) return;
+        long plan = handle;
+        handle = 0;
+        try {
+            if (fault == null) waitFor(plan);
+        } finally {
+            ring = ring.copy();
+            destroy(plan);
+        }
+    }
+
+    private void waitFor(long plan) {
+        try {
+            NativeCuda.synchronize(plan);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    private void destroy(long plan) {
+        try {
+            NativeCuda.destroyPlan(plan);
+        } catch (CudaException e) {
+            // Of a device that is lost nothing can be given back; that has been said.
+            if (fault == null) throw e;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import dev.gradclip.ClipRule;
+import dev.gradclip.DType;
+import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.NormType;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Pieces that are copied to a device, worked on there and copied back: a file of any size passes through memory of one
+ * piece's size.
+ */
+public final class DevicePieces implements PieceWork {
+    private static final long DEFAULT_STREAM = 0;
+
+    private final int device;
+    private long address;
+    private long capacity;
+    private @Nullable CudaPlan plan;
+    private @Nullable Piece planned;
+    private ByteBuffer partials = ByteBuffer.allocateDirect(0);
+
+    /** No piece yet. */
+    public DevicePieces(int device) {
+        this.device = device;
+    }
+
+    @Override
+    public void measure(Piece piece, NormType type, TensorSums sums) {
+        if (piece.length() == 0) return;
+        CudaPlan bound = uploaded(piece);
+        switch (NormKind.of(type)) {
+            case INF -> sums.addMaximum(bound.total(bound.globalNorm(DEFAULT_STREAM, type)));
+            case POWER -> {
+                double max = bound.total(bound.globalNorm(DEFAULT_STREAM, NormType.INF));
+                bound.globalNorm(DEFAULT_STREAM, type);
+                TensorSums ofPiece = new TensorSums();
+                readPartials(bound, piece, ofPiece);
+                SegmentSums sum = new SegmentSums(1);
+                ofPiece.finish(NormKind.L1, sum, 0);
+                sums.addPower(type.p(), max, sum.middle[0]);
+            }
+            case L1, L2 -> {
+                bound.measure(DEFAULT_STREAM, type, 0, 1);
+                readPartials(bound, piece, sums);
+            }
+        }
+    }
+
+    private void readPartials(CudaPlan bound, Piece piece, TensorSums sums) {
+        int tiles = Math.toIntExact(Tiles.count(piece.dtype(), piece.length()));
+        int planes = piece.dtype() == DType.FLOAT64 ? 3 : 1;
+        if (partials.capacity() < 8 * planes * tiles) {
+            partials = ByteBuffer.allocateDirect(8 * planes * tiles).order(ByteOrder.nativeOrder());
+        }
+        bound.partials(partials);
+        sums.addPartials(partials.asDoubleBuffer(), tiles, planes);
+    }
+
+    @Override
+    public void scale(Piece piece, double coefficient) {
+        if (piece.length() == 0) return;
+        CudaPlan bound = uploaded(piece);
+        ClipRule.GlobalNorm rule = ClipRule.globalNorm(coefficient).withEpsilon(0);
+        bound.clipWithNorm(DEFAULT_STREAM, rule, 1);
+        download(piece);
+    }
+
+    @Override
+    public long clamp(Piece piece, double min, double max) {
+        return changed(piece, ClipRule.value(min, max));
+    }
+
+    @Override
+    public long zeroNonFinite(Piece piece) {
+        ClipRule zero = ClipRule.value(Double.POSITIVE_INFINITY).withNonFinitePolicy(NonFinitePolicy.ZERO);
+        return changed(piece, zero);
+    }
+
+    private long changed(Piece piece, ClipRule rule) {
+        if (piece.length() == 0) return 0;
+        CudaPlan bound = uploaded(piece);
+        long changed = bound.changed(bound.clip(DEFAULT_STREAM, rule, false));
+        if (changed > 0) download(piece);
+        return changed;
+    }
+
+    /** A plan of the piece on the device. */
+    private CudaPlan uploaded(Piece piece) {
+        CudaPlan bound = planFor(piece);
+        DeviceCopy.toDevice(device, DEFAULT_STREAM, address, List.of(piece));
+        return bound;
+    }
+
+    private void download(Piece piece) {
+        DeviceCopy.toHost(device, DEFAULT_STREAM, address, List.of(piece));
+    }
+
+    private CudaPlan planFor(Piece piece) {
+        CudaPlan current = plan;
+        Piece before = planned;
+        if (current != null && before != null && before.dtype() == piece.dtype() && before.length() == piece.length()) {
+            return current;
+        }
+        closePlan();
+        if (piece.byteLength() > capacity) {
+            freeMemory();
+            address = Cuda.allocate(device, piece.byteLength());
+            capacity = piece.byteLength();
+        }
+        DeviceTable table = new DeviceTable(new DType[] {piece.dtype()}, new long[] {piece.length()});
+        table.set(0, address);
+        current = new CudaPlan(device, table);
+        plan = current;
+        planned = piece;
+        return current;
+    }
+
+    private void closePlan() {
+        if (plan != null) plan.close();
+        plan = null;
+        planned = null;
+    }
+
+    private void freeMemory() {
+        if (address != 0) Cuda.free(device, address);
+        address = 0;
+        capacity = 0;
+    }
+
+    @Override
+    public void close() {
+        closePlan();
+        freeMemory();
+    }
+}

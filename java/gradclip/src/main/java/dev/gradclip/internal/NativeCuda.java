@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The native methods of the CUDA library, one Java declaration per C function.
+ *
+ * <p>Addresses, handles and streams are longs; stream 0 is the legacy default stream. A table is rows of {@link
+ * PieceTable#ROW_BYTES} bytes. What CUDA reports becomes a {@link dev.gradclip.CudaException}, or a {@link
+ * dev.gradclip.CudaFatalException} where the device is lost to the process; a row that can't be bound becomes a {@link
+ * RowException}. The calling thread's current device is left as it was. A plan takes calls from one thread at a time.
+ */
+final class NativeCuda {
+    private NativeCuda() {}
+
+    /** Version and hash of the sources the library was built from. */
+    static native String buildId();
+
+    /** Why no device can be used: no driver, no device, none that the binary covers; null where one can. */
+    static native @Nullable String unavailable();
+
+    /** Whether kernels run on an emulated device, for tests. */
+    static native boolean emulated();
+
+    /** Devices that can be used. */
+    static native int devices();
+
+    /** Lines {@code key=value}: name, compute capability, memory, free memory, driver, runtime, covered. */
+    static native String describe(int device);
+
+    /** The calling thread's current device. */
+    static native int currentDevice();
+
+    /** The device whose memory the address lies in, or -1. */
+    static native int deviceOf(long address);
+
+    /** Bytes that can be allocated on a device. */
+    static native long freeMemory(int device);
+
+    /** Zeroed device memory. */
+    static native long allocate(int device, long bytes);
+
+    /** Gives it back once the device is done with it. */
+    static native void free(int device, long address);
+
+    /** From host memory; complete on return, ordered after the stream's earlier work. */
+    static native void copyToDevice(int device, long stream, long to, long from, long bytes);
+
+    /** To host memory; complete on return, ordered after the stream's earlier work. */
+    static native void copyToHost(int device, long stream, long to, long from, long bytes);
+
+    /** A stream that does not wait for the default stream. */
+    static native long createStream(int device);
+
+    /** Destroys it once its work is done. */
+    static native void destroyStream(int device, long stream);
+
+    /** Waits for all work of a stream. */
+    static native void synchronizeStream(int device, long stream);
+
+    /** Copies the table, checks each range and uploads. */
+    static native long createPlan(int device, long table, int rows, int segments);
+
+    /** Waits for what is in flight. */
+    static native void destroyPlan(long plan);
+
+    /** Host address of the results: {@link CudaRing}. */
+    static native long ring(long plan);
+
+    /** Same rows, types and lengths, or absent; checks what changed. The upload goes with the next call, in one copy. */
+    static native void rebind(long plan, long table);
+
+    /** Measures the segments {@code [fromSegment, toSegment)} for a clip that is told so. */
+    static native void measure(long plan, long stream, int norm, double p, int fromSegment, int toSegment);
+
+    /** Measures all; returns a ticket above 0. */
+    static native long globalNorm(long plan, long stream, int norm, double p);
+
+    /** Measures unless {@code measured}, decides and scales; returns a ticket. {@code policy}: NonFinitePolicy ordinal. */
+    static native long clipByNorm(
+            long plan,
+            long stream,
+            boolean perTensor,
+            boolean measured,
+            int norm,
+            double p,
+            double maxNorm,
+            double epsilon,
+            int policy);
+
+    /** Decides by a norm that is given, and scales; returns a ticket. */
+    static native long clipWithNorm(long plan, long stream, double maxNorm, double epsilon, double norm, int policy);
+
+    /** Clamps; returns a ticket. */
+    static native long clipByValue(long plan, long stream, double min, double max, int policy);
+
+    /** Waits until the slot holds the ticket. */
+    static native void await(long plan, long ticket);
+
+    /** Waits for the stream of the plan's last call. */
+    static native void synchronize(long plan);
+
+    /** The norm of the segments {@code [fromSegment, toSegment)} as measured last; synchronises. */
+    static native double norm(long plan, int norm, double p, int fromSegment, int toSegment);
+
+    /**
+     * Copies the tiles' partials of a plan of one segment, as measured last, to host memory: the middle plane, then, for
+     * FLOAT64, the low and the high one; synchronises.
+     */
+    static native void partials(long plan, long to);
+
+    /** What the last clip multiplied a segment by; synchronises. */
+    static native double coefficient(long plan, int segment);
+
+    /** Device address of the last clip's global coefficient, a double. */
+    static native long coefficientAddress(long plan);
+
+    /** Enqueues new values for captured clips to read. */
+    static native void setParameters(long plan, long stream, double maxNorm, double epsilon);
+
+    /** The address of a direct buffer's first byte, whatever its position. */
+    static native long address(Buffer direct);
+
+    /** A buffer over memory that the caller keeps alive; at most 2^31 - 1 bytes. */
+    static native ByteBuffer view(long address, long bytes);
+
+    /** Launches, allocations, copies to the device, copies to the host, synchronisations since the last call; emulated only. */
+    static native long[] emulatorCounters();
+
+    /** Clears a fault and sets the order of warps; emulated only. */
+    static native void emulatorReset(long seed);
+}

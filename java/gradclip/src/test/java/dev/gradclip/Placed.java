@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import java.lang.ref.Cleaner;
+import java.util.Collections;
+import java.util.Map;
+import java.util.WeakHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Host buffers of tests and their twins in device memory, which are where the elements are from when one is placed there until
+ * it is read.
+ */
+final class Placed {
+    /** Each takes some of the mappings that Linux grants a process, 65530 as it comes. */
+    private static final int MANY = 10_000;
+
+    private static final Cleaner CLEANER = Cleaner.create();
+    private static final Map<HostBuffer, DeviceBuffer> TWINS = Collections.synchronizedMap(new WeakHashMap<>());
+    private static final AtomicInteger LIVE = new AtomicInteger();
+
+    private Placed() {}
+
+    /** The twin, made from the elements as they are now if there was none. */
+    static DeviceBuffer onDevice(HostBuffer host) {
+        return TWINS.computeIfAbsent(host, Placed::twin);
+    }
+
+    /** The buffer itself, with what its twin holds; there is no twin any more. */
+    static HostBuffer onHost(HostBuffer host) {
+        fetch(host);
+        TWINS.remove(host);
+        return host;
+    }
+
+    /** Brings what the twin holds to the host, if there is one. */
+    static void fetch(HostBuffer host) {
+        DeviceBuffer twin = TWINS.get(host);
+        if (twin != null && host.length() > 0 && !host.isReadOnly()) twin.copyTo(host);
+    }
+
+    /** Any offset from 16-byte vectors, depending on the length; the end of the allocation is that of the twin. */
+    private static DeviceBuffer twin(HostBuffer host) {
+        if (LIVE.get() > MANY) System.gc();
+        long offset = (host.length() ^ host.length() >> 2) & 3;
+        DeviceBuffer memory = DeviceBuffer.allocate(host.dtype(), host.length() + offset);
+        LIVE.incrementAndGet();
+        long address = memory.address() + offset * host.dtype().bytes();
+        DeviceBuffer twin = DeviceBuffer.wrap(address, host.length(), host.dtype(), memory);
+        if (host.length() > 0) twin.copyFrom(host);
+        // A clipper may outlive the host buffer, and the host buffer the clipper.
+        AtomicInteger users = new AtomicInteger(2);
+        CLEANER.register(host, () -> letGo(memory, users));
+        CLEANER.register(twin, () -> letGo(memory, users));
+        return twin;
+    }
+
+    private static void letGo(DeviceBuffer memory, AtomicInteger users) {
+        if (users.decrementAndGet() > 0) return;
+        memory.close();
+        LIVE.decrementAndGet();
+    }
+}

@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs on a GPU host, from the folder that scripts/gpu-bundle.sh made:
+#   run.sh test  [RESULTS]   the contract suite with the CUDA backend required, parity with cuBLAS, compute-sanitizer
+#   run.sh bench [RESULTS]   times, beside the device's own rates and PyTorch where there is one
+# Results go to the folder RESULTS (default: results), as JSON with device, driver, CUDA version, date and commit.
+set -eu
+here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
+what=${1:-}
+results=${2:-$here/results}
+mkdir -p "$results"
+results=$(CDPATH="" cd -- "$results" && pwd)
+java=$here/jre/bin/java
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=0
+
+text() { printf '%s' "$1" | tr -d '\n"\\'; }
+
+host() { # the fields that say where and what
+  gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null | head -n 1 || true)
+  cuda=$(nvidia-smi 2> /dev/null | sed -n 's/.*CUDA Version: *\([0-9.]*\).*/\1/p' | head -n 1)
+  printf '"gpu": "%s", "cuda": "%s", "date": "%s", "commit": "%s"' "$(text "$gpu")" "$(text "$cuda")" \
+    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(text "$(cat "$here/commit")")"
+}
+
+steps=""
+step() { # name, command...
+  name=$1
+  shift
+  start=$(date +%s)
+  echo "== $name"
+  if "$@" > "$results/$name.log" 2>&1; then outcome=passed; else
+    outcome=failed
+    failed=1
+    tail -n 60 "$results/$name.log"
+  fi
+  seconds=$(($(date +%s) - start))
+  echo "== $name: $outcome in $seconds s"
+  steps="$steps${steps:+, }{\"name\": \"$name\", \"outcome\": \"$outcome\", \"seconds\": $seconds}"
+}
+
+jars() { find "$here/jars" -name '*.jar' ! -name '*standalone*' | tr '\n' ':'; }
+
+java_tests() { # folder of classes, options of the JUnit console...
+  tests=$1
+  shift
+  # JCuda unpacks its natives under fixed names: a folder of this run's own.
+  LD_LIBRARY_PATH="$scratch${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" $wrapper "$java" -Xmx6g -XX:MaxDirectMemorySize=12g \
+    -Djava.io.tmpdir="$scratch" -Ddev.gradclip.native.path="$here/natives" -Dnative.dir="$here/natives" \
+    -Ddev.gradclip.test.cuda=required -jar "$here"/jars/junit-platform-console-standalone-*.jar execute \
+    --disable-banner --details=summary --class-path "$here/tests/$tests:$(jars)" "$@"
+}
+wrapper=""
+
+forward_cublas() {
+  ldconfig -p 2> /dev/null | grep -q 'libcublas\.so\.12' && return 0
+  cc -shared -fPIC -Wl,-soname,libcublas.so.12 "-Wl,--version-script=$here/cublas_forwarder.map" \
+    "$here/cublas_forwarder.c" -o "$scratch/libcublas.so.12" -ldl
+}
+
+case "$what" in
+  test)
+    step contract java_tests gradclip --scan-class-path "$here/tests/gradclip" --exclude-classname '.*(Native|Leak|Readme|Loading).*Test'
+    forward_cublas || echo "no libcublas.so.12, and none could be made"
+    step cublas java_tests gradclip-jcuda --scan-class-path "$here/tests/gradclip-jcuda"
+    if command -v compute-sanitizer > /dev/null 2>&1; then
+      for tool in memcheck racecheck initcheck synccheck; do
+        wrapper="compute-sanitizer --tool $tool --target-processes all --error-exitcode 9"
+        step "sanitizer-$tool" java_tests gradclip --select-class dev.gradclip.BackendsAgreeTest
+      done
+      wrapper=""
+    fi
+    ;;
+  bench)
+    step gradclip "$java" -Xmx2g -Ddev.gradclip.native.path="$here/natives" -cp "$here/benchmarks.jar" \
+      dev.gradclip.benchmarks.GpuReport --json "$results/gradclip.json"
+    if python3 -c 'import torch' 2> /dev/null; then
+      step peers python3 "$here/gpu_peers.py" --json "$results/peers.json"
+    fi
+    cat "$results"/gradclip.log
+    ;;
+  *)
+    sed -n 's/^# \{0,1\}//p' "$0" | sed -n 3,6p >&2
+    exit 2
+    ;;
+esac
+printf '{%s, "what": "%s", "steps": [%s]}\n' "$(host)" "$what" "$steps" > "$results/$what.json"
+cat "$results/$what.json"
+exit $failed
