@@ -12,7 +12,8 @@
 
 namespace gradclip::emulator {
 
-/// What the calls of all threads amounted to since resetCounters(). Work replayed by a graph counts at each replay.
+/// What this thread's calls amounted to since its resetCounters(): others free memory when a collector says so. Work replayed by
+/// a graph counts at each replay.
 struct Counters {
   std::int64_t launches;          ///< kernels enqueued
   std::int64_t allocations;       ///< of device or pinned memory

@@ -1,41 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "counting.hpp"
 
-#include <atomic>
-
 #include "gradclip_emulator.hpp"
 
 namespace gradclip::emulator {
 
 namespace {
 
-std::atomic<std::int64_t> launches{0}, allocations{0}, copiesToDevice{0}, copiesToHost{0}, synchronisations{0},
-    queries{0};
+thread_local Counters mine{};
 
 }  // namespace
 
 void count(Counted counted) {
   switch (counted) {
     case Counted::Nothing: return;
-    case Counted::Launch: ++launches; return;
-    case Counted::CopyToDevice: ++copiesToDevice; return;
-    case Counted::CopyToHost: ++copiesToHost; return;
+    case Counted::Launch: ++mine.launches; return;
+    case Counted::CopyToDevice: ++mine.copiesToDevice; return;
+    case Counted::CopyToHost: ++mine.copiesToHost; return;
   }
 }
 
-void countAllocation() { ++allocations; }
-void countSynchronisation() { ++synchronisations; }
-void countQuery() { ++queries; }
+void countAllocation() { ++mine.allocations; }
+void countSynchronisation() { ++mine.synchronisations; }
+void countQuery() { ++mine.queries; }
 
-Counters counters() noexcept {
-  return {launches, allocations, copiesToDevice, copiesToHost, synchronisations, queries};
-}
+Counters counters() noexcept { return mine; }
 
-void resetCounters() noexcept {
-  for (auto* counter : {&launches, &allocations, &copiesToDevice, &copiesToHost, &synchronisations, &queries}) {
-    *counter = 0;
-  }
-}
+void resetCounters() noexcept { mine = {}; }
 
 }  // namespace gradclip::emulator
 

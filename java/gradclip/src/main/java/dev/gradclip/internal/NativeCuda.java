@@ -127,7 +127,10 @@ final class NativeCuda {
     /** A buffer over memory that the caller keeps alive; at most 2^31 - 1 bytes. */
     static native ByteBuffer view(long address, long bytes);
 
-    /** Launches, allocations, copies to the device, copies to the host, synchronisations since the last call; emulated only. */
+    /**
+     * Launches, allocations, copies to the device, copies to the host, synchronisations by this thread since its last call;
+     * emulated only.
+     */
     static native long[] emulatorCounters();
 
     /** Clears a fault and sets the order of warps; emulated only. */

@@ -40,7 +40,7 @@ public final class EmulatedCuda {
         return true;
     }
 
-    /** What calls of all threads amounted to. */
+    /** What calls of this thread amounted to: a collector frees memory on another when it likes. */
     public record Counters(
             long launches, long allocations, long copiesToDevice, long copiesToHost, long synchronisations) {}
 
