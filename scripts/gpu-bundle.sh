@@ -10,31 +10,34 @@ root=$(CDPATH="" cd -- "$(dirname -- "$0")/.." && pwd)
 out=${1:-$root/build/gpu-bundle}
 java_home=${JAVA_HOME:-$(dirname -- "$(dirname -- "$(readlink -f -- "$(command -v javac)")")")}
 
+if [ -e "$out" ] && [ ! -f "$out/run.sh" ]; then
+  echo "gpu-bundle: $out exists and is no GPU bundle; name another folder" >&2
+  exit 2
+fi
+rm -rf "$out"
+mkdir -p "$out/jars" "$out/natives" "$out/tests"
+out=$(CDPATH="" cd -- "$out" && pwd)
 cd "$root"
-mvn -B -ntp -q -DskipTests -Dmaven.javadoc.skip=true package >&2
+maven() { mvn -B -ntp -q "$@" >&2; }
+maven -DskipTests -Dmaven.javadoc.skip=true package
 [ -f java/gradclip/target/native/libgradclip_cuda.so ] || {
   echo "gpu-bundle: there is no libgradclip_cuda.so; nvcc is needed to build it" >&2
   exit 1
 }
 
-rm -rf "$out"
-mkdir -p "$out/jars" "$out/natives" "$out/tests"
 "$java_home/bin/jlink" --output "$out/jre" --strip-debug --no-header-files --no-man-pages --compress=2 \
   --add-modules java.base,java.logging,java.management,java.sql,java.xml,jdk.management,jdk.unsupported
 strip -s "$out/jre/lib/server/libjvm.so" 2> /dev/null || true
 
-copy() { # module, artifacts' scope
-  mvn -B -ntp -q -pl "$1" dependency:copy-dependencies -DincludeScope="$2" -DoutputDirectory="$out/jars" >&2
-}
-cp java/gradclip/target/gradclip-*[T0-9].jar java/gradclip-jcuda/target/gradclip-jcuda-*[T0-9].jar "$out/jars/"
-copy java/gradclip-jcuda test
-mvn -B -ntp -q dependency:copy -Dartifact=org.junit.platform:junit-platform-console-standalone:6.1.3 \
-  -DoutputDirectory="$out/jars" >&2
-rm -f "$out"/jars/junit-jupiter*.jar "$out"/jars/junit-platform-[cel]*[!e]-6*.jar "$out"/jars/opentest4j*.jar "$out"/jars/apiguardian*.jar
-[ -n "$(find "$out/jars" -name "junit-platform-console-standalone-*.jar")" ] || {
-  echo "gpu-bundle: the JUnit console is missing" >&2
-  exit 1
-}
+# In one run with package, for a module's artifact is known to the others only then.
+maven -DskipTests -Dmaven.javadoc.skip=true -pl java/gradclip-jcuda -am package dependency:copy-dependencies \
+  -DincludeScope=test -DoutputDirectory="$out/jars"
+rm -f "$out"/jars/junit-*.jar "$out"/jars/opentest4j-*.jar "$out"/jars/apiguardian-*.jar "$out"/jars/gradclip*.jar
+cp java/gradclip/target/gradclip-0*.jar java/gradclip-jcuda/target/gradclip-jcuda-0*.jar "$out/jars/"
+rm -f "$out"/jars/*-sources.jar "$out"/jars/*-javadoc.jar "$out"/jars/*-tests.jar
+junit=$(sed -n 's|.*<junit.version>\(.*\)</junit.version>.*|\1|p' pom.xml)
+maven -N dependency:copy "-Dartifact=org.junit.platform:junit-platform-console-standalone:$junit" \
+  -DoutputDirectory="$out/jars"
 cp -r java/gradclip/target/test-classes "$out/tests/gradclip"
 cp -r java/gradclip-jcuda/target/test-classes "$out/tests/gradclip-jcuda"
 cp benchmarks/target/benchmarks.jar "$out/benchmarks.jar"

@@ -223,6 +223,29 @@ class StreamingTest {
 
     @ParameterizedTest
     @EnumSource(Backend.class)
+    void anyCoefficientIsApplied(Backend backend) {
+        bindable(backend);
+        for (double odd : new double[] {Double.NaN, Double.POSITIVE_INFINITY, 1e30, 3}) {
+            for (double maxNorm : new double[] {0, 1e-40, 1, 1e20}) {
+                double[] values = {3, -4, odd};
+                HostBuffer whole = Values.buffer(DType.FLOAT32, values);
+                try (GradientClipper clipper = GradientClipper.of(whole)) {
+                    clipper.clipByGlobalNorm(maxNorm);
+                }
+                HostBuffer piece = Values.buffer(DType.FLOAT32, values);
+                try (StreamingClip clip = StreamingClip.of(ClipRule.globalNorm(maxNorm), backend, 1)) {
+                    clip.measure(piece);
+                    clip.endTensor("a");
+                    clip.decide();
+                    clip.apply(0, piece);
+                }
+                assertArrayEquals(Values.bits(whole), Values.bits(piece), odd + " clipped to " + maxNorm);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backend.class)
     void readOnlyPiecesAreMeasuredAndNeverWritten(Backend backend) {
         bindable(backend);
         ByteBuffer bytes = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);

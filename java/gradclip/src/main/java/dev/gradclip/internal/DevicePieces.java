@@ -65,8 +65,10 @@ public final class DevicePieces implements PieceWork {
     public void scale(Piece piece, double coefficient) {
         if (piece.length() == 0) return;
         CudaPlan bound = uploaded(piece);
-        ClipRule.GlobalNorm rule = ClipRule.globalNorm(coefficient).withEpsilon(0);
-        bound.clipWithNorm(DEFAULT_STREAM, rule, 1);
+        // The coefficient is a threshold over a norm of 1; that of a norm that is NaN is NaN.
+        boolean isNaN = Double.isNaN(coefficient);
+        ClipRule.GlobalNorm rule = ClipRule.globalNorm(isNaN ? 1 : coefficient).withEpsilon(0);
+        bound.clipWithNorm(DEFAULT_STREAM, rule, isNaN ? Double.NaN : 1);
         download(piece);
     }
 
