@@ -207,11 +207,6 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_coefficientAddress
   return planOf(plan).coefficientAddress();
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_setParameters(JNIEnv* env, jclass, jlong, jlong, jdouble,
-                                                                           jdouble) {
-  env->ThrowNew(env->FindClass("java/lang/UnsupportedOperationException"), "captured clips are not supported yet");
-}
-
 // ---- the emulator --------------------------------------------------------------------------------------------------
 
 #if defined(GRADCLIP_EMULATED)

@@ -118,9 +118,6 @@ final class NativeCuda {
     /** Device address of the last clip's global coefficient, a double. */
     static native long coefficientAddress(long plan);
 
-    /** Enqueues new values for captured clips to read. */
-    static native void setParameters(long plan, long stream, double maxNorm, double epsilon);
-
     /** The address of a direct buffer's first byte, whatever its position. */
     static native long address(Buffer direct);
 
