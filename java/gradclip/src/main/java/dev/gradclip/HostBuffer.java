@@ -32,14 +32,20 @@ public final class HostBuffer implements GradientBuffer {
 
     private final DType dtype;
     private final long length;
+    private final boolean readOnly;
     final List<Piece> pieces;
 
     private HostBuffer(DType dtype, List<Piece> pieces) {
         this.dtype = dtype;
         this.pieces = pieces;
         long sum = 0;
-        for (Piece piece : pieces) sum += piece.length();
+        boolean refusesWrites = false;
+        for (Piece piece : pieces) {
+            sum += piece.length();
+            refusesWrites |= piece.readOnly();
+        }
         this.length = sum;
+        this.readOnly = refusesWrites;
     }
 
     private HostBuffer(Piece piece) {
@@ -242,8 +248,7 @@ public final class HostBuffer implements GradientBuffer {
 
     /** Whether some of the memory refuses to be written. */
     public boolean isReadOnly() {
-        for (Piece piece : pieces) if (piece.readOnly()) return true;
-        return false;
+        return readOnly;
     }
 
     /**
