@@ -3,9 +3,9 @@
 option(GRADCLIP_EMULATOR "Build the CUDA backend on the emulator" OFF)
 set(GRADCLIP_NVCC "" CACHE FILEPATH "nvcc; empty: no library for real devices")
 
-set(GRADCLIP_KERNELS src/measure.cu src/decide.cu src/scale.cu src/clamp.cu)
-set(GRADCLIP_CUDA_HOST src/devices_cuda.cpp src/rows_cuda.cpp src/tables_cuda.cpp src/plan_memory_cuda.cpp
-  src/plan_cuda.cpp)
+set(GRADCLIP_KERNELS src/measure.cu src/decide.cu src/scale.cu src/clamp.cu src/parameters.cu)
+set(GRADCLIP_CUDA_HOST src/devices_cuda.cpp src/graphs_cuda.cpp src/rows_cuda.cpp src/tables_cuda.cpp src/plan_memory_cuda.cpp
+  src/plan_cuda.cpp src/plan_capture_cuda.cpp)
 
 # The JNI library of one of the two.
 function(gradclip_add_cuda_jni target backend)

@@ -5,6 +5,7 @@
 #                                                   OUTDIR/emulated/libgradclip_cuda_emulated.so, for tests, and,
 #                                                   where nvcc is found, OUTDIR/libgradclip_cuda.so
 #   build.sh --test OUTDIR VERSION JNI_HEADER_DIR   the C++ tests under AddressSanitizer and UBSan
+#   build.sh --test-threads OUTDIR                  the C++ tests under ThreadSanitizer
 #   build.sh --cross-aarch64 OUTDIR                 the C++ tests for aarch64, under qemu
 # A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
 # GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use.
@@ -112,19 +113,34 @@ cross_aarch64() {
   run_tests "$1/cmake-aarch64"
 }
 
+test_threads() {
+  skipped="C++ tests not run under ThreadSanitizer"
+  consequence="Continuing without them."
+  platform
+  need_build_tools
+  find_compiler
+  need_header hwy/highway.h libhwy-dev
+  need_header doctest/doctest.h doctest-dev
+  configure_and_build "$1/cmake-tsan" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_BUILD_TESTS=ON \
+    -DGRADCLIP_SANITIZE=thread -DGRADCLIP_EMULATOR=ON
+  run_tests "$1/cmake-tsan"
+}
+
 mode=build
 case "${1:-}" in
-  --test | --cross-aarch64)
+  --test | --test-threads | --cross-aarch64)
     mode=${1#--}
     shift
     ;;
 esac
 
-if [ "$mode" = cross-aarch64 ]; then
-  [ $# -eq 1 ] || die "usage: build.sh --cross-aarch64 OUTDIR"
-  cross_aarch64 "$1"
-  exit 0
-fi
+case $mode in
+  test-threads | cross-aarch64)
+    [ $# -eq 1 ] || die "usage: build.sh --$mode OUTDIR"
+    if [ "$mode" = test-threads ]; then test_threads "$1"; else cross_aarch64 "$1"; fi
+    exit 0
+    ;;
+esac
 
 [ $# -eq 3 ] || die "usage: build.sh [--test] OUTDIR VERSION JNI_HEADER_DIR"
 out=$1
@@ -150,7 +166,7 @@ if [ "$mode" = test ]; then
     cuda_report=$(CDPATH="" cd -- "$out" && pwd)/cmake/cuda-report
   fi
   configure_and_build "$out/cmake-asan" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
-    -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_SANITIZE=ON -DGRADCLIP_EMULATOR=ON -DGRADCLIP_BUILT_LIBRARY="$library" \
+    -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_SANITIZE=address,undefined -DGRADCLIP_EMULATOR=ON -DGRADCLIP_BUILT_LIBRARY="$library" \
     -DGRADCLIP_BUILT_CUDA_LIBRARY="$cuda_library" -DGRADCLIP_CUDA_REPORT="$cuda_report"
   run_tests "$out/cmake-asan"
   exit 0

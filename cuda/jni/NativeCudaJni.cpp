@@ -100,6 +100,28 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_synchronizeStream(J
   checked(env, cudaSynchronizeStream(device, stream));
 }
 
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_beginCapture(JNIEnv* env, jclass, jint device,
+                                                                          jlong stream) {
+  checked(env, cudaBeginCapture(device, stream));
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_endCapture(JNIEnv* env, jclass, jint device,
+                                                                         jlong stream) {
+  std::int64_t graph = 0;
+  checked(env, cudaFinishCapture(device, stream, &graph));
+  return graph;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_launchGraph(JNIEnv* env, jclass, jint device, jlong graph,
+                                                                         jlong stream) {
+  checked(env, cudaLaunchGraph(device, graph, stream));
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_destroyGraph(JNIEnv* env, jclass, jint device,
+                                                                          jlong graph) {
+  checked(env, cudaDestroyGraph(device, graph));
+}
+
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_address(JNIEnv* env, jclass, jobject direct) {
   return addressOf(env->GetDirectBufferAddress(direct));
 }
@@ -143,11 +165,12 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_globalNorm(JNIEnv*
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByNorm(JNIEnv* env, jclass, jlong plan, jlong stream,
                                                                          jboolean perTensor, jboolean measured,
-                                                                         jint norm, jdouble p, jdouble maxNorm,
-                                                                         jdouble epsilon, jint policy) {
+                                                                         jboolean applies, jint norm, jdouble p,
+                                                                         jdouble maxNorm, jdouble epsilon,
+                                                                         jint policy) {
   const FloatGuard guard;
-  const CudaPlan::NormClip clip = {perTensor != JNI_FALSE, measured != JNI_FALSE, normOf(norm, p), maxNorm, epsilon,
-                                   static_cast<Policy>(policy)};
+  const CudaPlan::NormClip clip = {perTensor != JNI_FALSE, measured != JNI_FALSE,        normOf(norm, p),     maxNorm,
+                                   epsilon,                static_cast<Policy>(policy), applies != JNI_FALSE};
   std::int64_t ticket = 0;
   const CudaStatus status = planOf(plan).clipByNorm(stream, clip, &ticket);
   return ticketOf(env, status, ticket);
@@ -168,6 +191,39 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByValue(JNIEnv
   std::int64_t ticket = 0;
   const CudaStatus status = planOf(plan).clipByValue(stream, {min, max, static_cast<Policy>(policy)}, &ticket);
   return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_captureByNorm(JNIEnv* env, jclass, jlong plan,
+                                                                           jlong stream, jboolean perTensor, jint norm,
+                                                                           jdouble p, jdouble maxNorm, jdouble epsilon,
+                                                                           jint policy) {
+  const CudaPlan::NormClip clip = {perTensor != JNI_FALSE, false, normOf(norm, p), maxNorm, epsilon,
+                                   static_cast<Policy>(policy)};
+  std::int32_t capture = 0;
+  checked(env, planOf(plan).captureByNorm(stream, clip, &capture));
+  return capture;
+}
+
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_captureByValue(JNIEnv* env, jclass, jlong plan,
+                                                                            jlong stream, jdouble min, jdouble max,
+                                                                            jint policy) {
+  std::int32_t capture = 0;
+  checked(env, planOf(plan).captureByValue(stream, {min, max, static_cast<Policy>(policy)}, &capture));
+  return capture;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_setNumbers(JNIEnv* env, jclass, jlong plan, jlong stream,
+                                                                        jint capture, jdouble maxNorm, jdouble epsilon,
+                                                                        jdouble min, jdouble max) {
+  checked(env, planOf(plan).setNumbers(stream, capture, {maxNorm, epsilon, min, max}));
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_closeCapture(JNIEnv*, jclass, jlong plan, jint capture) {
+  planOf(plan).closeCapture(capture);
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_captureSlot(JNIEnv*, jclass, jlong plan, jint capture) {
+  return addressOf(planOf(plan).captureSlot(capture));
 }
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_await(JNIEnv* env, jclass, jlong plan, jlong ticket) {

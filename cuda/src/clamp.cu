@@ -101,7 +101,7 @@ __device__ __forceinline__ void countChanges(Control* control, const Changes& ch
 
 __device__ inline void publishClamp(const ClampParams& params) {
   Slot slot = {};
-  slot.ticket = params.ticket;
+  slot.ticket = ticketOf(params.ticket, params.capture);
   slot.totalNorm = slot.coefficient = bitCast<double>(std::uint64_t{Element<double>::kNaN});
   slot.changed = static_cast<std::int64_t>(atomicExch(&params.control->changed, 0ull));
   slot.flags = (slot.changed > 0 ? kClipped : 0u) | (atomicExch(&params.control->zeroed, 0u) != 0 ? kNonFinite : 0u);
@@ -109,10 +109,16 @@ __device__ inline void publishClamp(const ClampParams& params) {
   publish(params.slot, slot);
 }
 
-__device__ __forceinline__ void clampItem(const ClampParams& params, const Item& item,
+__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params) {
+  if (!hasNewNumbers(params.capture)) return params.limits;
+  const Parameters* const now = params.capture.parameters;
+  return {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), params.limits.zeroNonFinite};
+}
+
+__device__ __forceinline__ void clampItem(const ClampParams& params, const ClampLimits& limits, const Item& item,
                                           Changes& changes) {
   const Row row = rowOfTile(params.items, item.firstTile);
-  const Clamp clamp = {row.dtype, params.limits, changes};
+  const Clamp clamp = {row.dtype, limits, changes};
   if (item.tiles == 1) {
     transformTile(tileOf(row, item.firstTile), clamp);
   } else {
@@ -126,9 +132,10 @@ __global__ void __launch_bounds__(kBlockThreads, 3) clampKernel(const ClampParam
     const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
     if (decision.mode == Mode::Untouched) return;
   }
+  const ClampLimits limits = limitsOf(params);
   Changes changes = {0, 0};
   for (std::uint32_t i = warpIndex(); i < params.itemCount; i += warpCount()) {
-    clampItem(params, itemAt(params.items, i), changes);
+    clampItem(params, limits, itemAt(params.items, i), changes);
   }
   countChanges(params.control, changes);
   if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);

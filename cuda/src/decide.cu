@@ -50,13 +50,19 @@ __device__ __forceinline__ bool finishes(const DecideParams& p) {
   return p.rule.verdict == Verdict::PerTensor || p.rule.verdict == Verdict::Maxima;
 }
 
+__device__ __forceinline__ double coefficientOf(const DecideParams& p, const ScaledNorm& norm) {
+  if (!hasNewNumbers(p.capture)) return norm.coefficient(p.rule.maxNorm, p.rule.epsilon);
+  const Parameters* const now = p.capture.parameters;
+  return norm.coefficient(loadGlobal<double>(&now->maxNorm), loadGlobal<double>(&now->epsilon));
+}
+
 /// What is done once a segment's sum is known, by one thread.
 __device__ inline void finishSegment(const DecideParams& p, std::uint32_t segment) {
   if (p.rule.verdict == Verdict::Maxima) {
     storeGlobal(p.fold.maxima + segment, loadGlobal<double>(at(p.fold.sums, kMiddle, segment)));
     return;
   }
-  const double coefficient = segmentNorm(p, segment).coefficient(p.rule.maxNorm, p.rule.epsilon);
+  const double coefficient = coefficientOf(p, segmentNorm(p, segment));
   storeGlobal(p.fold.coefficients + segment, coefficient);
   if (changes(coefficient, loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment))) atomicOr(&p.control->changes, 1u);
 }
@@ -184,7 +190,7 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   if (untouched) return {Mode::Untouched, p.rule.verdict == Verdict::Value ? none : 1.0, refused, false};
   if (p.rule.verdict == Verdict::PerTensor) return {Mode::PerTensor, none, false, changesSome};
   if (p.rule.verdict == Verdict::Value) return {Mode::Global, none, false, false};
-  const double coefficient = norm.coefficient(p.rule.maxNorm, p.rule.epsilon);
+  const double coefficient = coefficientOf(p, norm);
   return {Mode::Global, coefficient, false, changes(coefficient, p.types)};
 }
 
@@ -201,7 +207,7 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   }
   if (p.slot == nullptr || (isValue && outcome.mode != Mode::Untouched)) return;
   Slot slot = {};
-  slot.ticket = p.ticket;
+  slot.ticket = ticketOf(p.ticket, p.capture);
   slot.totalNorm = isValue ? bitCast<double>(std::uint64_t{Element<double>::kNaN}) : norm.value();
   slot.coefficient = outcome.coefficient;
   slot.flags = (outcome.clipped ? kClipped : 0u) | (zeroed || !norm.finite() ? kNonFinite : 0u) |

@@ -71,6 +71,22 @@ struct alignas(16) Decision {
   std::uint32_t zero;  ///< non-finite elements become 0
 };
 
+/// What a captured clip reads anew each time its graph runs.
+struct alignas(16) Parameters {
+  double maxNorm, epsilon, min, max;
+  std::int64_t owner;    ///< the captured clip whose numbers these are; another still has those of its capture
+  std::int64_t replays;  ///< results so far: the ticket of the last one
+};
+
+/// A captured clip, to its kernels; null parameters where the clip is not captured.
+struct Capture {
+  Parameters* parameters;
+  std::int64_t id;  ///< above 0, never the same again in a plan
+};
+
+/// Captured clips that a plan has room for.
+constexpr unsigned kCaptures = 16;
+
 /// One result, in mapped host memory.
 struct alignas(64) Slot {
   std::int64_t ticket;  ///< written last
@@ -80,6 +96,7 @@ struct alignas(64) Slot {
   std::uint32_t flags;
   std::int32_t badSegment;
   double badNorm;
+  std::int64_t begun;  ///< the ticket, written first: a reader that finds another there afterwards has read a mixture
 };
 
 static_assert(sizeof(Slot) == 64, "layout that Java reads");

@@ -74,6 +74,7 @@ struct DecideParams {
   Decision* decision;
   Slot* slot;  ///< null where nobody reads a result
   std::int64_t ticket;
+  Capture capture;
 };
 
 cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params);
@@ -100,8 +101,17 @@ struct ClampParams {
   Control* control;
   Slot* slot;
   std::int64_t ticket;
+  Capture capture;
 };
 
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params);
+
+/// New numbers for a captured clip.
+struct NewParams {
+  Capture capture;
+  double maxNorm, epsilon, min, max;
+};
+
+cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params);
 
 }  // namespace gradclip

@@ -25,8 +25,23 @@ __device__ __forceinline__ bool lastBlock(Control* control) {
   return last;
 }
 
+/// The ticket of a result: given, or that of a captured clip's next replay. By one thread, once a result.
+__device__ __forceinline__ std::int64_t ticketOf(std::int64_t given, const Capture& capture) {
+  if (capture.parameters == nullptr) return given;
+  const std::int64_t ticket = loadGlobal<std::int64_t>(&capture.parameters->replays) + 1;
+  storeGlobal(&capture.parameters->replays, ticket);
+  return ticket;
+}
+
+/// Whether the numbers of a clip are not those that its kernel was launched with.
+__device__ __forceinline__ bool hasNewNumbers(const Capture& capture) {
+  return capture.parameters != nullptr && loadGlobal<std::int64_t>(&capture.parameters->owner) == capture.id;
+}
+
 /// Writes a result and then its ticket, which the host waits for. By one thread.
 __device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
+  storeGlobal(&slot->begun, result.ticket);
+  __threadfence_system();
   storeGlobal(&slot->totalNorm, result.totalNorm);
   storeGlobal(&slot->coefficient, result.coefficient);
   storeGlobal(&slot->changed, result.changed);

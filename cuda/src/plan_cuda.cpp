@@ -4,56 +4,9 @@
 
 #include <new>
 
-#include "calls_cuda.hpp"
-#include "plan_memory_cuda.hpp"
+#include "plan_state_cuda.hpp"
 
 namespace gradclip {
-
-struct CudaPlan::State {
-  int device = 0;
-  Grids grids{};
-  Tables tables;
-  Rows rows;
-  PlanMemory memory;
-  unsigned types = 0;  ///< kHasFloat, kHasDouble over all rows
-
-  cudaStream_t stream = nullptr;  ///< of the last call
-  bool used = false;              ///< there has been a call
-  cudaEvent_t switched = nullptr;
-  cudaEvent_t staged[kStages] = {};  ///< the stage's upload is done
-  bool isStaged[kStages] = {};
-  unsigned nextStage = 0;
-  bool dirty = false;  ///< rows differ from what was uploaded
-  std::int64_t lastTicket = 0;
-  CudaStatus fault;
-
-  CudaStatus create(const Piece* table, std::int32_t rowCount, std::int32_t segments);
-  CudaStatus begin(std::int64_t handle);
-  CudaStatus switchTo(cudaStream_t next);
-  CudaStatus uploadRows();
-  CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
-  CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
-  CudaStatus decide(const Rule& rule, std::uint32_t from, std::uint32_t to, std::int64_t ticket);
-  CudaStatus decideAll(const Rule& rule, std::int64_t ticket) { return decide(rule, 0, tables.segments, ticket); }
-  CudaStatus scale();
-  void noteTypes();
-
-  /// Remembers a fault, after which no call does anything.
-  CudaStatus ended(const CudaStatus& status) {
-    if (status.fatal() && fault.ok()) fault = status;
-    return status;
-  }
-};
-
-namespace {
-
-constexpr double kInfinity = __builtin_inf();
-
-Rule ruleOf(Verdict verdict, NormOf norm) {
-  return {verdict, norm.kind, Policy::Propagate, norm.p, kInfinity, 0.0, 0.0};
-}
-
-}  // namespace
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
@@ -97,7 +50,7 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, st
 CudaStatus CudaPlan::destroy(CudaPlan* plan) {
   State* const state = plan->state_;
   const DeviceGuard guard(state->device);
-  CudaStatus status = state->fault.ok() && state->used ? called(cudaDeviceSynchronize(), "cudaDeviceSynchronize")
+  CudaStatus status = state->fault.ok() && (state->used || state->lastCapture > 0) ? called(cudaDeviceSynchronize(), "cudaDeviceSynchronize")
                                                        : CudaStatus{};
   if (state->switched != nullptr) cudaEventDestroy(state->switched);
   for (cudaEvent_t event : state->staged) {
@@ -131,9 +84,22 @@ void CudaPlan::State::noteTypes() {
 
 // ---- before work ---------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// A ticket would be the same at every replay, so what is captured has calls of its own.
+CudaStatus notCapturing(cudaStream_t stream) {
+  const char* const call = "a clip on a stream that is being captured (CapturedClip is for that)";
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
+  return called(status == cudaStreamCaptureStatusNone ? cudaSuccess : cudaErrorStreamCaptureUnsupported, call);
+}
+
+}  // namespace
+
 /// Makes `handle` the plan's stream and brings the device's rows up to date.
 CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   const cudaStream_t next = streamOf(handle);
+  if (auto s = notCapturing(next); !s.ok()) return s;
   if (used && next != stream) {
     if (auto s = switchTo(next); !s.ok()) return s;
   }
@@ -185,11 +151,11 @@ CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t 
 CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero) {
   if (norm.kind != NormKind::Power) return measureTiles(norm.kind, norm.p, from, to, zero);
   if (auto s = measureTiles(NormKind::Inf, 0.0, from, to, zero); !s.ok()) return s;
-  if (auto s = decide(ruleOf(Verdict::Maxima, norm), from, to, 0); !s.ok()) return s;
+  if (auto s = decide(ruleOf(Verdict::Maxima, norm), from, to, {}); !s.ok()) return s;
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
-CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::uint32_t to, std::int64_t ticket) {
+CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target) {
   DecideParams params{};
   params.fold = memory.fold;
   params.firstSegment = from;
@@ -202,8 +168,9 @@ CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::ui
   params.rule = rule;
   params.control = memory.control;
   params.decision = memory.decision;
-  params.slot = ticket != 0 ? memory.deviceSlot(ticket) : nullptr;
-  params.ticket = ticket;
+  params.slot = target.slot;
+  params.ticket = target.ticket;
+  params.capture = target.capture;
   return called(enqueueDecide(grids, stream, params), "cudaLaunchKernel");
 }
 
@@ -215,21 +182,6 @@ CudaStatus CudaPlan::State::scale() {
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
 
-namespace {
-
-/// One call on a plan: what precedes and follows the work. Work is a function of the state that returns a status.
-template <class State, class Work>
-CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
-  if (!state.fault.ok()) return state.fault;
-  const DeviceGuard guard(state.device);
-  CudaStatus status = guard.status();
-  if (status.ok()) status = state.begin(handle);
-  if (status.ok()) status = work();
-  return state.ended(status);
-}
-
-}  // namespace
-
 CudaStatus CudaPlan::measure(std::int64_t stream, NormOf norm, std::int32_t fromSegment, std::int32_t toSegment) {
   State& s = *state_;
   return onStream(s, stream, [&] {
@@ -240,67 +192,69 @@ CudaStatus CudaPlan::measure(std::int64_t stream, NormOf norm, std::int32_t from
 CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* ticket) {
   State& s = *state_;
   return onStream(s, stream, [&] {
-    *ticket = ++s.lastTicket;
+    const Target target = s.nextTarget(ticket);
     const CudaStatus status = s.measure(norm, 0, s.tables.segments, false);
-    return status.ok() ? s.decideAll(ruleOf(Verdict::Norm, norm), *ticket) : status;
+    return status.ok() ? s.decideAll(ruleOf(Verdict::Norm, norm), target) : status;
   });
+}
+
+CudaStatus CudaPlan::State::clipByNorm(const NormClip& clip, const Target& target) {
+  const bool zero = clip.policy == Policy::Zero;
+  // What was measured before counted non-finite elements, so ZERO measures again.
+  if (!clip.measured || zero) {
+    if (auto status = measure(clip.norm, 0, tables.segments, zero); !status.ok()) return status;
+  }
+  Rule rule = ruleOf(clip.perTensor ? Verdict::PerTensor : Verdict::Global, clip.norm);
+  rule.policy = clip.policy;
+  rule.maxNorm = clip.maxNorm;
+  rule.epsilon = clip.epsilon;
+  const CudaStatus status = decideAll(rule, target);
+  const bool scales = clip.applies && (zero || target.capture.parameters != nullptr || clip.maxNorm != kInfinity);
+  return status.ok() && scales ? scale() : status;
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket) {
   State& s = *state_;
-  return onStream(s, stream, [&] {
-    const bool zero = clip.policy == Policy::Zero;
-    *ticket = ++s.lastTicket;
-    // What was measured before counted non-finite elements, so ZERO measures again.
-    if (!clip.measured || zero) {
-      if (auto status = s.measure(clip.norm, 0, s.tables.segments, zero); !status.ok()) return status;
-    }
-    Rule rule = ruleOf(clip.perTensor ? Verdict::PerTensor : Verdict::Global, clip.norm);
-    rule.policy = clip.policy;
-    rule.maxNorm = clip.maxNorm;
-    rule.epsilon = clip.epsilon;
-    const CudaStatus status = s.decideAll(rule, *ticket);
-    const bool scales = zero || clip.maxNorm != kInfinity;
-    return status.ok() && scales ? s.scale() : status;
-  });
+  return onStream(s, stream, [&] { return s.clipByNorm(clip, s.nextTarget(ticket)); });
 }
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const GivenClip& clip, std::int64_t* ticket) {
   State& s = *state_;
   return onStream(s, stream, [&] {
-    *ticket = ++s.lastTicket;
     Rule rule = ruleOf(Verdict::Given, {NormKind::L2, 0.0});
     rule.policy = clip.policy;
     rule.maxNorm = clip.maxNorm;
     rule.epsilon = clip.epsilon;
     rule.given = clip.norm;
-    const CudaStatus status = s.decide(rule, 0, 0, *ticket);
+    const CudaStatus status = s.decide(rule, 0, 0, s.nextTarget(ticket));
     return status.ok() && clip.maxNorm != kInfinity ? s.scale() : status;
   });
 }
 
+CudaStatus CudaPlan::State::clipByValue(const ValueClip& clip, const Target& target) {
+  const bool looksFirst = clip.policy == Policy::Error || clip.policy == Policy::Skip;
+  const NormOf inf{NormKind::Inf, 0.0};
+  if (looksFirst) {
+    if (auto status = measure(inf, 0, tables.segments, false); !status.ok()) return status;
+    Rule rule = ruleOf(Verdict::Value, inf);
+    rule.policy = clip.policy;
+    if (auto status = decideAll(rule, target); !status.ok()) return status;
+  }
+  ClampParams params{};
+  params.items = memory.items;
+  params.itemCount = tables.items;
+  params.decision = looksFirst ? memory.decision : nullptr;
+  params.limits = {clip.min, clip.max, clip.policy == Policy::Zero};
+  params.control = memory.control;
+  params.slot = target.slot;
+  params.ticket = target.ticket;
+  params.capture = target.capture;
+  return called(enqueueClamp(grids, stream, params), "cudaLaunchKernel");
+}
+
 CudaStatus CudaPlan::clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket) {
   State& s = *state_;
-  return onStream(s, stream, [&] {
-    const bool looksFirst = clip.policy == Policy::Error || clip.policy == Policy::Skip;
-    const NormOf inf{NormKind::Inf, 0.0};
-    *ticket = ++s.lastTicket;
-    if (looksFirst) {
-      if (auto status = s.measure(inf, 0, s.tables.segments, false); !status.ok()) return status;
-      Rule rule = ruleOf(Verdict::Value, inf);
-      rule.policy = clip.policy;
-      if (auto status = s.decideAll(rule, *ticket); !status.ok()) return status;
-    }
-    ClampParams params{};
-    params.items = s.memory.items;
-    params.itemCount = s.tables.items;
-    params.decision = looksFirst ? s.memory.decision : nullptr;
-    params.limits = {clip.min, clip.max, clip.policy == Policy::Zero};
-    params.control = s.memory.control;
-    params.slot = s.memory.deviceSlot(*ticket);
-    params.ticket = *ticket;
-    return called(enqueueClamp(s.grids, s.stream, params), "cudaLaunchKernel");
-  });
+  return onStream(s, stream, [&] { return s.clipByValue(clip, s.nextTarget(ticket)); });
 }
 
 // ---- results -------------------------------------------------------------------------------------------------------
@@ -341,7 +295,7 @@ CudaStatus CudaPlan::norm(NormOf norm, std::int32_t fromSegment, std::int32_t to
   State& s = *state_;
   const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
   return onStream(s, addressOf(s.stream), [&] {
-    if (auto status = s.decide(ruleOf(Verdict::Norm, norm), from, to, PlanMemory::kNormTicket); !status.ok()) return status;
+    if (auto status = s.decide(ruleOf(Verdict::Norm, norm), from, to, s.targetOf(PlanMemory::kNormTicket)); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
     *value = s.memory.hostSlot(PlanMemory::kNormTicket)->totalNorm;
     return status;

@@ -70,6 +70,7 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   fold.coefficients = parts.take<double>(tables.segments);
   control = parts.take<Control>(1);
   decision = parts.take<Decision>(1);
+  captures = parts.take<Parameters>(kCaptures);
   deviceBytes_ = parts.used();
 }
 
@@ -84,7 +85,7 @@ CudaStatus PlanMemory::create(const Tables& tables, std::int32_t rows) {
 }
 
 CudaStatus PlanMemory::createRing() {
-  constexpr std::size_t kRingBytes = (kSlots + 1) * sizeof(Slot);
+  constexpr std::size_t kRingBytes = (kSlots + 1 + kCaptures) * sizeof(Slot);
   const std::size_t bytes = kRingBytes + kStages * uploadBytes_;
   const unsigned flags = cudaHostAllocMapped | cudaHostAllocPortable;
   if (auto s = called(cudaHostAlloc(reinterpret_cast<void**>(&pinned_), bytes, flags), "cudaHostAlloc"); !s.ok()) return s;

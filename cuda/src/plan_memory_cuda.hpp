@@ -27,19 +27,24 @@ class PlanMemory {
   /// Enqueues one copy.
   CudaStatus upload(unsigned stage, cudaStream_t stream) const;
 
-  /// The slot of a ticket, as the host and as the device sees it. One more than tickets have is for norms on demand.
+  /// The slot of a ticket, as the host and as the device sees it. Beyond the ring there is one for norms on demand, and one
+  /// for each captured clip.
   Slot* hostSlot(std::int64_t ticket) const { return ring_ + slotOf(ticket); }
   Slot* deviceSlot(std::int64_t ticket) const { return deviceRing_ + slotOf(ticket); }
   static constexpr std::int64_t kNormTicket = -1;
+
+  /// Where a captured clip's results go.
+  static constexpr std::int64_t captureTicket(unsigned capture) { return -2 - static_cast<std::int64_t>(capture); }
 
   Items items{};
   FoldTable fold{};
   Control* control = nullptr;
   Decision* decision = nullptr;
+  Parameters* captures = nullptr;  ///< kCaptures of them
 
  private:
   static std::size_t slotOf(std::int64_t ticket) {
-    return ticket == kNormTicket ? kSlots : static_cast<std::size_t>(ticket) % kSlots;
+    return ticket < 0 ? kSlots + static_cast<std::size_t>(-1 - ticket) : static_cast<std::size_t>(ticket) % kSlots;
   }
   void layOut(const Tables& tables, std::int32_t rows);
   CudaStatus copyTables(const Tables& tables) const;

@@ -58,6 +58,13 @@ CudaStatus cudaCreateStream(int device, std::int64_t* stream);
 CudaStatus cudaDestroyStream(int device, std::int64_t stream);
 CudaStatus cudaSynchronizeStream(int device, std::int64_t stream);
 
+// ---- graphs ----------------------------------------------------------------------------------------------------------
+
+CudaStatus cudaBeginCapture(int device, std::int64_t stream);
+CudaStatus cudaFinishCapture(int device, std::int64_t stream, std::int64_t* graph);
+CudaStatus cudaLaunchGraph(int device, std::int64_t graph, std::int64_t stream);
+CudaStatus cudaDestroyGraph(int device, std::int64_t graph);
+
 // ---- clipping ------------------------------------------------------------------------------------------------------
 
 /// What becomes of gradients with a NaN or an infinity; the ordinals are those of dev.gradclip.NonFinitePolicy.
@@ -90,6 +97,7 @@ class CudaPlan {
     NormOf norm;
     double maxNorm, epsilon;
     Policy policy;
+    bool applies = true;  ///< else the coefficient is left to whoever reads it
   };
   CudaStatus clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket);
 
@@ -104,6 +112,23 @@ class CudaPlan {
     Policy policy;
   };
   CudaStatus clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket);
+
+  // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph orders
+  // that with this plan's other calls. Its numbers can be changed between replays, its rows can't.
+  CudaStatus captureByNorm(std::int64_t stream, const NormClip& clip, std::int32_t* capture);
+  CudaStatus captureByValue(std::int64_t stream, const ValueClip& clip, std::int32_t* capture);
+
+  struct Numbers {
+    double maxNorm, epsilon, min, max;
+  };
+  /// For replays that the stream is given from here on.
+  CudaStatus setNumbers(std::int64_t stream, std::int32_t capture, const Numbers& numbers);
+
+  /// Its graph is replayed no more.
+  void closeCapture(std::int32_t capture);
+
+  /// Host address of its latest result.
+  const void* captureSlot(std::int32_t capture) const;
 
   /// Until the ticket's result is in the ring; `*overwritten` where a later one has taken its place.
   CudaStatus await(std::int64_t ticket, bool* overwritten);

@@ -59,6 +59,29 @@ final class ClipPhases implements Phases {
     }
 
     @Override
+    public ClipResult decide(ClipRule.GlobalNorm rule) {
+        measureAll(rule.normType());
+        foundNonFinite = !norm.isFinite();
+        if (foundNonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) throw nonFinite(rule.normType());
+        if (foundNonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP) return untouched();
+        double coefficient = norm.coefficient(rule.maxNorm(), rule.epsilon());
+        Arrays.fill(coefficients, coefficient);
+        boolean changes = false;
+        for (int i = 0; i < coefficients.length; i++) changes |= changes(i);
+        return result(norm.value(), coefficient, changes, foundNonFinite, 0);
+    }
+
+    @Override
+    public ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream) {
+        return decide(rule);
+    }
+
+    @Override
+    public CapturedClip capture(ClipRule rule, CudaStream stream) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use clip");
+    }
+
+    @Override
     public ClipResult clip(ClipRule rule, boolean isMeasured) {
         Objects.requireNonNull(rule, "rule");
         if (rule instanceof ClipRule.GlobalNorm r) {
@@ -131,11 +154,15 @@ final class ClipPhases implements Phases {
         boolean changes = false;
         for (int i = 0; i < coefficients.length; i++) {
             plan.setCoefficient(i, coefficients[i]);
-            HostBuffer buffer = binding.bound(i);
-            changes |= buffer != null && buffer.length() > 0 && Coefficients.changes(coefficients[i], buffer.dtype());
+            changes |= changes(i);
         }
         if (changes) plan.scale();
         return result(totalNorm, coefficient, changes, nonFinite, 0);
+    }
+
+    private boolean changes(int tensor) {
+        HostBuffer buffer = binding.bound(tensor);
+        return buffer != null && buffer.length() > 0 && Coefficients.changes(coefficients[tensor], buffer.dtype());
     }
 
     private ClipResult clamp(ClipRule.Value rule) {

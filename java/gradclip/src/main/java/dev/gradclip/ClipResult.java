@@ -40,7 +40,7 @@ public abstract sealed class ClipResult permits ClipSnapshot, ClipTicket {
 
     /**
      * Whether gradients were changed: the coefficient of at least one tensor, rounded to the precision it is applied in, was
-     * not 1, or a value rule changed an element. A norm so little above the threshold that the coefficient rounds to 1 leaves
+     * not 1, or a value rule changed an element. Of {@link GradientClipper#decide}: whether the coefficient would change some. A norm so little above the threshold that the coefficient rounds to 1 leaves
      * all as it was, and this false.
      */
     public abstract boolean clipped();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.CudaCapture;
 import dev.gradclip.internal.CudaPlan;
 import dev.gradclip.internal.CudaRing;
 import java.util.Objects;
@@ -47,6 +48,46 @@ final class CudaPhases implements Phases {
     @Override
     public ClipResult clipAsync(ClipRule rule, CudaStream stream) {
         return new ClipTicket(this, enqueue(rule, false, stream), binding.tensors(), binding.elements());
+    }
+
+    @Override
+    public ClipResult decide(ClipRule.GlobalNorm rule) {
+        return completed(enqueueDecision(rule, CudaStream.DEFAULT));
+    }
+
+    @Override
+    public ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream) {
+        return new ClipTicket(this, enqueueDecision(rule, stream), binding.tensors(), binding.elements());
+    }
+
+    private long enqueueDecision(ClipRule.GlobalNorm rule, CudaStream stream) {
+        forget();
+        call = plan.decide(on(stream), rule);
+        measuredType = rule.normType();
+        return call;
+    }
+
+    @Override
+    public CapturedClip capture(ClipRule rule, CudaStream stream) {
+        // A replay measures anew, and nobody here is told.
+        forget();
+        return new CapturedClip(this, plan.capture(stream.handle(), rule), rule);
+    }
+
+    /** The result of the latest replay. */
+    ClipSnapshot latest(CudaCapture capture) {
+        synchronized (plan) {
+            CudaRing slot = capture.slot();
+            while (true) {
+                long replay = slot.latest();
+                if (capture.replays() == 0) {
+                    throw new IllegalStateException(
+                            "no replay has finished; launch the graph and wait for its stream first");
+                }
+                ClipSnapshot snapshot = snapshot(slot, replay, binding.tensors(), binding.elements(), null);
+                if (snapshot != null) return snapshot;
+            }
+        }
     }
 
     private long enqueue(ClipRule rule, boolean isMeasured, CudaStream stream) {
@@ -100,27 +141,31 @@ final class CudaPhases implements Phases {
     /** Waits for what a ticket stands for. */
     ClipSnapshot read(long ticket, int tensors, long elements) {
         synchronized (plan) {
-            CudaRing ring = plan.await(ticket);
-            if (ring.refused(ticket)) {
-                int tensor = ring.segment(ticket);
-                double norm = ring.segmentNorm(ticket);
-                ring.holds(ticket);
-                throw new NonFiniteGradientException(binding.name(tensor), norm);
-            }
-            ClipSnapshot snapshot = new ClipSnapshot(
-                    ring.totalNorm(ticket),
-                    ring.coefficient(ticket),
-                    ring.clipped(ticket),
-                    ring.nonFinite(ticket),
-                    tensors,
-                    elements,
-                    ring.changed(ticket),
-                    details,
-                    ticket);
-            // The device may have gone on meanwhile; this throws if it has come round.
-            ring.holds(ticket);
+            ClipSnapshot snapshot = snapshot(plan.await(ticket), ticket, tensors, elements, details);
+            if (snapshot == null) throw CudaRing.gone();
             return snapshot;
         }
+    }
+
+    /** A copy of a ticket's figures, or null where the device has gone on meanwhile and come round. */
+    private @Nullable ClipSnapshot snapshot(
+            CudaRing ring, long ticket, int tensors, long elements, ClipResult.@Nullable TensorNorms perTensor) {
+        boolean refused = ring.refused(ticket);
+        int tensor = ring.segment(ticket);
+        double norm = ring.segmentNorm(ticket);
+        ClipSnapshot snapshot = new ClipSnapshot(
+                ring.totalNorm(ticket),
+                ring.coefficient(ticket),
+                ring.clipped(ticket),
+                ring.nonFinite(ticket),
+                tensors,
+                elements,
+                ring.changed(ticket),
+                perTensor,
+                ticket);
+        if (!ring.kept(ticket)) return null;
+        if (refused) throw new NonFiniteGradientException(binding.name(tensor), norm);
+        return snapshot;
     }
 
     boolean isComplete(long ticket) {

@@ -81,7 +81,11 @@ public final class CudaStream implements AutoCloseable {
      */
     public void synchronize() {
         Backend.CUDA.require();
-        Cuda.synchronizeStream(device == CURRENT_DEVICE ? Cuda.currentDevice() : device, handle());
+        Cuda.synchronizeStream(device(), handle());
+    }
+
+    int device() {
+        return device == CURRENT_DEVICE ? Cuda.currentDevice() : device;
     }
 
     /** From here to {@link #release} the stream stays. */

@@ -100,6 +100,7 @@ final class DeviceBinding extends Binding {
         try {
             for (int i = 0; i < to.length; i++) {
                 if (to[i] == addresses[i]) continue;
+                requireNotCaptured(i);
                 table.set(i, to[i]);
                 changed = true;
             }
@@ -110,6 +111,13 @@ final class DeviceBinding extends Binding {
             throw named;
         }
         System.arraycopy(to, 0, addresses, 0, to.length);
+    }
+
+    private void requireNotCaptured(int tensor) {
+        if (plan.hasCaptures()) {
+            throw new IllegalStateException(name(tensor) + " has moved, but a captured clip still works where it was; "
+                    + "close the CapturedClip and its graph first, or keep gradients in place between replays");
+        }
     }
 
     private void cover(int tensor) {

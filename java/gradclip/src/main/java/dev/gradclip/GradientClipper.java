@@ -137,11 +137,7 @@ public final class GradientClipper implements AutoCloseable {
      */
     public ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
         if (globalNorm < 0) throw new IllegalArgumentException("norm must be 0 or more, but is " + globalNorm);
-        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) {
-            throw new IllegalArgumentException(
-                    "clipWithNorm takes the norm as given, so it can't set elements to 0 first; "
-                            + "use clip, or another policy than ZERO");
-        }
+        requireNoZero(rule, "clipWithNorm takes the norm as given");
         acquire();
         try {
             forgetMeasured();
@@ -210,8 +206,70 @@ public final class GradientClipper implements AutoCloseable {
         }
     }
 
+    CapturedClip capture(ClipRule rule, CudaStream stream) {
+        Objects.requireNonNull(stream, "stream");
+        acquire();
+        try {
+            forgetMeasured();
+            return phases.capture(rule, stream);
+        } finally {
+            release();
+        }
+    }
+
+    // ---- decide -----------------------------------------------------------------------------------------------------
+
     /**
-     * Where on the device the coefficient of the latest global-norm clip is, as a FLOAT64: an optimizer's kernel that
+     * Measures and decides as {@link #clip} does, and leaves the gradients as they are: an optimizer that multiplies by {@link
+     * ClipResult#coefficient} anyway spares clipping its second pass. {@link ClipResult#clipped} then says whether that changes
+     * anything. Complete on return.
+     *
+     * <pre>{@code
+     * double coefficient = clipper.decide(ClipRule.globalNorm(1.0)).coefficient();
+     * optimizer.step(learningRate, coefficient);
+     * }</pre>
+     *
+     * @throws NonFiniteGradientException under the policy ERROR
+     * @throws IllegalArgumentException if the policy is ZERO, which would have to write
+     */
+    public ClipResult decide(ClipRule.GlobalNorm rule) {
+        requireNoZero(rule, "decide leaves the gradients as they are");
+        acquire();
+        try {
+            forgetMeasured();
+            return phases.decide(rule);
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * As {@link #decide}, after what the stream has been given so far: on a device the optimizer's kernel, on the same stream,
+     * reads the coefficient at {@link #coefficientAddress}. Under SKIP it is 1 where a gradient is not finite.
+     *
+     * @throws IllegalArgumentException if the policy is ZERO, which would have to write
+     */
+    public ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream) {
+        Objects.requireNonNull(stream, "stream");
+        requireNoZero(rule, "decide leaves the gradients as they are");
+        acquire();
+        try {
+            forgetMeasured();
+            return phases.decideAsync(rule, stream);
+        } finally {
+            release();
+        }
+    }
+
+    private static void requireNoZero(ClipRule.GlobalNorm rule, String why) {
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) {
+            throw new IllegalArgumentException(
+                    why + ", so it can't set elements to 0 first; use clip, or another policy than ZERO");
+        }
+    }
+
+    /**
+     * Where on the device the coefficient of the latest global-norm clip or decision is, as a FLOAT64: an optimizer's kernel that
      * multiplies by it, on the same stream, spares clipping its second pass. The address stays the same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed

@@ -15,6 +15,15 @@ interface Phases {
     /** Clips after what the stream has been given so far; may return before that is done. */
     ClipResult clipAsync(ClipRule rule, CudaStream stream);
 
+    /** Measures and decides, and leaves everything as it is; complete on return. */
+    ClipResult decide(ClipRule.GlobalNorm rule);
+
+    /** As {@link #decide}, after what the stream has been given so far; may return before that is done. */
+    ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream);
+
+    /** Makes a clip part of the graph that the stream is captured into. */
+    CapturedClip capture(ClipRule rule, CudaStream stream);
+
     /** Scales by a norm that is given. */
     ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm);
 

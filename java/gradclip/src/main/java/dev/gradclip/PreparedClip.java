@@ -35,4 +35,16 @@ public final class PreparedClip {
     public ClipResult runAsync(CudaStream stream) {
         return clipper.clipAsync(rule, stream);
     }
+
+    /**
+     * Makes the clip part of the graph that the stream is being captured into ({@link CudaGraph}, or the framework's own), to
+     * run each time the graph is launched.
+     *
+     * @throws CudaException if the stream captures nothing, gradients were rebound and no clip has run since, or 16 captured
+     *     clips of this clipper are open
+     * @throws IllegalStateException if the gradients are in host memory
+     */
+    public CapturedClip capture(CudaStream stream) {
+        return clipper.capture(rule, stream);
+    }
 }

@@ -52,6 +52,26 @@ public final class Cuda {
         NativeCuda.synchronizeStream(device, stream);
     }
 
+    /** From here on the stream's work is captured. */
+    public static void beginCapture(int device, long stream) {
+        NativeCuda.beginCapture(device, stream);
+    }
+
+    /** Ends the capture; returns a graph that can be launched. */
+    public static long endCapture(int device, long stream) {
+        return NativeCuda.endCapture(device, stream);
+    }
+
+    /** Enqueues all that was captured. */
+    public static void launchGraph(int device, long graph, long stream) {
+        NativeCuda.launchGraph(device, graph, stream);
+    }
+
+    /** Lets go of a graph. */
+    public static void destroyGraph(int device, long graph) {
+        unlessLost(() -> NativeCuda.destroyGraph(device, graph));
+    }
+
     /** A device that is lost has nothing to give back; the work that faulted has said so. */
     private static void unlessLost(Runnable release) {
         try {

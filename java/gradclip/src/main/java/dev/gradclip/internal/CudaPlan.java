@@ -21,6 +21,7 @@ public final class CudaPlan implements AutoCloseable {
     private CudaRing ring;
     private long handle;
     private @Nullable CudaFatalException fault;
+    private int captures;
 
     /**
      * Binds what the table says.
@@ -31,7 +32,7 @@ public final class CudaPlan implements AutoCloseable {
         this.table = table;
         tableAddress = NativeCuda.address(table.rows);
         handle = NativeCuda.createPlan(device, tableAddress, table.size(), table.size());
-        ring = CudaRing.at(NativeCuda.ring(handle));
+        ring = CudaRing.at(NativeCuda.ring(handle), CudaRing.SIZE);
         coefficientAddress = NativeCuda.coefficientAddress(handle);
     }
 
@@ -73,33 +74,46 @@ public final class CudaPlan implements AutoCloseable {
 
     /** Clips by a rule, measuring first unless that is done; returns a ticket. */
     public synchronized long clip(long stream, ClipRule rule, boolean isMeasured) {
+        return enqueue(stream, rule, isMeasured, true);
+    }
+
+    /** Measures and decides, and leaves everything as it is; returns a ticket. */
+    public synchronized long decide(long stream, ClipRule.GlobalNorm rule) {
+        return enqueue(stream, rule, false, false);
+    }
+
+    private long enqueue(long stream, ClipRule rule, boolean isMeasured, boolean applies) {
         long plan = usable();
         int policy = rule.nonFinitePolicy().ordinal();
         try {
-            if (rule instanceof ClipRule.GlobalNorm r) {
-                return clipByNorm(plan, stream, false, isMeasured, r.normType(), r.maxNorm(), r.epsilon(), policy);
-            }
-            if (rule instanceof ClipRule.PerTensorNorm r) {
-                return clipByNorm(plan, stream, true, isMeasured, r.normType(), r.maxNorm(), r.epsilon(), policy);
-            }
-            ClipRule.Value r = (ClipRule.Value) rule;
-            return NativeCuda.clipByValue(plan, stream, r.min(), r.max(), policy);
+            if (rule instanceof ClipRule.Value r) return NativeCuda.clipByValue(plan, stream, r.min(), r.max(), policy);
+            NormType type = normTypeOf(rule);
+            return NativeCuda.clipByNorm(
+                    plan,
+                    stream,
+                    rule instanceof ClipRule.PerTensorNorm,
+                    isMeasured,
+                    applies,
+                    kind(type),
+                    type.p(),
+                    maxNormOf(rule),
+                    epsilonOf(rule),
+                    policy);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         }
     }
 
-    private static long clipByNorm(
-            long plan,
-            long stream,
-            boolean perTensor,
-            boolean isMeasured,
-            NormType type,
-            double maxNorm,
-            double epsilon,
-            int policy) {
-        return NativeCuda.clipByNorm(
-                plan, stream, perTensor, isMeasured, kind(type), type.p(), maxNorm, epsilon, policy);
+    private static NormType normTypeOf(ClipRule rule) {
+        return rule instanceof ClipRule.GlobalNorm r ? r.normType() : ((ClipRule.PerTensorNorm) rule).normType();
+    }
+
+    private static double maxNormOf(ClipRule rule) {
+        return rule instanceof ClipRule.GlobalNorm r ? r.maxNorm() : ((ClipRule.PerTensorNorm) rule).maxNorm();
+    }
+
+    private static double epsilonOf(ClipRule rule) {
+        return rule instanceof ClipRule.GlobalNorm r ? r.epsilon() : ((ClipRule.PerTensorNorm) rule).epsilon();
     }
 
     /** Scales by a norm that is given; returns a ticket. */
@@ -111,6 +125,55 @@ public final class CudaPlan implements AutoCloseable {
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         }
+    }
+
+    /** Makes a clip by a rule part of the graph that the stream is captured into. */
+    public synchronized CudaCapture capture(long stream, ClipRule rule) {
+        long plan = usable();
+        int policy = rule.nonFinitePolicy().ordinal();
+        try {
+            int number;
+            if (rule instanceof ClipRule.Value r) {
+                number = NativeCuda.captureByValue(plan, stream, r.min(), r.max(), policy);
+            } else {
+                NormType type = normTypeOf(rule);
+                boolean perTensor = rule instanceof ClipRule.PerTensorNorm;
+                number = NativeCuda.captureByNorm(
+                        plan, stream, perTensor, kind(type), type.p(), maxNormOf(rule), epsilonOf(rule), policy);
+            }
+            captures++;
+            return new CudaCapture(this, number, CudaRing.at(NativeCuda.captureSlot(plan, number), 1));
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    /** Gives a captured clip a rule's numbers, for replays that the stream is given from here on. */
+    synchronized void setNumbers(long stream, int capture, ClipRule rule) {
+        long plan = usable();
+        try {
+            if (rule instanceof ClipRule.Value r) {
+                NativeCuda.setNumbers(plan, stream, capture, 0, 0, r.min(), r.max());
+            } else {
+                NativeCuda.setNumbers(plan, stream, capture, maxNormOf(rule), epsilonOf(rule), 0, 0);
+            }
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    synchronized void closeCapture(int capture) {
+        captures--;
+        if (handle != 0) NativeCuda.closeCapture(handle, capture);
+    }
+
+    synchronized void requireUsable() {
+        usable();
+    }
+
+    /** Whether graphs hold clips of this plan. */
+    public synchronized boolean hasCaptures() {
+        return captures > 0;
     }
 
     /** Waits for everything enqueued so far. */

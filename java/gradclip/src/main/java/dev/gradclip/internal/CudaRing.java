@@ -7,11 +7,14 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * The results of a CUDA plan's last 256 calls, which the device itself writes into mapped host memory: slot {@code ticket mod
- * 256}, its ticket written last. Figures are right if {@link #holds} says so before they are read and again after.
+ * Results that the device itself writes into mapped host memory, those of a CUDA plan's last 256 calls or the latest of a
+ * captured clip: slot {@code ticket mod size}, the ticket written first in one place and last in another. Figures are right
+ * if {@link #holds} says so before they are read and {@link #kept} after.
  */
 public final class CudaRing {
-    private static final int SLOTS = 256;
+    /** Calls whose results are kept. */
+    static final int SIZE = 256;
+
     private static final int SLOT_BYTES = 64;
     private static final int TOTAL_NORM = 8;
     private static final int COEFFICIENT = 16;
@@ -19,6 +22,7 @@ public final class CudaRing {
     private static final int FLAGS = 32;
     private static final int SEGMENT = 36;
     private static final int SEGMENT_NORM = 40;
+    private static final int BEGUN = 48;
     private static final int CLIPPED = 1;
     private static final int NON_FINITE = 2;
     private static final int REFUSED = 4;
@@ -26,22 +30,30 @@ public final class CudaRing {
             MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
     private final ByteBuffer slots;
+    private final int size;
 
     private CudaRing(ByteBuffer slots) {
         this.slots = slots.order(ByteOrder.nativeOrder());
+        size = slots.capacity() / SLOT_BYTES;
     }
 
-    static CudaRing at(long address) {
-        return new CudaRing(NativeCuda.view(address, SLOTS * SLOT_BYTES));
+    static CudaRing at(long address, int size) {
+        return new CudaRing(NativeCuda.view(address, (long) size * SLOT_BYTES));
     }
 
     /** The same in memory of its own, for when the device's is gone. */
     CudaRing copy() {
-        return new CudaRing(ByteBuffer.allocateDirect(SLOTS * SLOT_BYTES).put(slots.duplicate()));
+        return new CudaRing(ByteBuffer.allocateDirect(slots.capacity()).put(slots.duplicate()));
     }
 
-    private static int at(long ticket, int field) {
-        return (int) (ticket % SLOTS) * SLOT_BYTES + field;
+    private int offset(long ticket, int field) {
+        return (int) (ticket % size) * SLOT_BYTES + field;
+    }
+
+    /** The ticket in the slot of a ring of one; 0 before there is any. */
+    public long latest() {
+        VarHandle.acquireFence();
+        return (long) TICKET.getAcquire(slots, 0);
     }
 
     /**
@@ -51,27 +63,36 @@ public final class CudaRing {
      */
     public boolean holds(long ticket) {
         VarHandle.acquireFence();
-        long found = (long) TICKET.getAcquire(slots, at(ticket, 0));
-        if (found > ticket) {
-            throw new IllegalStateException("the result is gone: the clipper keeps those of its last " + SLOTS
-                    + " calls; read a result before as many more");
-        }
+        long found = (long) TICKET.getAcquire(slots, offset(ticket, 0));
+        if (found > ticket) throw gone();
         return found == ticket;
+    }
+
+    /** Whether no later call has begun to overwrite the ticket's figures. */
+    public boolean kept(long ticket) {
+        VarHandle.acquireFence();
+        return (long) TICKET.getAcquire(slots, offset(ticket, BEGUN)) == ticket;
+    }
+
+    /** What is thrown where a later call's figures have taken the place of a ticket's. */
+    public static IllegalStateException gone() {
+        return new IllegalStateException("the result is gone: the clipper keeps those of its last " + SIZE
+                + " calls; read a result before as many more");
     }
 
     /** The norm over all. */
     public double totalNorm(long ticket) {
-        return slots.getDouble(at(ticket, TOTAL_NORM));
+        return slots.getDouble(offset(ticket, TOTAL_NORM));
     }
 
     /** What everything was multiplied by. */
     public double coefficient(long ticket) {
-        return slots.getDouble(at(ticket, COEFFICIENT));
+        return slots.getDouble(offset(ticket, COEFFICIENT));
     }
 
     /** Elements that a value rule changed. */
     public long changed(long ticket) {
-        return slots.getLong(at(ticket, CHANGED));
+        return slots.getLong(offset(ticket, CHANGED));
     }
 
     /** Whether gradients were changed. */
@@ -91,15 +112,15 @@ public final class CudaRing {
 
     /** The first segment that is not finite, or -1. */
     public int segment(long ticket) {
-        return slots.getInt(at(ticket, SEGMENT));
+        return slots.getInt(offset(ticket, SEGMENT));
     }
 
     /** Its norm. */
     public double segmentNorm(long ticket) {
-        return slots.getDouble(at(ticket, SEGMENT_NORM));
+        return slots.getDouble(offset(ticket, SEGMENT_NORM));
     }
 
     private int flags(long ticket) {
-        return slots.getInt(at(ticket, FLAGS));
+        return slots.getInt(offset(ticket, FLAGS));
     }
 }

@@ -61,6 +61,18 @@ final class NativeCuda {
     /** Waits for all work of a stream. */
     static native void synchronizeStream(int device, long stream);
 
+    /** From here on the stream's work is captured; what other threads do is their own. */
+    static native void beginCapture(int device, long stream);
+
+    /** Ends the capture; returns a graph that can be launched. */
+    static native long endCapture(int device, long stream);
+
+    /** Enqueues all that was captured. */
+    static native void launchGraph(int device, long graph, long stream);
+
+    /** Lets go of it; what was launched still runs. */
+    static native void destroyGraph(int device, long graph);
+
     /** Copies the table, checks each range and uploads. */
     static native long createPlan(int device, long table, int rows, int segments);
 
@@ -79,12 +91,16 @@ final class NativeCuda {
     /** Measures all; returns a ticket above 0. */
     static native long globalNorm(long plan, long stream, int norm, double p);
 
-    /** Measures unless {@code measured}, decides and scales; returns a ticket. {@code policy}: NonFinitePolicy ordinal. */
+    /**
+     * Measures unless {@code measured}, decides, and scales if it {@code applies}; returns a ticket. {@code policy}:
+     * NonFinitePolicy ordinal.
+     */
     static native long clipByNorm(
             long plan,
             long stream,
             boolean perTensor,
             boolean measured,
+            boolean applies,
             int norm,
             double p,
             double maxNorm,
@@ -96,6 +112,23 @@ final class NativeCuda {
 
     /** Clamps; returns a ticket. */
     static native long clipByValue(long plan, long stream, double min, double max, int policy);
+
+    /** As {@link #clipByNorm}, into the graph that the stream is captured into; returns the number of the captured clip. */
+    static native int captureByNorm(
+            long plan, long stream, boolean perTensor, int norm, double p, double maxNorm, double epsilon, int policy);
+
+    /** As {@link #clipByValue}, into the graph that the stream is captured into; returns the number of the captured clip. */
+    static native int captureByValue(long plan, long stream, double min, double max, int policy);
+
+    /** Other numbers for the replays that the stream is given from here on. */
+    static native void setNumbers(
+            long plan, long stream, int capture, double maxNorm, double epsilon, double min, double max);
+
+    /** Lets another clip have the number. */
+    static native void closeCapture(long plan, int capture);
+
+    /** Host address of a captured clip's latest result: a {@link CudaRing} of one. */
+    static native long captureSlot(long plan, int capture);
 
     /** Waits until the slot holds the ticket. */
     static native void await(long plan, long ticket);

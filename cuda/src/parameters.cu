@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gives a captured clip other numbers: they travel as a kernel's parameters, so no host memory has to stay for a copy.
+#include "device_words.cuh"
+#include "kernels.hpp"
+#include "launch.hpp"
+
+namespace gradclip {
+namespace {
+
+__global__ void newParametersKernel(const NewParams params) {
+  if (threadIdx.x != 0) return;
+  Parameters* const to = params.capture.parameters;
+  storeGlobal(&to->maxNorm, params.maxNorm);
+  storeGlobal(&to->epsilon, params.epsilon);
+  storeGlobal(&to->min, params.min);
+  storeGlobal(&to->max, params.max);
+  storeGlobal(&to->owner, params.capture.id);
+}
+
+}  // namespace
+
+cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params) {
+  return launch(newParametersKernel, 1, 32, 0, stream, params);
+}
+
+}  // namespace gradclip

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clips that are part of a graph: replayed, with other numbers, and what a capture refuses.
+#include "cuda_support.hpp"
+
+namespace {
+
+std::vector<Tensor> some() {
+  return {{DType::Float32, normal(DType::Float32, 3000, 1, 1)},
+          {DType::BFloat16, normal(DType::BFloat16, 77, 1, 2), 1},
+          {DType::Float64, normal(DType::Float64, 5000, 1, 3)}};
+}
+
+class Stream {
+ public:
+  Stream() { REQUIRE_OK(gradclip::cudaCreateStream(0, &handle_)); }
+  ~Stream() { CHECK(gradclip::cudaDestroyStream(0, handle_).ok()); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  operator std::int64_t() const { return handle_; }
+  operator cudaStream_t() const { return reinterpret_cast<cudaStream_t>(static_cast<std::uintptr_t>(handle_)); }
+
+ private:
+  std::int64_t handle_ = 0;
+};
+
+/// What a stream was given while work ran, as a graph.
+class Graph {
+ public:
+  template <class Work>
+  Graph(cudaStream_t stream, const Work& work) : stream_(stream) {
+    REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal) == cudaSuccess);
+    work();
+    cudaGraph_t graph = nullptr;
+    REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+    REQUIRE(cudaGraphInstantiate(&executable_, graph, 0) == cudaSuccess);
+    REQUIRE(cudaGraphDestroy(graph) == cudaSuccess);
+  }
+  ~Graph() { CHECK(cudaGraphExecDestroy(executable_) == cudaSuccess); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  void replay() { REQUIRE(cudaGraphLaunch(executable_, stream_) == cudaSuccess); }
+  void wait() { REQUIRE(cudaStreamSynchronize(stream_) == cudaSuccess); }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+  cudaStream_t stream_;
+};
+
+Slot latest(Bound& bound, std::int32_t capture) {
+  const Slot slot = *static_cast<const Slot*>(bound->captureSlot(capture));
+  REQUIRE(slot.begun == slot.ticket);
+  return slot;
+}
+
+void checkScaled(Bound& bound, double coefficient) {
+  for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
+    Bits want = bound.tensors[i].elements;
+    for (auto& bits : want) bits = reference::scaled(bound.tensors[i].dtype, bits, coefficient);
+    REQUIRE(bound.now(i) == want);
+  }
+}
+
+CudaPlan::NormClip l2(double maxNorm) { return {false, false, kL2, maxNorm, 0, Policy::Propagate}; }
+
+}  // namespace
+
+TEST_CASE("a captured clip runs at each replay, with the numbers it was given last") {
+  Bound bound(some());
+  const Stream stream;
+  const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
+  std::int32_t capture = -1;
+  emulator::resetCounters();
+  Graph graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); });
+  CHECK(emulator::counters().launches == 0);
+  CHECK(latest(bound, capture).ticket == 0);
+  graph.replay();
+  graph.wait();
+  CHECK(emulator::counters().launches == 3);
+  CHECK(emulator::counters().copiesToDevice == 0);
+  CHECK(latest(bound, capture).ticket == 1);
+  CHECK(latest(bound, capture).totalNorm == norm);
+  CHECK(latest(bound, capture).coefficient == 0.5);
+  checkScaled(bound, 0.5);
+  bound.restore();
+  REQUIRE_OK(bound->setNumbers(stream, capture, {norm / 4, 0, 0, 0}));
+  graph.replay();
+  graph.wait();
+  CHECK(latest(bound, capture).ticket == 2);
+  CHECK(latest(bound, capture).coefficient == 0.25);
+  checkScaled(bound, 0.25);
+  bound.restore();
+  REQUIRE_OK(bound->setNumbers(stream, capture, {__builtin_inf(), 0, 0, 0}));
+  graph.replay();
+  graph.replay();
+  graph.wait();
+  CHECK(latest(bound, capture).ticket == 4);
+  CHECK(latest(bound, capture).coefficient == 1);
+  checkScaled(bound, 1);
+}
+
+TEST_CASE("a threshold of infinity may be captured and become finite") {
+  Bound bound(some());
+  const Stream stream;
+  const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
+  std::int32_t capture = -1;
+  Graph graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(__builtin_inf()), &capture)); });
+  REQUIRE_OK(bound->setNumbers(stream, capture, {norm / 2, 0, 0, 0}));
+  graph.replay();
+  graph.wait();
+  checkScaled(bound, 0.5);
+}
+
+TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
+  Bound bound(some());
+  const Stream stream;
+  std::int32_t perTensor = -1, clamp = -1, looking = -1;
+  Graph norms(stream, [&] {
+    REQUIRE_OK(bound->captureByNorm(stream, {true, false, kL2, 1e9, 0, Policy::Propagate}, &perTensor));
+  });
+  Graph clamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, {-9, 9, Policy::Propagate}, &clamp)); });
+  Graph lookingClamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, {-9, 9, Policy::Skip}, &looking)); });
+  CHECK(perTensor != clamp);
+  norms.replay();
+  clamps.replay();
+  lookingClamps.replay();
+  norms.wait();
+  checkScaled(bound, 1);
+  CHECK(latest(bound, clamp).changed == 0);
+  CHECK(latest(bound, looking).changed == 0);
+  REQUIRE_OK(bound->setNumbers(stream, perTensor, {1, 0, 0, 0}));
+  norms.replay();
+  norms.wait();
+  for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
+    CHECK(bound.norm(kL2, i, i + 1) > 1);
+    CHECK(bound.coefficient(i) == 1 / bound.norm(kL2, i, i + 1));
+  }
+  bound.restore();
+  REQUIRE_OK(bound->setNumbers(stream, looking, {0, 0, -0.5, 0.25}));
+  lookingClamps.replay();
+  lookingClamps.wait();
+  CHECK(latest(bound, looking).changed > 1000);
+  CHECK(latest(bound, clamp).ticket == 1);
+  CHECK(bound.clip(CudaPlan::ValueClip{-0.5, 0.25, Policy::Propagate}).changed == 0);
+}
+
+TEST_CASE("calls beside a captured clip keep their results and streams") {
+  Bound bound(some());
+  const Stream stream, other;
+  const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
+  std::int64_t ticket = 0;
+  REQUIRE_OK(bound->globalNorm(other, kL2, &ticket));
+  std::int32_t capture = -1;
+  Graph graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); });
+  CHECK(bound.result(ticket).totalNorm == norm);
+  CHECK(bound.globalNorm(kL2, other).totalNorm == norm);
+  graph.replay();
+  graph.wait();
+  CHECK(bound.globalNorm(kL2, other).totalNorm == doctest::Approx(norm / 2).epsilon(1e-3));
+  CHECK(latest(bound, capture).ticket == 1);
+}
+
+TEST_CASE("sixteen captured clips at once; a place is free again when one is closed, without its numbers") {
+  Bound bound(some());
+  const Stream stream;
+  const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
+  std::int32_t capture = -1;
+  const auto once = [&] { Graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); }); };
+  for (unsigned i = 0; i < gradclip::kCaptures; ++i) once();
+  CHECK(capture == gradclip::kCaptures - 1);
+  REQUIRE_OK(bound->setNumbers(stream, 3, {norm / 8, 0, 0, 0}));
+  REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal) == cudaSuccess);
+  CHECK(bound->captureByNorm(stream, l2(1), &capture).code == cudaErrorStreamCaptureUnsupported);
+  cudaGraph_t graph = nullptr;
+  REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+  REQUIRE(cudaGraphDestroy(graph) == cudaSuccess);
+  bound->closeCapture(3);
+  Graph again(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); });
+  CHECK(capture == 3);
+  again.replay();
+  again.wait();
+  CHECK(latest(bound, 3).coefficient == 0.5);
+}
+
+TEST_CASE("what is refused leaves the capture and the plan as they were") {
+  Bound bound(some());
+  const Stream stream;
+  std::int32_t capture = -1;
+  std::int64_t ticket = 0;
+  CHECK(bound->captureByNorm(stream, l2(1), &capture).code == cudaErrorStreamCaptureUnsupported);
+  Graph empty(stream, [&] {
+    CHECK(bound->globalNorm(stream, kL2, &ticket).code == cudaErrorStreamCaptureUnsupported);
+    CHECK(bound->clipByValue(stream, {-1, 1, Policy::Propagate}, &ticket).code == cudaErrorStreamCaptureUnsupported);
+  });
+  bound.move(0);
+  bound.rebind();
+  Graph dirty(stream, [&] {
+    const CudaStatus status = bound->captureByNorm(stream, l2(1), &capture);
+    CHECK(status.code == cudaErrorStreamCaptureUnsupported);
+    CHECK(std::strstr(status.call, "rebind") != nullptr);
+  });
+  CHECK(bound.globalNorm(kL2).totalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
+  Graph clean(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(0), &capture)); });
+  clean.replay();
+  clean.wait();
+  checkScaled(bound, 0);
+}
+
+TEST_CASE("a clip that leaves the coefficient to others") {
+  Bound bound(some());
+  const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
+  emulator::resetCounters();
+  CudaPlan::NormClip decide = l2(norm / 2);
+  decide.applies = false;
+  const Slot slot = bound.clip(decide);
+  CHECK(emulator::counters().launches == 2);
+  CHECK(slot.coefficient == 0.5);
+  CHECK(has(slot, gradclip::kClipped));
+  CHECK(bound.coefficient(0) == 0.5);
+  checkScaled(bound, 1);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.CudaCapture;
+
+/**
+ * A clip that is part of a CUDA graph. Each launch of the graph measures, decides and applies anew on the gradients bound
+ * when it was captured, by the numbers it was given last; the host does nothing.
+ *
+ * <p>Launches and the clipper's other calls use the same device memory: order them, by one stream or by waiting. Gradients
+ * can't be rebound elsewhere while a captured clip is open; after the clipper is closed the graph must not be launched.
+ *
+ * <pre>{@code
+ * CapturedClip[] clip = new CapturedClip[1];
+ * CudaGraph step = CudaGraph.capture(stream, () -> {
+ *     backward(stream);
+ *     clip[0] = clipper.prepare(ClipRule.globalNorm(1.0)).capture(stream);
+ *     update(stream);
+ * });
+ * step.launch(stream);
+ * clip[0].setRule(ClipRule.globalNorm(0.5), stream);
+ * step.launch(stream);
+ * stream.synchronize();
+ * double norm = clip[0].latest().totalNorm();
+ * }</pre>
+ */
+public final class CapturedClip implements AutoCloseable {
+    private final CudaPhases phases;
+    private final CudaCapture capture;
+    private volatile ClipRule rule;
+
+    CapturedClip(CudaPhases phases, CudaCapture capture, ClipRule rule) {
+        this.phases = phases;
+        this.capture = capture;
+        this.rule = rule;
+    }
+
+    /** What it was given last. */
+    public ClipRule rule() {
+        return rule;
+    }
+
+    /**
+     * Other numbers (threshold, epsilon, limits) for the launches that the stream is given from here on.
+     *
+     * @throws IllegalArgumentException if the rule differs in more than numbers: in kind, norm type or policy
+     * @throws IllegalStateException if this or the clipper is closed
+     */
+    public void setRule(ClipRule next, CudaStream stream) {
+        if (!differsInNumbersOnly(next)) {
+            throw new IllegalArgumentException(
+                    "captured as " + rule + ", of which only numbers can change, not to " + next);
+        }
+        capture.setRule(stream.handle(), next);
+        rule = next;
+    }
+
+    private boolean differsInNumbersOnly(ClipRule next) {
+        if (next.nonFinitePolicy() != rule.nonFinitePolicy()) return false;
+        if (rule instanceof ClipRule.GlobalNorm was) {
+            return next instanceof ClipRule.GlobalNorm now && was.normType().equals(now.normType());
+        }
+        if (rule instanceof ClipRule.PerTensorNorm was) {
+            return next instanceof ClipRule.PerTensorNorm now && was.normType().equals(now.normType());
+        }
+        return next instanceof ClipRule.Value;
+    }
+
+    /** Launches whose results have arrived. */
+    public long replays() {
+        return capture.replays();
+    }
+
+    /**
+     * The result of the latest launch whose result has arrived; never waits. It has no per-tensor figures.
+     *
+     * @throws NonFiniteGradientException where the policy is ERROR and that launch found such a gradient
+     * @throws IllegalStateException if no launch has got so far, or this or the clipper is closed
+     */
+    public ClipResult latest() {
+        return phases.latest(capture);
+    }
+
+    /** To be called once the graph is launched no more; gradients can then be rebound. Closing again does nothing. */
+    @Override
+    public void close() {
+        capture.close();
+    }
+}

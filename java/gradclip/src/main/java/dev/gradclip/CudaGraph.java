@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import dev.gradclip.internal.Cuda;
+
+/**
+ * Work that a stream was given once, to be given again as one: CUDA's graphs, for programs without a framework that captures
+ * them.
+ *
+ * <pre>{@code
+ * try (CudaGraph graph = CudaGraph.capture(stream, () -> enqueue(stream))) {
+ *     for (…) graph.launch(stream);
+ *     stream.synchronize();
+ * }
+ * }</pre>
+ */
+public final class CudaGraph implements AutoCloseable {
+    private final int device;
+    private final long handle;
+    private final Held held;
+
+    private CudaGraph(int device, long handle) {
+        this.device = device;
+        this.handle = handle;
+        held = new Held("graph", Leak.watch(this, "a CudaGraph", () -> Cuda.destroyGraph(device, handle)));
+    }
+
+    /**
+     * Captures what {@code work} gives the stream, and streams that it makes wait for it; nothing runs yet.
+     *
+     * @throws CudaException if the stream is the default one, or work does what can't be captured: waits for the device, say
+     */
+    public static CudaGraph capture(CudaStream stream, Runnable work) {
+        Backend.CUDA.require();
+        int device = stream.device();
+        Cuda.beginCapture(device, stream.handle());
+        try {
+            work.run();
+        } catch (Throwable e) {
+            discard(device, stream, e);
+            throw e;
+        }
+        return new CudaGraph(device, Cuda.endCapture(device, stream.handle()));
+    }
+
+    private static void discard(int device, CudaStream stream, Throwable because) {
+        try {
+            Cuda.destroyGraph(device, Cuda.endCapture(device, stream.handle()));
+        } catch (CudaException e) {
+            because.addSuppressed(e);
+        }
+    }
+
+    /**
+     * Gives a stream of the same device all that was captured.
+     *
+     * @throws IllegalStateException if the graph or the stream is closed
+     */
+    public void launch(CudaStream stream) {
+        held.requireOpen();
+        Cuda.launchGraph(device, handle, stream.handle());
+    }
+
+    /** What was launched still runs. Closing again does nothing. */
+    @Override
+    public void close() {
+        held.close();
+    }
+}
