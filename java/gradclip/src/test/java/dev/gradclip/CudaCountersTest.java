@@ -95,6 +95,31 @@ class CudaCountersTest {
             assertCosts(EmulatedCuda.counters(), 2, 0, 1, "norm");
             tensors.clipper.clipWithNorm(1, 2);
             assertCosts(EmulatedCuda.counters(), 2, 0, 1, "a norm that is given");
+            tensors.clipper.decideAsync(ClipRule.globalNorm(1), CudaStream.DEFAULT);
+            assertCosts(EmulatedCuda.counters(), 2, 0, 0, "a decision");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 10_000})
+    void aCapturedClipCostsWhatAClipCosts(int count) {
+        try (Tensors tensors = new Tensors(count);
+                CudaStream stream = CudaStream.create()) {
+            List<CapturedClip> clips = new ArrayList<>();
+            EmulatedCuda.counters();
+            try (CudaGraph graph = CudaGraph.capture(
+                    stream,
+                    () -> clips.add(
+                            tensors.clipper.prepare(ClipRule.globalNorm(1)).capture(stream)))) {
+                assertCosts(EmulatedCuda.counters(), 0, 0, 0, "capture");
+                graph.launch(stream);
+                stream.synchronize();
+                assertCosts(EmulatedCuda.counters(), 3, 0, 1, "a launch");
+                assertTrue(clips.get(0).latest().clipped());
+                assertCosts(EmulatedCuda.counters(), 0, 0, 0, "its result");
+                clips.get(0).setRule(ClipRule.globalNorm(2), stream);
+                assertCosts(EmulatedCuda.counters(), 1, 0, 0, "another threshold");
+            }
         }
     }
 

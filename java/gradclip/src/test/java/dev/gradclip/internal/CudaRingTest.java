@@ -27,7 +27,7 @@ class CudaRingTest {
     private void publish(long ticket, boolean wholly) {
         int slot = (int) (ticket % CudaRing.SIZE) * SLOT;
         memory.putLong(slot + BEGUN, ticket);
-        memory.putDouble(slot + 8, ticket);
+        memory.putDouble(slot + 8, (double) ticket);
         if (wholly) memory.putLong(slot, ticket);
     }
 
