@@ -7,6 +7,7 @@ import dev.gradclip.Backend;
 import dev.gradclip.DType;
 import java.io.File;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
@@ -30,8 +31,29 @@ public final class CpuReport implements Callable<Integer> {
     @Option(names = "--rates", required = true, hidden = true)
     private String rates = "";
 
-    @Option(names = "--quick", description = "Fewer sizes, native FLOAT32 only, one fork.")
+    @Option(names = "--peers", required = true, hidden = true)
+    private Path peers = Path.of("");
+
+    @Option(names = "--judge", required = true, hidden = true)
+    private Path judge = Path.of("");
+
+    @Option(
+            names = "--quick",
+            description =
+                    "Less than a minute: the training step and a few clips beside LibTorch's; the last line sums up.")
     private boolean quick;
+
+    @Option(
+            names = "--only",
+            paramLabel = "PART",
+            description = "limits (beside plain C) or peers (beside other libraries); default: both.")
+    private String only = "";
+
+    @Option(
+            names = "--seconds",
+            defaultValue = "4",
+            description = "For each case beside a peer. Default: ${DEFAULT-VALUE}.")
+    private double seconds;
 
     @Option(names = "--json", paramLabel = "FILE", description = "Also write every figure there.")
     private @Nullable File json;
@@ -53,6 +75,7 @@ public final class CpuReport implements Callable<Integer> {
     }
 
     private final List<Row> rows = new ArrayList<>();
+    private final List<DuelSample> duels = new ArrayList<>();
 
     /** Runs it. */
     public static void main(String[] args) {
@@ -61,11 +84,6 @@ public final class CpuReport implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        String[] sizes = quick
-                ? new String[] {"1x1048576", "1x16777216"}
-                : new String[] {"1x65536", "1x1048576", "1x16777216", "1x67108864"};
-        String[] dtypes = quick ? new String[] {"FLOAT32"} : new String[] {"FLOAT32", "BFLOAT16", "FLOAT16", "FLOAT64"};
-        String[] backends = quick ? new String[] {"NATIVE"} : new String[] {"NATIVE", "JAVA"};
         System.out.printf(
                 "%s, %d processors, JDK %s, SIMD %s, %d threads, %s%n%n",
                 System.getProperty("os.arch"),
@@ -74,6 +92,25 @@ public final class CpuReport implements Callable<Integer> {
                 Backend.NATIVE.details().getOrDefault("simd", "none"),
                 threads,
                 LocalDate.now(ZoneOffset.UTC));
+        Peers built = new Peers(peers, threads);
+        if (quick) {
+            duels.addAll(new QuickReport(built, rates, judge, threads).print(System.out));
+        } else {
+            if (!only.equals("peers")) limits();
+            if (!only.equals("limits")) {
+                PeerTable table = new PeerTable(built);
+                table.print(System.out, seconds);
+                duels.addAll(table.samples());
+            }
+        }
+        if (json != null) write(json);
+        return 0;
+    }
+
+    private void limits() throws Exception {
+        String[] sizes = {"1x65536", "1x1048576", "1x16777216", "1x67108864"};
+        String[] dtypes = {"FLOAT32", "BFLOAT16", "FLOAT16", "FLOAT64"};
+        String[] backends = {"NATIVE", "JAVA"};
         System.out.println(
                 "| backend | type | elements | measure µs | GB/s | of read | clip µs (bites) | GB/s | of read + scale "
                         + "| plain C read + scale µs |");
@@ -91,8 +128,7 @@ public final class CpuReport implements Callable<Integer> {
                 for (String memory : new String[] {"direct", "heap"}) manyTensors(backend, shape, memory);
             }
         }
-        if (json != null) write(json);
-        return 0;
+        System.out.println();
     }
 
     private void oneTensor(String backend, String dtype, String shape) throws Exception {
@@ -148,7 +184,7 @@ public final class CpuReport implements Callable<Integer> {
                 .param("memory", memory)
                 .param("threads", Integer.toString(threads))
                 .verbosity(VerboseMode.SILENT)
-                .forks(quick ? 1 : forks);
+                .forks(forks);
         List<Sample> samples = new ArrayList<>();
         for (RunResult result : new Runner(options.build()).run()) samples.add(Sample.of(result));
         return samples;
@@ -187,6 +223,9 @@ public final class CpuReport implements Callable<Integer> {
                 if (row.limit() > 0) out.writeNumberField("limit_micros", row.limit());
                 out.writeEndObject();
             }
+            out.writeEndArray();
+            out.writeArrayFieldStart("peers");
+            for (DuelSample duel : duels) duel.write(out);
             out.writeEndArray();
             out.writeEndObject();
         }

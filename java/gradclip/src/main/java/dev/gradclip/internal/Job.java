@@ -5,6 +5,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,7 +41,20 @@ final class Job implements Runnable {
     /** About 5 µs; then the owner is taken to be elsewhere, and its chunks are anybody's. */
     private static final int OWNER_SPINS = 100;
 
+    /**
+     * A caller that waits longer for its helpers than it worked itself would have been done sooner alone: where every
+     * processor is busy, a helper that has begun a chunk may get none for milliseconds (2 MiB, clipped in two threads beside
+     * three busy processes on two cores: one call in ten took 3.9 ms, alone 0.3). Then so many phases are done alone before
+     * helpers are tried again, and twice as many each time that goes wrong.
+     */
+    private static final int FEWEST_ALONE = 32;
+
+    private static final int MOST_ALONE = 4096;
+    private static final int GOOD_PHASES = 64;
+    private static final long WAIT_THAT_COUNTS = 200_000;
+
     private final Work work;
+    private final LongSupplier clock;
     private final AtomicLongArray next = new AtomicLongArray(MOST_SHARES * STRIDE);
     private final AtomicLongArray limit = new AtomicLongArray(MOST_SHARES * STRIDE);
     private final long[] firstNumber = new long[MOST_SHARES];
@@ -50,10 +64,20 @@ final class Job implements Runnable {
     private volatile int shares;
     private boolean descending;
     private long opened;
+    private long began;
+    private int aloneLeft;
+    private int aloneNext = FEWEST_ALONE;
+    private int goodPhases;
     private volatile @Nullable Throwable failure;
 
     Job(Work work) {
+        this(work, System::nanoTime);
+    }
+
+    /** With another clock, for tests. */
+    Job(Work work, LongSupplier clock) {
         this.work = work;
+        this.clock = clock;
     }
 
     /**
@@ -68,6 +92,7 @@ final class Job implements Runnable {
         shares = count;
         seats.set(helpers);
         opened += chunks;
+        began = clock.getAsLong();
         for (int share = 0; share < count; share++) {
             long from = chunks * share / count;
             long to = chunks * (share + 1) / count;
@@ -80,14 +105,35 @@ final class Job implements Runnable {
     /** Works until nothing is left, waits for the helpers, and throws what any of them threw. */
     void finish() {
         claimFrom(0, LEFT_TO_OWNER);
+        long worked = clock.getAsLong();
         for (int spins = 0; done.get() != opened; spins++) {
             if (spins == OWNER_SPINS) claimFrom(0, 0);
             else if (spins < SPINS) Thread.onSpinWait();
             else LockSupport.parkNanos(20_000);
         }
+        learn(worked - began, clock.getAsLong() - worked);
         Throwable thrown = failure;
         if (thrown instanceof RuntimeException e) throw e;
         if (thrown instanceof Error e) throw e;
+    }
+
+    /** Whether the next phase goes without helpers; to be asked once a phase. */
+    boolean isBetterAlone() {
+        if (aloneLeft == 0) return false;
+        aloneLeft--;
+        return true;
+    }
+
+    private void learn(long worked, long waited) {
+        if (shares == 1) return;
+        if (waited > WAIT_THAT_COUNTS && waited > worked) {
+            aloneLeft = aloneNext;
+            aloneNext = Math.min(MOST_ALONE, 2 * aloneNext);
+            goodPhases = 0;
+        } else if (++goodPhases == GOOD_PHASES) {
+            aloneNext = FEWEST_ALONE;
+            goodPhases = 0;
+        }
     }
 
     boolean hasWork() {

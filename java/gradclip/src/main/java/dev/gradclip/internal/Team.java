@@ -38,7 +38,7 @@ public final class Team {
 
     /** Runs all chunks, each thread's share backwards if so asked, and returns when they are done. */
     void run(Job job, long chunks, boolean backwards) {
-        int helpers = (int) Math.min(threads - 1, chunks - 1);
+        int helpers = job.isBetterAlone() ? 0 : (int) Math.min(threads - 1, chunks - 1);
         job.open(chunks, helpers, backwards);
         if (helpers <= 0) {
             job.finish();

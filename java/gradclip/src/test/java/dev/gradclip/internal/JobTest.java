@@ -13,6 +13,8 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -50,6 +52,35 @@ class JobTest {
         stop.set(true);
         for (Thread helper : helpers) helper.join();
         assertEquals(0, outside.get());
+    }
+
+    @Test
+    void aHelperThatKeepsTheCallerWaitingIsLeftOutForLongerEachTime() {
+        long millisecond = 1_000_000;
+        AtomicLong looks = new AtomicLong();
+        AtomicLong waited = new AtomicLong();
+        // A look when a phase begins, one when the caller has worked, one when all is done.
+        LongSupplier clock = () -> switch ((int) (looks.getAndIncrement() % 3)) {
+            case 0 -> 0;
+            case 1 -> millisecond;
+            default -> millisecond + waited.get();
+        };
+        AtomicInteger asked = new AtomicInteger();
+        Job job = new Job(chunk -> {}, clock);
+        Team team = Team.of(task -> asked.incrementAndGet(), 2);
+        waited.set(2 * millisecond);
+        for (int alone = 32; alone <= 128; alone *= 2) {
+            int before = asked.get();
+            for (int i = 0; i <= alone; i++) team.run(job, 2, false);
+            assertEquals(before + 1, asked.get(), "alone for " + alone);
+        }
+        waited.set(millisecond / 2);
+        int before = asked.get();
+        for (int i = 0; i < 100; i++) team.run(job, 2, false);
+        assertEquals(before + 100, asked.get(), "half a wait for a whole millisecond of work is a gain");
+        waited.set(2 * millisecond);
+        for (int i = 0; i <= 32; i++) team.run(job, 2, false);
+        assertEquals(before + 101, asked.get(), "what went wrong long ago is forgotten");
     }
 
     @Test

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.benchmarks.nd4j;
+
+import dev.gradclip.benchmarks.Contender;
+import java.nio.FloatBuffer;
+import java.util.Arrays;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.api.ops.DynamicCustomOp;
+import org.nd4j.linalg.factory.Nd4j;
+
+/** ND4J's native operations {@code clip_by_global_norm}, which its Java API does not name, and {@code clipbyvalue}, in place. */
+public final class Nd4jContender implements Contender {
+    private INDArray[] gradients = {};
+
+    /** The gradients, and the norm. */
+    private INDArray[] results = {};
+
+    @Override
+    public String name() {
+        return "ND4J";
+    }
+
+    @Override
+    public void bind(int[] lengths) {
+        gradients = new INDArray[lengths.length];
+        for (int i = 0; i < lengths.length; i++) gradients[i] = Nd4j.create(DataType.FLOAT, lengths[i]);
+        results = Arrays.copyOf(gradients, lengths.length + 1);
+        results[lengths.length] = Nd4j.scalar(0f);
+    }
+
+    @Override
+    public FloatBuffer gradient(int tensor) {
+        return gradients[tensor].data().asNioFloat();
+    }
+
+    @Override
+    public double globalNorm() {
+        double sum = 0;
+        for (INDArray gradient : gradients) {
+            double norm = gradient.norm2Number().doubleValue();
+            sum += norm * norm;
+        }
+        return Math.sqrt(sum);
+    }
+
+    @Override
+    public double clipByGlobalNorm(double maxNorm) {
+        Nd4j.exec(DynamicCustomOp.builder("clip_by_global_norm")
+                .addInputs(gradients)
+                .addOutputs(results)
+                .addFloatingPointArguments(maxNorm)
+                .build());
+        return results[gradients.length].getDouble(0);
+    }
+
+    @Override
+    public void clipByValue(double limit) {
+        for (INDArray gradient : gradients) {
+            Nd4j.exec(DynamicCustomOp.builder("clipbyvalue")
+                    .addInputs(gradient)
+                    .callInplace(true)
+                    .addFloatingPointArguments(-limit, limit)
+                    .build());
+        }
+    }
+
+    @Override
+    public void close() {
+        for (INDArray gradient : gradients) gradient.close();
+        gradients = new INDArray[0];
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.benchmarks;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * How long a contender took, as a line of JSON between the process that timed it and the one that reports.
+ *
+ * @param what label of a {@link DuelCase}
+ * @param micros median microseconds a call
+ * @param low its 10th percentile
+ * @param high its 90th percentile
+ */
+record DuelSample(
+        String workload, String what, String contender, double micros, double low, double high, double calls) {
+    static DuelSample of(String workload, DuelCase what, String contender, List<Double> micros) {
+        double[] sorted = micros.stream().mapToDouble(Double::doubleValue).toArray();
+        Arrays.sort(sorted);
+        return new DuelSample(
+                workload, what.toString(), contender, at(sorted, 0.5), at(sorted, 0.1), at(sorted, 0.9), sorted.length);
+    }
+
+    private static double at(double[] sorted, double share) {
+        return sorted[(int) Math.round(share * (sorted.length - 1))];
+    }
+
+    String toLine() throws IOException {
+        StringWriter line = new StringWriter();
+        try (JsonGenerator json = new JsonFactory().createGenerator(line)) {
+            write(json);
+        }
+        return line.toString();
+    }
+
+    void write(JsonGenerator json) throws IOException {
+        json.writeStartObject();
+        json.writeStringField("workload", workload);
+        json.writeStringField("case", what);
+        json.writeStringField("contender", contender);
+        json.writeNumberField("micros", micros);
+        json.writeNumberField("micros_p10", low);
+        json.writeNumberField("micros_p90", high);
+        json.writeNumberField("calls", calls);
+        json.writeEndObject();
+    }
+
+    static DuelSample ofLine(String line) throws IOException {
+        Map<String, String> texts = new HashMap<>();
+        Map<String, Double> numbers = new HashMap<>();
+        try (JsonParser json = new JsonFactory().createParser(line)) {
+            while (json.nextToken() != null) {
+                if (json.currentToken() == JsonToken.VALUE_STRING) texts.put(json.currentName(), json.getText());
+                else if (json.currentToken().isNumeric()) numbers.put(json.currentName(), json.getDoubleValue());
+            }
+        }
+        return new DuelSample(
+                texts.getOrDefault("workload", ""),
+                texts.getOrDefault("case", ""),
+                texts.getOrDefault("contender", ""),
+                numbers.getOrDefault("micros", Double.NaN),
+                numbers.getOrDefault("micros_p10", Double.NaN),
+                numbers.getOrDefault("micros_p90", Double.NaN),
+                numbers.getOrDefault("calls", Double.NaN));
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.benchmarks;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Six figures in less than a minute: five ratios to LibTorch, and the share of the machine's limit. */
+final class QuickReport {
+    private static final String PEER = "libtorch";
+    private static final String LARGE = "1x16777216";
+    private static final String SMALL = "500x1024";
+    private static final Pattern STEP = Pattern.compile("\\| bites \\| gradclip NATIVE .*\\| ([0-9.]+) \\|");
+
+    private final Peers peers;
+    private final String rates;
+    private final Path judge;
+    private final int threads;
+
+    QuickReport(Peers peers, String rates, Path judge, int threads) {
+        this.peers = peers;
+        this.rates = rates;
+        this.judge = judge;
+        this.threads = threads;
+    }
+
+    /** Prints a table, and the figures as the last line. */
+    List<DuelSample> print(PrintStream out) throws IOException, InterruptedException {
+        if (!peers.built().contains(PEER)) throw new IOException("LibTorch is not built; run benchmarks/run");
+        long bytes = Workload.of(LARGE).elements() * Float.BYTES;
+        Rates before = Rates.measure(rates, threads, bytes);
+        List<DuelSample> samples = new ArrayList<>(peers.duel(PEER, LARGE, "native", "bites,does not,clamp", 4));
+        Rates limit = before.faster(Rates.measure(rates, threads, bytes));
+        samples.addAll(peers.duel(PEER, SMALL, "native", "bites", 2));
+        out.println("| tensors | case | contender | µs (10 % to 90 %) | calls | times ours |");
+        out.println("|---|---|---|---|---|---|");
+        for (DuelSample sample : samples) {
+            out.printf(
+                    Locale.ROOT,
+                    "| %s | %s | %s | %.1f (%.1f to %.1f) | %.0f | %.2f |%n",
+                    sample.workload(),
+                    sample.what(),
+                    sample.contender(),
+                    sample.micros(),
+                    sample.low(),
+                    sample.high(),
+                    sample.calls(),
+                    PeerTable.ratio(sample, samples));
+        }
+        out.printf(Locale.ROOT, "%nPlain C reads in %.1f and scales in %.1f µs.%n", limit.read(), limit.scale());
+        double step = step(out);
+        out.printf(
+                Locale.ROOT,
+                "quick: bites %.2f nobite %.2f small %.2f clamp %.2f limit %.2f step %.2f%n",
+                peerRatio(samples, LARGE, DuelCase.BITES),
+                peerRatio(samples, LARGE, DuelCase.DOES_NOT_BITE),
+                peerRatio(samples, SMALL, DuelCase.BITES),
+                peerRatio(samples, LARGE, DuelCase.CLAMP),
+                (limit.read() + limit.scale())
+                        / find(samples, LARGE, DuelCase.BITES, true).micros(),
+                step);
+        return samples;
+    }
+
+    private static double peerRatio(List<DuelSample> samples, String workload, DuelCase what) {
+        return PeerTable.ratio(find(samples, workload, what, false), samples);
+    }
+
+    private static DuelSample find(List<DuelSample> samples, String workload, DuelCase what, boolean ours) {
+        for (DuelSample sample : samples) {
+            boolean isOurs = sample.contender().equals(PeerTable.OURS);
+            if (isOurs == ours
+                    && sample.workload().equals(workload)
+                    && sample.what().equals(what.toString())) {
+                return sample;
+            }
+        }
+        throw new IllegalStateException("nothing was timed for " + workload + ", " + what);
+    }
+
+    /** How many times as long LibTorch's clip takes in the judge when it bites. */
+    private double step(PrintStream out) throws IOException, InterruptedException {
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        Process process = new ProcessBuilder(java, "-jar", judge.toString(), "--steps", "5", "--warmup", "2")
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        String table = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (process.waitFor() != 0) throw new IOException("the judge failed: java -jar " + judge);
+        out.println(table);
+        Matcher row = STEP.matcher(table);
+        if (!row.find()) throw new IOException("the judge printed no row for gradclip NATIVE that bites");
+        return Double.parseDouble(row.group(1));
+    }
+}
