@@ -9,10 +9,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The error of a norm stays within the bounds of docs/reduction.md whatever the elements are. */
+@Tag("thorough")
 class BoundsTest {
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
 

@@ -16,11 +16,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Gradients that pass by in pieces get the bits that they would get bound at once. */
+@Tag("thorough")
 class StreamingTest {
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
 

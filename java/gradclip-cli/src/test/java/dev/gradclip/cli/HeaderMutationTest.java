@@ -12,11 +12,13 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Thousands of damaged files: each is either clipped or refused shortly, and never leaves anything behind. */
+@Tag("thorough")
 class HeaderMutationTest {
     private static final int PER_SEED = 1000 * Integer.getInteger("thorough.scale", 1);
 

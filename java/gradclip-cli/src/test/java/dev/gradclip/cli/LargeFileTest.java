@@ -11,10 +11,12 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** One tensor beyond 2^31 bytes, and, since it reads sparse zeros, beyond 2^31 elements too. */
+@Tag("thorough")
 class LargeFileTest {
     private static final long ELEMENTS = (1L << 31) + 1;
 

@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Half types against their definitions: sign, exponent, mantissa; the nearest value, ties to even. */
+@Tag("thorough")
 class HalfTest {
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
 

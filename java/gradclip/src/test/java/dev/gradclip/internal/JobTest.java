@@ -15,10 +15,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Chunks are each done once, in their own phase, whoever helps and whenever helpers come. */
+@Tag("thorough")
 @Timeout(60)
 class JobTest {
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
