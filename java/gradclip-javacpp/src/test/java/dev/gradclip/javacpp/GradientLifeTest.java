@@ -3,9 +3,12 @@ package dev.gradclip.javacpp;
 
 import static org.bytedeco.pytorch.global.torch.randn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.ClipResult;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -82,21 +85,19 @@ class GradientLifeTest {
     void gradientsThatWereFreedAndAllocatedAnewAreFound() {
         SmallNet net = new SmallNet();
         try (TorchClipper clipper = TorchClipper.of(net)) {
-            long moved = 0;
-            long before = 0;
+            // Kept: then no step's can be where another's is.
+            List<Tensor> kept = new ArrayList<>();
+            Set<Long> addresses = new HashSet<>();
             for (int step = 0; step < 5; step++) {
                 net.backward();
                 Tensor[] gradients = net.gradients();
-                long address = gradients[4].data_ptr().address();
-                if (address != before) moved++;
-                before = address;
+                kept.add(gradients[4]);
+                addresses.add(gradients[4].data_ptr().address());
                 double norm = Torch.norm(gradients);
                 assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).totalNorm(), 1e-6 * norm);
                 assertEquals(norm / 2, Torch.norm(gradients), 1e-5 * norm);
-                // Kept: then the next step's can't be at the same address.
-                gradients[4].retainReference();
             }
-            assertEquals(5, moved);
+            assertEquals(kept.size(), addresses.size());
         }
     }
 
@@ -180,13 +181,13 @@ class GradientLifeTest {
     }
 
     @Test
+    @SuppressWarnings("try") // a scope is there to be closed
     void theClipperOutlivesTheScopeItWasMadeIn() {
         TorchClipper clipper;
         Tensor c;
         try (PointerScope scope = new PointerScope()) {
             c = Torch.withOnes(4).retainReference();
             clipper = TorchClipper.of(Torch.vector(c));
-            assertTrue(scope.toString().length() > 0);
         }
         try (clipper) {
             assertEquals(2, clipper.globalNorm());
