@@ -63,7 +63,8 @@ public final class HostBuffer implements GradientBuffer {
         long left = Math.multiplyExact(length, (long) dtype.bytes());
         do {
             int bytes = (int) Math.min(left, LARGEST_PIECE);
-            pieces.add(Piece.ofBytes(dtype, ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN)));
+            ByteBuffer memory = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+            pieces.add(Piece.ofBytes(dtype, memory, memory));
             left -= bytes;
         } while (left > 0);
         return new HostBuffer(dtype, List.copyOf(pieces));
@@ -167,13 +168,21 @@ public final class HostBuffer implements GradientBuffer {
      *     {@code order(ByteOrder.LITTLE_ENDIAN)}), it hides its memory, or what remains is not whole elements
      */
     public static HostBuffer wrap(ByteBuffer buffer, DType dtype) {
+        return wrap(buffer, dtype, buffer);
+    }
+
+    /**
+     * As {@link #wrap(ByteBuffer, DType)}, for a buffer over memory that {@code owner} keeps alive: it stays reachable through
+     * this object.
+     */
+    public static HostBuffer wrap(ByteBuffer buffer, DType dtype, Object owner) {
         if (!buffer.hasArray()) requireDirect(buffer, buffer.order());
         requireLittleEndian(buffer.order());
         if (buffer.remaining() % dtype.bytes() != 0) {
             throw new IllegalArgumentException(
                     buffer.remaining() + " bytes remain, which is not a whole number of " + dtype + " elements");
         }
-        return new HostBuffer(Piece.ofBytes(dtype, buffer));
+        return new HostBuffer(Piece.ofBytes(dtype, buffer, owner));
     }
 
     /**

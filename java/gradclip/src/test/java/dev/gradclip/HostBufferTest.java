@@ -3,14 +3,17 @@ package dev.gradclip;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.ref.WeakReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -124,5 +127,20 @@ class HostBufferTest {
         try (GradientClipper clipper = GradientClipper.of(empty)) {
             assertEquals(0, clipper.globalNorm());
         }
+    }
+
+    @Test
+    void theOwnerOfAByteBuffersMemoryStaysReachable() {
+        List<HostBuffer> kept = new ArrayList<>();
+        WeakReference<Object> owner = wrapOwned(kept);
+        for (int i = 0; i < 5; i++) System.gc();
+        assertNotNull(owner.get());
+        assertEquals(4, kept.get(0).length());
+    }
+
+    private static WeakReference<Object> wrapOwned(List<HostBuffer> into) {
+        Object owner = new Object();
+        into.add(HostBuffer.wrap(little(16), DType.FLOAT32, owner));
+        return new WeakReference<>(owner);
     }
 }

@@ -28,7 +28,7 @@ public final class Overlaps {
         Arrays.sort(keys);
         boolean suspicious = false;
         for (int i = 1; i < keys.length; i++) suspicious |= keys[i] == keys[i - 1] && keys[i] != 0;
-        if (suspicious || anyDirect(segments)) refuseSlowly(segments, name);
+        if (suspicious || directOverlap(segments)) refuseSlowly(segments, name);
     }
 
     /** What is said of two tensors that share memory. */
@@ -50,11 +50,32 @@ public final class Overlaps {
         return keys;
     }
 
-    private static boolean anyDirect(List<List<Piece>> segments) {
+    /**
+     * Whether ranges outside the heap overlap: sorted each for themselves, every end must be at or before the next start.
+     */
+    private static boolean directOverlap(List<List<Piece>> segments) {
+        int direct = 0;
+        for (List<Piece> pieces : segments) for (Piece piece : pieces) if (isDirect(piece)) direct++;
+        long[] starts = new long[direct];
+        long[] ends = new long[direct];
+        int known = 0;
         for (List<Piece> pieces : segments) {
-            for (Piece piece : pieces) if (piece.array() == null && piece.length() > 0) return true;
+            for (Piece piece : pieces) {
+                if (!isDirect(piece)) continue;
+                long start = addressOf(piece);
+                if (start == 0) continue;
+                starts[known] = start;
+                ends[known++] = start + piece.byteLength();
+            }
         }
+        Arrays.sort(starts, 0, known);
+        Arrays.sort(ends, 0, known);
+        for (int i = 1; i < known; i++) if (ends[i - 1] > starts[i]) return true;
         return false;
+    }
+
+    private static boolean isDirect(Piece piece) {
+        return piece.array() == null && piece.length() > 0;
     }
 
     private static void refuseSlowly(List<List<Piece>> segments, IntFunction<String> name) {

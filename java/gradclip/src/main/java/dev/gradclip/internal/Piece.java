@@ -38,8 +38,8 @@ public record Piece(
         return new Piece(dtype, length, array, (long) offset * dtype.bytes(), null, 0, false, null);
     }
 
-    /** What is between the position and the limit of a little-endian buffer that shows its memory. */
-    public static Piece ofBytes(DType dtype, ByteBuffer buffer) {
+    /** What is between the position and the limit of a little-endian buffer that shows its memory, which an owner keeps alive. */
+    public static Piece ofBytes(DType dtype, ByteBuffer buffer, Object owner) {
         ByteBuffer bytes = buffer.slice().order(ByteOrder.LITTLE_ENDIAN);
         Object array = buffer.hasArray() ? buffer.array() : null;
         long offset = buffer.hasArray() ? (long) buffer.arrayOffset() + buffer.position() : 0;
@@ -51,7 +51,7 @@ public record Piece(
                 typed(dtype, bytes),
                 0,
                 buffer.isReadOnly(),
-                buffer);
+                owner);
     }
 
     /** What is between the position and the limit of a direct {@code FloatBuffer}, {@code DoubleBuffer}, {@code ShortBuffer}. */

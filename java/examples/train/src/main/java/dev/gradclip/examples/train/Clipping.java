@@ -3,10 +3,10 @@ package dev.gradclip.examples.train;
 
 /** What stands between {@code backward()} and {@code step()}: collect the gradients, rebind them, clip. */
 interface Clipping extends AutoCloseable {
-    /** Asks the model for this step's gradients. */
-    void collect(Model model);
+    /** Asks the model where this step's gradients are. */
+    void collect();
 
-    /** Tells the clipper where they are. */
+    /** Tells the clipper. */
     void rebind();
 
     /** Scales them by {@code min(1, maxNorm / (norm + 1e-6))}; returns the norm. */

@@ -2,37 +2,37 @@
 package dev.gradclip.examples.train;
 
 import dev.gradclip.Backend;
-import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
-import dev.gradclip.GradientClipperBuilder;
-import org.jspecify.annotations.Nullable;
+import dev.gradclip.javacpp.TorchClipper;
 
-/** This library: one clipper for all steps, told each step where the gradients are now. */
+/** This library: one clipper for all steps, which finds the gradients anew in each. */
 final class GradclipClipping implements Clipping {
-    private final GradientClipper clipper;
-    private final float[] @Nullable [] gradients;
+    private final TorchClipper clipper;
+    private GradientClipper bound;
 
-    GradclipClipping(Model model, Backend backend, int threads) {
-        GradientClipperBuilder builder =
-                GradientClipper.builder().backend(backend).threads(threads);
-        for (ResNet50.Parameter p : model.parameters()) builder.declare(p.name(), DType.FLOAT32, p.length());
-        clipper = builder.build();
-        gradients = new float[model.parameters().size()][];
+    GradclipClipping(Training training, Backend backend, int threads) {
+        clipper = TorchClipper.builder()
+                .add(training.model())
+                .backend(backend)
+                .threads(threads)
+                .build();
+        clipper.collect();
+        bound = clipper.rebind();
     }
 
     @Override
-    public void collect(Model model) {
-        for (int i = 0; i < gradients.length; i++) gradients[i] = model.gradient(i);
+    public void collect() {
+        clipper.collect();
     }
 
     @Override
     public void rebind() {
-        clipper.rebind(gradients);
+        bound = clipper.rebind();
     }
 
     @Override
     public double clip(double maxNorm) {
-        return clipper.clipByGlobalNorm(maxNorm).totalNorm();
+        return bound.clipByGlobalNorm(maxNorm).totalNorm();
     }
 
     @Override

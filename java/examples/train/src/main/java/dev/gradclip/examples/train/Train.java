@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.examples.train;
 
-import com.sun.management.ThreadMXBean;
 import dev.gradclip.Backend;
+import java.io.IOException;
 import java.io.PrintStream;
-import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** Trains for some steps with each way of clipping in turn and prints what it added to a step. */
 @Command(
@@ -20,24 +31,57 @@ import picocli.CommandLine.Option;
         mixinStandardHelpOptions = true,
         sortOptions = false,
         description = {
-            "Times what gradient clipping adds to a training step: ResNet-50's 161 parameters, gradients freed and",
-            "allocated anew each step, some absent. Each way of clipping does every step, in turn, on equal gradients."
+            "Trains ResNet-50 on LibTorch, through JavaCPP, and times what gradient clipping adds to a step: all between",
+            "backward() and the optimizer's step(). Each way of clipping does every step, on equal gradients that a",
+            "backward pass of its own has just left, in two cases: the threshold is a tenth of the norm (bites) and ten",
+            "times the norm (does not bite). The norms found must agree, or the exit code is 1."
+        },
+        footer = {
+            "",
+            "Examples:",
+            "  java -jar train.jar",
+            "  java -jar train.jar --steps 10 --warmup 5 --gradients kept --frozen 0",
+            "  OMP_WAIT_POLICY=passive java -jar train.jar   # LibTorch's idle threads sleep at once, see docs/javacpp.md"
         })
 public final class Train implements Callable<Integer> {
-    @Option(names = "--steps", defaultValue = "40", description = "Steps that are timed. Default: ${DEFAULT-VALUE}.")
+    @Option(names = "--steps", defaultValue = "30", description = "Steps that are timed. Default: ${DEFAULT-VALUE}.")
     private int steps;
 
     @Option(names = "--warmup", defaultValue = "15", description = "Steps before that. Default: ${DEFAULT-VALUE}.")
     private int warmup;
 
+    @Option(names = "--batch", defaultValue = "2", description = "Pictures a step. Default: ${DEFAULT-VALUE}.")
+    private int batch;
+
+    @Option(
+            names = "--image",
+            defaultValue = "64",
+            description = "Their width and height in pixels. Default: ${DEFAULT-VALUE}.")
+    private int image;
+
     @Option(
             names = "--frozen",
             defaultValue = "15",
-            description = "Parameters, from the first, that get no gradient. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "Parameters, from the first, that get no gradient, as in fine-tuning. Default: ${DEFAULT-VALUE}.")
     private int frozen;
 
-    @Option(names = "--threads", description = "Threads that clip. Default: the processors.")
+    @Option(
+            names = "--gradients",
+            defaultValue = "fresh",
+            description =
+                    "What becomes of gradients between steps: fresh (freed, allocated anew), kept (zeroed in place), "
+                            + "bucket (views into one flat tensor, which gradclip clips as one). Default: ${DEFAULT-VALUE}.")
+    private GradientHabit gradients = GradientHabit.FRESH;
+
+    @Option(names = "--threads", description = "Threads of LibTorch and of gradclip. Default: the processors.")
     private int threads = Backend.defaultThreads();
+
+    @Option(names = "--json", paramLabel = "FILE", description = "Writes the figures there too.")
+    private @Nullable Path json;
+
+    @Spec
+    private CommandSpec spec = CommandSpec.create();
 
     private final PrintStream out;
 
@@ -47,100 +91,92 @@ public final class Train implements Callable<Integer> {
 
     /** Runs it. */
     public static void main(String[] args) {
-        System.exit(new CommandLine(new Train(System.out)).execute(args));
+        System.exit(commandLine(System.out).execute(args));
+    }
+
+    static CommandLine commandLine(PrintStream out) {
+        return new CommandLine(new Train(out))
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setExecutionExceptionHandler((e, line, parsed) -> {
+                    line.getErr().println("train: error: " + e.getMessage());
+                    return 1;
+                });
     }
 
     @Override
-    public Integer call() {
-        Model model = new Model(frozen, 1);
-        model.backward(0);
-        long elements = 0;
-        int present = 0;
-        for (int i = 0; i < model.parameters().size(); i++) {
-            float[] gradient = model.gradient(i);
-            if (gradient == null) continue;
-            elements += gradient.length;
-            present++;
-        }
-        double norm;
-        try (Clipping loop = new LoopClipping()) {
-            loop.collect(model);
-            norm = loop.clip(Double.POSITIVE_INFINITY);
-        }
+    public Integer call() throws IOException {
+        requireAtLeast("--steps", steps, 1);
+        requireAtLeast("--warmup", warmup, 0);
+        requireAtLeast("--frozen", frozen, 0);
+        requireAtLeast("--threads", threads, 1);
+        requireAtLeast("--image", image, 1);
+        // Batch normalisation needs two values a channel; 32 pixels are one in the end.
+        requireAtLeast("--batch", batch, image > 32 ? 1 : 2);
+        torch.set_num_threads(threads);
+        Training training = Training.seeded(batch, image, frozen, gradients);
+        double norm = firstNorm(training);
         out.printf(
                 Locale.ROOT,
-                "ResNet-50: %d parameters, %d with a gradient, %,d elements; %d threads; norm about %.4g%n",
-                model.parameters().size(),
-                present,
-                elements,
+                "ResNet-50: %d parameters, %,d elements trained; gradients %s; %d threads; OMP_WAIT_POLICY %s%n",
+                training.parameters().size(),
+                training.elements(),
+                gradients.name().toLowerCase(Locale.ROOT),
                 threads,
-                norm);
-        out.println("Added to a step between backward() and step(), median microseconds:");
+                System.getenv().getOrDefault("OMP_WAIT_POLICY", "not set"));
+        out.println("Added to a step between backward() and step(), median microseconds of " + steps + " steps:");
         out.println();
-        out.println(
-                "| case | by | collect | rebind | clip | sum (fastest to slowest) | heap bytes a step | loop / this |");
-        out.println("|---|---|---|---|---|---|---|---|");
-        run(model, "bites", norm / 2);
-        run(model, "does not bite", norm * 2);
+        out.println(Row.HEAD);
+        List<Row> rows = new ArrayList<>();
+        double worst = 0;
+        for (boolean bites : new boolean[] {true, false}) {
+            Round round = new Round(training, bites, ways(training), steps, norm);
+            for (Row row : round.run(warmup, steps)) {
+                rows.add(row);
+                out.println(row.markdown());
+            }
+            norm = round.norm();
+            worst = Math.max(worst, round.libTorchOff());
+        }
+        out.println();
+        out.printf(
+                Locale.ROOT, "All found the same norm; LibTorch's, added in float, was off by up to %.1e of it.%n", worst);
+        if (json != null) Files.writeString(json, json(rows));
         return 0;
     }
 
-    private void run(Model model, String name, double maxNorm) {
+    private Map<String, Supplier<Clipping>> ways(Training training) {
         Map<String, Supplier<Clipping>> ways = new LinkedHashMap<>();
-        ways.put("a loop in Java, 1 thread", LoopClipping::new);
-        ways.put("gradclip JAVA", () -> new GradclipClipping(model, Backend.JAVA, threads));
-        if (Backend.NATIVE.isAvailable()) {
-            ways.put("gradclip NATIVE", () -> new GradclipClipping(model, Backend.NATIVE, threads));
+        ways.put("LibTorch clip_grad_norm_", () -> new LibTorchClipping(training));
+        ways.put("a loop in Java, 1 thread", () -> new LoopClipping(training));
+        for (Backend backend : new Backend[] {Backend.JAVA, Backend.NATIVE}) {
+            if (backend.isAvailable()) ways.put("gradclip " + backend, () -> gradclip(training, backend));
         }
-        Map<String, Clipping> clippings = new LinkedHashMap<>();
-        Map<String, StepTimes> times = new LinkedHashMap<>();
-        ways.forEach((way, make) -> {
-            clippings.put(way, make.get());
-            times.put(way, new StepTimes(steps));
-        });
-        for (int step = -warmup; step < steps; step++) {
-            for (Map.Entry<String, Clipping> way : clippings.entrySet()) {
-                model.zeroGrad();
-                model.backward(step + warmup);
-                StepTimes into = step < 0 ? new StepTimes(1) : times.getOrDefault(way.getKey(), new StepTimes(steps));
-                timeOne(way.getValue(), model, maxNorm, into, Math.max(step, 0));
-                model.step(1e-3f);
-            }
-        }
-        double loop = 0;
-        for (Map.Entry<String, StepTimes> entry : times.entrySet()) {
-            StepTimes t = entry.getValue();
-            if (loop == 0) loop = t.totalMicros(0.5);
-            out.printf(
-                    Locale.ROOT,
-                    "| %s | %s | %.1f | %.1f | %.0f | %.0f (%.0f to %.0f) | %d | %.1f |%n",
-                    name,
-                    entry.getKey(),
-                    t.micros(StepTimes.Part.COLLECT),
-                    t.micros(StepTimes.Part.REBIND),
-                    t.micros(StepTimes.Part.CLIP),
-                    t.totalMicros(0.5),
-                    t.totalMicros(0),
-                    t.totalMicros(1),
-                    t.bytes(),
-                    loop / t.totalMicros(0.5));
-        }
-        clippings.values().forEach(Clipping::close);
+        return ways;
     }
 
-    private static void timeOne(Clipping clipping, Model model, double maxNorm, StepTimes times, int step) {
-        ThreadMXBean memory = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-        long bytes = memory.getCurrentThreadAllocatedBytes();
-        long start = System.nanoTime();
-        clipping.collect(model);
-        long collected = System.nanoTime();
-        clipping.rebind();
-        long rebound = System.nanoTime();
-        clipping.clip(maxNorm);
-        long clipped = System.nanoTime();
-        times.bytes(step, memory.getCurrentThreadAllocatedBytes() - bytes);
-        times.time(StepTimes.Part.COLLECT, step, collected - start);
-        times.time(StepTimes.Part.REBIND, step, rebound - collected);
-        times.time(StepTimes.Part.CLIP, step, clipped - rebound);
+    private Clipping gradclip(Training training, Backend backend) {
+        Tensor bucket = training.bucket();
+        if (bucket != null) return new BucketClipping(bucket, backend, threads);
+        return new GradclipClipping(training, backend, threads);
+    }
+
+    @SuppressWarnings("try") // a scope is there to be closed
+    private static double firstNorm(Training training) {
+        try (PointerScope scope = new PointerScope();
+                Clipping first = new LibTorchClipping(training)) {
+            training.backward();
+            return first.clip(1e30);
+        }
+    }
+
+    private void requireAtLeast(String option, int value, int least) {
+        if (value < least) {
+            throw new ParameterException(
+                    spec.commandLine(), option + " must be " + least + " or more here, but is " + value);
+        }
+    }
+
+    private static String json(List<Row> rows) {
+        return rows.stream().map(Row::json).collect(Collectors.joining(",\n  ", "[\n  ", "\n]\n"));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A training step with a framework's habits, and what clipping adds to it. */
+/** A training step of ResNet-50 on LibTorch, and what clipping adds to it. */
 @NullMarked
 package dev.gradclip.examples.train;
 

@@ -1,59 +1,169 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.examples.train;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.Backend;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.bytedeco.pytorch.StringTensorDict;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import picocli.CommandLine;
 
 class TrainTest {
-    @Test
-    void parametersAreThoseOfResNet50() {
-        assertEquals(161, ResNet50.parameters().size());
-        assertEquals(
-                25_557_032,
-                ResNet50.parameters().stream()
-                        .mapToInt(ResNet50.Parameter::length)
-                        .sum());
-    }
+    @TempDir
+    private Path folder = Path.of("");
 
-    @Test
-    void bothWaysOfClippingFindTheSameNormAndLeaveTheSameGradients() throws Exception {
-        Model ours = new Model(3, 5);
-        Model theirs = new Model(3, 5);
-        try (Clipping gradclip = new GradclipClipping(ours, Backend.preferred(), 2);
-                Clipping loop = new LoopClipping()) {
-            for (int step = 0; step < 2; step++) {
-                double expected = step(theirs, loop, step);
-                assertEquals(expected, step(ours, gradclip, step), 1e-6 * expected);
-                float[] a = ours.gradient(160);
-                float[] b = theirs.gradient(160);
-                assertTrue(a != null && b != null);
-                for (int i = 0; i < a.length; i++) assertEquals(b[i], a[i], 1e-5f * Math.abs(b[i]));
-            }
+    @BeforeAll
+    static void natives() {
+        try {
+            torch.manual_seed(1);
+        } catch (LinkageError e) {
+            System.out.println("train: no LibTorch natives for this platform, tests skipped: " + e);
+            assumeTrue(false, e::toString);
         }
     }
 
-    private static double step(Model model, Clipping clipping, int step) {
-        model.zeroGrad();
-        model.backward(step);
-        clipping.collect(model);
-        clipping.rebind();
-        return clipping.clip(1);
+    @Test
+    void picturesShrinkThirtyTwofoldOnTheirWay() {
+        ResNet50 model = new ResNet50();
+        Tensor x = model.features(torch.randn(2, 3, 96, 64));
+        assertArrayEquals(new long[] {2, 2048, 3, 2}, x.sizes().vec().get());
     }
 
     @Test
-    void printsARowForEachCaseAndWay() {
+    void parametersAreThoseOfTorchvisionsResNet50() {
+        ResNet50 model = new ResNet50();
+        StringTensorDict parameters = model.named_parameters();
+        assertEquals(161, parameters.size());
+        long elements = 0;
+        for (long i = 0; i < parameters.size(); i++)
+            elements += model.parameters().get(i).numel();
+        assertEquals(25_557_032, elements);
+        assertSizes(parameters, "conv1.weight", 64, 3, 7, 7);
+        assertSizes(parameters, "layer1.0.downsample.0.weight", 256, 64, 1, 1);
+        assertSizes(parameters, "layer3.5.conv2.weight", 256, 256, 3, 3);
+        assertSizes(parameters, "layer4.2.bn3.bias", 2048);
+        assertSizes(parameters, "fc.weight", 1000, 2048);
+    }
+
+    private static void assertSizes(StringTensorDict parameters, String name, long... sizes) {
+        assertArrayEquals(sizes, parameters.get(name).sizes().vec().get(), name);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void allWaysLeaveTheSameGradients(GradientHabit habit) {
+        double[] expected = fcBiasAfter(habit, LibTorchClipping::new);
+        assertClose(expected, fcBiasAfter(habit, LoopClipping::new));
+        for (Backend backend : new Backend[] {Backend.JAVA, Backend.NATIVE}) {
+            if (!backend.isAvailable()) continue;
+            assertClose(expected, fcBiasAfter(habit, training -> {
+                Tensor bucket = training.bucket();
+                return bucket != null
+                        ? new BucketClipping(bucket, backend, 2)
+                        : new GradclipClipping(training, backend, 2);
+            }));
+        }
+    }
+
+    private interface Maker {
+        Clipping make(Training training);
+    }
+
+    /** The last parameter's gradient after two steps of backward, clip, step. */
+    private static double[] fcBiasAfter(GradientHabit habit, Maker maker) {
+        Training training = Training.seeded(2, 32, 3, habit);
+        try (Clipping clipping = maker.make(training)) {
+            for (int step = 0; step < 2; step++) {
+                training.backward();
+                clipping.collect();
+                clipping.rebind();
+                assertTrue(clipping.clip(0.5) > 0.5);
+                training.step();
+            }
+        }
+        double[] values = new double[1000];
+        training.parameters()
+                .get(160)
+                .grad()
+                .toType(torch.ScalarType.Double)
+                .data_ptr_double()
+                .get(values);
+        return values;
+    }
+
+    private static void assertClose(double[] expected, double[] found) {
+        double largest = 0;
+        for (double x : expected) largest = Math.max(largest, Math.abs(x));
+        assertArrayEquals(expected, found, 1e-3 * largest);
+    }
+
+    @Test
+    void printsARowForEachCaseAndWay() throws Exception {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
-        assertEquals(0, new CommandLine(new Train(out)).execute("--steps", "2", "--warmup", "1"));
+        Path json = folder.resolve("figures.json");
+        int exit = Train.commandLine(new PrintStream(bytes, true, StandardCharsets.UTF_8))
+                .execute("--steps", "2", "--warmup", "1", "--image", "32", "--json", json.toString());
         String text = bytes.toString(StandardCharsets.UTF_8);
-        assertTrue(text.contains("| bites | gradclip JAVA |"), text);
-        assertTrue(text.contains("| does not bite | a loop in Java"), text);
+        assertEquals(0, exit, text);
+        assertTrue(text.contains("161 parameters, 25,472,488 elements trained; gradients fresh"), text);
+        assertTrue(text.contains("| bites | LibTorch clip_grad_norm_ |"), text);
+        assertTrue(text.contains("| does not bite | gradclip JAVA |"), text);
+        assertTrue(Files.readString(json).contains("\"by\": \"a loop in Java, 1 thread\""));
+    }
+
+    @Test
+    void aWrongNormIsAnError() {
+        Training training = Training.seeded(2, 32, 0, GradientHabit.KEPT);
+        Map<String, Supplier<Clipping>> ways = new LinkedHashMap<>();
+        ways.put("LibTorch", () -> new LibTorchClipping(training));
+        ways.put("a liar", () -> new Liar(new LibTorchClipping(training)));
+        training.backward();
+        double norm = new LibTorchClipping(training).clip(1e9);
+        Round round = new Round(training, false, ways, 1, norm);
+        String message = String.valueOf(
+                assertThrows(IllegalStateException.class, () -> round.run(0, 1)).getMessage());
+        assertTrue(message.startsWith("a liar found the norm"), message);
+    }
+
+    private record Liar(Clipping honest) implements Clipping {
+        @Override
+        public void collect() {}
+
+        @Override
+        public void rebind() {}
+
+        @Override
+        public double clip(double maxNorm) {
+            return honest.clip(maxNorm) * 1.001;
+        }
+    }
+
+    @Test
+    void whatCantBeTrainedIsRefused() {
+        StringWriter errors = new StringWriter();
+        CommandLine line = Train.commandLine(System.out).setErr(new PrintWriter(errors));
+        assertEquals(2, line.execute("--batch", "1", "--image", "32"));
+        assertTrue(errors.toString().contains("--batch must be 2 or more here, but is 1"), errors.toString());
+        assertEquals(2, line.execute("--gradients", "none"));
     }
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.javacpp;
+
+import dev.gradclip.Backend;
+import dev.gradclip.DType;
+import dev.gradclip.DeviceBuffer;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.HostBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** A clipper for the gradients as they are at present: rebound when they moved, made anew when they are others. */
+final class TorchBinding {
+    private final TorchGradients gradients;
+    private final @Nullable Backend choice;
+    private final Supplier<GradientClipperBuilder> settings;
+    private @Nullable GradientClipper clipper;
+
+    TorchBinding(TorchGradients gradients, @Nullable Backend choice, Supplier<GradientClipperBuilder> settings) {
+        this.gradients = gradients;
+        this.choice = choice;
+        this.settings = settings;
+    }
+
+    /** Bound to what was collected last. */
+    GradientClipper bind() {
+        GradientClipper now = clipper;
+        if (now == null || gradients.changed) now = rebuild();
+        if (now.backend() == Backend.JAVA) now.rebind(buffers());
+        else now.rebind(gradients.addresses);
+        return now;
+    }
+
+    void close() {
+        if (clipper != null) clipper.close();
+        clipper = null;
+    }
+
+    private GradientClipper rebuild() {
+        boolean onDevice = gradients.place != TorchGradients.HOST;
+        if (choice != null && (choice == Backend.CUDA) != onDevice) {
+            throw new IllegalArgumentException("the gradients are on " + (onDevice ? "a CUDA device" : "the CPU")
+                    + ", which backend " + choice + " does not reach; leave the backend to the gradients");
+        }
+        close();
+        GradientClipperBuilder builder = settings.get();
+        if (choice != null) builder.backend(choice);
+        else if (onDevice) builder.backend(Backend.CUDA);
+        for (int i = 0; i < gradients.lengths.length; i++) {
+            String name = gradients.names().get(i);
+            DType dtype = gradients.dtypes[i];
+            long length = gradients.lengths[i];
+            long address = gradients.addresses[i];
+            // A buffer says which device; on the host the rebinding that follows brings the memory.
+            if (onDevice && address != 0) builder.add(name, DeviceBuffer.wrap(address, length, dtype, null));
+            else builder.declare(name, dtype, length);
+        }
+        GradientClipper built = builder.build();
+        clipper = built;
+        gradients.changed = false;
+        return built;
+    }
+
+    private List<@Nullable HostBuffer> buffers() {
+        List<@Nullable HostBuffer> buffers = new ArrayList<>(gradients.addresses.length);
+        for (int i = 0; i < gradients.addresses.length; i++) {
+            long address = gradients.addresses[i];
+            buffers.add(address == 0 ? null : buffer(i, address));
+        }
+        return buffers;
+    }
+
+    private HostBuffer buffer(int i, long address) {
+        DType dtype = gradients.dtypes[i];
+        long bytes = gradients.lengths[i] * dtype.bytes();
+        if (bytes > JavacppBuffers.LARGEST_PIECE) {
+            throw new IllegalArgumentException(
+                    "the gradient of " + gradients.names().get(i) + " has " + bytes
+                            + " bytes, but plain Java takes " + JavacppBuffers.LARGEST_PIECE
+                            + " of a framework's tensor at most; the NATIVE backend takes any size");
+        }
+        return JavacppBuffers.host(address, bytes, dtype, gradients);
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.javacpp;
+
+import dev.gradclip.Backend;
+import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import dev.gradclip.CudaStream;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.NormType;
+import java.lang.ref.Reference;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.TensorVector;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Clips the gradients of a LibTorch model in place, between {@code backward()} and {@code step()}. Each call finds them anew:
+ * those that were freed and allocated elsewhere are found there, those that are absent (frozen, unused, {@code zero_grad()})
+ * are left out. Nothing is copied.
+ *
+ * <p>It keeps to the parameters it was given, as an optimizer does: a parameter that is replaced by another tensor later needs
+ * a new clipper. Data, type and device of a parameter may change ({@code module.to(…)}, {@code set_data}).
+ *
+ * <p>One thread at a time, and not while a backward pass runs: a second thread is refused, not queued.
+ *
+ * <pre>{@code
+ * try (TorchClipper clipper = TorchClipper.of(model)) {
+ *     for (…) {
+ *         optimizer.zero_grad();
+ *         cross_entropy(model.forward(x), y).backward();
+ *         ClipResult result = clipper.clipByGlobalNorm(1.0);
+ *         optimizer.step();
+ *     }
+ * }
+ * }</pre>
+ */
+public final class TorchClipper implements AutoCloseable {
+    private final TorchGradients gradients;
+    private final TorchBinding binding;
+    private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
+    private boolean collected;
+    private volatile boolean closed;
+
+    TorchClipper(TorchGradients gradients, @Nullable Backend choice, Supplier<GradientClipperBuilder> settings) {
+        this.gradients = gradients;
+        binding = new TorchBinding(gradients, choice, settings);
+    }
+
+    /** Parameters, backend and threads of a clipper to be. */
+    public static TorchClipperBuilder builder() {
+        return new TorchClipperBuilder();
+    }
+
+    /** For all parameters of a module, by their names. */
+    public static TorchClipper of(Module module) {
+        return builder().add(module).build();
+    }
+
+    /** For some parameters, which errors call by their place. */
+    public static TorchClipper of(TensorVector parameters) {
+        return builder().add(parameters).build();
+    }
+
+    /**
+     * For some parameters, by name.
+     *
+     * @throws IllegalArgumentException if there are not as many names as parameters, or one is there twice
+     */
+    public static TorchClipper of(TensorVector parameters, List<String> names) {
+        if (names.size() != parameters.size()) {
+            throw new IllegalArgumentException(
+                    "there are " + names.size() + " names for " + parameters.size() + " parameters");
+        }
+        TorchClipperBuilder builder = builder();
+        for (int i = 0; i < names.size(); i++) builder.add(names.get(i), parameters.get(i));
+        return builder.build();
+    }
+
+    /** Names in the order given: what a per-tensor index of a result means. */
+    public List<String> names() {
+        return gradients.names();
+    }
+
+    // ---- clip -------------------------------------------------------------------------------------------------------
+
+    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
+    public ClipResult clipByGlobalNorm(double maxNorm) {
+        return clip(ClipRule.globalNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
+    public ClipResult clipByNorm(double maxNorm) {
+        return clip(ClipRule.perTensorNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#value(double)}. */
+    public ClipResult clipByValue(double limit) {
+        return clip(ClipRule.value(limit));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#value(double, double)}. */
+    public ClipResult clipByValue(double min, double max) {
+        return clip(ClipRule.value(min, max));
+    }
+
+    /**
+     * Clips the gradients that are there, in place, by a rule; complete on return.
+     *
+     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (sparse, a view with gaps, not of a
+     *     floating-point type), or two that share memory or are on different devices; nothing was changed
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
+     * @throws IllegalStateException if the clipper is closed, or in use by another thread
+     */
+    public ClipResult clip(ClipRule rule) {
+        return onGradients(clipper -> {
+            if (onHost()) return clipper.clip(rule);
+            CudaStream stream = TorchCuda.currentStream(gradients.place);
+            ClipResult result = clipper.clipAsync(rule, stream);
+            stream.synchronize();
+            // Throws what the clip did.
+            result.nonFinite();
+            return result;
+        });
+    }
+
+    /** As {@link #clipAsync} with {@link ClipRule#globalNorm}. */
+    public ClipResult clipByGlobalNormAsync(double maxNorm) {
+        return clipAsync(ClipRule.globalNorm(maxNorm));
+    }
+
+    /**
+     * As {@link #clip}, but on a CUDA device only enqueued on LibTorch's current stream, behind the backward pass and before
+     * what comes next: nothing waits. On the CPU it is complete on return.
+     */
+    public ClipResult clipAsync(ClipRule rule) {
+        return onGradients(clipper ->
+                onHost() ? clipper.clip(rule) : clipper.clipAsync(rule, TorchCuda.currentStream(gradients.place)));
+    }
+
+    /** As {@link GradientClipper#clipWithNorm(double, double)}: scales by a norm that the caller has. */
+    public ClipResult clipWithNorm(double maxNorm, double globalNorm) {
+        return onGradients(clipper -> {
+            waitForBackward();
+            return clipper.clipWithNorm(maxNorm, globalNorm);
+        });
+    }
+
+    /** The L2 norm over all gradients that are there; nothing is written. */
+    public double globalNorm() {
+        return globalNorm(NormType.L2);
+    }
+
+    /** A norm over all gradients that are there; nothing is written. */
+    public double globalNorm(NormType type) {
+        return onGradients(clipper -> {
+            waitForBackward();
+            return clipper.globalNorm(type);
+        });
+    }
+
+    // ---- the parts of a call ----------------------------------------------------------------------------------------
+
+    /**
+     * Asks LibTorch where the gradients are now. Each verb above does it; alone it is for those who time it, with {@link
+     * #rebind} after it.
+     *
+     * @throws IllegalArgumentException as {@link #clip}
+     */
+    public void collect() {
+        acquire();
+        try {
+            collectNow();
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Binds a {@link GradientClipper} to what {@link #collect} found: for what has no verb here, as prepared and accumulating
+     * clips. It is good until the next {@code backward()}, {@code zero_grad()} or call of this object, and not to be closed.
+     *
+     * @throws IllegalArgumentException if two gradients share memory
+     * @throws IllegalStateException if nothing was collected
+     */
+    public GradientClipper rebind() {
+        acquire();
+        try {
+            if (!collected) throw new IllegalStateException("collect() comes before rebind()");
+            return binding.bind();
+        } finally {
+            release();
+        }
+    }
+
+    private void collectNow() {
+        collected = false;
+        gradients.collect();
+        collected = true;
+    }
+
+    private boolean onHost() {
+        return gradients.place == TorchGradients.HOST;
+    }
+
+    /** For what runs on the default stream, which LibTorch's others are not ordered with. */
+    private void waitForBackward() {
+        if (!onHost()) TorchCuda.currentStream(gradients.place).synchronize();
+    }
+
+    private <T> T onGradients(Function<GradientClipper, T> work) {
+        acquire();
+        try {
+            collectNow();
+            return work.apply(binding.bind());
+        } finally {
+            release();
+            // The handles keep the gradients alive, and this object keeps the handles.
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    // ---- one thread at a time, closed once --------------------------------------------------------------------------
+
+    private void acquire() {
+        Thread me = Thread.currentThread();
+        if (!user.compareAndSet(null, me)) {
+            Thread other = user.get();
+            throw new IllegalStateException("the clipper is in use by " + (other == null ? "another thread" : other)
+                    + "; a clipper serves one thread at a time: give each thread its own");
+        }
+        if (closed) {
+            user.set(null);
+            throw new IllegalStateException("the clipper is closed");
+        }
+    }
+
+    private void release() {
+        user.set(null);
+    }
+
+    /**
+     * Waits for a call under way on another thread, then refuses further calls and lets go of the parameters. Closing again
+     * does nothing.
+     */
+    @Override
+    public void close() {
+        while (!closed) {
+            if (user.get() == Thread.currentThread()) {
+                throw new IllegalStateException("a clipper can't be closed by its own executor while it works");
+            }
+            if (!user.compareAndSet(null, Thread.currentThread())) {
+                LockSupport.parkNanos(20_000);
+                continue;
+            }
+            closed = true;
+            try {
+                binding.close();
+            } finally {
+                gradients.close();
+                user.set(null);
+            }
+        }
+    }
+}

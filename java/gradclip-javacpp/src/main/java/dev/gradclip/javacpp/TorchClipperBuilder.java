@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.javacpp;
+
+import dev.gradclip.Backend;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.Executor;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.StringTensorDictItem;
+import org.bytedeco.pytorch.StringTensorDictItemVector;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.jspecify.annotations.Nullable;
+
+/** Collects the parameters whose gradients a {@link TorchClipper} clips. One that is added twice is taken once. */
+public final class TorchClipperBuilder {
+    private final List<String> names = new ArrayList<>();
+    private final Set<String> taken = new HashSet<>();
+    private final List<Tensor> parameters = new ArrayList<>();
+    private final Set<Long> identities = new HashSet<>();
+    private @Nullable Backend backend;
+    private @Nullable Executor executor;
+    private int threads = Backend.defaultThreads();
+
+    TorchClipperBuilder() {}
+
+    /**
+     * All parameters of a module and what is in it, under the names that {@code named_parameters()} gives.
+     *
+     * @throws IllegalArgumentException if a name is taken: then {@link #add(String, Module)} gives the module a name
+     */
+    public TorchClipperBuilder add(Module module) {
+        return addAll("", module);
+    }
+
+    /** As {@link #add(Module)}, under names that begin with another and a dot, for a second module in one clipper. */
+    public TorchClipperBuilder add(String prefix, Module module) {
+        return addAll(prefix + ".", module);
+    }
+
+    private TorchClipperBuilder addAll(String prefix, Module module) {
+        StringTensorDictItemVector items = module.named_parameters().items();
+        for (long i = 0; i < items.size(); i++) {
+            StringTensorDictItem item = items.get(i);
+            add(prefix + item.key().getString(), item.value());
+        }
+        return this;
+    }
+
+    /** Parameters without names: errors call them by their place. */
+    public TorchClipperBuilder add(TensorVector list) {
+        long size = list.size();
+        for (long i = 0; i < size; i++) add("parameter " + names.size(), list.get(i));
+        return this;
+    }
+
+    /**
+     * One parameter, under a name that errors give.
+     *
+     * @throws IllegalArgumentException if the name is taken, or the tensor is undefined
+     */
+    public TorchClipperBuilder add(String name, Tensor parameter) {
+        Objects.requireNonNull(parameter, name);
+        if (!parameter.defined()) throw new IllegalArgumentException(name + " is an undefined tensor, not a parameter");
+        if (!identities.add(parameter.unsafeGetTensorImpl().address())) return this;
+        if (!taken.add(name)) throw new IllegalArgumentException("there are two parameters named '" + name + "'");
+        names.add(name);
+        // A handle of its own, which outlives the caller's, and the PointerScope that may be open here.
+        parameters.add(new Tensor(parameter).retainReference());
+        return this;
+    }
+
+    /**
+     * Another backend than that of the side where the gradients are; see {@link GradientClipperBuilder#backend}. Where it
+     * can't run, the first clip says so.
+     */
+    public TorchClipperBuilder backend(Backend choice) {
+        backend = choice;
+        return this;
+    }
+
+    /**
+     * How many threads work at most, the calling one among them; {@link Backend#defaultThreads} unless set.
+     *
+     * @throws IllegalArgumentException if it is below 1
+     */
+    public TorchClipperBuilder threads(int count) {
+        GradientClipper.builder().threads(count);
+        threads = count;
+        executor = null;
+        return this;
+    }
+
+    /** An executor to help the calling thread; see {@link GradientClipperBuilder#executor}. */
+    public TorchClipperBuilder executor(Executor helper, int count) {
+        GradientClipper.builder().executor(helper, count);
+        threads = count;
+        executor = helper;
+        return this;
+    }
+
+    /** The clipper. */
+    public TorchClipper build() {
+        return new TorchClipper(new TorchGradients(names, parameters), backend, this::settings);
+    }
+
+    private GradientClipperBuilder settings() {
+        GradientClipperBuilder builder = GradientClipper.builder();
+        return executor == null ? builder.threads(threads) : builder.executor(executor, threads);
+    }
+}
