@@ -26,7 +26,7 @@ record Model(String name, Fit fit, double from, double to) {
         Map<String, List<Fit.Point>> groups = new LinkedHashMap<>();
         for (Scaling.Size size : sizes) {
             String where = size.bytes() <= CACHED ? ", up to 4 MiB" : size.bytes() >= UNCACHED ? ", from 64 MiB" : "";
-            Fit.Point point = new Fit.Point(size.bytes(), size.times().median());
+            Fit.Point point = new Fit.Point((double) size.bytes(), size.times().median());
             add(groups, size.what().title() + ", all sizes", point);
             if (!where.isEmpty()) add(groups, size.what().title() + where, point);
         }

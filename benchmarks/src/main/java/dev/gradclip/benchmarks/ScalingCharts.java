@@ -54,7 +54,7 @@ final class ScalingCharts {
         XYChart chart = logarithmic("Time by size: one FLOAT32 tensor", "bytes of all gradients");
         Map<String, List<Fit.Point>> lines = new LinkedHashMap<>();
         for (Scaling.Size s : scaling.sizes()) {
-            add(lines, s.what().title(), s.bytes(), s.times().median());
+            add(lines, s.what().title(), (double) s.bytes(), s.times().median());
         }
         draw(chart, lines);
         for (Model model : Model.ofSizes(scaling.sizes())) {

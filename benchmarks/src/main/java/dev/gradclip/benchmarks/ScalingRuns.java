@@ -90,9 +90,10 @@ record ScalingRuns(
 
     private boolean fits(long elements) {
         if (elements > largest) return false;
-        if (elements * Float.BYTES <= memory) return true;
-        say.accept("skipped: " + Shape.human(elements) + " floats, " + (elements * Float.BYTES >> 20) + " MiB of the "
-                + (memory >> 20) + " MiB that may be used");
+        long bytes = elements * Float.BYTES;
+        if (bytes <= memory) return true;
+        say.accept("skipped: " + Shape.human(elements) + " floats, " + (bytes >> 20) + " MiB of the " + (memory >> 20)
+                + " MiB that may be used");
         return false;
     }
 
