@@ -4,13 +4,13 @@ package dev.gradclip.benchmarks;
 import dev.gradclip.cli.measure.Png;
 import dev.gradclip.cli.measure.Shape;
 import java.awt.BasicStroke;
+import java.awt.Color;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.knowm.xchart.CategoryChart;
@@ -51,7 +51,8 @@ final class ScalingCharts {
     }
 
     private static XYChart sizes(Scaling scaling) {
-        XYChart chart = logarithmic("Time by size: one FLOAT32 tensor", "bytes of all gradients");
+        XYChart chart =
+                logarithmic("Time by size: one FLOAT32 tensor; dashed: start + bytes / rate", "bytes of all gradients");
         Map<String, List<Fit.Point>> lines = new LinkedHashMap<>();
         for (Scaling.Size s : scaling.sizes()) {
             add(lines, s.what().title(), (double) s.bytes(), s.times().median());
@@ -79,6 +80,8 @@ final class ScalingCharts {
 
     private static XYChart threads(Scaling scaling) {
         XYChart chart = logarithmic("Time by number of threads", "threads");
+        chart.getStyler().setXAxisLogarithmic(false);
+        chart.getStyler().setXAxisDecimalPattern("0.#");
         Map<String, List<Fit.Point>> lines = new LinkedHashMap<>();
         for (Scaling.Threads t : scaling.threads()) {
             add(
@@ -144,6 +147,7 @@ final class ScalingCharts {
         Png.style(chart.getStyler());
         chart.getStyler().setYAxisMin(0.0);
         chart.getStyler().setLabelsVisible(true);
+        chart.getStyler().setDecimalPattern("#,##0.#");
         return chart;
     }
 
@@ -167,9 +171,10 @@ final class ScalingCharts {
             x[i] = model.from() * Math.pow(model.to() / model.from(), i / (count - 1.0));
             y[i] = Math.max(model.fit().at(x[i]), Double.MIN_NORMAL);
         }
-        String name = "fit: " + model.name().toLowerCase(Locale.ROOT);
-        XYSeries series = chart.addSeries(name, x, y);
+        XYSeries series = chart.addSeries("fit: " + model.name(), x, y);
+        series.setShowInLegend(false);
         series.setMarker(SeriesMarkers.NONE);
+        series.setLineColor(Color.BLACK);
         series.setLineStyle(
                 new BasicStroke(1.5f, BasicStroke.CAP_BUTT, BasicStroke.JOIN_ROUND, 1, new float[] {6, 4}, 0));
     }

@@ -22,7 +22,7 @@ public final class ScalingReport implements Callable<Integer> {
     private static final int REBOUND = 1000;
     private static final int REBOUND_LENGTH = 1024;
 
-    @Option(names = "--quick", description = "Sizes 16 times apart up to 16Mi, a tenth of a second each, three JVMs.")
+    @Option(names = "--quick", description = "Sizes 16 times apart up to 16Mi, a quarter of a second each, three JVMs.")
     private boolean quick;
 
     @Option(names = "--json", paramLabel = "FILE", description = "Also write every figure there.")
@@ -34,7 +34,7 @@ public final class ScalingReport implements Callable<Integer> {
     @Option(names = "--threads", paramLabel = "N", description = "Threads that clip. Default: all processors.")
     private int threads = Backend.defaultThreads();
 
-    @Option(names = "--millis", paramLabel = "M", description = "A measurement takes. Default: 400, or 100 if --quick.")
+    @Option(names = "--millis", paramLabel = "M", description = "A measurement takes. Default: 400, or 250 if --quick.")
     private int millis;
 
     @Option(names = "--largest", paramLabel = "N", description = "Elements at most. Default: 1Gi, or 16Mi if --quick.")
@@ -64,7 +64,7 @@ public final class ScalingReport implements Callable<Integer> {
         ScalingRuns runs = new ScalingRuns(
                 Backend.preferred(),
                 threads,
-                (millis > 0 ? millis : quick ? 100 : 400) / 1e3,
+                (millis > 0 ? millis : quick ? 250 : 400) / 1e3,
                 Allowance.memory(),
                 largest > 0 ? largest : quick ? 1L << 24 : 1L << 30,
                 quick ? 4 : 2,

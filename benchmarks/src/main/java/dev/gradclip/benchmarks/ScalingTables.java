@@ -40,8 +40,8 @@ final class ScalingTables {
         }
         out.println();
         for (Model model : Model.ofSizes(scaling.sizes())) {
-            out.println("- " + model.name() + ": " + fixed(model.fit().start()) + " µs + bytes / "
-                    + fixed(1 / model.fit().slope() / 1e3) + " GB/s, off by "
+            out.println("- " + model.name() + ": " + precise(model.fit().start()) + " µs + bytes / "
+                    + precise(1 / model.fit().slope() / 1e3) + " GB/s, off by "
                     + percent(model.fit().residual()));
         }
         out.println();
@@ -58,8 +58,8 @@ final class ScalingTables {
         }
         out.println();
         for (Model model : Model.ofCounts(scaling.counts())) {
-            out.println("- " + model.name() + ": " + fixed(model.fit().start()) + " µs + tensors × "
-                    + fixed(model.fit().slope() * 1e3) + " ns, off by "
+            out.println("- " + model.name() + ": " + precise(model.fit().start()) + " µs + tensors × "
+                    + precise(model.fit().slope() * 1e3) + " ns, off by "
                     + percent(model.fit().residual()));
         }
         out.println();

@@ -10,13 +10,8 @@ import java.util.List;
 
 /** Runs {@link FirstClip} in JVMs of its own and sorts what they print. */
 final class StartTimes {
-    private static final List<String> PARTS = List.of(
-            "JVM start, to main",
-            "load the classes",
-            "extract and load the library",
-            "bind",
-            "first clip",
-            "second clip");
+    private static final List<String> PARTS =
+            List.of("JVM start", "classes", "library", "bind", "first clip", "second clip");
 
     private StartTimes() {}
 
