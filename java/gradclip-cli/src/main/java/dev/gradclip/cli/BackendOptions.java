@@ -39,13 +39,15 @@ final class BackendOptions {
 
     /** 0 for the library's default. */
     int threads() {
-        if (threads == null) return 0;
-        if (threads < 1 || threads > MOST_THREADS) {
-            if (command == null) throw new IllegalStateException("options used outside a command");
-            throw new ParameterException(
-                    command.commandLine(), "--threads must be 1 to " + MOST_THREADS + ", but is " + threads);
-        }
-        return threads;
+        return threads == null ? 0 : threads(command, threads);
+    }
+
+    /** @throws ParameterException if there cannot be so many */
+    static int threads(@Nullable CommandSpec command, int threads) {
+        if (threads >= 1 && threads <= MOST_THREADS) return threads;
+        if (command == null) throw new IllegalStateException("options used outside a command");
+        throw new ParameterException(
+                command.commandLine(), "--threads must be 1 to " + MOST_THREADS + ", but is " + threads);
     }
 
     static String name(Backend backend) {

@@ -15,6 +15,7 @@ import picocli.CommandLine.HelpCommand;
         footer = {
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1.0",
             "  gradclip inspect grads.safetensors",
+            "  gradclip bench",
             "  gradclip info",
             "",
             "'gradclip help COMMAND' tells more of each command."

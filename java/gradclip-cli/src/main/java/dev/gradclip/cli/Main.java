@@ -45,6 +45,7 @@ public final class Main {
         CommandLine root = new CommandLine(new GradclipCommand());
         root.addSubcommand("clip", new ClipCommand(terminal));
         root.addSubcommand("inspect", new InspectCommand(terminal));
+        root.addSubcommand("bench", new BenchCommand(terminal));
         root.addSubcommand("info", new InfoCommand(terminal));
         return root.setOut(writer(terminal.out()))
                 .setErr(writer(terminal.err()))

@@ -7,7 +7,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 
-/** A bar on standard error while a long file is read and written, if someone watches. */
+/** A bar on standard error while a long file is read and written, or something long is measured, if someone watches. */
 final class Progress implements AutoCloseable {
     /** Below it a command ends before a bar is of use. */
     private static final long LONG_FILE = 256L << 20;
@@ -28,10 +28,21 @@ final class Progress implements AutoCloseable {
      */
     static Progress of(Terminal terminal, String task, long fileBytes, int passes) {
         if (!terminal.progress() || fileBytes < LONG_FILE) return new Progress(null);
-        return new Progress(new ProgressBarBuilder()
-                .setTaskName(task)
+        return new Progress(bar(terminal, task)
                 .setInitialMax(fileBytes * passes)
                 .setUnit(" MiB", 1 << 20)
+                .build());
+    }
+
+    /** A bar over so many steps. */
+    static Progress ofSteps(Terminal terminal, String task, int steps) {
+        if (!terminal.progress()) return new Progress(null);
+        return new Progress(bar(terminal, task).setInitialMax(steps).build());
+    }
+
+    private static ProgressBarBuilder bar(Terminal terminal, String task) {
+        return new ProgressBarBuilder()
+                .setTaskName(task)
                 .setStyle(ProgressBarStyle.ASCII)
                 .setConsumer(new DelegatingProgressBarConsumer(
                         text -> {
@@ -39,12 +50,11 @@ final class Progress implements AutoCloseable {
                             terminal.err().flush();
                         },
                         WIDTH))
-                .clearDisplayOnFinish()
-                .build());
+                .clearDisplayOnFinish();
     }
 
-    void advance(long bytes) {
-        if (bar != null) bar.stepBy(bytes);
+    void advance(long by) {
+        if (bar != null) bar.stepBy(by);
     }
 
     @Override

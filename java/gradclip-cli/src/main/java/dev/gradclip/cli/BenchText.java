@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import dev.gradclip.Backend;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** The table of {@code gradclip bench}, a bar a row, and what it means. */
+final class BenchText {
+    private static final int BAR = 20;
+
+    private BenchText() {}
+
+    static void print(BenchReport bench, Terminal terminal) {
+        PrintStream out = terminal.out();
+        out.println("gradclip " + Version.number() + ", " + Numbers.count(bench.threads(), "thread") + " on "
+                + Numbers.count(Machine.threads(), "processor") + ", SIMD "
+                + Backend.NATIVE.details().getOrDefault("simd", "none") + ", " + fixed(bench.took(), 1) + " s");
+        out.println();
+        table(bench, terminal);
+        for (BenchPlan.LeftOut left : bench.leftOut()) {
+            out.println("left out: " + left.shape().label() + " "
+                    + type(left.shape().dtype()) + ", " + left.reason());
+        }
+        out.println();
+        BenchMeaning.of(bench).forEach(out::println);
+    }
+
+    private static void table(BenchReport bench, Terminal terminal) {
+        Table table =
+                new Table(4, "tensors", "type", "case", "backend", "median us", "10 %", "90 %", "GB/s", "of limit");
+        List<String> bars = new ArrayList<>();
+        for (BenchRow row : bench.rows()) {
+            table.add(List.of(
+                    row.shape().label(),
+                    type(row.shape().dtype()),
+                    row.what().title(),
+                    BackendOptions.name(row.backend()),
+                    fixed(row.times().median(), 1),
+                    fixed(row.times().low(), 1),
+                    fixed(row.times().high(), 1),
+                    fixed(row.gigabytesPerSecond(), 1),
+                    row.hasLimit() ? fixed(row.ofLimit(), 2) : "-"));
+            bars.add(row.hasLimit() ? bar(row.ofLimit()) : "");
+        }
+        List<String> lines = table.lines();
+        terminal.out().println(terminal.bold(lines.get(0)));
+        for (int i = 0; i < bars.size(); i++) {
+            terminal.out().println((lines.get(i + 1) + "  " + bars.get(i)).stripTrailing());
+        }
+    }
+
+    /** Full at 1; what is beyond ends in a plus. */
+    static String bar(double share) {
+        int filled = (int) Math.round(Math.min(share, 1) * BAR);
+        return "#".repeat(filled) + ".".repeat(BAR - filled) + (share * BAR >= BAR + 0.5 ? "+" : "");
+    }
+
+    private static String type(dev.gradclip.DType dtype) {
+        return dtype.name().toLowerCase(Locale.ROOT);
+    }
+
+    static String fixed(double value, int digits) {
+        return String.format(Locale.ROOT, "%,." + digits + "f", value);
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.measure;
+
+import java.awt.Color;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.knowm.xchart.ChartEncoder;
+import org.knowm.xchart.internal.chartpart.Chart;
+import org.knowm.xchart.style.AxesChartStyler;
+import org.knowm.xchart.style.Styler;
+
+/** Charts as PNG files, without a screen. */
+public final class Png {
+    /** What to say where {@link #bytes} gives null. */
+    public static final String REMEDY =
+            "this JVM finds no fonts to write a chart with; install some (Debian: apt-get install fontconfig fonts-dejavu-core)";
+
+    private Png() {}
+
+    /** The file's bytes; null where the JVM has no fonts, which it says by an error. */
+    public static byte @Nullable [] bytes(Supplier<? extends Chart<?, ?>> chart) throws IOException {
+        System.setProperty("java.awt.headless", "true");
+        try {
+            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+            ChartEncoder.saveChart(chart.get(), bytes, "png");
+            return bytes.toByteArray();
+        } catch (LinkageError | InternalError e) {
+            return null;
+        }
+    }
+
+    /** One look for all charts. */
+    public static void style(AxesChartStyler styler) {
+        styler.setChartBackgroundColor(Color.WHITE);
+        styler.setLegendPosition(Styler.LegendPosition.OutsideS);
+        styler.setLegendLayout(Styler.LegendLayout.Horizontal);
+        styler.setLegendBorderColor(Color.WHITE);
+        styler.setPlotBorderVisible(false);
+        styler.setAxisTickLabelsFont(styler.getBaseFont().deriveFont(12f));
+    }
+}
