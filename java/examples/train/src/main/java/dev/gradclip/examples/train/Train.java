@@ -139,7 +139,9 @@ public final class Train implements Callable<Integer> {
         }
         out.println();
         out.printf(
-                Locale.ROOT, "All found the same norm; LibTorch's, added in float, was off by up to %.1e of it.%n", worst);
+                Locale.ROOT,
+                "All found the same norm; LibTorch's, added in float, was off by up to %.1e of it.%n",
+                worst);
         if (json != null) Files.writeString(json, json(rows));
         return 0;
     }
