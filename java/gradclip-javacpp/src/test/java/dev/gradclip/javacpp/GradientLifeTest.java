@@ -91,7 +91,7 @@ class GradientLifeTest {
             for (int step = 0; step < 5; step++) {
                 net.backward();
                 Tensor[] gradients = net.gradients();
-                kept.add(gradients[4]);
+                kept.add(new Tensor(gradients[4]));
                 addresses.add(gradients[4].data_ptr().address());
                 double norm = Torch.norm(gradients);
                 assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).totalNorm(), 1e-6 * norm);

@@ -130,7 +130,7 @@ class TorchClipperTest {
         List<String> refusals = new CopyOnWriteArrayList<>();
         Executor meddler = task -> {
             Thread other = new Thread(() -> refusals.add(
-                    message(IllegalStateException.class, () -> clippers.get(0).globalNorm())));
+                    message(IllegalStateException.class, () -> clippers.get(0).collect())));
             other.start();
             assertDoesNotThrow(() -> other.join());
             refusals.add(
@@ -161,7 +161,7 @@ class TorchClipperTest {
             long bytes = threads.getCurrentThreadAllocatedBytes();
             ClipResult result = clipper.clipByGlobalNorm(1e9);
             bytes = threads.getCurrentThreadAllocatedBytes() - bytes;
-            assertEquals(handles, Pointer.totalCount());
+            assertTrue(Pointer.totalCount() <= handles, "the collector may free others' meanwhile");
             assertTrue(bytes <= 100L * tensors, bytes + " bytes for " + result.tensors() + " tensors at rest");
         }
     }
