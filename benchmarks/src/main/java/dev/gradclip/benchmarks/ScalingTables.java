@@ -5,8 +5,11 @@ import dev.gradclip.cli.measure.Case;
 import dev.gradclip.cli.measure.Shape;
 import dev.gradclip.cli.measure.Times;
 import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /** {@link Scaling} as Markdown. */
 final class ScalingTables {
@@ -26,18 +29,15 @@ final class ScalingTables {
     }
 
     private void sizes(Scaling scaling) {
-        header("| elements | bytes | case | µs | GB/s |", "|---|---|---|---|---|");
+        header("| elements | norm µs | GB/s | clip µs (bites) | GB/s |", "|---|---|---|---|---|");
+        Map<String, List<String>> rows = new LinkedHashMap<>();
         for (Scaling.Size s : scaling.sizes()) {
-            row(
-                    Shape.human(s.elements()),
-                    String.format(Locale.ROOT, "%,d", s.bytes()),
-                    s.what().title(),
-                    micros(s.times()),
-                    fixed((s.what() == Case.BITES ? 3 : 1)
-                            * s.bytes()
-                            / s.times().median()
-                            / 1e3));
+            List<String> cells = cells(rows, Shape.human(s.elements()));
+            cells.add(micros(s.times()));
+            cells.add(fixed(
+                    (s.what() == Case.BITES ? 3 : 1) * s.bytes() / s.times().median() / 1e3));
         }
+        rows.values().forEach(this::row);
         out.println();
         for (Model model : Model.ofSizes(scaling.sizes())) {
             out.println("- " + model.name() + ": " + precise(model.fit().start()) + " µs + bytes / "
@@ -48,14 +48,13 @@ final class ScalingTables {
     }
 
     private void counts(Scaling scaling) {
-        header("| elements | tensors | case | µs |", "|---|---|---|---|");
+        header("| elements | tensors | norm µs | clip µs (bites) |", "|---|---|---|---|");
+        Map<String, List<String>> rows = new LinkedHashMap<>();
         for (Scaling.Count c : scaling.counts()) {
-            row(
-                    Shape.human(c.elements()),
-                    String.format(Locale.ROOT, "%,d", c.tensors()),
-                    c.what().title(),
-                    micros(c.times()));
+            cells(rows, Shape.human(c.elements()), String.format(Locale.ROOT, "%,d", c.tensors()))
+                    .add(micros(c.times()));
         }
+        rows.values().forEach(this::row);
         out.println();
         for (Model model : Model.ofCounts(scaling.counts())) {
             out.println("- " + model.name() + ": " + precise(model.fit().start()) + " µs + tensors × "
@@ -66,10 +65,12 @@ final class ScalingTables {
     }
 
     private void threads(Scaling scaling) {
-        header("| elements | threads | case | µs |", "|---|---|---|---|");
+        header("| elements | threads | norm µs | clip µs (bites) |", "|---|---|---|---|");
+        Map<String, List<String>> rows = new LinkedHashMap<>();
         for (Scaling.Threads t : scaling.threads()) {
-            row(Shape.human(t.elements()), String.valueOf(t.threads()), t.what().title(), micros(t.times()));
+            cells(rows, Shape.human(t.elements()), String.valueOf(t.threads())).add(micros(t.times()));
         }
+        rows.values().forEach(this::row);
         out.println();
     }
 
@@ -99,8 +100,17 @@ final class ScalingTables {
         out.println(rule);
     }
 
+    /** The row that begins with these cells, for the cases to be added one after the other. */
+    private static List<String> cells(Map<String, List<String>> rows, String... first) {
+        return rows.computeIfAbsent(String.join("/", first), key -> new ArrayList<>(List.of(first)));
+    }
+
     private void row(String... cells) {
-        out.println("| " + String.join(" | ", List.of(cells)) + " |");
+        row(List.of(cells));
+    }
+
+    private void row(List<String> cells) {
+        out.println("| " + String.join(" | ", cells) + " |");
     }
 
     private static String micros(Times times) {

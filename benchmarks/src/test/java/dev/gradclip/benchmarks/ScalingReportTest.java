@@ -63,8 +63,9 @@ class ScalingReportTest {
             charts.toString()
         };
         String text = out(() -> assertEquals(0, new CommandLine(new ScalingReport()).execute(args)));
-        assertTrue(text.contains("| elements | bytes | case | µs | GB/s |"), text);
+        assertTrue(text.contains("| elements | norm µs | GB/s | clip µs (bites) | GB/s |"), text);
         assertTrue(text.contains("- norm, up to 4 MiB: ") && text.contains(", off by "), text);
+        assertTrue(text.lines().anyMatch(line -> line.matches("\\| 16Ki( \\| [0-9.]+( \\(.*\\))?){4} \\|")), text);
         assertFalse(text.contains("NaN") || text.contains("Infinity"), text);
         // Sizes 2^10, 2^14 and 2^18; 1 to 10,000 tensors of 2^20 elements; all of them a norm and a clip.
         Map<String, List<Double>> numbers = numbers(json);
