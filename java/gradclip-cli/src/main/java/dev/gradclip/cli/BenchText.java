@@ -2,6 +2,7 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.Backend;
+import dev.gradclip.DType;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
@@ -58,7 +59,7 @@ final class BenchText {
         return "#".repeat(filled) + ".".repeat(BAR - filled) + (share * BAR >= BAR + 0.5 ? "+" : "");
     }
 
-    private static String type(dev.gradclip.DType dtype) {
+    private static String type(DType dtype) {
         return dtype.name().toLowerCase(Locale.ROOT);
     }
 
