@@ -109,9 +109,9 @@ public final class Train implements Callable<Integer> {
         requireAtLeast("--warmup", warmup, 0);
         requireAtLeast("--frozen", frozen, 0);
         requireAtLeast("--threads", threads, 1);
-        requireAtLeast("--image", image, 1);
-        // Batch normalisation needs two values a channel; 32 pixels are one in the end.
-        requireAtLeast("--batch", batch, image > 32 ? 1 : 2);
+        requireAtLeast("--batch", batch, 1);
+        // 32 pixels are one in the end, and what normalises over a value or two has next to no gradient.
+        requireAtLeast("--image", image, 33);
         torch.set_num_threads(threads);
         Training training = Training.seeded(batch, image, frozen, gradients);
         double norm = firstNorm(training);
@@ -174,7 +174,7 @@ public final class Train implements Callable<Integer> {
     private void requireAtLeast(String option, int value, int least) {
         if (value < least) {
             throw new ParameterException(
-                    spec.commandLine(), option + " must be " + least + " or more here, but is " + value);
+                    spec.commandLine(), option + " must be " + least + " or more, but is " + value);
         }
     }
 
