@@ -16,7 +16,8 @@ final class QuickReport {
     private static final String PEER = "libtorch";
     private static final String LARGE = "1x16777216";
     private static final String SMALL = "500x1024";
-    private static final Pattern STEP = Pattern.compile("\\| bites \\| gradclip NATIVE .*\\| ([0-9.]+) \\|");
+    private static final Pattern STEP =
+            Pattern.compile("\\| bites \\| gradclip NATIVE \\|.*\\| ([0-9.]+) \\| [0-9.]+ % \\|");
 
     private final Peers peers;
     private final String rates;
@@ -87,7 +88,8 @@ final class QuickReport {
     /** How many times as long LibTorch's clip takes in the judge when it bites. */
     private double step(PrintStream out) throws IOException, InterruptedException {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        Process process = new ProcessBuilder(java, "-jar", judge.toString(), "--steps", "5", "--warmup", "2")
+        Process process = new ProcessBuilder(
+                        java, "-jar", judge.toString(), "--steps=7", "--warmup=3", "--beside=native", "--cases=bites")
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
         String table = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

@@ -74,6 +74,20 @@ public final class Train implements Callable<Integer> {
                             + "bucket (views into one flat tensor, which gradclip clips as one). Default: ${DEFAULT-VALUE}.")
     private GradientHabit gradients = GradientHabit.FRESH;
 
+    @Option(
+            names = "--beside",
+            split = ",",
+            defaultValue = "loop,java,native",
+            description = "Who clips beside LibTorch. Default: ${DEFAULT-VALUE}.")
+    private List<String> beside = List.of();
+
+    @Option(
+            names = "--cases",
+            split = ",",
+            defaultValue = "bites,does-not",
+            description = "Where the threshold is. Default: ${DEFAULT-VALUE}.")
+    private List<String> cases = List.of();
+
     @Option(names = "--threads", description = "Threads of LibTorch and of gradclip. Default: the processors.")
     private int threads = Backend.defaultThreads();
 
@@ -112,6 +126,8 @@ public final class Train implements Callable<Integer> {
         requireAtLeast("--batch", batch, 1);
         // 32 pixels are one in the end, and what normalises over a value or two has next to no gradient.
         requireAtLeast("--image", image, 33);
+        requireKnown("--beside", beside, List.of("loop", "java", "native"));
+        requireKnown("--cases", cases, List.of("bites", "does-not"));
         torch.set_num_threads(threads);
         Training training = Training.seeded(batch, image, frozen, gradients);
         double norm = firstNorm(training);
@@ -128,7 +144,8 @@ public final class Train implements Callable<Integer> {
         out.println(Row.HEAD);
         List<Row> rows = new ArrayList<>();
         double worst = 0;
-        for (boolean bites : new boolean[] {true, false}) {
+        for (String name : cases) {
+            boolean bites = name.equals("bites");
             Round round = new Round(training, bites, ways(training), steps, norm);
             for (Row row : round.run(warmup, steps)) {
                 rows.add(row);
@@ -149,9 +166,10 @@ public final class Train implements Callable<Integer> {
     private Map<String, Supplier<Clipping>> ways(Training training) {
         Map<String, Supplier<Clipping>> ways = new LinkedHashMap<>();
         ways.put("LibTorch clip_grad_norm_", () -> new LibTorchClipping(training));
-        ways.put("a loop in Java, 1 thread", () -> new LoopClipping(training));
+        if (beside.contains("loop")) ways.put("a loop in Java, 1 thread", () -> new LoopClipping(training));
         for (Backend backend : new Backend[] {Backend.JAVA, Backend.NATIVE}) {
-            if (backend.isAvailable()) ways.put("gradclip " + backend, () -> gradclip(training, backend));
+            boolean wanted = beside.contains(backend.name().toLowerCase(Locale.ROOT));
+            if (wanted && backend.isAvailable()) ways.put("gradclip " + backend, () -> gradclip(training, backend));
         }
         return ways;
     }
@@ -175,6 +193,15 @@ public final class Train implements Callable<Integer> {
         if (value < least) {
             throw new ParameterException(
                     spec.commandLine(), option + " must be " + least + " or more, but is " + value);
+        }
+    }
+
+    private void requireKnown(String option, List<String> found, List<String> known) {
+        for (String one : found) {
+            if (!known.contains(one)) {
+                throw new ParameterException(
+                        spec.commandLine(), option + " takes of " + known + ", but got '" + one + "'");
+            }
         }
     }
 
