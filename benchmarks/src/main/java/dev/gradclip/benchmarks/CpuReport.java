@@ -58,6 +58,9 @@ public final class CpuReport implements Callable<Integer> {
     @Option(names = "--json", paramLabel = "FILE", description = "Also write every figure there.")
     private @Nullable File json;
 
+    @Option(names = "--png", paramLabel = "FILE", description = "Also draw the clips beside peers there, as bars.")
+    private @Nullable Path png;
+
     @Option(names = "--threads", description = "Threads that clip, and that the rates are measured with.")
     private int threads = Backend.defaultThreads();
 
@@ -104,6 +107,7 @@ public final class CpuReport implements Callable<Integer> {
             }
         }
         if (json != null) write(json);
+        if (png != null && !duels.isEmpty()) PeerChart.write(duels, png);
         return 0;
     }
 
