@@ -16,7 +16,7 @@ import org.bytedeco.javacpp.PointerScope;
  * steps once, after the last.
  */
 final class Round {
-    /** How far LibTorch's norm, added in float, may be off: 1.4e-4 was seen. */
+    /** How far LibTorch's norm, added in float, may be off: 6.6e-5 was seen. */
     private static final double LIBTORCH_PRECISION = 1e-3;
 
     /** How far the others, added in double, may be from each other. */
