@@ -7,7 +7,8 @@ import java.nio.FloatBuffer;
 
 /** What every contender is given before each call: values uniform in [-1, 1), without a pattern. */
 final class Gradients {
-    private static final double TOLERANCE = 1e-5;
+    /** LibTorch adds squares up in float: over 25 million of them its norm was off by 6.4e-5. */
+    private static final double TOLERANCE = 5e-4;
 
     private final FloatBuffer[] tensors;
 
