@@ -50,6 +50,12 @@ public final class CpuReport implements Callable<Integer> {
     private String only = "";
 
     @Option(
+            names = "--workloads",
+            split = ",",
+            description = "What is clipped beside peers: COUNTxLENGTH, resnet50, gpt2. Default: a list of eight.")
+    private List<String> workloads = List.of();
+
+    @Option(
             names = "--seconds",
             defaultValue = "4",
             description = "For each case beside a peer. Default: ${DEFAULT-VALUE}.")
@@ -101,7 +107,7 @@ public final class CpuReport implements Callable<Integer> {
         } else {
             if (!only.equals("peers")) limits();
             if (!only.equals("limits")) {
-                PeerTable table = new PeerTable(built);
+                PeerTable table = new PeerTable(built, workloads.isEmpty() ? PeerTable.WORKLOADS : workloads);
                 table.print(System.out, seconds);
                 duels.addAll(table.samples());
             }

@@ -7,8 +7,8 @@ import java.nio.FloatBuffer;
 
 /** What every contender is given before each call: values uniform in [-1, 1), without a pattern. */
 final class Gradients {
-    /** LibTorch adds squares up in float: over 25 million of them its norm was off by 6.4e-5. */
-    private static final double TOLERANCE = 5e-4;
+    /** Peers add squares up in float: over 64 Mi of them LibTorch's norm was off by 0.4 %, ND4J's by 2.6 %. */
+    private static final double TOLERANCE = 5e-2;
 
     private final FloatBuffer[] tensors;
 

@@ -5,20 +5,19 @@ import dev.gradclip.cli.measure.Png;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
 
-/** Bars of how many times as long as this library each contender takes for a clip that bites. */
+/** Bars of how many times as long as this library each contender takes for a clip that bites, where all were timed. */
 final class PeerChart {
     private static final int WIDTH = 1000;
     private static final int HEIGHT = 500;
+    private static final double HIGHEST = 20;
 
     private PeerChart() {}
 
@@ -33,7 +32,7 @@ final class PeerChart {
         Set<String> workloads = new LinkedHashSet<>();
         Map<String, Map<String, Double>> ratios = new LinkedHashMap<>();
         // A peer's own process: the samples of this library before it are its.
-        List<DuelSample> process = new ArrayList<>();
+        List<DuelSample> process = List.of();
         for (DuelSample sample : samples) {
             if (!sample.what().equals(DuelCase.BITES.toString())) continue;
             if (sample.contender().equals(PeerTable.OURS)) process = List.of(sample);
@@ -45,18 +44,17 @@ final class PeerChart {
                 .width(WIDTH)
                 .height(HEIGHT)
                 .title("A clip that bites: times as long as " + PeerTable.OURS)
-                .yAxisTitle("times as long (logarithmic)")
+                .yAxisTitle("times as long")
                 .build();
         Png.style(chart.getStyler());
-        chart.getStyler().setYAxisLogarithmic(true);
+        // Bars on a logarithmic axis fail; the slowest bars are cut off.
+        chart.getStyler().setYAxisMin(0.0);
+        chart.getStyler().setYAxisMax(HIGHEST);
+        workloads.removeIf(workload -> ratios.values().stream().anyMatch(found -> !found.containsKey(workload)));
         List<String> names = List.copyOf(workloads);
-        ratios.forEach((contender, found) -> chart.addSeries(contender, names, values(names, found)));
+        if (names.isEmpty()) throw new IllegalStateException("no workload was timed for every contender");
+        ratios.forEach((contender, found) ->
+                chart.addSeries(contender, names, names.stream().map(found::get).toList()));
         return chart;
-    }
-
-    private static List<@Nullable Double> values(List<String> workloads, Map<String, Double> found) {
-        List<@Nullable Double> values = new ArrayList<>();
-        for (String workload : workloads) values.add(found.get(workload));
-        return values;
     }
 }

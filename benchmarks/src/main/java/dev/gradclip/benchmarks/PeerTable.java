@@ -19,10 +19,12 @@ final class PeerTable {
     private static final String CASES = "norm,bites,does not,clamp";
 
     private final Peers peers;
+    private final List<String> workloads;
     private final List<DuelSample> samples = new ArrayList<>();
 
-    PeerTable(Peers peers) {
+    PeerTable(Peers peers, List<String> workloads) {
         this.peers = peers;
+        this.workloads = workloads;
     }
 
     /** All that was timed. */
@@ -38,7 +40,7 @@ final class PeerTable {
         }
         Map<String, Map<String, String>> rows = new LinkedHashMap<>();
         Set<String> columns = new LinkedHashSet<>();
-        for (String workload : WORKLOADS) {
+        for (String workload : workloads) {
             for (int i = 0; i < built.size(); i++) {
                 System.err.println(workload + " " + built.get(i));
                 // Its own other forms once.
