@@ -25,6 +25,11 @@ public interface Contender extends AutoCloseable {
     /** The L2 norm over all. */
     double globalNorm();
 
+    /** Whether squares are added up in double, so that the norm is right to a float's precision. */
+    default boolean isExact() {
+        return false;
+    }
+
     /** Scales by {@code min(1, maxNorm / norm)}, up to an epsilon; returns the norm, or NaN if its users never see it. */
     double clipByGlobalNorm(double maxNorm);
 

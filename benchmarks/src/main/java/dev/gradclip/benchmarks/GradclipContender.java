@@ -50,6 +50,11 @@ final class GradclipContender implements Contender {
     }
 
     @Override
+    public boolean isExact() {
+        return true;
+    }
+
+    @Override
     public double globalNorm() {
         return clipper.globalNorm();
     }
