@@ -105,6 +105,21 @@ public final class GradientClipperBuilder {
         return this;
     }
 
+    /**
+     * The calling thread and the OpenMP threads that a native library of this process keeps for it: where a framework's
+     * threads spin while it is idle, helpers of our own would fight them for their cores. Where the library is not loaded, or
+     * does not use OpenMP, as {@link #threads}.
+     *
+     * @param library its file name, as {@code libtorch_cpu.so}
+     * @param threads how many the library itself uses: OpenMP ends and starts threads where the number changes
+     * @throws IllegalArgumentException if threads is below 1
+     */
+    public GradientClipperBuilder openMpThreads(String library, int threads) {
+        if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
+        team = Team.ofOpenMp(Objects.requireNonNull(library, "library"), threads);
+        return this;
+    }
+
     /** One SIMD level of the native backend, for tests. */
     GradientClipperBuilder level(int simdLevel) {
         level = simdLevel;

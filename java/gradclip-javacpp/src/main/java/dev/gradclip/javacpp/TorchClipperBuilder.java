@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.StringTensorDictItem;
 import org.bytedeco.pytorch.StringTensorDictItemVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /** Collects the parameters whose gradients a {@link TorchClipper} clips. One that is added twice is taken once. */
@@ -25,7 +26,7 @@ public final class TorchClipperBuilder {
     private final Set<Long> identities = new HashSet<>();
     private @Nullable Backend backend;
     private @Nullable Executor executor;
-    private int threads = Backend.defaultThreads();
+    private int threads;
 
     TorchClipperBuilder() {}
 
@@ -85,7 +86,8 @@ public final class TorchClipperBuilder {
     }
 
     /**
-     * How many threads work at most, the calling one among them; {@link Backend#defaultThreads} unless set.
+     * How many threads of this library's own work at most, the calling one among them. Unless it is set, LibTorch's own
+     * threads do the work, as many as {@code torch.get_num_threads()} says when the first clip comes.
      *
      * @throws IllegalArgumentException if it is below 1
      */
@@ -111,6 +113,8 @@ public final class TorchClipperBuilder {
 
     private GradientClipperBuilder settings() {
         GradientClipperBuilder builder = GradientClipper.builder();
-        return executor == null ? builder.threads(threads) : builder.executor(executor, threads);
+        if (executor != null) return builder.executor(executor, threads);
+        if (threads != 0) return builder.threads(threads);
+        return builder.openMpThreads("libtorch_cpu.so", torch.get_num_threads());
     }
 }

@@ -144,6 +144,12 @@ final class Job implements Runnable {
         return false;
     }
 
+    /** The part of a thread in a phase that has a number for each: 0 is the caller. */
+    void work(int thread) {
+        if (thread == 0) finish();
+        else help(thread);
+    }
+
     /** A helper's part in the current phase, in whichever share its seat says. */
     @Override
     public void run() {

@@ -5,24 +5,31 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 
-/** The threads that help a caller with its phases: an executor of the user's, or {@link SharedPool}. */
+/** The threads that help a caller with its phases: {@link SharedPool}, an executor of the user's, or {@link OpenMp}. */
 public final class Team {
     private final int threads;
     private final @Nullable Executor executor;
+    private final @Nullable OpenMp openMp;
 
-    private Team(int threads, @Nullable Executor executor) {
+    private Team(int threads, @Nullable Executor executor, @Nullable OpenMp openMp) {
         this.threads = threads;
         this.executor = executor;
+        this.openMp = openMp;
     }
 
     /** So many threads, the caller's among them, from the pool that all clippers share. */
     public static Team ofThreads(int threads) {
-        return new Team(threads, null);
+        return new Team(threads, null, null);
     }
 
     /** The caller's thread and up to {@code threads - 1} tasks on an executor. */
     public static Team of(Executor executor, int threads) {
-        return new Team(threads, executor);
+        return new Team(threads, executor, null);
+    }
+
+    /** The caller's thread and a library's OpenMP threads; {@link #ofThreads} where they can't be had. */
+    public static Team ofOpenMp(String library, int threads) {
+        return new Team(threads, null, OpenMp.of(library));
     }
 
     /** {@code -Ddev.gradclip.threads}, else the number of processors. */
@@ -42,6 +49,8 @@ public final class Team {
         job.open(chunks, helpers, backwards);
         if (helpers <= 0) {
             job.finish();
+        } else if (openMp != null) {
+            openMp.run(job, helpers + 1);
         } else if (executor == null) {
             SharedPool.instance().run(job, helpers);
         } else {

@@ -91,6 +91,9 @@ public final class Train implements Callable<Integer> {
     @Option(names = "--threads", description = "Threads of LibTorch and of gradclip. Default: the processors.")
     private int threads = Backend.defaultThreads();
 
+    @Option(names = "--own-threads", description = "gradclip works on threads of its own, not on LibTorch's.")
+    private boolean ownThreads;
+
     @Option(names = "--json", paramLabel = "FILE", description = "Writes the figures there too.")
     private @Nullable Path json;
 
@@ -176,8 +179,9 @@ public final class Train implements Callable<Integer> {
 
     private Clipping gradclip(Training training, Backend backend) {
         Tensor bucket = training.bucket();
-        if (bucket != null) return new BucketClipping(bucket, backend, threads);
-        return new GradclipClipping(training, backend, threads);
+        int own = ownThreads ? threads : 0;
+        if (bucket != null) return new BucketClipping(bucket, backend, own);
+        return new GradclipClipping(training, backend, own);
     }
 
     @SuppressWarnings("try") // a scope is there to be closed
