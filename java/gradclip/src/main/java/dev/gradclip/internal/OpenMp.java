@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The OpenMP threads that another library of this process has running for the calling thread. After a parallel region they
+ * spin for milliseconds, waiting for the next: helpers of our own would fight them for their cores, while a region of ours
+ * finds them awake.
+ */
+final class OpenMp {
+    private final long parallel;
+    private final long number;
+
+    private OpenMp(long parallel, long number) {
+        this.parallel = parallel;
+        this.number = number;
+    }
+
+    /** Those of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has none. */
+    static @Nullable OpenMp of(String library) {
+        if (!NativeLibrary.instance().isLoaded()) return null;
+        NativeOpenMp.prepare(Job.class);
+        // What gcc compiles a region to; the runtimes of LLVM and Intel have it too.
+        long parallel = NativeOpenMp.symbol(library, "GOMP_parallel");
+        long number = NativeOpenMp.symbol(library, "omp_get_thread_num");
+        return parallel == 0 || number == 0 ? null : new OpenMp(parallel, number);
+    }
+
+    /** Runs an open job in so many threads at most, the caller's among them, and returns when it is done. */
+    void run(Job job, int threads) {
+        NativeOpenMp.run(parallel, number, threads, job);
+    }
+}
