@@ -34,6 +34,14 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_TestSupport_reserve(JNIEnv* e
   return 0;
 }
 
+/// The least that makes this library one that runs OpenMP threads.
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_TestSupport_openMpRegion(JNIEnv*, jclass, jint threads) {
+  jint ran = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : ran)
+  ran += 1;
+  return ran;
+}
+
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_TestSupport_release(JNIEnv*, jclass, jlong address, jlong bytes) {
   munmap(reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)), static_cast<size_t>(bytes));
 }

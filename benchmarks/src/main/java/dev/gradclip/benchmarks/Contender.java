@@ -36,6 +36,11 @@ public interface Contender extends AutoCloseable {
     /** Clamps to {@code [-limit, limit]}. */
     void clipByValue(double limit);
 
+    /** The file name of the native library whose OpenMP threads it uses, or nothing. */
+    default String openMpLibrary() {
+        return "";
+    }
+
     @Override
     void close();
 }

@@ -60,10 +60,19 @@ public final class Duel implements Callable<Integer> {
         Workload work = Workload.of(workload);
         Gradients gradients = new Gradients(work.lengths());
         double norm = gradients.norm();
+        List<Contender> peers = new ArrayList<>();
+        ServiceLoader.load(Contender.class).forEach(peers::add);
+        // Before this library, which works on the threads of a peer that has some.
+        for (Contender peer : peers) peer.bind(work.lengths());
+        String openMp = peers.stream()
+                .map(Contender::openMpLibrary)
+                .filter(name -> !name.isEmpty())
+                .findFirst()
+                .orElse("");
         List<Contender> contenders = new ArrayList<>();
-        for (String name : own) contenders.add(own(name));
-        ServiceLoader.load(Contender.class).forEach(contenders::add);
+        for (String name : own) contenders.add(own(name, openMp));
         for (Contender contender : contenders) contender.bind(work.lengths());
+        contenders.addAll(peers);
         boolean wrong = false;
         for (String name : cases) {
             DuelCase what = DuelCase.of(name);
@@ -81,11 +90,11 @@ public final class Duel implements Callable<Integer> {
         return wrong ? 1 : 0;
     }
 
-    private Contender own(String name) {
+    private Contender own(String name, String openMp) {
         return switch (name) {
-            case "native" -> new GradclipContender(Backend.NATIVE, false, threads);
-            case "heap" -> new GradclipContender(Backend.NATIVE, true, threads);
-            case "java" -> new GradclipContender(Backend.JAVA, false, threads);
+            case "native" -> new GradclipContender(Backend.NATIVE, false, threads, openMp);
+            case "heap" -> new GradclipContender(Backend.NATIVE, true, threads, openMp);
+            case "java" -> new GradclipContender(Backend.JAVA, false, threads, openMp);
             case "loop" -> new LoopContender();
             default ->
                 throw new CommandLine.ParameterException(

@@ -15,14 +15,20 @@ final class GradclipContender implements Contender {
     private final Backend backend;
     private final boolean heap;
     private final int threads;
+    private final String openMpLibrary;
     private final List<FloatBuffer> gradients = new ArrayList<>();
     private GradientClipper clipper = GradientClipper.of();
 
-    /** On heap arrays or on direct memory. */
-    GradclipContender(Backend backend, boolean heap, int threads) {
+    /**
+     * On heap arrays or on direct memory.
+     *
+     * @param openMpLibrary whose threads do the work, as its users would have it; empty for threads of this library's own
+     */
+    GradclipContender(Backend backend, boolean heap, int threads, String openMpLibrary) {
         this.backend = backend;
         this.heap = heap;
         this.threads = threads;
+        this.openMpLibrary = openMpLibrary;
     }
 
     @Override
@@ -34,8 +40,9 @@ final class GradclipContender implements Contender {
     public void bind(int[] lengths) {
         close();
         gradients.clear();
-        GradientClipperBuilder builder =
-                GradientClipper.builder().backend(backend).threads(threads);
+        GradientClipperBuilder builder = GradientClipper.builder().backend(backend);
+        if (openMpLibrary.isEmpty()) builder.threads(threads);
+        else builder.openMpThreads(openMpLibrary, threads);
         for (int length : lengths) {
             HostBuffer buffer = heap ? HostBuffer.wrap(new float[length]) : HostBuffer.allocate(DType.FLOAT32, length);
             gradients.add((FloatBuffer) buffer.memory().get(0));

@@ -25,7 +25,8 @@ class GradientsTest {
     void whatIsRightPassesAndWhatIsNotDoneOrNaNDoesNot() {
         for (DuelCase what : DuelCase.values()) {
             for (boolean loop : new boolean[] {true, false}) {
-                try (Contender contender = loop ? new LoopContender() : new GradclipContender(Backend.JAVA, false, 1)) {
+                try (Contender contender =
+                        loop ? new LoopContender() : new GradclipContender(Backend.JAVA, false, 1, "")) {
                     assertEquals("", fault(contender, what, what, 0), what::toString);
                     assertNotEquals("", fault(contender, what, what, Float.NaN), what::toString);
                     boolean leaves = what == DuelCase.NORM || what == DuelCase.DOES_NOT_BITE;

@@ -146,6 +146,7 @@ final class ClipPhases implements Phases {
 
     private ClipResult scaleAll(double coefficient, double totalNorm, boolean nonFinite) {
         Arrays.fill(coefficients, coefficient);
+        if (coefficient == 1) return result(totalNorm, coefficient, false, nonFinite, 0);
         return scale(coefficient, totalNorm, nonFinite);
     }
 
@@ -161,8 +162,10 @@ final class ClipPhases implements Phases {
     }
 
     private boolean changes(int tensor) {
-        HostBuffer buffer = binding.bound(tensor);
-        return buffer != null && buffer.length() > 0 && Coefficients.changes(coefficients[tensor], buffer.dtype());
+        HostBuffer shape = binding.shape(tensor);
+        return binding.isPresent(tensor)
+                && shape.length() > 0
+                && Coefficients.changes(coefficients[tensor], shape.dtype());
     }
 
     private ClipResult clamp(ClipRule.Value rule) {

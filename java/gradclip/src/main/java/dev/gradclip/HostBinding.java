@@ -14,13 +14,22 @@ import org.jspecify.annotations.Nullable;
 final class HostBinding extends Binding {
     private final CpuPlan plan;
     private final HostBuffer[] shapes;
+
+    /** The buffer each tensor is bound to; null where it is absent, or bound to one of {@link #addresses}. */
     private final @Nullable HostBuffer[] bound;
+
+    /** The address each tensor is bound to, or 0. */
+    private final long[] addresses;
+
+    private final Overlaps.Scratch scratch;
 
     HostBinding(GradientClipperBuilder builder, Function<List<List<Piece>>, CpuPlan> planner) {
         super(builder);
         int tensors = size();
         shapes = new HostBuffer[tensors];
         bound = new HostBuffer[tensors];
+        addresses = new long[tensors];
+        scratch = new Overlaps.Scratch(tensors);
         List<List<Piece>> segments = new ArrayList<>(tensors);
         for (int i = 0; i < tensors; i++) {
             shapes[i] = (HostBuffer) builder.shapes.get(i);
@@ -36,22 +45,26 @@ final class HostBinding extends Binding {
         return plan;
     }
 
-    @Nullable
-    HostBuffer bound(int tensor) {
-        return bound[tensor];
+    /** Type and length of a tensor, whether or not it has memory. */
+    HostBuffer shape(int tensor) {
+        return shapes[tensor];
+    }
+
+    boolean isPresent(int tensor) {
+        return bound[tensor] != null || addresses[tensor] != 0;
     }
 
     @Override
     int tensors() {
         int tensors = 0;
-        for (HostBuffer buffer : bound) if (buffer != null) tensors++;
+        for (int i = 0; i < shapes.length; i++) if (isPresent(i)) tensors++;
         return tensors;
     }
 
     @Override
     long elements() {
         long elements = 0;
-        for (HostBuffer buffer : bound) if (buffer != null) elements += buffer.length();
+        for (int i = 0; i < shapes.length; i++) if (isPresent(i)) elements += shapes[i].length();
         return elements;
     }
 
@@ -67,21 +80,26 @@ final class HostBinding extends Binding {
     }
 
     @Override
-    void rebind(long[] addresses) {
-        List<@Nullable HostBuffer> buffers = new ArrayList<>(addresses.length);
-        for (int i = 0; i < addresses.length; i++) {
-            HostBuffer shape = shapes[i];
-            if (shape.pieces.size() != 1) {
+    void rebind(long[] now) {
+        boolean changed = false;
+        for (int i = 0; i < now.length; i++) {
+            if (now[i] == addresses[i] && bound[i] == null) continue;
+            changed = true;
+            if (shapes[i].pieces.size() != 1) {
                 throw new IllegalArgumentException(
-                        name(i) + " is bound in " + shape.pieces.size() + " pieces; rebind it with buffers");
+                        name(i) + " is bound in " + shapes[i].pieces.size() + " pieces; rebind it with buffers");
             }
-            long address = addresses[i];
-            HostBuffer now = bound[i];
-            boolean same = now != null && now.pieces.get(0).address() == address;
-            if (address == 0) buffers.add(null);
-            else buffers.add(same ? now : HostBuffer.wrap(address, shape.length(), shape.dtype(), null));
+            if (now[i] != 0 && shapes[i].length() > 0) Backend.NATIVE.require();
         }
-        bindAll(buffers);
+        if (!changed) return;
+        refuseOverlaps(now);
+        for (int i = 0; i < now.length; i++) {
+            if (now[i] == addresses[i] && bound[i] == null) continue;
+            bound[i] = null;
+            addresses[i] = now[i];
+            if (now[i] == 0) bindPieces(i, null);
+            else plan.rebindAddress(i, shapes[i].dtype(), now[i], shapes[i].length());
+        }
     }
 
     @Override
@@ -115,23 +133,29 @@ final class HostBinding extends Binding {
         boolean changed = false;
         for (int i = 0; i < shapes.length; i++) {
             HostBuffer buffer = buffers.get(i);
-            if (buffer == bound[i]) continue;
+            if (isBound(i, buffer)) continue;
             changed = true;
             if (buffer != null) requireShape(i, buffer);
         }
         if (!changed) return;
         refuseOverlaps(buffers);
         for (int i = 0; i < shapes.length; i++) {
-            if (buffers.get(i) == bound[i]) continue;
+            if (isBound(i, buffers.get(i))) continue;
             bound[i] = buffers.get(i);
+            addresses[i] = 0;
             bindPieces(i, bound[i]);
         }
+    }
+
+    private boolean isBound(int tensor, @Nullable HostBuffer buffer) {
+        return buffer == bound[tensor] && addresses[tensor] == 0;
     }
 
     @Override
     void clear() {
         for (int i = 0; i < shapes.length; i++) {
             bound[i] = null;
+            addresses[i] = 0;
             bindPieces(i, null);
         }
     }
@@ -161,6 +185,21 @@ final class HostBinding extends Binding {
     private void refuseOverlaps(List<? extends @Nullable HostBuffer> buffers) {
         List<List<Piece>> pieces = new ArrayList<>(buffers.size());
         for (HostBuffer buffer : buffers) pieces.add(buffer == null ? List.of() : buffer.pieces);
+        Overlaps.refuse(pieces, this::name);
+    }
+
+    private void refuseOverlaps(long[] now) {
+        scratch.clear();
+        for (int i = 0; i < now.length; i++) {
+            long bytes = shapes[i].length() * shapes[i].dtype().bytes();
+            if (now[i] != 0) scratch.add(now[i], bytes);
+        }
+        if (!scratch.hasOverlap()) return;
+        List<List<Piece>> pieces = new ArrayList<>(now.length);
+        for (int i = 0; i < now.length; i++) {
+            HostBuffer shape = shapes[i];
+            pieces.add(now[i] == 0 ? List.of() : List.of(Piece.ofAddress(shape.dtype(), now[i], shape.length(), null)));
+        }
         Overlaps.refuse(pieces, this::name);
     }
 }

@@ -2,10 +2,13 @@
 package dev.gradclip;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.internal.TestSupport;
 import java.lang.reflect.Method;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -102,6 +105,49 @@ class AllocationTest {
         try (GradientClipper clipper = clipper(backend, 3, 4, 60_000)) {
             assertResultOnly(clipper, ClipRule.globalNorm(1), 500);
             assertResultOnly(clipper, ClipRule.value(0.1), 500);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onHost")
+    void openMpThreads(TestBackend backend) {
+        assumeTrue(Backend.NATIVE.isAvailable() && TestSupport.isLoaded(), "the native library is not built");
+        assumeTrue(TestSupport.openMpRegion(3) == 3, "the compiler had no OpenMP");
+        GradientClipperBuilder builder = backend.builder().openMpThreads(TestSupport.OPEN_MP, 3);
+        for (int i = 0; i < 4; i++) builder.add(Values.buffer(DType.values()[i], Values.normal(i, 150_000, 1)));
+        try (GradientClipper clipper = builder.build()) {
+            assertResultOnly(clipper, ClipRule.globalNorm(1), 200);
+            assertResultOnly(clipper, ClipRule.value(0.1), 200);
+        }
+    }
+
+    /** Gradients that a framework frees and allocates elsewhere in each step. */
+    @Test
+    void rebindingAddresses() {
+        assumeTrue(Backend.NATIVE.isAvailable() && TestSupport.isLoaded(), "addresses need the native library");
+        int tensors = 100;
+        long memory = TestSupport.reserve(2 << 20);
+        GradientClipperBuilder builder = GradientClipper.builder();
+        for (int i = 0; i < tensors; i++) builder.declare("tensor " + i, DType.FLOAT32, 1000);
+        long[] even = new long[tensors];
+        long[] odd = new long[tensors];
+        for (int i = 0; i < tensors; i++) {
+            even[i] = memory + 8192L * i;
+            odd[i] = i % 7 == 0 ? 0 : memory + 8192L * i + 4096;
+        }
+        boolean[] isOdd = {false};
+        try (GradientClipper clipper = builder.build()) {
+            PreparedClip clip = clipper.prepare(ClipRule.globalNorm(1));
+            double bytes = bytes(
+                    () -> {
+                        isOdd[0] = !isOdd[0];
+                        clipper.rebind(isOdd[0] ? odd : even);
+                        return clip.run();
+                    },
+                    CALLS);
+            assertTrue(bytes <= 64, () -> bytes + " bytes a rebind and clip");
+        } finally {
+            TestSupport.release(memory, 2 << 20);
         }
     }
 }

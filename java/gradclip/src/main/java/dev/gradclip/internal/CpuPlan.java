@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal;
 
+import dev.gradclip.DType;
 import dev.gradclip.NormType;
 import java.lang.ref.Reference;
 import java.util.List;
@@ -81,7 +82,14 @@ public final class CpuPlan {
         if (hasTiles) absent[segment] = memoryOfPiece.length() == 0;
     }
 
-    /** The memory a piece of a segment is bound to. */
+    /** As {@link #rebind}, a segment of one piece, to elements at an address. */
+    public void rebindAddress(int segment, DType dtype, long address, long length) {
+        int row = firstRow[segment];
+        memory.setAddress(row, dtype, address, length);
+        if (memory.firstTile[row + 1] > memory.firstTile[row]) absent[segment] = false;
+    }
+
+    /** The memory a piece of a segment is bound to, unless that is an address of {@link #rebindAddress}. */
     public Piece piece(int segment, int piece) {
         return memory.pieces[firstRow[segment] + piece];
     }

@@ -32,6 +32,17 @@ final class Fold {
         }
     }
 
+    /** The entries {@code [from, to)} of an array, next. */
+    void addAll(double[] entries, int from, int to) {
+        while (from < to) {
+            int n = Math.min(to - from, RUN - sizes[0]);
+            System.arraycopy(entries, from, levels[0], sizes[0], n);
+            sizes[0] += n;
+            from += n;
+            if (sizes[0] == RUN) carry(0);
+        }
+    }
+
     /** The sum of all entries since the last call, 0 when there were none; starts anew. */
     double finish() {
         double result = 0;

@@ -50,28 +50,48 @@ public final class Overlaps {
         return keys;
     }
 
-    /**
-     * Whether ranges outside the heap overlap: sorted each for themselves, every end must be at or before the next start.
-     */
+    /** Whether ranges outside the heap overlap. */
     private static boolean directOverlap(List<List<Piece>> segments) {
         int direct = 0;
         for (List<Piece> pieces : segments) for (Piece piece : pieces) if (isDirect(piece)) direct++;
-        long[] starts = new long[direct];
-        long[] ends = new long[direct];
-        int known = 0;
+        Scratch ranges = new Scratch(direct);
         for (List<Piece> pieces : segments) {
-            for (Piece piece : pieces) {
-                if (!isDirect(piece)) continue;
-                long start = addressOf(piece);
-                if (start == 0) continue;
-                starts[known] = start;
-                ends[known++] = start + piece.byteLength();
-            }
+            for (Piece piece : pieces) if (isDirect(piece)) ranges.add(addressOf(piece), piece.byteLength());
         }
-        Arrays.sort(starts, 0, known);
-        Arrays.sort(ends, 0, known);
-        for (int i = 1; i < known; i++) if (ends[i - 1] > starts[i]) return true;
-        return false;
+        return ranges.hasOverlap();
+    }
+
+    /** Ranges of addresses, to be looked through for overlaps again and again without allocating. */
+    public static final class Scratch {
+        private final long[] starts;
+        private final long[] ends;
+        private int size;
+
+        /** For so many ranges at most. */
+        public Scratch(int most) {
+            starts = new long[most];
+            ends = new long[most];
+        }
+
+        /** Forgets all. */
+        public void clear() {
+            size = 0;
+        }
+
+        /** One more; one that is empty, or at no address, does not count. */
+        public void add(long start, long bytes) {
+            if (start == 0 || bytes == 0) return;
+            starts[size] = start;
+            ends[size++] = start + bytes;
+        }
+
+        /** Sorted each for themselves, every end must be at or before the next start. */
+        public boolean hasOverlap() {
+            Arrays.sort(starts, 0, size);
+            Arrays.sort(ends, 0, size);
+            for (int i = 1; i < size; i++) if (ends[i - 1] > starts[i]) return true;
+            return false;
+        }
     }
 
     private static boolean isDirect(Piece piece) {

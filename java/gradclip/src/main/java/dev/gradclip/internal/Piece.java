@@ -33,6 +33,12 @@ public record Piece(
         boolean readOnly,
         @Nullable Object owner) {
 
+    private static final Piece[] ABSENT = new Piece[DType.values().length];
+
+    static {
+        for (DType dtype : DType.values()) ABSENT[dtype.ordinal()] = ofAddress(dtype, 0, 0, null);
+    }
+
     /** Elements of a heap array whose type is that of the elements. */
     public static Piece ofArray(DType dtype, Object array, int offset, int length) {
         return new Piece(dtype, length, array, (long) offset * dtype.bytes(), null, 0, false, null);
@@ -73,9 +79,9 @@ public record Piece(
         return new Piece(dtype, length, null, 0, null, address, false, owner);
     }
 
-    /** A piece without elements: what stands for an absent tensor. */
+    /** A piece without elements: what stands for an absent tensor; the same object each time. */
     public static Piece absent(DType dtype) {
-        return new Piece(dtype, 0, null, 0, null, 0, false, null);
+        return ABSENT[dtype.ordinal()];
     }
 
     long byteLength() {

@@ -13,9 +13,15 @@ import org.jspecify.annotations.Nullable;
  * the phases exchange. Rebinding writes a row; nothing is allocated after the constructor.
  */
 final class PlanMemory {
-    private static final int LEAST_COST = 1024;
+    /** A tensor of a few elements takes 45 ns to measure, which is what this many bytes take from the caches. */
+    private static final int LEAST_COST = 512;
 
+    /** Equal to no piece that could be bound. */
+    private static final Piece BY_ADDRESS = Piece.ofAddress(DType.FLOAT32, -1, -1, null);
+
+    /** What each row is bound to; {@link #BY_ADDRESS} where native code alone knows. */
     final Piece[] pieces;
+
     final int[] segmentOf;
     final long[] firstTile;
 
@@ -74,21 +80,36 @@ final class PlanMemory {
         partials = slice(doubles, 2 * segments, (int) (tile + 2 * planeStride));
     }
 
+    /** Binds a row to elements of its type and number at an address; native code needs no object for them. */
+    void setAddress(int row, DType dtype, long address, long length) {
+        if (!addressed) {
+            set(row, Piece.ofAddress(dtype, address, length, null));
+            return;
+        }
+        pieces[row] = BY_ADDRESS;
+        arrays[row] = null;
+        put(row, dtype, address, 0, length);
+    }
+
     /** Binds a row to other memory of the same type and length, or to none. */
     void set(int row, Piece piece) {
         pieces[row] = piece;
         arrays[row] = piece.array();
-        int at = row * PieceTable.ROW_BYTES;
         long address = piece.address();
         if (addressed && address == 0 && piece.array() == null && piece.view() != null) {
             address = NativeCpu.address(piece.view());
         }
+        put(row, piece.dtype(), address, piece.arrayOffset(), piece.length());
+    }
+
+    private void put(int row, DType dtype, long address, long arrayOffset, long length) {
+        int at = row * PieceTable.ROW_BYTES;
         table.putLong(at + PieceTable.ADDRESS, address);
-        table.putLong(at + PieceTable.ARRAY_OFFSET, piece.arrayOffset());
-        table.putLong(at + PieceTable.COUNT, piece.length());
+        table.putLong(at + PieceTable.ARRAY_OFFSET, arrayOffset);
+        table.putLong(at + PieceTable.COUNT, length);
         table.putLong(at + PieceTable.FIRST_TILE, firstTile[row]);
         table.putInt(at + PieceTable.SEGMENT, segmentOf[row]);
-        table.putInt(at + PieceTable.DTYPE, piece.dtype().ordinal());
+        table.putInt(at + PieceTable.DTYPE, dtype.ordinal());
     }
 
     /** The row that holds a tile: the last whose first tile is not above it. */

@@ -43,15 +43,21 @@ final class SegmentSums {
                 for (int i = from; i < to; i++) largest = Math.max(largest, middle[i]);
                 norm.set(largest);
             }
-            case L1 -> norm.setL1(sum(middle, from, to), sum(high, from, to));
-            case L2 -> norm.setL2(sum(low, from, to), sum(middle, from, to), sum(high, from, to));
+            case L1 -> norm.setL1(sum(middle, from, to), rareSum(high, from, to));
+            case L2 -> norm.setL2(rareSum(low, from, to), sum(middle, from, to), rareSum(high, from, to));
             case POWER -> PowerNorm.total(type.p(), maximum, middle, from, to, norm);
         }
     }
 
     private double sum(double[] entries, int from, int to) {
         if (to - from == 1) return entries[from];
-        for (int i = from; i < to; i++) fold.add(entries[i]);
+        fold.addAll(entries, from, to);
         return fold.finish();
+    }
+
+    /** The same where all entries are 0 as a rule. */
+    private double rareSum(double[] entries, int from, int to) {
+        for (int i = from; i < to; i++) if (entries[i] != 0) return sum(entries, from, to);
+        return 0;
     }
 }

@@ -50,7 +50,8 @@ public final class Team {
         if (helpers <= 0) {
             job.finish();
         } else if (openMp != null) {
-            openMp.run(job, helpers + 1);
+            // All of them, even for few chunks: OpenMP ends threads that a region leaves out.
+            openMp.run(job, threads);
         } else if (executor == null) {
             SharedPool.instance().run(job, helpers);
         } else {

@@ -27,6 +27,12 @@ public final class TestSupport {
 
     public static native boolean flushesToZero();
 
+    /** The library that has OpenMP threads once {@link #openMpRegion} ran. */
+    public static final String OPEN_MP = "libgradclip_testsupport.so";
+
+    /** How many threads took part in a parallel region of that many; 1 where the library was built without OpenMP. */
+    public static native int openMpRegion(int threads);
+
     /** Address space that takes no memory until it is touched. */
     public static native long reserve(long bytes);
 

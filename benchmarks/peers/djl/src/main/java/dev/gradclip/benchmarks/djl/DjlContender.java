@@ -79,6 +79,11 @@ public final class DjlContender implements Contender {
     }
 
     @Override
+    public String openMpLibrary() {
+        return "libtorch_cpu.so";
+    }
+
+    @Override
     public void close() {
         forget();
         gradients.clear();

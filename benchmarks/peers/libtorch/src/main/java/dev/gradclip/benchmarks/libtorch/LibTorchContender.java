@@ -62,6 +62,11 @@ public final class LibTorchContender implements Contender {
     }
 
     @Override
+    public String openMpLibrary() {
+        return "libtorch_cpu.so";
+    }
+
+    @Override
     public void close() {
         parameters.close();
     }

@@ -66,6 +66,11 @@ public final class Nd4jContender implements Contender {
     }
 
     @Override
+    public String openMpLibrary() {
+        return "libnd4jcpu.so";
+    }
+
+    @Override
     public void close() {
         for (INDArray gradient : gradients) gradient.close();
         gradients = new INDArray[0];
