@@ -2,15 +2,20 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.Backend;
+import dev.gradclip.DType;
+import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.cli.measure.Shapes;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 
 /**
  * Times contenders in one process, call by call in turn, so that all see the machine in the same minutes. Each call finds
@@ -25,8 +30,20 @@ public final class Duel implements Callable<Integer> {
     private static final int FEWEST_CALLS = 5;
     private static final double WARM_UP = 0.3;
 
-    @Option(names = "--workload", defaultValue = "1x1048576", description = "COUNTxLENGTH, resnet50 or gpt2.")
+    @Option(
+            names = "--workload",
+            defaultValue = "1x1048576",
+            description = "COUNTxLENGTH, resnet50, gpt2, llama8b, nemo-mixed, nemo-embedding or nemo-matrices.")
     private String workload = "";
+
+    @Option(names = "--dtype", defaultValue = "f32", description = "f32, bf16 or f16; NeMo's workloads have their own.")
+    private String dtype = "";
+
+    @Option(
+            names = "--bytes",
+            defaultValue = "1073741824",
+            description = "A workload with a name is scaled down to so many. Default: ${DEFAULT-VALUE}.")
+    private long bytes;
 
     @Option(
             names = "--own",
@@ -35,7 +52,11 @@ public final class Duel implements Callable<Integer> {
             description = "Of native, heap (native on arrays), java, loop; default: native.")
     private List<String> own = List.of();
 
-    @Option(names = "--cases", split = ",", defaultValue = "norm,bites,does not,clamp", description = "What to time.")
+    @Option(
+            names = "--cases",
+            split = ",",
+            defaultValue = "norm,bites,does not,clamp",
+            description = "What to time: of norm, bites, does not, clamp, per tensor. Default: all but the last.")
     private List<String> cases = List.of();
 
     @Option(names = "--seconds", defaultValue = "4", description = "For each case, all contenders together.")
@@ -57,44 +78,76 @@ public final class Duel implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Workload work = Workload.of(workload);
-        Gradients gradients = new Gradients(work.lengths());
-        double norm = gradients.norm();
-        List<Contender> contenders = new ArrayList<>();
-        for (String name : own) contenders.add(own(name));
-        ServiceLoader.load(Contender.class).forEach(contenders::add);
-        for (Contender contender : contenders) contender.bind(work.lengths());
+        Shape shape = shape();
+        List<DuelCase> all = cases.stream().map(DuelCase::of).toList();
+        Gradients gradients = new Gradients(shape);
+        List<Contender> contenders = bound(shape, all.contains(DuelCase.PER_TENSOR));
         boolean wrong = false;
-        for (String name : cases) {
-            DuelCase what = DuelCase.of(name);
+        for (DuelCase what : all) {
             List<Contender> sound = new ArrayList<>();
             for (Contender contender : contenders) {
                 gradients.writeTo(contender);
-                String fault = gradients.fault(contender, what, norm, what.run(contender, norm));
+                String fault = gradients.fault(contender, what, what.run(contender, gradients));
                 if (fault.isEmpty()) sound.add(contender);
                 else System.err.println(contender.name() + ", " + what + ": not timed, for " + fault);
                 wrong |= !fault.isEmpty();
             }
-            time(work, what, norm, gradients, sound);
+            time(shape, what, gradients, sound);
         }
         contenders.forEach(Contender::close);
         return wrong ? 1 : 0;
     }
 
-    private Contender own(String name) {
-        return switch (name) {
-            case "native" -> new GradclipContender(Backend.NATIVE, false, threads);
-            case "heap" -> new GradclipContender(Backend.NATIVE, true, threads);
-            case "java" -> new GradclipContender(Backend.JAVA, false, threads);
-            case "loop" -> new LoopContender();
-            default ->
-                throw new CommandLine.ParameterException(
-                        new CommandLine(this), "no contender '" + name + "' of this library");
+    private Shape shape() {
+        try {
+            return Shapes.named(workload, dtype(dtype), bytes);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(new CommandLine(this), String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    private static DType dtype(String label) {
+        return switch (label.toLowerCase(Locale.ROOT)) {
+            case "f32" -> DType.FLOAT32;
+            case "bf16" -> DType.BFLOAT16;
+            case "f16" -> DType.FLOAT16;
+            default -> throw new IllegalArgumentException("no type '" + label + "'; choose of f32, bf16, f16");
         };
     }
 
-    private void time(Workload work, DuelCase what, double norm, Gradients gradients, List<Contender> contenders)
-            throws IOException {
+    /** Those that are made for the shape; the others say why they are not. */
+    private List<Contender> bound(Shape shape, boolean perTensor) {
+        List<Contender> all = new ArrayList<>();
+        for (String name : own) all.add(own(name, perTensor || !shape.is(DType.FLOAT32)));
+        ServiceLoader.load(Contender.class).forEach(all::add);
+        List<Contender> bound = new ArrayList<>();
+        for (Contender contender : all) {
+            try {
+                contender.bind(shape);
+                bound.add(contender);
+            } catch (UnsupportedOperationException e) {
+                System.err.println("not timed: " + e.getMessage());
+            }
+        }
+        return bound;
+    }
+
+    private Contender own(String name, boolean special) {
+        return switch (name) {
+            case "native" -> own(Backend.NATIVE, false, special);
+            case "heap" -> own(Backend.NATIVE, true, special);
+            case "java" -> own(Backend.JAVA, false, special);
+            case "loop" -> new LoopContender();
+            default ->
+                throw new ParameterException(new CommandLine(this), "no contender '" + name + "' of this library");
+        };
+    }
+
+    private Contender own(Backend backend, boolean heap, boolean special) {
+        return special ? new OwnContender(backend, heap, threads) : new GradclipContender(backend, heap, threads);
+    }
+
+    private void time(Shape shape, DuelCase what, Gradients gradients, List<Contender> contenders) throws IOException {
         List<List<Double>> micros = new ArrayList<>();
         for (int i = 0; i < contenders.size(); i++) micros.add(new ArrayList<>());
         long start = System.nanoTime();
@@ -109,14 +162,14 @@ public final class Duel implements Callable<Integer> {
                 Contender contender = contenders.get(turn);
                 gradients.writeTo(contender);
                 long before = System.nanoTime();
-                what.run(contender, norm);
+                what.run(contender, gradients);
                 long after = System.nanoTime();
                 if (isWarm) micros.get(turn).add((after - before) / 1e3);
             }
             if (isWarm) timed++;
         }
         for (int i = 0; i < contenders.size(); i++) {
-            out.println(DuelSample.of(work.name(), what, contenders.get(i).name(), micros.get(i))
+            out.println(DuelSample.of(shape, what, contenders.get(i).name(), micros.get(i))
                     .toLine());
         }
     }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.benchmarks;
+
+import dev.gradclip.Backend;
+import dev.gradclip.DType;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.cli.measure.GradientSet;
+import dev.gradclip.cli.measure.Shape;
+import java.nio.Buffer;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/** This library, bound once, for what {@link GradclipContender} has not: other types than FLOAT32, and each tensor by its own norm. */
+final class OwnContender implements Contender {
+    private final Backend backend;
+    private final boolean heap;
+    private final int threads;
+    private @Nullable GradientSet set;
+    private GradientClipper clipper = GradientClipper.of();
+
+    /** On heap arrays or on direct memory. */
+    OwnContender(Backend backend, boolean heap, int threads) {
+        this.backend = backend;
+        this.heap = heap;
+        this.threads = threads;
+    }
+
+    @Override
+    public String name() {
+        return "gradclip " + backend + (heap ? " heap" : "");
+    }
+
+    @Override
+    public void bind(int[] lengths) {
+        bind(Shape.of(
+                "", DType.FLOAT32, Arrays.stream(lengths).asLongStream().boxed().toList()));
+    }
+
+    @Override
+    public void bind(Shape shape) {
+        close();
+        GradientSet gradients = heap ? GradientSet.onHeap(shape) : new GradientSet(shape, backend);
+        GradientClipperBuilder builder =
+                GradientClipper.builder().backend(backend).threads(threads);
+        gradients.buffers().forEach(builder::add);
+        set = gradients;
+        clipper = builder.build();
+    }
+
+    @Override
+    public Buffer gradient(int tensor) {
+        if (set == null) throw new IllegalStateException("not bound");
+        return set.memory(tensor);
+    }
+
+    @Override
+    public boolean isExact() {
+        return true;
+    }
+
+    @Override
+    public double globalNorm() {
+        return clipper.globalNorm();
+    }
+
+    @Override
+    public double clipByGlobalNorm(double maxNorm) {
+        return clipper.clipByGlobalNorm(maxNorm).totalNorm();
+    }
+
+    @Override
+    public void clipByNorm(double maxNorm) {
+        clipper.clipByNorm(maxNorm);
+    }
+
+    @Override
+    public void clipByValue(double limit) {
+        clipper.clipByValue(limit);
+    }
+
+    @Override
+    public void close() {
+        clipper.close();
+        set = null;
+    }
+}
