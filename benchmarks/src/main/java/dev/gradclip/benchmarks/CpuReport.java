@@ -110,7 +110,7 @@ public final class CpuReport implements Callable<Integer> {
         }
         if (json != null) write(json);
         if (png != null && !duels.isEmpty()) PeerChart.write(duels, png);
-        for (String fault : faults) System.err.println("allocates more than its result: " + fault);
+        for (String fault : faults) System.err.println("too much is allocated: " + fault);
         return faults.isEmpty() ? 0 : 1;
     }
 

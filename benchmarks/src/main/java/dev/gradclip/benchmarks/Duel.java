@@ -25,6 +25,7 @@ import picocli.CommandLine.ParameterException;
         name = "duel",
         mixinStandardHelpOptions = true,
         sortOptions = false,
+        exitCodeOnExecutionException = 3,
         description = "Prints a line of JSON for each contender and case; the peers are those on the class path.")
 public final class Duel implements Callable<Integer> {
     private static final int FEWEST_CALLS = 5;
@@ -66,6 +67,7 @@ public final class Duel implements Callable<Integer> {
     private int threads = Backend.defaultThreads();
 
     private final PrintStream out;
+    private boolean wrong;
 
     Duel(PrintStream out) {
         this.out = out;
@@ -78,32 +80,38 @@ public final class Duel implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Shape shape = shape();
-        List<DuelCase> all = cases.stream().map(DuelCase::of).toList();
-        Gradients gradients = new Gradients(shape);
+        List<DuelCase> all;
+        Shape shape;
+        Gradients gradients;
+        try {
+            all = cases.stream().map(DuelCase::of).toList();
+            shape = Shapes.named(workload, dtype(dtype), bytes);
+            gradients = new Gradients(shape);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(new CommandLine(this), String.valueOf(e.getMessage()), e);
+        }
         List<Contender> contenders = bound(shape, all.contains(DuelCase.PER_TENSOR));
-        boolean wrong = false;
+        wrong = false;
         for (DuelCase what : all) {
             List<Contender> sound = new ArrayList<>();
-            for (Contender contender : contenders) {
-                gradients.writeTo(contender);
-                String fault = gradients.fault(contender, what, what.run(contender, gradients));
-                if (fault.isEmpty()) sound.add(contender);
-                else System.err.println(contender.name() + ", " + what + ": not timed, for " + fault);
-                wrong |= !fault.isEmpty();
-            }
+            for (Contender contender : contenders) if (isSound(contender, what, gradients)) sound.add(contender);
             time(shape, what, gradients, sound);
         }
         contenders.forEach(Contender::close);
         return wrong ? 1 : 0;
     }
 
-    private Shape shape() {
+    private boolean isSound(Contender contender, DuelCase what, Gradients gradients) {
+        gradients.writeTo(contender);
         try {
-            return Shapes.named(workload, dtype(dtype), bytes);
-        } catch (IllegalArgumentException e) {
-            throw new ParameterException(new CommandLine(this), String.valueOf(e.getMessage()), e);
+            String fault = gradients.fault(contender, what, what.run(contender, gradients));
+            if (fault.isEmpty()) return true;
+            System.err.println(contender.name() + ", " + what + ": not timed, for " + fault);
+            wrong = true;
+        } catch (UnsupportedOperationException e) {
+            System.err.println("not timed: " + e.getMessage());
         }
+        return false;
     }
 
     private static DType dtype(String label) {

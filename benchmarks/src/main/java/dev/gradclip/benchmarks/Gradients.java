@@ -11,6 +11,7 @@ import java.util.Arrays;
 
 /** What every contender is given before each call, the norms of it, and whether what came of it is right. */
 final class Gradients {
+    private static final long MOST_BYTES = 1 << 30;
     private static final double TOLERANCE = 1e-5;
 
     /** Peers add squares up in float: over 64 Mi of them LibTorch's norm was off by 0.4 %, ND4J's by 2.6 %. */
@@ -25,7 +26,18 @@ final class Gradients {
     private final double norm;
     private final double leastNorm;
 
+    /**
+     * Fills them.
+     *
+     * @throws IllegalArgumentException if a tensor has more than 1 GiB, which is more than one buffer
+     */
     Gradients(Shape shape) {
+        for (Shape.Tensor tensor : shape.tensors()) {
+            if (tensor.bytes() > MOST_BYTES) {
+                throw new IllegalArgumentException("a tensor of " + shape.name() + " has " + tensor.bytes()
+                        + " bytes; 1 GiB at most is timed beside other libraries");
+            }
+        }
         this.shape = shape;
         GradientSet set = new GradientSet(shape, Backend.JAVA);
         set.ordinary();
@@ -36,7 +48,7 @@ final class Gradients {
             norms[i] = Math.sqrt(squares(tensors[i], dtype(i), 0, tensors[i].capacity()));
         }
         norm = Math.sqrt(Arrays.stream(norms).map(one -> one * one).sum());
-        leastNorm = Arrays.stream(norms).min().orElse(Double.POSITIVE_INFINITY);
+        leastNorm = Arrays.stream(norms).filter(one -> one > 0).min().orElse(Double.POSITIVE_INFINITY);
     }
 
     private DType dtype(int tensor) {
@@ -67,7 +79,7 @@ final class Gradients {
         return norms[tensor];
     }
 
-    /** Of the tensor that has the least; infinite where there is none. */
+    /** Of the tensor that has the least, empty ones apart; infinite where there is none. */
     double leastNorm() {
         return leastNorm;
     }
@@ -84,7 +96,7 @@ final class Gradients {
         }
         for (int i = 0; i < tensors.length; i++) {
             DType dtype = dtype(i);
-            double tolerance = (what.needsNorm() ? normTolerance : TOLERANCE) + (what.changes() ? lastPlace(dtype) : 0);
+            double tolerance = (what.needsNorm() ? normTolerance : TOLERANCE) + rounding(what, dtype);
             double absolute = what.changes() && dtype == DType.FLOAT16 ? SMALLEST_FLOAT16 : 0;
             Buffer clipped = contender.clipped(i);
             for (int j = 0; j < tensors[i].capacity(); j++) {
@@ -98,13 +110,10 @@ final class Gradients {
         return "";
     }
 
-    /** By how much the neighbour of a 16-bit number is larger; the tolerance covers that of longer ones. */
-    private static double lastPlace(DType dtype) {
-        return switch (dtype) {
-            case BFLOAT16 -> 0x1p-7;
-            case FLOAT16 -> 0x1p-10;
-            case FLOAT32, FLOAT64 -> 0;
-        };
+    /** What 16 bits add; the tolerance covers longer types. A scaling rounds twice, coefficient and product; a clamp its limit. */
+    private static double rounding(DuelCase what, DType dtype) {
+        double lastPlace = dtype == DType.BFLOAT16 ? 0x1p-7 : dtype == DType.FLOAT16 ? 0x1p-10 : 0;
+        return what == DuelCase.CLAMP ? lastPlace / 2 : what.changes() ? lastPlace : 0;
     }
 
     /** False for NaN. */

@@ -7,20 +7,27 @@ import dev.gradclip.cli.measure.Shapes;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.Options;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /** JMH's times and bytes allocated: of one tensor beside the machine's own rates, and of many small ones. */
 final class Limits {
     private static final List<String> ONE_TENSOR = List.of("1x65536", "1x1048576", "1x16777216", "1x67108864");
     private static final List<String> SMALL_TENSORS = List.of("500x1024", "1000x4");
+    private static final long COUNTING = 300;
     private static final List<String> BACKENDS = List.of("NATIVE", "JAVA");
 
     /** A sample beside the machine's rates for as many bytes. */
@@ -51,7 +58,7 @@ final class Limits {
         return rows;
     }
 
-    /** What allocated more than its result, a line each. */
+    /** What allocated more than its result and its rule, a line each. */
     List<String> faults() {
         return rows.stream()
                 .map(row -> row.sample().fault())
@@ -92,18 +99,18 @@ final class Limits {
         Sample bites = named(samples, "bites");
         out.printf(
                 Locale.ROOT,
-                "| %s | %s | %s | %s | %.1f | %.2f | %.0f | %s | %.1f | %.2f | %.0f | %.1f + %.1f |%n",
+                "| %s | %s | %s | %s | %.1f | %.2f | %s | %s | %.1f | %.2f | %s | %.1f + %.1f |%n",
                 backend,
                 dtype,
                 Shape.human(shape.elements()),
                 measure.spread(),
                 bytes / measure.micros() / 1e3,
                 limit.read() / measure.micros(),
-                measure.allocation().bytes(),
+                measure.allocation(),
                 bites.spread(),
                 3 * bytes / bites.micros() / 1e3,
                 (limit.read() + limit.scale()) / bites.micros(),
-                bites.allocation().bytes(),
+                bites.allocation(),
                 limit.read(),
                 limit.scale());
     }
@@ -114,11 +121,7 @@ final class Limits {
         out.print("| " + backend + " | " + shape.replace("x", " × ") + " | " + memory + " |");
         for (String what : new String[] {"bites", "doesNotBite", "clamp"}) {
             Sample sample = named(samples, what);
-            out.printf(
-                    Locale.ROOT,
-                    " %.1f | %.0f |",
-                    sample.micros(),
-                    sample.allocation().bytes());
+            out.printf(Locale.ROOT, " %.1f | %s |", sample.micros(), sample.allocation());
         }
         out.println();
     }
@@ -126,19 +129,37 @@ final class Limits {
     private List<Sample> bench(String backend, String dtype, String shape, String memory, String methods)
             throws RunnerException {
         System.err.println(backend + " " + dtype + " " + shape + " " + memory + " " + methods);
-        ChainedOptionsBuilder options = new OptionsBuilder()
+        Supplier<ChainedOptionsBuilder> options = () -> new OptionsBuilder()
                 .include(ClipBenchmark.class.getName() + "\\.(" + methods + ")$")
                 .param("backend", backend)
                 .param("dtype", dtype)
                 .param("shape", shape)
                 .param("memory", memory)
                 .param("threads", Integer.toString(threads))
-                .addProfiler(GCProfiler.class)
-                .verbosity(VerboseMode.SILENT)
-                .forks(forks);
+                .verbosity(VerboseMode.SILENT);
+        Map<String, Allocation> allocations = new HashMap<>();
+        for (RunResult result : new Runner(counting(options.get())).run()) {
+            allocations.put(result.getParams().getBenchmark(), Allocation.of(result));
+        }
         List<Sample> samples = new ArrayList<>();
-        for (RunResult result : new Runner(options.build()).run()) samples.add(Sample.of(result));
+        for (RunResult result : new Runner(options.get().forks(forks).build()).run()) {
+            Allocation allocation = allocations.get(result.getParams().getBenchmark());
+            if (allocation == null) throw new IllegalStateException("JMH left out " + result.getParams());
+            samples.add(Sample.of(result, allocation));
+        }
         return samples;
+    }
+
+    /** Calls are timed all together: of times one by one JMH keeps every value, which allocates more than the calls. */
+    static Options counting(ChainedOptionsBuilder options) {
+        return options.mode(Mode.AverageTime)
+                .addProfiler(GCProfiler.class)
+                .forks(1)
+                .warmupIterations(1)
+                .warmupTime(TimeValue.milliseconds(COUNTING))
+                .measurementIterations(3)
+                .measurementTime(TimeValue.milliseconds(COUNTING))
+                .build();
     }
 
     private static Sample named(List<Sample> samples, String what) {

@@ -25,7 +25,7 @@ record Sample(
         double low,
         double high,
         Allocation allocation) {
-    static Sample of(RunResult result) {
+    static Sample of(RunResult result, Allocation allocation) {
         BenchmarkParams params = result.getParams();
         Statistics times = result.getPrimaryResult().getStatistics();
         String name = params.getBenchmark();
@@ -38,7 +38,7 @@ record Sample(
                 times.getPercentile(50),
                 times.getPercentile(10),
                 times.getPercentile(90),
-                Allocation.of(result));
+                allocation);
     }
 
     /** The median and the range. */
@@ -46,9 +46,11 @@ record Sample(
         return String.format(Locale.ROOT, "%.1f (%.1f to %.1f)", micros, low, high);
     }
 
-    /** That it allocated more than its result, or nothing. */
+    /** That it allocated more than it needs, or nothing. */
     String fault() {
-        if (allocation.isResultOnly()) return "";
-        return backend + " " + dtype + " " + shape + " " + memory + " " + what + ": " + allocation;
+        String fault = allocation.fault(what);
+        return fault.isEmpty()
+                ? ""
+                : backend + " " + dtype + " " + shape + " " + memory + " " + what + " allocates " + fault;
     }
 }

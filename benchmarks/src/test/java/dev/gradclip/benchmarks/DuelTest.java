@@ -115,6 +115,9 @@ class DuelTest {
         duel("--dtype=f8");
         assertEquals(2, exit);
         assertTrue(said.contains("'f8'") && said.contains("bf16"), said);
+        duel("--cases=shear", "--workload=1x1");
+        assertEquals(2, exit);
+        assertTrue(said.contains("'shear'") && said.contains("per tensor"), said);
         duel("--own=rust", "--workload=1x1");
         assertEquals(2, exit);
         assertTrue(said.contains("'rust'"), said);

@@ -97,13 +97,20 @@ class GradientsTest {
 
     @Test
     void aTensorThatIsTooLongIsNamed() {
-        Shape long1 = Shapes.named("1x300000000", DType.FLOAT64, 0);
-        String said = String.valueOf(assertThrows(IllegalArgumentException.class, () -> GradientsTest.longest(long1))
+        Shape shape = Shapes.named("1x300000000", DType.FLOAT64, 0);
+        String said = String.valueOf(assertThrows(IllegalArgumentException.class, () -> new Gradients(shape))
                 .getMessage());
-        assertTrue(said.contains("1x300000000"), said);
+        assertTrue(said.contains("1x300000000") && said.contains("2400000000"), said);
     }
 
-    private static void longest(Shape shape) {
-        new Gradients(shape);
+    /** Its norm is 0, and no threshold. */
+    @Test
+    void anEmptyTensorIsNotTheLeast() {
+        Shape shape = Shape.of("two", DType.FLOAT32, List.of(10L, 0L));
+        Gradients gradients = new Gradients(shape);
+        assertEquals(gradients.norm(0), gradients.leastNorm());
+        try (Contender loop = new LoopContender()) {
+            assertEquals("", fault(loop, shape, DuelCase.PER_TENSOR, DuelCase.PER_TENSOR, false));
+        }
     }
 }
