@@ -76,7 +76,8 @@ case "$what" in
     step gradclip "$java" -Xmx2g -Ddev.gradclip.native.path="$here/natives" -cp "$here/benchmarks.jar" \
       dev.gradclip.benchmarks.GpuReport --json "$results/gradclip.json"
     if python3 -c 'import torch' 2> /dev/null; then
-      step peers python3 "$here/gpu_peers.py" --json "$results/peers.json"
+      "$java" -cp "$here/benchmarks.jar" dev.gradclip.benchmarks.GpuReport --list > "$results/cases.json"
+      step peers python3 "$here/peers.py" --cases "$results/cases.json" --json "$results/peers.json"
     fi
     cat "$results"/gradclip.log
     ;;

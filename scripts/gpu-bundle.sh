@@ -41,7 +41,7 @@ maven -N dependency:copy "-Dartifact=org.junit.platform:junit-platform-console-s
 cp -r java/gradclip/target/test-classes "$out/tests/gradclip"
 cp -r java/gradclip-jcuda/target/test-classes "$out/tests/gradclip-jcuda"
 cp benchmarks/target/benchmarks.jar "$out/benchmarks.jar"
-cp benchmarks/src/main/python/gpu_peers.py "$out/"
+cp benchmarks/gpu/peers.py "$out/peers.py"
 cp java/gradclip/target/native/libgradclip.so java/gradclip/target/native/libgradclip_cuda.so "$out/natives/"
 cp java/gradclip/target/native/test/*.so "$out/natives/" 2> /dev/null || true
 cp scripts/gpu-bundle-run.sh "$out/run.sh"

@@ -1,24 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import java.nio.FloatBuffer;
+import dev.gradclip.DType;
+import dev.gradclip.cli.measure.Shape;
+import java.nio.Buffer;
 
 /**
- * Something that clips FLOAT32 gradients in memory of its own kind: this library, or a peer on the class path that names
+ * Something that clips gradients in memory of its own kind: this library, or a peer on the class path that names
  * itself in {@code META-INF/services}. Everything is done the best way that its users have.
  */
 public interface Contender extends AutoCloseable {
     /** What tables call it. */
     String name();
 
-    /** Makes gradients of these lengths. */
+    /** Makes FLOAT32 gradients of these lengths. */
     void bind(int[] lengths);
 
-    /** Where a gradient is written before each call. */
-    FloatBuffer gradient(int tensor);
+    /**
+     * Makes gradients of a shape.
+     *
+     * @throws UnsupportedOperationException if it is not made for a type
+     */
+    default void bind(Shape shape) {
+        if (!shape.is(DType.FLOAT32)) {
+            throw new UnsupportedOperationException(
+                    name() + " has FLOAT32 gradients only here, not the " + shape.type() + " of " + shape.name());
+        }
+        bind(shape.tensors().stream()
+                .mapToInt(tensor -> Math.toIntExact(tensor.length()))
+                .toArray());
+    }
+
+    /** Where a gradient is written before each call: floats, or shorts for the bits of 16-bit types. */
+    Buffer gradient(int tensor);
 
     /** Where it is found afterwards. */
-    default FloatBuffer clipped(int tensor) {
+    default Buffer clipped(int tensor) {
         return gradient(tensor);
     }
 
@@ -32,6 +49,15 @@ public interface Contender extends AutoCloseable {
 
     /** Scales by {@code min(1, maxNorm / norm)}, up to an epsilon; returns the norm, or NaN if its users never see it. */
     double clipByGlobalNorm(double maxNorm);
+
+    /**
+     * Scales each by {@code min(1, maxNorm / its own norm)}, up to an epsilon.
+     *
+     * @throws UnsupportedOperationException if it is not made for that
+     */
+    default void clipByNorm(double maxNorm) {
+        throw new UnsupportedOperationException(name() + " does not clip each tensor by its own norm here");
+    }
 
     /** Clamps to {@code [-limit, limit]}. */
     void clipByValue(double limit);

@@ -4,7 +4,6 @@ package dev.gradclip.benchmarks;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.Backend;
-import dev.gradclip.DType;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -12,15 +11,8 @@ import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.openjdk.jmh.results.RunResult;
-import org.openjdk.jmh.runner.Runner;
-import org.openjdk.jmh.runner.RunnerException;
-import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
-import org.openjdk.jmh.runner.options.OptionsBuilder;
-import org.openjdk.jmh.runner.options.VerboseMode;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -52,8 +44,16 @@ public final class CpuReport implements Callable<Integer> {
     @Option(
             names = "--workloads",
             split = ",",
-            description = "What is clipped beside peers: COUNTxLENGTH, resnet50, gpt2. Default: a list of eight.")
+            description =
+                    "What is clipped beside peers: COUNTxLENGTH, resnet50, gpt2, llama8b, nemo-mixed, nemo-embedding, "
+                            + "nemo-matrices; those with a name in 1 GiB at most. Default: a list of ten.")
     private List<String> workloads = List.of();
+
+    @Option(
+            names = "--dtype",
+            defaultValue = "f32",
+            description = "Of what is clipped beside peers: f32; bf16 or f16, which only LibTorch's peer has here.")
+    private String dtype = "";
 
     @Option(
             names = "--seconds",
@@ -73,17 +73,7 @@ public final class CpuReport implements Callable<Integer> {
     @Option(names = "--forks", defaultValue = "2", description = "JVMs a benchmark runs in. Default: ${DEFAULT-VALUE}.")
     private int forks;
 
-    /** A sample beside the machine's rates for as many bytes. */
-    private record Row(Sample sample, Rates rates) {
-        double limit() {
-            return switch (sample.what()) {
-                case "bites" -> rates.read() + rates.scale();
-                default -> rates.read();
-            };
-        }
-    }
-
-    private final List<Row> rows = new ArrayList<>();
+    private List<Limits.Row> rows = List.of();
     private final List<DuelSample> duels = new ArrayList<>();
 
     /** Runs it. */
@@ -101,112 +91,27 @@ public final class CpuReport implements Callable<Integer> {
                 Backend.NATIVE.details().getOrDefault("simd", "none"),
                 threads,
                 LocalDate.now(ZoneOffset.UTC));
+        List<String> faults = List.of();
         Peers built = new Peers(peers, threads);
         if (quick) {
             duels.addAll(new QuickReport(built, rates, judge, threads).print(System.out));
         } else {
-            if (!only.equals("peers")) limits();
+            if (!only.equals("peers")) {
+                Limits limits = new Limits(rates, threads, forks, System.out);
+                limits.print();
+                rows = limits.rows();
+                faults = limits.faults();
+            }
             if (!only.equals("limits")) {
-                PeerTable table = new PeerTable(built, workloads.isEmpty() ? PeerTable.WORKLOADS : workloads);
+                PeerTable table = new PeerTable(built, workloads.isEmpty() ? PeerTable.WORKLOADS : workloads, dtype);
                 table.print(System.out, seconds);
                 duels.addAll(table.samples());
             }
         }
         if (json != null) write(json);
         if (png != null && !duels.isEmpty()) PeerChart.write(duels, png);
-        return 0;
-    }
-
-    private void limits() throws Exception {
-        String[] sizes = {"1x65536", "1x1048576", "1x16777216", "1x67108864"};
-        String[] dtypes = {"FLOAT32", "BFLOAT16", "FLOAT16", "FLOAT64"};
-        String[] backends = {"NATIVE", "JAVA"};
-        System.out.println(
-                "| backend | type | elements | measure µs | GB/s | of read | clip µs (bites) | GB/s | of read + scale "
-                        + "| plain C read + scale µs |");
-        System.out.println("|---|---|---|---|---|---|---|---|---|---|");
-        for (String backend : backends) {
-            for (String dtype : dtypes) {
-                for (String shape : sizes) oneTensor(backend, dtype, shape);
-            }
-        }
-        System.out.println();
-        System.out.println("| backend | tensors | memory | clip µs (bites) | clip µs (does not) | clamp µs |");
-        System.out.println("|---|---|---|---|---|---|");
-        for (String backend : backends) {
-            for (String shape : new String[] {"500x1024", "1000x4"}) {
-                for (String memory : new String[] {"direct", "heap"}) manyTensors(backend, shape, memory);
-            }
-        }
-        System.out.println();
-    }
-
-    private void oneTensor(String backend, String dtype, String shape) throws Exception {
-        long bytes = Tensors.elements(shape) * DType.valueOf(dtype).bytes();
-        Rates before = Rates.measure(rates, threads, bytes);
-        List<Sample> samples = bench(backend, dtype, shape, "direct", "measure|bites");
-        Rates limit = before.faster(Rates.measure(rates, threads, bytes));
-        for (Sample sample : samples) rows.add(new Row(sample, limit));
-        Sample measure = named(samples, "measure");
-        Sample bites = named(samples, "bites");
-        System.out.printf(
-                Locale.ROOT,
-                "| %s | %s | %s | %.1f (%.1f to %.1f) | %.1f | %.2f | %.1f (%.1f to %.1f) | %.1f | %.2f | %.1f + %.1f |%n",
-                backend,
-                dtype,
-                human(Tensors.elements(shape)),
-                measure.micros(),
-                measure.low(),
-                measure.high(),
-                bytes / measure.micros() / 1e3,
-                limit.read() / measure.micros(),
-                bites.micros(),
-                bites.low(),
-                bites.high(),
-                3 * bytes / bites.micros() / 1e3,
-                (limit.read() + limit.scale()) / bites.micros(),
-                limit.read(),
-                limit.scale());
-    }
-
-    private void manyTensors(String backend, String shape, String memory) throws Exception {
-        List<Sample> samples = bench(backend, "FLOAT32", shape, memory, "bites|doesNotBite|clamp");
-        for (Sample sample : samples) rows.add(new Row(sample, new Rates(0, 0)));
-        System.out.printf(
-                Locale.ROOT,
-                "| %s | %s | %s | %.1f | %.1f | %.1f |%n",
-                backend,
-                shape.replace("x", " × "),
-                memory,
-                named(samples, "bites").micros(),
-                named(samples, "doesNotBite").micros(),
-                named(samples, "clamp").micros());
-    }
-
-    private List<Sample> bench(String backend, String dtype, String shape, String memory, String methods)
-            throws RunnerException {
-        System.err.println(backend + " " + dtype + " " + shape + " " + memory + " " + methods);
-        ChainedOptionsBuilder options = new OptionsBuilder()
-                .include(ClipBenchmark.class.getName() + "\\.(" + methods + ")$")
-                .param("backend", backend)
-                .param("dtype", dtype)
-                .param("shape", shape)
-                .param("memory", memory)
-                .param("threads", Integer.toString(threads))
-                .verbosity(VerboseMode.SILENT)
-                .forks(forks);
-        List<Sample> samples = new ArrayList<>();
-        for (RunResult result : new Runner(options.build()).run()) samples.add(Sample.of(result));
-        return samples;
-    }
-
-    private static Sample named(List<Sample> samples, String what) {
-        for (Sample sample : samples) if (sample.what().equals(what)) return sample;
-        throw new IllegalStateException("the benchmark " + what + " gave no result");
-    }
-
-    private static String human(long elements) {
-        return elements >= 1 << 20 ? (elements >> 20) + "Mi" : (elements >> 10) + "Ki";
+        for (String fault : faults) System.err.println("too much is allocated: " + fault);
+        return faults.isEmpty() ? 0 : 1;
     }
 
     private void write(File file) throws IOException {
@@ -219,7 +124,7 @@ public final class CpuReport implements Callable<Integer> {
             out.writeStringField("simd", Backend.NATIVE.details().getOrDefault("simd", "none"));
             out.writeNumberField("threads", threads);
             out.writeArrayFieldStart("results");
-            for (Row row : rows) {
+            for (Limits.Row row : rows) {
                 Sample s = row.sample();
                 out.writeStartObject();
                 out.writeStringField("case", s.what());
@@ -230,6 +135,8 @@ public final class CpuReport implements Callable<Integer> {
                 out.writeNumberField("micros", s.micros());
                 out.writeNumberField("micros_p10", s.low());
                 out.writeNumberField("micros_p90", s.high());
+                out.writeNumberField("bytes_a_call", s.allocation().bytes());
+                out.writeNumberField("calls", s.allocation().calls());
                 if (row.limit() > 0) out.writeNumberField("limit_micros", row.limit());
                 out.writeEndObject();
             }

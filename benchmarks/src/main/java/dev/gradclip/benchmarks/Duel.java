@@ -2,15 +2,20 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.Backend;
+import dev.gradclip.DType;
+import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.cli.measure.Shapes;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 
 /**
  * Times contenders in one process, call by call in turn, so that all see the machine in the same minutes. Each call finds
@@ -20,13 +25,26 @@ import picocli.CommandLine.Option;
         name = "duel",
         mixinStandardHelpOptions = true,
         sortOptions = false,
+        exitCodeOnExecutionException = 3,
         description = "Prints a line of JSON for each contender and case; the peers are those on the class path.")
 public final class Duel implements Callable<Integer> {
     private static final int FEWEST_CALLS = 5;
     private static final double WARM_UP = 0.3;
 
-    @Option(names = "--workload", defaultValue = "1x1048576", description = "COUNTxLENGTH, resnet50 or gpt2.")
+    @Option(
+            names = "--workload",
+            defaultValue = "1x1048576",
+            description = "COUNTxLENGTH, resnet50, gpt2, llama8b, nemo-mixed, nemo-embedding or nemo-matrices.")
     private String workload = "";
+
+    @Option(names = "--dtype", defaultValue = "f32", description = "f32, bf16 or f16; NeMo's workloads have their own.")
+    private String dtype = "";
+
+    @Option(
+            names = "--bytes",
+            defaultValue = "1073741824",
+            description = "A workload with a name is scaled down to so many. Default: ${DEFAULT-VALUE}.")
+    private long bytes;
 
     @Option(
             names = "--own",
@@ -35,7 +53,11 @@ public final class Duel implements Callable<Integer> {
             description = "Of native, heap (native on arrays), java, loop; default: native.")
     private List<String> own = List.of();
 
-    @Option(names = "--cases", split = ",", defaultValue = "norm,bites,does not,clamp", description = "What to time.")
+    @Option(
+            names = "--cases",
+            split = ",",
+            defaultValue = "norm,bites,does not,clamp",
+            description = "What to time: of norm, bites, does not, clamp, per tensor. Default: all but the last.")
     private List<String> cases = List.of();
 
     @Option(names = "--seconds", defaultValue = "4", description = "For each case, all contenders together.")
@@ -45,6 +67,7 @@ public final class Duel implements Callable<Integer> {
     private int threads = Backend.defaultThreads();
 
     private final PrintStream out;
+    private boolean wrong;
 
     Duel(PrintStream out) {
         this.out = out;
@@ -57,37 +80,75 @@ public final class Duel implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Workload work = Workload.of(workload);
-        Gradients gradients = new Gradients(work.lengths());
-        double norm = gradients.norm();
+        List<DuelCase> all;
+        Shape shape;
+        Gradients gradients;
+        try {
+            all = cases.stream().map(DuelCase::of).toList();
+            shape = Shapes.named(workload, dtype(dtype), bytes);
+            gradients = new Gradients(shape);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(new CommandLine(this), String.valueOf(e.getMessage()), e);
+        }
+        List<Contender> contenders = bound(shape);
+        wrong = false;
+        for (DuelCase what : all) {
+            List<Contender> sound = new ArrayList<>();
+            for (Contender contender : contenders) if (isSound(contender, what, gradients)) sound.add(contender);
+            time(shape, what, gradients, sound);
+        }
+        contenders.forEach(Contender::close);
+        return wrong ? 1 : 0;
+    }
+
+    private boolean isSound(Contender contender, DuelCase what, Gradients gradients) {
+        gradients.writeTo(contender);
+        try {
+            String fault = gradients.fault(contender, what, what.run(contender, gradients));
+            if (fault.isEmpty()) return true;
+            System.err.println(contender.name() + ", " + what + ": not timed, for " + fault);
+            wrong = true;
+        } catch (UnsupportedOperationException e) {
+            System.err.println("not timed: " + e.getMessage());
+        }
+        return false;
+    }
+
+    private static DType dtype(String label) {
+        return switch (label.toLowerCase(Locale.ROOT)) {
+            case "f32" -> DType.FLOAT32;
+            case "bf16" -> DType.BFLOAT16;
+            case "f16" -> DType.FLOAT16;
+            default -> throw new IllegalArgumentException("no type '" + label + "'; choose of f32, bf16, f16");
+        };
+    }
+
+    /** Those that are made for the shape; the others say why they are not. */
+    private List<Contender> bound(Shape shape) {
         List<Contender> peers = new ArrayList<>();
         ServiceLoader.load(Contender.class).forEach(peers::add);
         // Before this library, which works on the threads of a peer that has some.
-        for (Contender peer : peers) peer.bind(work.lengths());
+        peers.removeIf(peer -> !canBind(peer, shape));
         String openMp = peers.stream()
                 .map(Contender::openMpLibrary)
                 .filter(name -> !name.isEmpty())
                 .findFirst()
                 .orElse("");
-        List<Contender> contenders = new ArrayList<>();
-        for (String name : own) contenders.add(own(name, openMp));
-        for (Contender contender : contenders) contender.bind(work.lengths());
-        contenders.addAll(peers);
-        boolean wrong = false;
-        for (String name : cases) {
-            DuelCase what = DuelCase.of(name);
-            List<Contender> sound = new ArrayList<>();
-            for (Contender contender : contenders) {
-                gradients.writeTo(contender);
-                String fault = gradients.fault(contender, what, norm, what.run(contender, norm));
-                if (fault.isEmpty()) sound.add(contender);
-                else System.err.println(contender.name() + ", " + what + ": not timed, for " + fault);
-                wrong |= !fault.isEmpty();
-            }
-            time(work, what, norm, gradients, sound);
+        List<Contender> all = new ArrayList<>();
+        for (String name : own) all.add(own(name, openMp));
+        all.removeIf(contender -> !canBind(contender, shape));
+        all.addAll(peers);
+        return all;
+    }
+
+    private static boolean canBind(Contender contender, Shape shape) {
+        try {
+            contender.bind(shape);
+            return true;
+        } catch (UnsupportedOperationException e) {
+            System.err.println("not timed: " + e.getMessage());
+            return false;
         }
-        contenders.forEach(Contender::close);
-        return wrong ? 1 : 0;
     }
 
     private Contender own(String name, String openMp) {
@@ -97,13 +158,11 @@ public final class Duel implements Callable<Integer> {
             case "java" -> new GradclipContender(Backend.JAVA, false, threads, openMp);
             case "loop" -> new LoopContender();
             default ->
-                throw new CommandLine.ParameterException(
-                        new CommandLine(this), "no contender '" + name + "' of this library");
+                throw new ParameterException(new CommandLine(this), "no contender '" + name + "' of this library");
         };
     }
 
-    private void time(Workload work, DuelCase what, double norm, Gradients gradients, List<Contender> contenders)
-            throws IOException {
+    private void time(Shape shape, DuelCase what, Gradients gradients, List<Contender> contenders) throws IOException {
         List<List<Double>> micros = new ArrayList<>();
         for (int i = 0; i < contenders.size(); i++) micros.add(new ArrayList<>());
         long start = System.nanoTime();
@@ -118,14 +177,14 @@ public final class Duel implements Callable<Integer> {
                 Contender contender = contenders.get(turn);
                 gradients.writeTo(contender);
                 long before = System.nanoTime();
-                what.run(contender, norm);
+                what.run(contender, gradients);
                 long after = System.nanoTime();
                 if (isWarm) micros.get(turn).add((after - before) / 1e3);
             }
             if (isWarm) timed++;
         }
         for (int i = 0; i < contenders.size(); i++) {
-            out.println(DuelSample.of(work.name(), what, contenders.get(i).name(), micros.get(i))
+            out.println(DuelSample.of(shape, what, contenders.get(i).name(), micros.get(i))
                     .toLine());
         }
     }

@@ -12,7 +12,9 @@ enum DuelCase {
     /** A clip to twice the norm. */
     DOES_NOT_BITE("does not"),
     /** A clamp with 1 % over the limit. */
-    CLAMP("clamp");
+    CLAMP("clamp"),
+    /** Each tensor by its own norm, to half the least of them, so that all are scaled. */
+    PER_TENSOR("per tensor");
 
     /** Of values that are uniform in [-1, 1). */
     private static final double LIMIT = 0.99;
@@ -29,24 +31,39 @@ enum DuelCase {
     }
 
     /** The norm that the contender reports, or NaN. */
-    double run(Contender contender, double norm) {
+    double run(Contender contender, Gradients gradients) {
         return switch (this) {
             case NORM -> contender.globalNorm();
-            case BITES -> contender.clipByGlobalNorm(norm / 2);
-            case DOES_NOT_BITE -> contender.clipByGlobalNorm(norm * 2);
+            case BITES -> contender.clipByGlobalNorm(gradients.norm() / 2);
+            case DOES_NOT_BITE -> contender.clipByGlobalNorm(gradients.norm() * 2);
             case CLAMP -> {
                 contender.clipByValue(LIMIT);
+                yield Double.NaN;
+            }
+            case PER_TENSOR -> {
+                contender.clipByNorm(gradients.leastNorm() / 2);
                 yield Double.NaN;
             }
         };
     }
 
-    /** What an element should be afterwards, to a float's precision. */
-    double expected(double element) {
+    /** Whether gradients change, and 16-bit ones are rounded. */
+    boolean changes() {
+        return this != NORM && this != DOES_NOT_BITE;
+    }
+
+    /** Whether what becomes of them depends on a norm. */
+    boolean needsNorm() {
+        return this == BITES || this == PER_TENSOR;
+    }
+
+    /** What an element of a tensor should be afterwards, but for rounding. */
+    double expected(double element, Gradients gradients, int tensor) {
         return switch (this) {
             case NORM, DOES_NOT_BITE -> element;
             case BITES -> element / 2;
             case CLAMP -> Math.max(-LIMIT, Math.min(LIMIT, element));
+            case PER_TENSOR -> element * (gradients.leastNorm() / 2 / gradients.norm(tensor));
         };
     }
 

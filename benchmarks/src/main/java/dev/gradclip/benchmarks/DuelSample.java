@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import dev.gradclip.cli.measure.Shape;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.util.Arrays;
@@ -15,18 +16,34 @@ import java.util.Map;
 /**
  * How long a contender took, as a line of JSON between the process that timed it and the one that reports.
  *
+ * @param workload name of a {@link Shape}
+ * @param dtype its type
  * @param what label of a {@link DuelCase}
  * @param micros median microseconds a call
  * @param low its 10th percentile
  * @param high its 90th percentile
  */
 record DuelSample(
-        String workload, String what, String contender, double micros, double low, double high, double calls) {
-    static DuelSample of(String workload, DuelCase what, String contender, List<Double> micros) {
+        String workload,
+        String dtype,
+        String what,
+        String contender,
+        double micros,
+        double low,
+        double high,
+        double calls) {
+    static DuelSample of(Shape shape, DuelCase what, String contender, List<Double> micros) {
         double[] sorted = micros.stream().mapToDouble(Double::doubleValue).toArray();
         Arrays.sort(sorted);
         return new DuelSample(
-                workload, what.toString(), contender, at(sorted, 0.5), at(sorted, 0.1), at(sorted, 0.9), sorted.length);
+                shape.name(),
+                shape.type(),
+                what.toString(),
+                contender,
+                at(sorted, 0.5),
+                at(sorted, 0.1),
+                at(sorted, 0.9),
+                sorted.length);
     }
 
     private static double at(double[] sorted, double share) {
@@ -44,6 +61,7 @@ record DuelSample(
     void write(JsonGenerator json) throws IOException {
         json.writeStartObject();
         json.writeStringField("workload", workload);
+        json.writeStringField("dtype", dtype);
         json.writeStringField("case", what);
         json.writeStringField("contender", contender);
         json.writeNumberField("micros", micros);
@@ -64,6 +82,7 @@ record DuelSample(
         }
         return new DuelSample(
                 texts.getOrDefault("workload", ""),
+                texts.getOrDefault("dtype", ""),
                 texts.getOrDefault("case", ""),
                 texts.getOrDefault("contender", ""),
                 numbers.getOrDefault("micros", Double.NaN),

@@ -5,6 +5,9 @@ import com.fasterxml.jackson.core.JsonEncoding;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.Backend;
+import dev.gradclip.CudaException;
+import dev.gradclip.CudaFatalException;
+import dev.gradclip.cli.measure.Shape;
 import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -28,6 +31,9 @@ public final class GpuReport implements Callable<Integer> {
     @Option(names = "--seconds", defaultValue = "0.5", description = "A measurement takes. Default: ${DEFAULT-VALUE}.")
     private double seconds;
 
+    @Option(names = "--list", description = "Print the cases as JSON, for gpu/peers.py, and measure nothing.")
+    private boolean list;
+
     /** Runs it. */
     public static void main(String[] args) {
         System.exit(new CommandLine(new GpuReport()).execute(args));
@@ -35,6 +41,10 @@ public final class GpuReport implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (list) {
+            GpuCases.write(GpuCases.all(bytes), System.out);
+            return 0;
+        }
         if (!Backend.CUDA.isAvailable()) {
             System.err.println("no CUDA device: " + Backend.CUDA.reason() + ". " + Backend.CUDA.remedy());
             return 1;
@@ -42,25 +52,32 @@ public final class GpuReport implements Callable<Integer> {
         List<GpuSample> samples = new ArrayList<>();
         System.out.println("| case | what | device µs | least | GB/s | CPU µs a call |");
         System.out.println("|---|---|---|---|---|---|");
-        for (GpuCase shape : GpuCase.all(bytes)) {
-            try (GpuTensors tensors = new GpuTensors(shape)) {
-                for (GpuTensors.Work work : GpuTensors.Work.values()) {
-                    GpuSample sample = GpuSample.of(shape, work, tensors, seconds);
-                    samples.add(sample);
-                    System.out.printf(
-                            Locale.ROOT,
-                            "| %s | %s | %.1f | %.1f | %.1f | %.2f |%n",
-                            shape.name(),
-                            work,
-                            sample.micros(),
-                            sample.least(),
-                            sample.gigabytesPerSecond(),
-                            sample.enqueueMicros());
-                }
-            }
-        }
+        for (Shape shape : GpuCases.all(bytes)) measure(shape, samples);
         write(samples);
         return 0;
+    }
+
+    private void measure(Shape shape, List<GpuSample> samples) {
+        try (GpuTensors tensors = new GpuTensors(shape)) {
+            for (GpuTensors.Work work : GpuTensors.Work.values()) {
+                GpuSample sample = GpuSample.of(shape, work, tensors, seconds);
+                samples.add(sample);
+                System.out.printf(
+                        Locale.ROOT,
+                        "| %s | %s | %.1f | %.1f | %.1f | %.2f |%n",
+                        shape.name(),
+                        work,
+                        sample.micros(),
+                        sample.least(),
+                        sample.gigabytesPerSecond(),
+                        sample.enqueueMicros());
+            }
+        } catch (CudaFatalException e) {
+            throw e;
+        } catch (CudaException e) {
+            // A device that is too small for one case has the others still.
+            System.out.println("| " + shape.name() + " | left out: " + e.getMessage() + " | | | | |");
+        }
     }
 
     private void write(List<GpuSample> samples) throws IOException {

@@ -2,6 +2,7 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.ClipResult;
+import dev.gradclip.cli.measure.Shape;
 import java.util.Arrays;
 
 /**
@@ -18,7 +19,7 @@ record GpuSample(String shape, String what, long bytes, double micros, double le
 
     private static final int FEWEST_BATCHES = 7;
 
-    static GpuSample of(GpuCase shape, GpuTensors.Work work, GpuTensors tensors, double seconds) {
+    static GpuSample of(Shape shape, GpuTensors.Work work, GpuTensors tensors, double seconds) {
         batch(work, tensors, new double[2]);
         double[] device = new double[10_000];
         double[] enqueue = new double[10_000];

@@ -3,14 +3,17 @@ package dev.gradclip.benchmarks;
 
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.CudaException;
 import dev.gradclip.CudaStream;
 import dev.gradclip.DType;
 import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.HostBuffer;
+import dev.gradclip.cli.measure.Elements;
+import dev.gradclip.cli.measure.Shape;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
 
 /** The gradients of a case in device memory, bound once, and the calls that are timed. */
 final class GpuTensors implements AutoCloseable {
@@ -35,42 +38,49 @@ final class GpuTensors implements AutoCloseable {
     private final double shrink;
     private double threshold;
 
-    GpuTensors(GpuCase shape) {
+    /**
+     * Allocates, fills and binds.
+     *
+     * @throws CudaException if the device has not so much memory; nothing of it is then kept
+     */
+    GpuTensors(Shape shape) {
         GradientClipperBuilder builder = GradientClipper.builder();
-        for (GpuCase.Tensor tensor : shape.tensors()) {
-            DeviceBuffer buffer = DeviceBuffer.allocate(tensor.dtype(), tensor.length());
-            buffers.add(buffer);
-            fill(buffer);
-            builder.add(buffer);
+        try {
+            for (Shape.Tensor tensor : shape.tensors()) {
+                DeviceBuffer buffer = DeviceBuffer.allocate(tensor.dtype(), tensor.length());
+                buffers.add(buffer);
+                fill(buffer);
+                builder.add(buffer);
+            }
+        } catch (CudaException e) {
+            buffers.forEach(DeviceBuffer::close);
+            throw e;
         }
         clipper = builder.build();
         stream = CudaStream.create();
         norm = clipper.globalNorm();
         threshold = norm;
         // A repeated clip would find its own result within the threshold. 16-bit products round back to what they were.
-        boolean halves = shape.tensors().stream().allMatch(t -> t.dtype().bytes() == 2);
+        boolean halves = shape.isHalves();
         shrink = halves ? 0 : 1e-5;
         if (halves) threshold = 0.9999 * norm;
     }
 
-    /** A block of random values over and over. */
+    /** A block of values over and over. */
     private static void fill(DeviceBuffer buffer) {
-        int count = (int) Math.min(buffer.length(), BLOCK);
-        Random random = new Random(1);
-        float[] floats = new float[count];
-        short[] halves = new short[count];
-        for (int i = 0; i < count; i++) {
-            floats[i] = (float) random.nextGaussian();
-            halves[i] = (short) (Float.floatToRawIntBits(floats[i]) >>> 16);
-        }
-        for (long at = 0; at < buffer.length(); at += count) {
-            long part = Math.min(count, buffer.length() - at);
+        HostBuffer block = block(buffer.dtype(), Math.min(buffer.length(), BLOCK));
+        for (long at = 0; at < buffer.length(); at += block.length()) {
+            long part = Math.min(block.length(), buffer.length() - at);
             long address = buffer.address() + at * buffer.dtype().bytes();
-            DeviceBuffer to = DeviceBuffer.wrap(address, part, buffer.dtype(), buffer);
-            if (buffer.dtype() == DType.FLOAT32)
-                to.copyFrom(part == count ? floats : java.util.Arrays.copyOf(floats, (int) part));
-            else to.copyFrom(part == count ? halves : java.util.Arrays.copyOf(halves, (int) part));
+            DeviceBuffer.wrap(address, part, buffer.dtype(), buffer)
+                    .copyFrom(part == block.length() ? block : block(buffer.dtype(), part));
         }
+    }
+
+    private static HostBuffer block(DType dtype, long length) {
+        HostBuffer block = HostBuffer.allocate(dtype, length);
+        Elements.fill(block.memory(), dtype);
+        return block;
     }
 
     /** Enqueues one call. */

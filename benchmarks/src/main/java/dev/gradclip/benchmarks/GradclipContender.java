@@ -5,10 +5,11 @@ import dev.gradclip.Backend;
 import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
-import dev.gradclip.HostBuffer;
-import java.nio.FloatBuffer;
-import java.util.ArrayList;
-import java.util.List;
+import dev.gradclip.cli.measure.GradientSet;
+import dev.gradclip.cli.measure.Shape;
+import java.nio.Buffer;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /** This library, bound once. */
 final class GradclipContender implements Contender {
@@ -16,7 +17,7 @@ final class GradclipContender implements Contender {
     private final boolean heap;
     private final int threads;
     private final String openMpLibrary;
-    private final List<FloatBuffer> gradients = new ArrayList<>();
+    private @Nullable GradientSet set;
     private GradientClipper clipper = GradientClipper.of();
 
     /**
@@ -38,22 +39,26 @@ final class GradclipContender implements Contender {
 
     @Override
     public void bind(int[] lengths) {
+        bind(Shape.of(
+                "", DType.FLOAT32, Arrays.stream(lengths).asLongStream().boxed().toList()));
+    }
+
+    @Override
+    public void bind(Shape shape) {
         close();
-        gradients.clear();
+        GradientSet gradients = heap ? GradientSet.onHeap(shape) : new GradientSet(shape, backend);
         GradientClipperBuilder builder = GradientClipper.builder().backend(backend);
         if (openMpLibrary.isEmpty()) builder.threads(threads);
         else builder.openMpThreads(openMpLibrary, threads);
-        for (int length : lengths) {
-            HostBuffer buffer = heap ? HostBuffer.wrap(new float[length]) : HostBuffer.allocate(DType.FLOAT32, length);
-            gradients.add((FloatBuffer) buffer.memory().get(0));
-            builder.add(buffer);
-        }
+        gradients.buffers().forEach(builder::add);
+        set = gradients;
         clipper = builder.build();
     }
 
     @Override
-    public FloatBuffer gradient(int tensor) {
-        return gradients.get(tensor);
+    public Buffer gradient(int tensor) {
+        if (set == null) throw new IllegalStateException("not bound");
+        return set.memory(tensor);
     }
 
     @Override
@@ -72,6 +77,11 @@ final class GradclipContender implements Contender {
     }
 
     @Override
+    public void clipByNorm(double maxNorm) {
+        clipper.clipByNorm(maxNorm);
+    }
+
+    @Override
     public void clipByValue(double limit) {
         clipper.clipByValue(limit);
     }
@@ -79,5 +89,6 @@ final class GradclipContender implements Contender {
     @Override
     public void close() {
         clipper.close();
+        set = null;
     }
 }

@@ -52,6 +52,17 @@ final class LoopContender implements Contender {
     }
 
     @Override
+    public void clipByNorm(double maxNorm) {
+        for (float[] gradient : gradients) {
+            double sum = 0;
+            for (float x : gradient) sum += (double) x * x;
+            float coefficient = (float) (maxNorm / (Math.sqrt(sum) + 1e-6));
+            if (coefficient >= 1) continue;
+            for (int i = 0; i < gradient.length; i++) gradient[i] *= coefficient;
+        }
+    }
+
+    @Override
     public void clipByValue(double limit) {
         float most = (float) limit;
         for (float[] gradient : gradients) {

@@ -13,18 +13,30 @@ import java.util.Set;
 
 /** A row for each workload and case: how many times as long as this library each contender took, in the same process. */
 final class PeerTable {
-    static final List<String> WORKLOADS =
-            List.of("1x16384", "1x1048576", "1x16777216", "1x67108864", "500x1024", "1000x4", "resnet50", "gpt2");
+    static final List<String> WORKLOADS = List.of(
+            "1x16384",
+            "1x1048576",
+            "1x16777216",
+            "1x67108864",
+            "500x1024",
+            "1000x4",
+            "resnet50",
+            "gpt2",
+            "llama8b",
+            "nemo-mixed");
     static final String OURS = "gradclip NATIVE";
     private static final String CASES = "norm,bites,does not,clamp";
+    private static final String PER_TENSOR = "per tensor";
 
     private final Peers peers;
     private final List<String> workloads;
+    private final String dtype;
     private final List<DuelSample> samples = new ArrayList<>();
 
-    PeerTable(Peers peers, List<String> workloads) {
+    PeerTable(Peers peers, List<String> workloads, String dtype) {
         this.peers = peers;
         this.workloads = workloads;
+        this.dtype = dtype;
     }
 
     /** All that was timed. */
@@ -45,13 +57,18 @@ final class PeerTable {
                 System.err.println(workload + " " + built.get(i));
                 // Its own other forms once.
                 String own = i == 0 ? "native,heap,java,loop" : "native";
-                List<DuelSample> found = peers.duel(built.get(i), workload, own, CASES, seconds);
+                List<DuelSample> found =
+                        new ArrayList<>(peers.duel(built.get(i), workload, dtype, own, CASES, seconds));
+                // One tensor's own norm is the norm of all.
+                if (!workload.startsWith("1x")) {
+                    found.addAll(peers.duel(built.get(i), workload, dtype, own, PER_TENSOR, seconds));
+                }
                 samples.addAll(found);
                 for (DuelSample sample : found) cell(rows, columns, sample, found);
             }
         }
-        out.println("| workload | case | " + String.join(" | ", columns) + " |");
-        out.println("|---|---|" + "---|".repeat(columns.size()));
+        out.println("| workload | type | case | " + String.join(" | ", columns) + " |");
+        out.println("|---|---|---|" + "---|".repeat(columns.size()));
         rows.forEach((row, cells) -> {
             out.print("| " + row + " |");
             for (String column : columns) out.print(" " + cells.getOrDefault(column, "") + " |");
@@ -64,8 +81,8 @@ final class PeerTable {
             Set<String> columns,
             DuelSample sample,
             List<DuelSample> sameProcess) {
-        Map<String, String> row =
-                rows.computeIfAbsent(sample.workload() + " | " + sample.what(), key -> new LinkedHashMap<>());
+        String name = sample.workload() + " | " + sample.dtype() + " | " + sample.what();
+        Map<String, String> row = rows.computeIfAbsent(name, key -> new LinkedHashMap<>());
         boolean isOurs = sample.contender().equals(OURS);
         String column = isOurs ? OURS + ", µs" : sample.contender();
         columns.add(column);
@@ -83,7 +100,8 @@ final class PeerTable {
         for (DuelSample ours : sameProcess) {
             boolean same = ours.contender().equals(OURS)
                     && ours.what().equals(sample.what())
-                    && ours.workload().equals(sample.workload());
+                    && ours.workload().equals(sample.workload())
+                    && ours.dtype().equals(sample.dtype());
             if (same) return sample.micros() / ours.micros();
         }
         return Double.NaN;

@@ -33,7 +33,7 @@ final class Peers {
     }
 
     /** Runs {@link Duel} with a peer beside contenders of this library. */
-    List<DuelSample> duel(String peer, String workload, String own, String cases, double seconds)
+    List<DuelSample> duel(String peer, String workload, String dtype, String own, String cases, double seconds)
             throws IOException, InterruptedException {
         Path target = folder.resolve(peer).resolve("target");
         String classPath = System.getProperty("java.class.path") + ":" + target.resolve("peer.jar") + ":"
@@ -50,6 +50,7 @@ final class Peers {
                         classPath,
                         Duel.class.getName(),
                         "--workload=" + workload,
+                        "--dtype=" + dtype,
                         "--own=" + own,
                         "--cases=" + cases,
                         "--seconds=" + seconds,

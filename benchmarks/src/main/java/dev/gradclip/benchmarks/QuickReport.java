@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
+import dev.gradclip.DType;
+import dev.gradclip.cli.measure.Shapes;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -34,11 +36,11 @@ final class QuickReport {
     /** Prints a table, and the figures as the last line. */
     List<DuelSample> print(PrintStream out) throws IOException, InterruptedException {
         if (!peers.built().contains(PEER)) throw new IOException("LibTorch is not built; run benchmarks/run");
-        long bytes = Workload.of(LARGE).elements() * Float.BYTES;
+        long bytes = Shapes.named(LARGE, DType.FLOAT32, Long.MAX_VALUE).bytes();
         Rates before = Rates.measure(rates, threads, bytes);
-        List<DuelSample> samples = new ArrayList<>(peers.duel(PEER, LARGE, "native", "bites,does not,clamp", 4));
+        List<DuelSample> samples = new ArrayList<>(peers.duel(PEER, LARGE, "f32", "native", "bites,does not,clamp", 4));
         Rates limit = before.faster(Rates.measure(rates, threads, bytes));
-        samples.addAll(peers.duel(PEER, SMALL, "native", "bites", 2));
+        samples.addAll(peers.duel(PEER, SMALL, "f32", "native", "bites", 2));
         out.println("| tensors | case | contender | µs (10 % to 90 %) | calls | times ours |");
         out.println("|---|---|---|---|---|---|");
         for (DuelSample sample : samples) {

@@ -33,7 +33,7 @@ final class RebindTimes {
             second.ordinary();
             List<GradientBuffer> other = new ArrayList<>(first.buffers());
             for (int i = 0; i < moved; i++) {
-                int spread = (int) ((long) i * shape.tensors() / moved);
+                int spread = (int) ((long) i * shape.tensors().size() / moved);
                 other.set(spread, second.buffers().get(spread));
             }
             GradientClipperBuilder builder =
@@ -43,7 +43,7 @@ final class RebindTimes {
                 RebindTimes steps = new RebindTimes(List.of(first.buffers(), List.copyOf(other)), clipper);
                 Times step = Times.of(steps::step, seconds);
                 Times rebind = Times.of(steps::rebind, seconds);
-                return new Scaling.Rebind(shape.tensors(), moved, rebind, step);
+                return new Scaling.Rebind(shape.tensors().size(), moved, rebind, step);
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
+import java.util.Locale;
 import org.openjdk.jmh.infra.BenchmarkParams;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.util.Statistics;
@@ -12,6 +13,7 @@ import org.openjdk.jmh.util.Statistics;
  * @param micros median microseconds a call
  * @param low its 10th percentile
  * @param high its 90th percentile
+ * @param allocation heap bytes a call
  */
 record Sample(
         String what,
@@ -21,8 +23,9 @@ record Sample(
         String memory,
         double micros,
         double low,
-        double high) {
-    static Sample of(RunResult result) {
+        double high,
+        Allocation allocation) {
+    static Sample of(RunResult result, Allocation allocation) {
         BenchmarkParams params = result.getParams();
         Statistics times = result.getPrimaryResult().getStatistics();
         String name = params.getBenchmark();
@@ -34,6 +37,20 @@ record Sample(
                 params.getParam("memory"),
                 times.getPercentile(50),
                 times.getPercentile(10),
-                times.getPercentile(90));
+                times.getPercentile(90),
+                allocation);
+    }
+
+    /** The median and the range. */
+    String spread() {
+        return String.format(Locale.ROOT, "%.1f (%.1f to %.1f)", micros, low, high);
+    }
+
+    /** That it allocated more than it needs, or nothing. */
+    String fault() {
+        String fault = allocation.fault(what);
+        return fault.isEmpty()
+                ? ""
+                : backend + " " + dtype + " " + shape + " " + memory + " " + what + " allocates " + fault;
     }
 }

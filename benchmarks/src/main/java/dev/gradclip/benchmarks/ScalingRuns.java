@@ -98,7 +98,7 @@ record ScalingRuns(
     }
 
     private void measure(int tensors, long length, int workers, Taker taker) {
-        Shape shape = new Shape(DType.FLOAT32, tensors, length);
+        Shape shape = Shape.equal(DType.FLOAT32, tensors, length);
         say.accept(shape.label() + ", " + workers + " threads");
         try (GradientSet set = new GradientSet(shape, backend);
                 Workload work = new Workload(set, backend, workers)) {
@@ -110,7 +110,7 @@ record ScalingRuns(
 
     List<Scaling.Rebind> rebinds(int tensors, long length) {
         List<Scaling.Rebind> result = new ArrayList<>();
-        Shape shape = new Shape(DType.FLOAT32, tensors, length);
+        Shape shape = Shape.equal(DType.FLOAT32, tensors, length);
         for (int moved : new int[] {0, Math.max(1, tensors / 100), tensors}) {
             say.accept("rebind " + moved + " of " + tensors);
             result.add(RebindTimes.measure(shape, moved, backend, threads, seconds));

@@ -7,11 +7,9 @@ import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
-import dev.gradclip.HostBuffer;
-import java.nio.Buffer;
-import java.nio.DoubleBuffer;
-import java.nio.FloatBuffer;
-import java.nio.ShortBuffer;
+import dev.gradclip.cli.measure.GradientSet;
+import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.cli.measure.Shapes;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
@@ -26,6 +24,9 @@ import org.openjdk.jmh.annotations.TearDown;
  */
 @State(Scope.Benchmark)
 public class Tensors {
+    /** The memory that a fork may take outside its heap is three times that. */
+    private static final long MOST_BYTES = 1 << 30;
+
     /** Backend that clips. */
     @Param({"JAVA", "NATIVE"})
     public Backend backend = Backend.NATIVE;
@@ -34,7 +35,7 @@ public class Tensors {
     @Param({"FLOAT32"})
     public DType dtype = DType.FLOAT32;
 
-    /** Number of tensors and elements of each. */
+    /** Number of tensors and elements of each, or a name of {@link Shapes}. */
     @Param({"1x65536", "1x1048576", "1x16777216", "1x67108864"})
     public String shape = "1x65536";
 
@@ -49,58 +50,22 @@ public class Tensors {
     private GradientClipper clipper = GradientClipper.of();
     private double threshold;
     private double norm;
-
-    /** Elements all told. */
-    public static long elements(String shape) {
-        String[] parts = shape.split("x", 2);
-        return Long.parseLong(parts[0]) * Long.parseLong(parts[1]);
-    }
+    private boolean halves;
 
     /** Fills and binds. */
     @Setup(Level.Trial)
     public void bind() {
-        String[] parts = shape.split("x", 2);
-        int tensors = Integer.parseInt(parts[0]);
-        int length = Integer.parseInt(parts[1]);
+        Shape bound = Shapes.named(shape, dtype, MOST_BYTES);
+        GradientSet set = memory.equals("heap") ? GradientSet.onHeap(bound) : new GradientSet(bound, backend);
+        set.ordinary();
         GradientClipperBuilder builder = GradientClipper.builder().backend(backend);
         if (threads > 0) builder.threads(threads);
-        for (int i = 0; i < tensors; i++) {
-            HostBuffer buffer = memory.equals("heap") ? onHeap(length) : HostBuffer.allocate(dtype, length);
-            buffer.memory().forEach(piece -> fill(dtype, piece));
-            builder.add(buffer);
-        }
+        set.buffers().forEach(builder::add);
         clipper.close();
         clipper = builder.build();
         norm = clipper.globalNorm();
-        threshold = halves() ? 0.9999 * norm : norm / 2;
-    }
-
-    private HostBuffer onHeap(int length) {
-        return switch (dtype) {
-            case FLOAT64 -> HostBuffer.wrap(new double[length]);
-            case FLOAT32 -> HostBuffer.wrap(new float[length]);
-            case FLOAT16, BFLOAT16 -> HostBuffer.wrap(new short[length], dtype);
-        };
-    }
-
-    /** Values in [-1, 1) without a pattern that a cache or a predictor could use. */
-    private static void fill(DType dtype, Buffer piece) {
-        int state = 1;
-        for (int i = 0; i < piece.limit(); i++) {
-            state = state * 1_664_525 + 1_013_904_223;
-            float value = state * 0x1p-31f;
-            if (piece instanceof FloatBuffer floats) floats.put(i, value);
-            else if (piece instanceof DoubleBuffer doubles) doubles.put(i, value);
-            else if (piece instanceof ShortBuffer shorts) shorts.put(i, half(dtype, value));
-        }
-    }
-
-    /** Truncates: which values they are does not matter here, as long as they are ordinary. */
-    private static short half(DType dtype, float value) {
-        int bits = Float.floatToRawIntBits(value);
-        if (dtype == DType.BFLOAT16) return (short) (bits >>> 16);
-        int exponent = Math.max(((bits >>> 23) & 255) - 112, 1);
-        return (short) (((bits >>> 16) & 0x8000) | (exponent << 10) | ((bits >>> 13) & 0x3ff));
+        halves = bound.isHalves();
+        threshold = halves ? 0.9999 * norm : norm / 2;
     }
 
     /** Lets go of the memory. */
@@ -109,16 +74,12 @@ public class Tensors {
         clipper.close();
     }
 
-    private boolean halves() {
-        return dtype.bytes() == 2;
-    }
-
     double measure() {
         return clipper.globalNorm();
     }
 
     ClipResult bites() {
-        if (!halves()) threshold *= 1 - 1e-6;
+        if (!halves) threshold *= 1 - 1e-6;
         ClipResult result = clipper.clipByGlobalNorm(threshold);
         if (!result.clipped()) throw new IllegalStateException("the clip did not bite: " + result);
         return result;

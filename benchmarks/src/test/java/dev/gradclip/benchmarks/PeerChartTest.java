@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Bars beside peers, some of which were not timed everywhere. */
 class PeerChartTest {
     private static DuelSample sample(String workload, String contender, double micros) {
-        return new DuelSample(workload, DuelCase.BITES.toString(), contender, micros, micros, micros, 5);
+        return new DuelSample(workload, "float32", DuelCase.BITES.toString(), contender, micros, micros, micros, 5);
     }
 
     @Test
@@ -33,7 +33,7 @@ class PeerChartTest {
 
     @Test
     void aLineIsReadAsItWasWritten() throws IOException {
-        DuelSample sample = new DuelSample("500x1024", "does not", "a \"peer\"", 1.5, 1, 2, 7);
+        DuelSample sample = new DuelSample("500x1024", "bfloat16", "does not", "a \"peer\"", 1.5, 1, 2, 7);
         assertEquals(sample, DuelSample.ofLine(sample.toLine()));
         assertTrue(sample.toLine().startsWith("{"));
     }

@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
@@ -74,7 +73,7 @@ final class BenchChart {
     }
 
     private static String label(BenchRow row) {
-        String type = row.shape().dtype().name().toLowerCase(Locale.ROOT);
-        return row.shape().label() + " " + type + ", " + row.what().title();
+        return row.shape().label() + " " + row.shape().type() + ", "
+                + row.what().title();
     }
 }

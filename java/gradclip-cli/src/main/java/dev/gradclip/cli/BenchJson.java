@@ -71,9 +71,9 @@ final class BenchJson {
     }
 
     private static void shape(JsonGenerator json, Shape shape) throws IOException {
-        json.writeNumberField("tensors", shape.tensors());
+        json.writeNumberField("tensors", shape.tensors().size());
         json.writeNumberField("elements", shape.elements());
-        json.writeStringField("dtype", shape.dtype().name().toLowerCase(Locale.ROOT));
+        json.writeStringField("dtype", shape.type());
         json.writeNumberField("bytes", shape.bytes());
     }
 }

@@ -54,8 +54,7 @@ final class BenchMeaning {
     private static @Nullable BenchRow large(BenchReport bench, Backend backend, Case what) {
         return bench.rows().stream()
                 .filter(row -> row.backend() == backend && row.what() == what)
-                .filter(row ->
-                        row.shape().dtype() == DType.FLOAT32 && row.shape().bytes() >= LARGE)
+                .filter(row -> row.shape().is(DType.FLOAT32) && row.shape().bytes() >= LARGE)
                 .findFirst()
                 .orElse(null);
     }

@@ -19,10 +19,10 @@ record BenchPlan(List<Shape> shapes, List<LeftOut> leftOut) {
     record LeftOut(Shape shape, String reason) {}
 
     private static final List<Shape> ALL = List.of(
-            new Shape(DType.FLOAT32, 500, 1 << 10),
-            new Shape(DType.FLOAT32, 1, 1 << 20),
-            new Shape(DType.BFLOAT16, 1, 1 << 24),
-            new Shape(DType.FLOAT32, 1, 1 << 24));
+            Shape.equal(DType.FLOAT32, 500, 1 << 10),
+            Shape.equal(DType.FLOAT32, 1, 1 << 20),
+            Shape.equal(DType.BFLOAT16, 1, 1 << 24),
+            Shape.equal(DType.FLOAT32, 1, 1 << 24));
 
     /** Filling and a few passes of plain Java take about a second for so much. */
     private static final long BYTES_A_SECOND = 16 << 20;

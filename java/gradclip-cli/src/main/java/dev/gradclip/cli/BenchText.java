@@ -2,7 +2,6 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.Backend;
-import dev.gradclip.DType;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,8 +21,7 @@ final class BenchText {
         out.println();
         table(bench, terminal);
         for (BenchPlan.LeftOut left : bench.leftOut()) {
-            out.println("left out: " + left.shape().label() + " "
-                    + type(left.shape().dtype()) + ", " + left.reason());
+            out.println("left out: " + left.shape().label() + " " + left.shape().type() + ", " + left.reason());
         }
         out.println();
         BenchMeaning.of(bench).forEach(out::println);
@@ -36,7 +34,7 @@ final class BenchText {
         for (BenchRow row : bench.rows()) {
             table.add(List.of(
                     row.shape().label(),
-                    type(row.shape().dtype()),
+                    row.shape().type(),
                     row.what().title(),
                     BackendOptions.name(row.backend()),
                     fixed(row.times().median(), 1),
@@ -57,10 +55,6 @@ final class BenchText {
     static String bar(double share) {
         int filled = (int) Math.round(Math.min(share, 1) * BAR);
         return "#".repeat(filled) + ".".repeat(BAR - filled) + (share * BAR >= BAR + 0.5 ? "+" : "");
-    }
-
-    private static String type(DType dtype) {
-        return dtype.name().toLowerCase(Locale.ROOT);
     }
 
     static String fixed(double value, int digits) {

@@ -2,6 +2,7 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.DType;
+import dev.gradclip.cli.measure.Half;
 import java.nio.ByteBuffer;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;

@@ -4,6 +4,7 @@ package dev.gradclip.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.gradclip.DType;
+import dev.gradclip.cli.measure.Half;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.nio.ByteBuffer;

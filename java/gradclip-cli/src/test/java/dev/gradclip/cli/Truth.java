@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import dev.gradclip.cli.measure.Half;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 

@@ -2,33 +2,49 @@
 package dev.gradclip.cli.measure;
 
 import dev.gradclip.Backend;
+import dev.gradclip.DType;
 import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientBuffer;
 import dev.gradclip.HostBuffer;
 import java.nio.Buffer;
-import java.nio.FloatBuffer;
-import java.nio.ShortBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Gradients of one shape and what is in them: in host memory outside the heap, for a device also there. */
+/** Gradients of one shape and what is in them: in host memory, for a device also there. */
 public final class GradientSet implements AutoCloseable {
     private static final int LINE = 64;
 
     private final Shape shape;
     private final List<HostBuffer> host = new ArrayList<>();
     private final List<DeviceBuffer> device = new ArrayList<>();
-    private int state;
     private long changed;
     private long touched;
 
-    /** Allocates; all is zero. */
+    /** Allocates outside the heap; all is zero. */
     public GradientSet(Shape shape, Backend backend) {
         this.shape = shape;
-        for (int i = 0; i < shape.tensors(); i++) {
-            host.add(HostBuffer.allocate(shape.dtype(), shape.length()));
-            if (backend == Backend.CUDA) device.add(DeviceBuffer.allocate(shape.dtype(), shape.length()));
+        for (Shape.Tensor tensor : shape.tensors()) {
+            host.add(HostBuffer.allocate(tensor.dtype(), tensor.length()));
+            if (backend == Backend.CUDA) device.add(DeviceBuffer.allocate(tensor.dtype(), tensor.length()));
         }
+    }
+
+    private GradientSet(Shape shape) {
+        this.shape = shape;
+        for (Shape.Tensor tensor : shape.tensors()) host.add(array(tensor.dtype(), Math.toIntExact(tensor.length())));
+    }
+
+    /** In arrays; all is zero. */
+    public static GradientSet onHeap(Shape shape) {
+        return new GradientSet(shape);
+    }
+
+    private static HostBuffer array(DType dtype, int length) {
+        return switch (dtype) {
+            case FLOAT64 -> HostBuffer.wrap(new double[length]);
+            case FLOAT32 -> HostBuffer.wrap(new float[length]);
+            case FLOAT16, BFLOAT16 -> HostBuffer.wrap(new short[length], dtype);
+        };
     }
 
     /** What they are. */
@@ -41,34 +57,46 @@ public final class GradientSet implements AutoCloseable {
         return List.copyOf(device.isEmpty() ? host : device);
     }
 
-    /** Values in [-1, 1) without a pattern that a cache or a predictor could use; the same ones each time. */
-    public void ordinary() {
-        state = 1;
-        for (HostBuffer buffer : host) for (Buffer piece : buffer.memory()) ordinary(piece);
-        upload();
+    /**
+     * The host's memory of one.
+     *
+     * @throws IllegalArgumentException if it is more than one piece, above 1 GiB
+     */
+    public Buffer memory(int tensor) {
+        List<Buffer> pieces = host.get(tensor).memory();
+        if (pieces.size() == 1) return pieces.get(0);
+        throw new IllegalArgumentException("tensor " + tensor + " of " + shape.name() + " has "
+                + shape.tensors().get(tensor).bytes() + " bytes; 1 GiB at most, in one piece, can be shown");
     }
 
-    private void ordinary(Buffer piece) {
-        for (int i = 0; i < piece.limit(); i++) put(piece, i, random() * 0x1p-31f);
+    /** Values in [-1, 1) without a pattern that a cache or a predictor could use; the same ones each time. */
+    public void ordinary() {
+        Elements values = new Elements(1);
+        for (HostBuffer buffer : host) {
+            for (Buffer piece : buffer.memory()) values.fill(piece, buffer.dtype());
+        }
+        upload();
     }
 
     /** Makes one element in a hundred, the same ones each time, {@code value} or {@code -value}. */
     void outliers(float value) {
-        state = 2;
+        Elements values = new Elements(2);
         changed = 0;
         touched = 0;
-        for (HostBuffer buffer : host) for (Buffer piece : buffer.memory()) outliers(piece, value);
+        for (HostBuffer buffer : host) {
+            for (Buffer piece : buffer.memory()) outliers(values, piece, buffer.dtype(), value);
+        }
         upload();
     }
 
-    private void outliers(Buffer piece, float value) {
+    private void outliers(Elements values, Buffer piece, DType dtype, float value) {
         long before = -1;
         for (int i = 0; i < piece.limit(); i++) {
-            int random = random();
+            int random = values.random();
             if ((random >>> 8) % 100 != 0) continue;
-            put(piece, i, random < 0 ? -value : value);
+            Elements.put(piece, dtype, i, random < 0 ? -value : value);
             changed++;
-            long line = (long) i * shape.dtype().bytes() / LINE;
+            long line = (long) i * dtype.bytes() / LINE;
             if (line != before) touched += LINE;
             before = line;
         }
@@ -82,18 +110,6 @@ public final class GradientSet implements AutoCloseable {
     /** Bytes of the 64-byte lines that they are in. */
     public long touched() {
         return touched;
-    }
-
-    private int random() {
-        state = state * 1_664_525 + 1_013_904_223;
-        return state;
-    }
-
-    private void put(Buffer piece, int index, float value) {
-        if (piece instanceof FloatBuffer floats) floats.put(index, value);
-        else if (piece instanceof ShortBuffer shorts)
-            shorts.put(index, (short) (Float.floatToRawIntBits(value) >>> 16));
-        else throw new IllegalStateException("no memory to show: " + piece);
     }
 
     private void upload() {

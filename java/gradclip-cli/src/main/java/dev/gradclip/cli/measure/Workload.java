@@ -4,6 +4,7 @@ package dev.gradclip.cli.measure;
 import dev.gradclip.Backend;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 
@@ -25,8 +26,17 @@ public final class Workload implements AutoCloseable {
     private double shrink;
     private float limit;
 
-    /** Binds and fills. */
+    /**
+     * Binds and fills.
+     *
+     * @throws IllegalArgumentException if a type has not the range of FLOAT32, which the clamps need
+     */
     public Workload(GradientSet set, Backend backend, int threads) {
+        for (Shape.Tensor tensor : set.shape().tensors()) {
+            if (tensor.dtype() != DType.FLOAT32 && tensor.dtype() != DType.BFLOAT16) {
+                throw new IllegalArgumentException("gradients are FLOAT32 or BFLOAT16 here, not " + tensor.dtype());
+            }
+        }
         this.set = set;
         GradientClipperBuilder builder =
                 GradientClipper.builder().backend(backend).threads(threads);
@@ -38,7 +48,7 @@ public final class Workload implements AutoCloseable {
     private void ordinary() {
         set.ordinary();
         norm = clipper.globalNorm();
-        boolean halves = set.shape().dtype().bytes() == 2;
+        boolean halves = set.shape().isHalves();
         threshold = halves ? 0.9999 * norm : norm;
         shrink = halves ? 0 : 1e-6;
     }

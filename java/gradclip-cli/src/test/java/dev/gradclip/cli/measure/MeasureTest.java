@@ -71,7 +71,7 @@ class MeasureTest {
 
     @Test
     void labels() {
-        assertEquals("500 x 1Ki", new Shape(DType.FLOAT32, 500, 1024).label());
+        assertEquals("500 x 1Ki", Shape.equal(DType.FLOAT32, 500, 1024).label());
         assertArrayEquals(new String[] {"0", "1000", "16Mi", "1Gi", "4096Gi"}, new String[] {
             Shape.human(0), Shape.human(1000), Shape.human(1 << 24), Shape.human(1 << 30), Shape.human(1L << 42)
         });

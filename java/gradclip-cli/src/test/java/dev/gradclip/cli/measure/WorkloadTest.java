@@ -30,7 +30,7 @@ class WorkloadTest {
             value = DType.class,
             names = {"FLOAT32", "BFLOAT16"})
     void normCases(DType dtype) {
-        try (GradientSet set = new GradientSet(new Shape(dtype, 2, 1000), Backend.preferred());
+        try (GradientSet set = new GradientSet(Shape.equal(dtype, 2, 1000), Backend.preferred());
                 Workload work = new Workload(set, Backend.preferred(), 1)) {
             double norm = norm(set);
             // 2000 values spread evenly over [-1, 1): the square root of 2000 / 3.
@@ -50,7 +50,7 @@ class WorkloadTest {
             value = DType.class,
             names = {"FLOAT32", "BFLOAT16"})
     void everyClampChangesTheSameElements(DType dtype) {
-        try (GradientSet set = new GradientSet(new Shape(dtype, 2, 5000), Backend.preferred());
+        try (GradientSet set = new GradientSet(Shape.equal(dtype, 2, 5000), Backend.preferred());
                 Workload work = new Workload(set, Backend.preferred(), 1)) {
             Runnable clamp = work.prepare(Case.CLAMP);
             assertEquals(100.0, (double) set.changed(), 25.0);
@@ -62,7 +62,7 @@ class WorkloadTest {
 
     @Test
     void aChangedCaseIsNoticed() {
-        try (GradientSet set = new GradientSet(new Shape(DType.FLOAT32, 1, 1000), Backend.JAVA);
+        try (GradientSet set = new GradientSet(Shape.equal(DType.FLOAT32, 1, 1000), Backend.JAVA);
                 Workload work = new Workload(set, Backend.JAVA, 1);
                 GradientClipper other = GradientClipper.of(set.buffers().get(0))) {
             ClipResult shrunk = other.clipByGlobalNorm(norm(set) / 2);
@@ -76,6 +76,9 @@ class WorkloadTest {
 
     @Test
     void otherTypesAreRefused() {
-        assertThrows(IllegalArgumentException.class, () -> new Shape(DType.FLOAT16, 1, 1));
+        Shape shape = Shape.equal(DType.FLOAT16, 1, 1);
+        try (GradientSet set = new GradientSet(shape, Backend.JAVA)) {
+            assertThrows(IllegalArgumentException.class, () -> new Workload(set, Backend.JAVA, 1));
+        }
     }
 }

@@ -66,6 +66,17 @@ public final class DjlContender implements Contender {
         return norm;
     }
 
+    @Override
+    public void clipByNorm(double maxNorm) {
+        forget();
+        for (NDArray gradient : gradients) {
+            try (NDArray norm = gradient.norm()) {
+                double coefficient = maxNorm / (norm.getFloat() + 1e-6);
+                if (coefficient < 1) gradient.muli((float) coefficient);
+            }
+        }
+    }
+
     /** There is no clamp in place. */
     @Override
     public void clipByValue(double limit) {

@@ -5,19 +5,27 @@ import static org.bytedeco.pytorch.global.torch.clip_grad_norm_;
 import static org.bytedeco.pytorch.global.torch.clip_grad_value_;
 import static org.bytedeco.pytorch.global.torch.zeros;
 
+import dev.gradclip.DType;
 import dev.gradclip.benchmarks.Contender;
-import java.nio.FloatBuffer;
+import dev.gradclip.cli.measure.Shape;
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** LibTorch's own {@code clip_grad_norm_} and {@code clip_grad_value_}, on parameters with gradients. */
 public final class LibTorchContender implements Contender {
     private static final double L2 = 2;
 
-    private final List<FloatBuffer> gradients = new ArrayList<>();
+    private final List<Buffer> gradients = new ArrayList<>();
+    private final List<Tensor> each = new ArrayList<>();
     private TensorVector parameters = new TensorVector();
 
     @Override
@@ -27,21 +35,45 @@ public final class LibTorchContender implements Contender {
 
     @Override
     public void bind(int[] lengths) {
-        gradients.clear();
-        parameters = new TensorVector();
-        for (int length : lengths) {
-            Tensor parameter = zeros(length);
-            parameter.mutable_grad().put(zeros(length));
-            parameters.push_back(parameter);
-            gradients.add(new FloatPointer(parameter.grad().data_ptr())
-                    .capacity(length)
-                    .asByteBuffer()
-                    .asFloatBuffer());
-        }
+        bind(Shape.of(
+                "", DType.FLOAT32, Arrays.stream(lengths).asLongStream().boxed().toList()));
     }
 
     @Override
-    public FloatBuffer gradient(int tensor) {
+    public void bind(Shape shape) {
+        gradients.clear();
+        each.clear();
+        parameters = new TensorVector();
+        for (Shape.Tensor tensor : shape.tensors()) {
+            TensorOptions options = new TensorOptions(type(tensor.dtype()));
+            Tensor parameter = zeros(new long[] {tensor.length()}, options);
+            parameter.mutable_grad().put(zeros(new long[] {tensor.length()}, options));
+            parameters.push_back(parameter);
+            each.add(parameter);
+            gradients.add(memory(parameter.grad().data_ptr(), tensor));
+        }
+    }
+
+    private static ScalarType type(DType dtype) {
+        return switch (dtype) {
+            case FLOAT64 -> ScalarType.Double;
+            case FLOAT32 -> ScalarType.Float;
+            case FLOAT16 -> ScalarType.Half;
+            case BFLOAT16 -> ScalarType.BFloat16;
+        };
+    }
+
+    private static Buffer memory(Pointer data, Shape.Tensor tensor) {
+        ByteBuffer bytes = new BytePointer(data).capacity(tensor.bytes()).asByteBuffer();
+        return switch (tensor.dtype()) {
+            case FLOAT64 -> bytes.asDoubleBuffer();
+            case FLOAT32 -> bytes.asFloatBuffer();
+            case FLOAT16, BFLOAT16 -> bytes.asShortBuffer();
+        };
+    }
+
+    @Override
+    public Buffer gradient(int tensor) {
         return gradients.get(tensor);
     }
 
@@ -54,6 +86,12 @@ public final class LibTorchContender implements Contender {
     @Override
     public double clipByGlobalNorm(double maxNorm) {
         return clip_grad_norm_(parameters, maxNorm, L2, false);
+    }
+
+    /** What its users have for that: a call for each parameter. */
+    @Override
+    public void clipByNorm(double maxNorm) {
+        for (Tensor parameter : each) clip_grad_norm_(parameter, maxNorm, L2, false);
     }
 
     @Override

@@ -9,7 +9,10 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.api.ops.DynamicCustomOp;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** ND4J's native operations {@code clip_by_global_norm}, which its Java API does not name, and {@code clipbyvalue}, in place. */
+/**
+ * ND4J's native operations {@code clip_by_global_norm}, which its Java API does not name, {@code clipbynorm} and {@code
+ * clipbyvalue}, in place.
+ */
 public final class Nd4jContender implements Contender {
     private INDArray[] gradients = {};
 
@@ -55,12 +58,21 @@ public final class Nd4jContender implements Contender {
     }
 
     @Override
+    public void clipByNorm(double maxNorm) {
+        inPlace("clipbynorm", maxNorm);
+    }
+
+    @Override
     public void clipByValue(double limit) {
+        inPlace("clipbyvalue", -limit, limit);
+    }
+
+    private void inPlace(String operation, Double... arguments) {
         for (INDArray gradient : gradients) {
-            Nd4j.exec(DynamicCustomOp.builder("clipbyvalue")
+            Nd4j.exec(DynamicCustomOp.builder(operation)
                     .addInputs(gradient)
                     .callInplace(true)
-                    .addFloatingPointArguments(-limit, limit)
+                    .addFloatingPointArguments(arguments)
                     .build());
         }
     }

@@ -13,23 +13,27 @@ import org.tensorflow.Session;
 import org.tensorflow.ndarray.Shape;
 import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.op.core.ReduceSum;
+import org.tensorflow.types.TBool;
 import org.tensorflow.types.TFloat32;
 
 /**
- * What {@code tf.clip_by_global_norm} builds, as a graph that runs in one call: gradients are fed and their clipped copies
- * fetched, for TensorFlow's tensors do not change.
+ * What {@code tf.clip_by_global_norm} and {@code tf.clip_by_norm} build, as a graph that runs in one call: gradients are fed
+ * and their clipped copies fetched, for TensorFlow's tensors do not change.
  */
 public final class TensorFlowContender implements Contender {
     private final List<TFloat32> gradients = new ArrayList<>();
     private final List<FloatBuffer> memory = new ArrayList<>();
     private final List<Placeholder<TFloat32>> inputs = new ArrayList<>();
     private final List<Operand<TFloat32>> byNorm = new ArrayList<>();
+    private final List<Operand<TFloat32>> byOwnNorm = new ArrayList<>();
     private final List<Operand<TFloat32>> byValue = new ArrayList<>();
     private @Nullable Graph graph;
     private @Nullable Session session;
     private @Nullable Operand<TFloat32> norm;
     private @Nullable Placeholder<TFloat32> threshold;
     private @Nullable Result result;
+    private boolean hasCopies;
 
     @Override
     public String name() {
@@ -54,6 +58,7 @@ public final class TensorFlowContender implements Contender {
         Operand<TFloat32> coefficient = tf.math.minimum(tf.constant(1f), tf.math.div(most, total));
         for (Placeholder<TFloat32> input : inputs) {
             byNorm.add(tf.math.mul(input, coefficient));
+            byOwnNorm.add(clipByNorm(tf, input, most));
             byValue.add(tf.clipByValue(input, tf.math.neg(most), most));
         }
         graph = newGraph;
@@ -69,36 +74,56 @@ public final class TensorFlowContender implements Contender {
 
     @Override
     public FloatBuffer clipped(int tensor) {
-        if (result == null || result.size() <= tensor || result.size() != gradients.size() + 1) return gradient(tensor);
+        if (result == null || !hasCopies) return gradient(tensor);
         return ((TFloat32) result.get(tensor)).asRawTensor().data().asFloats().accept(new Memory());
+    }
+
+    /** {@code values * most / max(norm, most)}, where the norm of zeros is not a square root. */
+    private static Operand<TFloat32> clipByNorm(Ops tf, Operand<TFloat32> values, Operand<TFloat32> most) {
+        Operand<TFloat32> squares = tf.reduceSum(tf.math.mul(values, values), tf.constant(0), ReduceSum.keepDims(true));
+        Operand<TBool> isPositive = tf.math.greater(squares, tf.constant(0f));
+        Operand<TFloat32> safe = tf.select(isPositive, squares, tf.onesLike(squares));
+        Operand<TFloat32> norm = tf.select(isPositive, tf.math.sqrt(safe), squares);
+        return tf.math.div(tf.math.mul(values, most), tf.math.maximum(norm, most));
     }
 
     @Override
     public double globalNorm() {
-        return run(List.of(), 1);
+        return number(run(List.of(), norm, 1), 0);
     }
 
     @Override
     public double clipByGlobalNorm(double maxNorm) {
-        return run(byNorm, maxNorm);
+        return number(run(byNorm, norm, maxNorm), gradients.size());
+    }
+
+    @Override
+    public void clipByNorm(double maxNorm) {
+        run(byOwnNorm, null, maxNorm);
     }
 
     @Override
     public void clipByValue(double limit) {
-        run(byValue, limit);
+        run(byValue, null, limit);
     }
 
-    private double run(List<? extends Operand<TFloat32>> clipped, double most) {
-        if (session == null || norm == null || threshold == null) throw new IllegalStateException("not bound");
+    private static double number(Result result, int place) {
+        return ((TFloat32) result.get(place)).getFloat();
+    }
+
+    /** Fetches what is clipped, and then one more unless that is null. */
+    private Result run(List<? extends Operand<TFloat32>> clipped, @Nullable Operand<TFloat32> more, double most) {
+        if (session == null || threshold == null) throw new IllegalStateException("not bound");
         forget();
         try (TFloat32 number = TFloat32.scalarOf((float) most)) {
             Session.Runner runner = session.runner().feed(threshold, number);
             for (int i = 0; i < inputs.size(); i++) runner.feed(inputs.get(i), gradients.get(i));
             for (Operand<TFloat32> one : clipped) runner.fetch(one);
-            runner.fetch(norm);
+            if (more != null) runner.fetch(more);
             Result outcome = runner.run();
             result = outcome;
-            return ((TFloat32) outcome.get(clipped.size())).getFloat();
+            hasCopies = !clipped.isEmpty();
+            return outcome;
         }
     }
 

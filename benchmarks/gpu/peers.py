@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Times PyTorch's clipping, and the device's own read and copy rates, on the cases of GpuCase.java.
+"""Times PyTorch's clipping, and the device's own read and copy rates, on the cases that gradclip is timed on.
 
-    gpu_peers.py --json FILE [--bytes N] [--seconds S]
+    benchmarks/run gpu --list > cases.json
+    benchmarks/gpu/peers.py --cases cases.json --json FILE [--seconds S]
 
 Each figure is the median over batches of 20 calls, from the first call to the end of the stream, by call: as GpuSample does.
 """
 import argparse
 import json
 import statistics
+import sys
 import time
 
-import torch
+try:
+    import torch
+except ImportError:
+    torch = None
 
 BATCH = 20
 FEWEST_BATCHES = 7
@@ -34,20 +39,18 @@ extern "C" __global__ void read_all(const uint4* x, long long n, unsigned* out) 
 """
 
 
-def cases(size):
-    trial = size < 1 << 30
-    f32, bf16 = torch.float32, torch.bfloat16
-    unit = max(16, size // 500 // 11)
-    mixed = [(f32 if i % 5 == 0 else bf16, unit * (1 + i % 8) + i % 7) for i in range(500)]
-    return [
-        ("1 x f32", [(f32, size // 4)]),
-        ("1 x bf16", [(bf16, size // 2)]),
-        ("500 mixed", mixed),
-        ("1 x bf16 6000261x256", [(bf16, size // 2 if trial else 6000261 * 256)]),
-        ("40 MB f32", [(f32, min(size, 40_000_000) // 4)]),
-        ("1000 x 4", [(f32, 4)] * 1000),
-        ("2000 x 512", [(f32, 512)] * 2000),
-    ]
+TYPES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def cases(path):
+    """Names, and the type and length of each tensor, as GpuCases.write lists them."""
+    with open(path) as listed:
+        found = [(case["name"], [(dtype, length) for dtype, length in case["tensors"]]) for case in json.load(listed)]
+    for name, shapes in found:
+        for dtype, length in shapes:
+            if dtype not in TYPES or length < 0:
+                raise ValueError(f"{path}: {name} has a tensor of {length} elements of {dtype}")
+    return found
 
 
 def timed(call, seconds):
@@ -114,23 +117,34 @@ def clips(tensors, seconds):
     return {name: timed(call, seconds) for name, call in work.items() if call is not None}
 
 
+def measured(name, shapes, seconds):
+    results = []
+    tensors = [torch.empty(n, dtype=getattr(torch, d), device="cuda").normal_() for d, n in shapes]
+    size = sum(n * TYPES[d] for d, n in shapes)
+    if len(tensors) == 1:
+        for what, figures in rates(size // 16 * 16, seconds).items():
+            results.append({"library": "device", "case": name, "what": what, "bytes": size, **figures})
+    for what, figures in clips(tensors, seconds).items():
+        results.append({"library": "PyTorch", "case": name, "what": what, "bytes": size, **figures})
+        print(f"| {name} | {what} | {figures['micros']:.1f} |", flush=True)
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", required=True, help="what benchmarks/run gpu --list prints")
     parser.add_argument("--json", required=True)
-    parser.add_argument("--bytes", type=int, default=1 << 30)
     parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
+    if torch is None:
+        sys.exit("peers.py: PyTorch is not installed; pip install torch")
     results = []
-    for name, shapes in cases(options.bytes):
-        tensors = [torch.empty(n, dtype=d, device="cuda").normal_() for d, n in shapes]
-        size = sum(t.numel() * t.element_size() for t in tensors)
-        if len(tensors) == 1:
-            for what, figures in rates(size // 16 * 16, options.seconds).items():
-                results.append({"library": "device", "case": name, "what": what, "bytes": size, **figures})
-        for what, figures in clips(tensors, options.seconds).items():
-            results.append({"library": "PyTorch", "case": name, "what": what, "bytes": size, **figures})
-            print(f"| {name} | {what} | {figures['micros']:.1f} |", flush=True)
-        del tensors
+    for name, shapes in cases(options.cases):
+        try:
+            results += measured(name, shapes, options.seconds)
+        except torch.cuda.OutOfMemoryError as error:
+            # A device that is too small for one case has the others still.
+            print(f"| {name} | left out: {str(error).splitlines()[0]} |", flush=True)
         torch.cuda.empty_cache()
     device = torch.cuda.get_device_properties(0)
     with open(options.json, "w") as out:
