@@ -23,7 +23,7 @@ CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, co
   if (!state.fault.ok()) return state.fault;
   const DeviceGuard guard(state.device);
   if (!guard.status().ok()) return guard.status();
-  if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return s;
+  if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return state.ended(s);
   unsigned number = 0;
   while (number < kCaptures && state.captures[number] != 0) ++number;
   if (number == kCaptures) return refusedCapture("a captured clip beyond the 16 that one clipper has at once");
@@ -33,7 +33,7 @@ CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, co
   state.stream = streamOf(handle);
   const CudaStatus status = work(Target{slot, 0, id});
   state.stream = usual;
-  if (!status.ok()) return status;
+  if (!status.ok()) return state.ended(status);
   state.captures[number] = id.id;
   *capture = static_cast<std::int32_t>(number);
   return {};
@@ -56,7 +56,8 @@ CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const
   if (!s.fault.ok()) return s.fault;
   const DeviceGuard guard(s.device);
   if (!guard.status().ok()) return guard.status();
-  const NewParams params{{s.memory.captures + capture, s.captures[capture]}, numbers.maxNorm, numbers.epsilon, numbers.min, numbers.max};
+  const Capture id{s.memory.captures + capture, s.captures[capture]};
+  const NewParams params{id, numbers.maxNorm, numbers.epsilon, numbers.min, numbers.max};
   return s.ended(called(enqueueNewParameters(streamOf(stream), params), "cudaLaunchKernel"));
 }
 
