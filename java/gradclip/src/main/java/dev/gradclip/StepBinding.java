@@ -69,7 +69,8 @@ public final class StepBinding implements AutoCloseable {
     private GradientClipper rebuild(List<String> tensorNames, List<? extends @Nullable HostBuffer> buffers) {
         boolean sameNames = names.equals(tensorNames);
         HostBuffer[] newShapes = new HostBuffer[buffers.size()];
-        GradientClipperBuilder builder = settings.get();
+        // On the host a clipper holds nothing but memory, so one that is forgotten is no leak.
+        GradientClipperBuilder builder = settings.get().unwatched();
         for (int i = 0; i < newShapes.length; i++) {
             HostBuffer buffer = buffers.get(i);
             if (buffer != null) {

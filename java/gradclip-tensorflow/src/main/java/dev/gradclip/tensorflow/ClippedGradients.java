@@ -6,14 +6,15 @@ import java.util.List;
 import org.tensorflow.Result;
 import org.tensorflow.Session;
 import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
+import org.tensorflow.types.family.TType;
 
 /** The clipped gradients of one step, until they are closed. */
 public final class ClippedGradients implements AutoCloseable {
     private final Result fetched;
     private final ClipResult result;
-    private final List<GradAndVar<?>> inputs;
+    private final List<GradAndVar<? extends TType>> inputs;
 
-    ClippedGradients(Result fetched, ClipResult result, List<GradAndVar<?>> inputs) {
+    ClippedGradients(Result fetched, ClipResult result, List<GradAndVar<? extends TType>> inputs) {
         this.fetched = fetched;
         this.result = result;
         this.inputs = inputs;

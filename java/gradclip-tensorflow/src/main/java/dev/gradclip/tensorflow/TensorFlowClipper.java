@@ -39,7 +39,7 @@ import org.tensorflow.types.family.TType;
 public final class TensorFlowClipper implements AutoCloseable {
     private final List<String> names = new ArrayList<>();
     private final List<Operand<?>> computed = new ArrayList<>();
-    private final List<GradAndVar<?>> clipped = new ArrayList<>();
+    private final List<GradAndVar<? extends TType>> clipped = new ArrayList<>();
     private final StepBinding binding = new StepBinding();
     private boolean closed;
 
@@ -72,7 +72,7 @@ public final class TensorFlowClipper implements AutoCloseable {
     }
 
     /** Where the clipped gradients come in: what {@code Optimizer.applyGradients} is to be given. */
-    public List<GradAndVar<?>> gradients() {
+    public List<GradAndVar<? extends TType>> gradients() {
         return List.copyOf(clipped);
     }
 

@@ -56,8 +56,8 @@ class TensorFlowBuffersTest {
     @Test
     void otherTypesAreRefused() {
         try (TInt32 integers = TInt32.vectorOf(1, 2)) {
-            String said = String.valueOf(
-                    assertThrows(IllegalArgumentException.class, () -> TensorFlowBuffers.wrap(integers))
+            String said =
+                    String.valueOf(assertThrows(IllegalArgumentException.class, () -> TensorFlowBuffers.wrap(integers))
                             .getMessage());
             assertTrue(said.contains("elements of DT_INT32"), said);
         }
@@ -74,7 +74,8 @@ class TensorFlowBuffersTest {
     void anEagerResultIsClippedInPlaceAndLaterOperationsSeeIt() {
         try (EagerSession session = EagerSession.create()) {
             Ops tf = Ops.create(session);
-            Operand<TFloat32> gradient = tf.math.mul(tf.constant(StdArrays.ndCopyOf(new float[] {3, 4})), tf.constant(2f));
+            Operand<TFloat32> gradient =
+                    tf.math.mul(tf.constant(StdArrays.ndCopyOf(new float[] {3, 4})), tf.constant(2f));
             clip(gradient.asTensor(), 5);
             TFloat32 doubled = tf.math.mul(gradient, tf.constant(2f)).asTensor();
             assertEquals(6, doubled.getFloat(0), 1e-5);

@@ -83,14 +83,14 @@ class TensorFlowClipperTest {
             for (int step = 0; step < 5; step++) {
                 double[] slopeBefore = values(slope);
                 double[] biasBefore = values(bias);
-                Session.Runner backward = session.runner().feed(x, features).feed(y, labels).fetch(loss);
+                Session.Runner backward =
+                        session.runner().feed(x, features).feed(y, labels).fetch(loss);
                 try (ClippedGradients clipped = clipper.clipByGlobalNorm(backward, 0.5)) {
                     losses.add((double) ((TFloat32) clipped.fetched().get(0)).getFloat());
                     assertTrue(clipped.result().totalNorm() > 1, "nothing to clip");
                     clipped.feed(session.runner()).addTarget(train).run().close();
                 }
-                double moved =
-                        Math.hypot(distance(slopeBefore, values(slope)), distance(biasBefore, values(bias)));
+                double moved = Math.hypot(distance(slopeBefore, values(slope)), distance(biasBefore, values(bias)));
                 assertEquals(0.005, moved, 1e-5);
             }
         }
@@ -111,7 +111,8 @@ class TensorFlowClipperTest {
                     assertEquals(.5, ((TFloat32) clipped.fetched().get(0)).getFloat(0), 1e-5);
                 }
             }
-            try (var result = session.runner().fetch(computed.get(0).getGradient()).run()) {
+            try (var result =
+                    session.runner().fetch(computed.get(0).getGradient()).run()) {
                 assertEquals(1, ((TFloat32) result.get(0)).getFloat(0));
             }
         }
@@ -188,13 +189,12 @@ class TensorFlowClipperTest {
     @Test
     void whatIsNotFinite() {
         Variable<TFloat32> weight = variable("weight", Float.NaN, 1);
-        try (TensorFlowClipper clipper =
-                TensorFlowClipper.of(graph, descent.computeGradients(tf.nn.l2Loss(weight)))) {
+        try (TensorFlowClipper clipper = TensorFlowClipper.of(graph, descent.computeGradients(tf.nn.l2Loss(weight)))) {
             session.initialize();
             ClipRule strict = ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.ERROR);
-            String said = String.valueOf(assertThrows(
-                            NonFiniteGradientException.class, () -> clipper.clip(session.runner(), strict))
-                    .getMessage());
+            String said = String.valueOf(
+                    assertThrows(NonFiniteGradientException.class, () -> clipper.clip(session.runner(), strict))
+                            .getMessage());
             assertTrue(said.contains("weight"), said);
             ClipRule zero = strict.withNonFinitePolicy(NonFinitePolicy.ZERO);
             try (ClippedGradients clipped = clipper.clip(session.runner(), zero)) {
