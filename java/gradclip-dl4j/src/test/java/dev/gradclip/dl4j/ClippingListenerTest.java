@@ -144,6 +144,7 @@ class ClippingListenerTest {
         ComputationGraph graph = graph(listener);
         assertEquals(MAX_NORM, step(graph), 1e-4 * MAX_NORM);
         assertEquals(without, listener.norm(), 1e-5 * without);
+        assertEquals(6, Objects.requireNonNull(listener.latest()).tensors());
         for (int i = 0; i < 3; i++) assertEquals(MAX_NORM, step(graph), 1e-3 * MAX_NORM);
     }
 
