@@ -205,6 +205,20 @@ class TensorFlowClipperTest {
     }
 
     @Test
+    void twoClippersOfOneGraph() {
+        var computed = descent.computeGradients(tf.nn.l2Loss(variable("weight", 3, 4)));
+        try (TensorFlowClipper first = TensorFlowClipper.of(graph, computed);
+                TensorFlowClipper second = TensorFlowClipper.of(graph, computed)) {
+            session.initialize();
+            try (ClippedGradients one = first.clipByGlobalNorm(session.runner(), 1);
+                    ClippedGradients other = second.clipByGlobalNorm(session.runner(), 10)) {
+                assertTrue(one.result().clipped());
+                assertEquals(3, ((TFloat32) other.fetched().get(0)).getFloat(0));
+            }
+        }
+    }
+
+    @Test
     void aClosedClipperSaysSo() {
         Variable<TFloat32> weight = variable("weight", 1);
         TensorFlowClipper clipper = TensorFlowClipper.of(graph, descent.computeGradients(tf.nn.l2Loss(weight)));
