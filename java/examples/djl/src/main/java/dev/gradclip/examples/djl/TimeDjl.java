@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.examples.djl;
+
+import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
+import ai.djl.training.Trainer;
+import dev.gradclip.DType;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.HostBuffer;
+import dev.gradclip.djl.DjlClipper;
+import dev.gradclip.examples.timing.StepTimer;
+import java.util.List;
+
+/** What a clip that bites adds to a step, beside what DJL's users write. */
+final class TimeDjl {
+    private TimeDjl() {}
+
+    static void print(int units) {
+        try (Model model = TrainDjl.model(units);
+                Trainer trainer = TrainDjl.trainer(model, units);
+                DjlClipper clipper = DjlClipper.of(trainer)) {
+            TrainDjl.backward(trainer, units);
+            List<NDArray> gradients = model.getBlock().getParameters().stream()
+                    .map(parameter -> parameter.getValue().getArray().getGradient())
+                    .toList();
+            HostBuffer[] buffers = gradients.stream()
+                    .map(gradient -> HostBuffer.wrap(gradient.toByteBuffer(true), DType.FLOAT32))
+                    .toArray(HostBuffer[]::new);
+            double maxNorm = clipper.globalNorm();
+            Runnable grow = () -> gradients.forEach(gradient -> gradient.muli(2));
+            try (GradientClipper bound = GradientClipper.of(buffers)) {
+                new StepTimer()
+                        .add("gradclip: find, bind, clip", grow, () -> clipper.clipByGlobalNorm(maxNorm))
+                        .add("gradclip: clip alone, bound before", grow, () -> bound.clipByGlobalNorm(maxNorm))
+                        .add("DJL: norm() and muli() of each array", grow, () -> clip(model, maxNorm))
+                        .print(
+                                StepTimer.size(gradients.stream()
+                                        .mapToLong(NDArray::size)
+                                        .toArray()),
+                                9);
+            }
+            gradients.forEach(NDArray::close);
+        }
+    }
+
+    private static void clip(Model model, double maxNorm) {
+        List<NDArray> gradients = model.getBlock().getParameters().stream()
+                .map(parameter -> parameter.getValue().getArray().getGradient())
+                .toList();
+        double sum = 0;
+        for (NDArray gradient : gradients) {
+            try (NDArray norm = gradient.norm()) {
+                float one = norm.getFloat();
+                sum += (double) one * one;
+            }
+        }
+        double coefficient = maxNorm / (Math.sqrt(sum) + 1e-6);
+        for (NDArray gradient : gradients) {
+            if (coefficient < 1) gradient.muli((float) coefficient);
+            gradient.close();
+        }
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.djl;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.training.Trainer;
+import ai.djl.util.PairList;
+import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.HostBuffer;
+import dev.gradclip.StepBinding;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Clips the gradients of a DJL model on PyTorch in place, between the gradient collector's {@code close()} and {@code
+ * Trainer.step()}. Each call finds them anew; frozen parameters and those without a gradient are left out. Nothing is copied.
+ *
+ * <p>Gradients on the CPU, of one device. Calls from several threads run one after the other.
+ *
+ * <pre>{@code
+ * try (DjlClipper clipper = DjlClipper.of(trainer)) {
+ *     for (Batch batch : trainer.iterateDataset(data)) {
+ *         try (GradientCollector collector = trainer.newGradientCollector()) {
+ *             collector.backward(…);
+ *         }
+ *         ClipResult result = clipper.clipByGlobalNorm(1.0);
+ *         trainer.step();
+ *         batch.close();
+ *     }
+ * }
+ * }</pre>
+ */
+public final class DjlClipper implements AutoCloseable {
+    private final DjlGradients gradients;
+    private final StepBinding binding = new StepBinding();
+    private final NDManager manager = NDManager.newBaseManager("PyTorch");
+    private boolean closed;
+
+    private DjlClipper(PairList<String, Parameter> parameters) {
+        gradients = new DjlGradients(parameters);
+    }
+
+    /**
+     * For all parameters of the model that a trainer trains.
+     *
+     * @throws IllegalArgumentException if it trains on a GPU, or on several devices: then the gradients are not whole before
+     *     {@code step()}
+     */
+    public static DjlClipper of(Trainer trainer) {
+        Device[] devices = trainer.getDevices();
+        if (devices.length != 1 || devices[0].isGpu()) {
+            throw new IllegalArgumentException("the trainer trains on " + Arrays.toString(devices)
+                    + "; clipped are gradients on one CPU device: call optDevices(new Device[] {Device.cpu()}) on the "
+                    + "training configuration");
+        }
+        return of(trainer.getModel().getBlock());
+    }
+
+    /** For all parameters of a block, whose own arrays are what is trained. */
+    public static DjlClipper of(Block block) {
+        return of(block.getParameters());
+    }
+
+    /** For some parameters; of one that is listed twice the first name counts. */
+    public static DjlClipper of(PairList<String, Parameter> parameters) {
+        return new DjlClipper(parameters);
+    }
+
+    /** Names in the order given: what a per-tensor index of a result means. */
+    public List<String> names() {
+        return List.copyOf(gradients.names());
+    }
+
+    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
+    public ClipResult clipByGlobalNorm(double maxNorm) {
+        return clip(ClipRule.globalNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
+    public ClipResult clipByNorm(double maxNorm) {
+        return clip(ClipRule.perTensorNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#value(double)}. */
+    public ClipResult clipByValue(double limit) {
+        return clip(ClipRule.value(limit));
+    }
+
+    /**
+     * Clips the gradients that are there, in place, by a rule.
+     *
+     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (on a GPU, sparse, not contiguous,
+     *     integer, beyond 2 GiB), or two that share memory; nothing was changed
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
+     * @throws IllegalStateException if the clipper is closed, or a parameter not initialized
+     */
+    public ClipResult clip(ClipRule rule) {
+        return onGradients(clipper -> clipper.clip(rule));
+    }
+
+    /** The L2 norm over all gradients that are there; nothing is written. */
+    public double globalNorm() {
+        return onGradients(GradientClipper::globalNorm);
+    }
+
+    private synchronized <T> T onGradients(Function<GradientClipper, T> work) {
+        if (closed) throw new IllegalStateException("the clipper is closed");
+        // The handles are closed after the work, not before: they keep the gradients alive.
+        try (NDManager handles = manager.newSubManager()) {
+            List<@Nullable HostBuffer> buffers = gradients.collect(handles);
+            return work.apply(binding.bind(gradients.names(), buffers));
+        }
+    }
+
+    /** Refuses further calls. Closing again does nothing. */
+    @Override
+    public synchronized void close() {
+        closed = true;
+        binding.close();
+        manager.close();
+    }
+}

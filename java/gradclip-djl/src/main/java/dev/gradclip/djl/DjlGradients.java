@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.djl;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.util.Pair;
+import ai.djl.util.PairList;
+import dev.gradclip.DType;
+import dev.gradclip.HostBuffer;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Where the gradients of some parameters are at present. */
+final class DjlGradients {
+    private final List<String> names = new ArrayList<>();
+    private final List<Parameter> parameters = new ArrayList<>();
+
+    DjlGradients(PairList<String, Parameter> list) {
+        Set<Parameter> taken = Collections.newSetFromMap(new IdentityHashMap<>());
+        for (Pair<String, Parameter> pair : list) {
+            // A parameter that two blocks share is listed twice, and has one gradient.
+            if (!taken.add(pair.getValue())) continue;
+            names.add(pair.getKey());
+            parameters.add(pair.getValue());
+        }
+    }
+
+    List<String> names() {
+        return names;
+    }
+
+    /**
+     * The gradients' own memory, null where there is none; good until {@code handles} is closed, which every handle is attached to.
+     *
+     * @throws IllegalArgumentException naming one that can't be clipped where it is
+     */
+    List<@Nullable HostBuffer> collect(NDManager handles) {
+        List<@Nullable HostBuffer> buffers = new ArrayList<>(parameters.size());
+        int present = 0;
+        for (int i = 0; i < parameters.size(); i++) {
+            PtNDArray gradient = gradient(i);
+            if (gradient == null) {
+                buffers.add(null);
+                continue;
+            }
+            gradient.attach(handles);
+            buffers.add(wrap(names.get(i), gradient));
+            present++;
+        }
+        // The engine answers with a copy where a tensor has other strides, and says so nowhere else.
+        if (handles.getManagedArrays().size() != present) throw copied(handles);
+        return buffers;
+    }
+
+    private @Nullable PtNDArray gradient(int i) {
+        Parameter parameter = parameters.get(i);
+        if (!parameter.requiresGradient()) return null;
+        if (!parameter.isInitialized()) {
+            throw new IllegalStateException(
+                    names.get(i) + " is not initialized; clip after Trainer.initialize(shape) and a backward pass");
+        }
+        NDArray array = parameter.getArray();
+        if (!(array instanceof PtNDArray ours)) {
+            throw new IllegalArgumentException(names.get(i) + " is of the engine "
+                    + array.getManager().getEngine().getEngineName() + "; clipped are gradients of PyTorch");
+        }
+        // getGradient() would make zeros where there is none.
+        return ours.hasGradient() ? JniUtils.getGradient(ours) : null;
+    }
+
+    private static HostBuffer wrap(String name, PtNDArray gradient) {
+        if (gradient.getDevice().isGpu()) {
+            throw refusal(
+                    name,
+                    "is on GPU " + gradient.getDevice()
+                            + "; clipped are those on the CPU: train on Device.cpu(), or use "
+                            + "gradclip-javacpp, which clips LibTorch's on a device");
+        }
+        if (gradient.isSparse()) {
+            throw refusal(name, "is sparse; build the embedding without a sparse format");
+        }
+        DType dtype = type(gradient.getDataType());
+        if (dtype == null) {
+            throw refusal(
+                    name,
+                    "has elements of " + gradient.getDataType()
+                            + "; clipped are FLOAT64, FLOAT32, FLOAT16 and BFLOAT16");
+        }
+        long length = gradient.size();
+        if (length == 0) return HostBuffer.allocate(dtype, 0);
+        if (length > Integer.MAX_VALUE / dtype.bytes()) {
+            throw refusal(
+                    name,
+                    "has " + length + " elements of " + dtype + ", but DJL shows 2 GiB of a tensor at most; split "
+                            + "the parameter");
+        }
+        return HostBuffer.wrap(gradient.toByteBuffer(true), dtype, gradient);
+    }
+
+    private static @Nullable DType type(DataType type) {
+        return switch (type) {
+            case FLOAT64 -> DType.FLOAT64;
+            case FLOAT32 -> DType.FLOAT32;
+            case FLOAT16 -> DType.FLOAT16;
+            case BFLOAT16 -> DType.BFLOAT16;
+            default -> null;
+        };
+    }
+
+    /** Asks one by one whose it is that came as a copy. */
+    private IllegalArgumentException copied(NDManager handles) {
+        for (int i = 0; i < parameters.size(); i++) {
+            try (NDManager one = handles.newSubManager()) {
+                PtNDArray gradient = gradient(i);
+                if (gradient == null) continue;
+                gradient.attach(one);
+                wrap(names.get(i), gradient);
+                if (one.getManagedArrays().size() > 1) {
+                    return refusal(
+                            names.get(i),
+                            "is not contiguous, so DJL shows a copy of it; give the parameter an array that is not a "
+                                    + "transposed or sliced view");
+                }
+            }
+        }
+        return new IllegalArgumentException("a gradient came as a copy, which can't be clipped in place");
+    }
+
+    private static IllegalArgumentException refusal(String name, String why) {
+        return new IllegalArgumentException("the gradient of " + name + " " + why);
+    }
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Gradients of DJL models on PyTorch, clipped between the gradient collector and the trainer's step. */
+@NullMarked
+package dev.gradclip.djl;
+
+import org.jspecify.annotations.NullMarked;

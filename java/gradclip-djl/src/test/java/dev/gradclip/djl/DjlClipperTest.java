@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.djl;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.djl.Device;
+import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.training.optimizer.Optimizer;
+import ai.djl.training.tracker.Tracker;
+import com.sun.jna.Native;
+import com.sun.jna.Pointer;
+import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import dev.gradclip.HostBuffer;
+import dev.gradclip.NonFiniteGradientException;
+import dev.gradclip.NonFinitePolicy;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Gradients of parameters, one by one. */
+class DjlClipperTest {
+    private final NDManager manager = NDManager.newBaseManager("PyTorch");
+
+    @AfterEach
+    void close() {
+        manager.close();
+    }
+
+    private static String message(Class<? extends Exception> type, Executable call) {
+        return String.valueOf(assertThrows(type, call).getMessage());
+    }
+
+    private static float[] gradient(Parameter parameter) {
+        return parameter.getArray().getGradient().toFloatArray();
+    }
+
+    @Test
+    void whatIsClippedIsTheFrameworksOwnMemory() {
+        Parameter weight = Djl.parameter("weight", manager.create(new float[] {3, 4}));
+        try (NDManager handles = manager.newSubManager()) {
+            HostBuffer buffer = Objects.requireNonNull(
+                    new DjlGradients(Djl.list(weight)).collect(handles).get(0));
+            Pointer ours = Native.getDirectBufferPointer(buffer.memory().get(0));
+            assertEquals(LibTorch.address(weight.getArray().getGradient()), Pointer.nativeValue(ours));
+        }
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(weight))) {
+            assertEquals(5, clipper.clipByGlobalNorm(1).totalNorm());
+        }
+        assertArrayEquals(new float[] {.6f, .8f}, gradient(weight), 1e-6f);
+    }
+
+    @Test
+    void djlsOwnClipLetsNegativesPassAndThisDoesNot() {
+        NDArray weight = manager.zeros(new Shape(2));
+        Optimizer sgd = Optimizer.sgd()
+                .setLearningRateTracker(Tracker.fixed(1))
+                .optClipGrad(1)
+                .build();
+        sgd.update("weight", weight, manager.create(new float[] {10, -10}));
+        assertArrayEquals(new float[] {-1, 10}, weight.toFloatArray(), "what 'limit 1' makes of a gradient of -10");
+        Parameter ours = Djl.parameter("weight", manager.create(new float[] {10, -10}));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(ours))) {
+            assertEquals(2, clipper.clipByValue(1).elementsChanged());
+        }
+        assertArrayEquals(new float[] {1, -1}, gradient(ours));
+    }
+
+    @Test
+    void eachVerb() {
+        Parameter a = Djl.parameter("a", manager.ones(new Shape(2, 2)));
+        Parameter b = Djl.parameter("b", manager.ones(new Shape(12)));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a, b))) {
+            assertEquals(List.of("a", "b"), clipper.names());
+            assertEquals(4, clipper.globalNorm());
+            assertEquals(2, clipper.clipByNorm(2).tensorNorm(0));
+            assertEquals(Math.sqrt(8), clipper.globalNorm(), 1e-5);
+            assertEquals(2, clipper.clip(ClipRule.value(-1, 0.25)).tensors());
+            assertEquals(1, clipper.globalNorm());
+        }
+    }
+
+    /** Not BFLOAT16: an array of it ends the JVM in DJL 0.35.1. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DataType.class,
+            names = {"FLOAT16", "FLOAT32", "FLOAT64"})
+    void eachTypeThatGradientsHave(DataType type) {
+        Parameter weight =
+                Djl.parameter("weight", manager.full(new Shape(100), 2f).toType(type, true));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(weight))) {
+            assertEquals(20, clipper.clipByGlobalNorm(10).totalNorm());
+            assertEquals(10, Djl.norm(weight.getArray().getGradient()), type == DataType.FLOAT16 ? .01 : 1e-5);
+        }
+    }
+
+    @Test
+    void halvesAndDoublesAreOneNorm() {
+        Parameter half = Djl.parameter("half", manager.full(new Shape(16), 1f).toType(DataType.FLOAT16, true));
+        Parameter exact = Djl.parameter("exact", manager.full(new Shape(9), 1f).toType(DataType.FLOAT64, true));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(half, exact))) {
+            assertEquals(5, clipper.globalNorm());
+        }
+    }
+
+    @Test
+    void aFrozenParameterAndOneWithoutAGradientAreLeftOut() {
+        Parameter a = Djl.parameter("a", manager.full(new Shape(4), 1f));
+        Parameter frozen = Djl.parameter("frozen", manager.full(new Shape(4), 1f));
+        frozen.freeze(true);
+        Parameter unused = Parameter.builder()
+                .setName("unused")
+                .setType(Parameter.Type.OTHER)
+                .build();
+        unused.setArray(manager.zeros(new Shape(7)));
+        unused.getArray().setRequiresGradient(true);
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a, frozen, unused))) {
+            ClipResult result = clipper.clipByGlobalNorm(1);
+            assertEquals(1, result.tensors());
+            assertEquals(2, result.totalNorm());
+            Djl.give(unused, manager.full(new Shape(7), 3f));
+            assertEquals(2, clipper.clipByGlobalNorm(1).tensors(), "it came later");
+            assertEquals(1, Djl.norm(Djl.list(a, unused)), 1e-5);
+        }
+    }
+
+    @Test
+    void aGradientThatWasFreedAndAllocatedAnewIsFound() {
+        Parameter a = Djl.parameter("a", manager.full(new Shape(4), 1f));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a))) {
+            clipper.clipByGlobalNorm(1);
+            // Kept, so that the next can't be where it is.
+            NDArray old = a.getArray().getGradient();
+            for (long step = 2; step < 5; step++) {
+                NDArray array = manager.zeros(new Shape(4L * step));
+                a.close();
+                a.setShape(null);
+                a.setArray(array);
+                array.setRequiresGradient(true);
+                Djl.give(a, manager.full(new Shape(4L * step), 1f));
+                assertNotEquals(LibTorch.address(old), LibTorch.address(array.getGradient()));
+                assertEquals(Math.sqrt(4.0 * step), clipper.clipByGlobalNorm(1).totalNorm(), 1e-12);
+                assertEquals(1, Djl.norm(array.getGradient()), 1e-5);
+            }
+            assertEquals(1, Djl.norm(old), 1e-5, "clipped once");
+        }
+    }
+
+    @Test
+    void squaresThatOverflowAFloatAndWhatIsNotFinite() {
+        Parameter a = Djl.parameter("a", manager.create(new float[] {3e20f, 4e20f}));
+        Parameter b = Djl.parameter("b", manager.create(new float[] {0, Float.NaN}));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a))) {
+            assertEquals(5e20, clipper.clipByGlobalNorm(1).totalNorm(), 1e14);
+            assertArrayEquals(new float[] {.6f, .8f}, gradient(a), 1e-6f);
+        }
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a, b))) {
+            assertTrue(clipper.clip(ClipRule.globalNorm(.1).withNonFinitePolicy(NonFinitePolicy.SKIP))
+                    .nonFinite());
+            ClipRule strict = ClipRule.globalNorm(.1).withNonFinitePolicy(NonFinitePolicy.ERROR);
+            assertTrue(message(NonFiniteGradientException.class, () -> clipper.clip(strict))
+                    .contains("b"));
+            assertArrayEquals(new float[] {.6f, .8f}, gradient(a), 1e-6f);
+        }
+    }
+
+    @Test
+    void aTransposedGradientIsRefusedByName() {
+        Parameter good = Djl.parameter("good", manager.full(new Shape(4), 2f));
+        Parameter askew = Parameter.builder()
+                .setName("askew")
+                .setType(Parameter.Type.OTHER)
+                .build();
+        NDArray array = manager.zeros(new Shape(3, 5)).transpose();
+        askew.setArray(array);
+        array.setRequiresGradient(true);
+        Djl.give(askew, manager.full(new Shape(5, 3), 1f));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(good, askew))) {
+            String said = message(IllegalArgumentException.class, () -> clipper.clipByGlobalNorm(1));
+            assertTrue(said.contains("gradient of askew is not contiguous"), said);
+            assertArrayEquals(new float[] {2, 2, 2, 2}, gradient(good));
+        }
+    }
+
+    @Test
+    void aSparseGradientIsRefusedByName() {
+        Parameter table = Parameter.builder()
+                .setName("table")
+                .setType(Parameter.Type.OTHER)
+                .build();
+        NDArray array = manager.zeros(new Shape(5, 3));
+        table.setArray(array);
+        array.setRequiresGradient(true);
+        try (var collector = manager.getEngine().newGradientCollector()) {
+            collector.backward(JniUtils.embedding(
+                            (PtNDArray) manager.create(new long[] {1, 3}), (PtNDArray) array, true)
+                    .sum());
+        }
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(table))) {
+            String said = message(IllegalArgumentException.class, () -> clipper.clipByGlobalNorm(1));
+            assertTrue(said.contains("gradient of table is sparse"), said);
+        }
+    }
+
+    @Test
+    void aParameterThatIsNotInitializedSaysSo() {
+        try (Model model = Djl.model();
+                DjlClipper clipper = DjlClipper.of(model.getBlock())) {
+            String said = message(IllegalStateException.class, clipper::globalNorm);
+            assertTrue(said.contains("weight is not initialized"), said);
+        }
+    }
+
+    @Test
+    void aSharedParameterIsClippedOnce() {
+        Parameter a = Djl.parameter("a", manager.full(new Shape(4), 1f));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a, a))) {
+            assertEquals(2, clipper.globalNorm());
+            assertEquals(List.of("a"), clipper.names());
+        }
+    }
+
+    @Test
+    void noHandleStaysBehind() {
+        Parameter a = Djl.parameter("a", manager.full(new Shape(4), 1f));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a))) {
+            clipper.clipByGlobalNorm(1);
+            int before = manager.getManagedArrays().size();
+            for (int i = 0; i < 10; i++) clipper.clipByGlobalNorm(1);
+            assertEquals(before, manager.getManagedArrays().size());
+        }
+    }
+
+    @Test
+    void aClosedClipperSaysSo() {
+        DjlClipper clipper = DjlClipper.of(Djl.list());
+        assertEquals(0, clipper.clipByGlobalNorm(1).tensors());
+        clipper.close();
+        clipper.close();
+        assertTrue(message(IllegalStateException.class, clipper::globalNorm).contains("closed"));
+    }
+
+    @Test
+    void aTrainerOfSeveralDevicesIsRefused() {
+        try (Model model = Djl.model()) {
+            var config = Djl.config(Optimizer.sgd()
+                            .setLearningRateTracker(Tracker.fixed(1))
+                            .build())
+                    .optDevices(new Device[] {Device.cpu(), Device.gpu(0)});
+            try (var trainer = model.newTrainer(config)) {
+                String said = message(IllegalArgumentException.class, () -> DjlClipper.of(trainer));
+                assertTrue(said.contains("[cpu(), gpu(0)]"), said);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.djl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.training.DefaultTrainingConfig;
+import ai.djl.training.EasyTrain;
+import ai.djl.training.Trainer;
+import ai.djl.training.optimizer.Optimizer;
+import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+
+/** A model trains a few steps; what counts is the norm that the optimizer saw. */
+class TrainingTest {
+    private static final double MAX_NORM = 0.05;
+
+    /** Plain descent that notes the norm of each step, over its four gradients. */
+    private static final class Observed extends Optimizer {
+        private final List<Double> norms = new ArrayList<>();
+        private double sum;
+        private int gradients;
+
+        Observed() {
+            super(new Builder());
+        }
+
+        private static final class Builder extends OptimizerBuilder<Builder> {
+            @Override
+            protected Builder self() {
+                return this;
+            }
+        }
+
+        @Override
+        public void update(String parameterId, NDArray weight, NDArray grad) {
+            double norm = Djl.norm(grad);
+            sum += norm * norm;
+            if (++gradients == 4) {
+                norms.add(Math.sqrt(sum));
+                sum = 0;
+                gradients = 0;
+            }
+            weight.subi(grad.mul(0.01f));
+        }
+    }
+
+    private static List<Double> train(ClippingListener... listeners) throws Exception {
+        Observed seen = new Observed();
+        DefaultTrainingConfig config = Djl.config(seen);
+        config.addTrainingListeners(listeners);
+        try (Model model = Djl.model();
+                NDManager manager = NDManager.newBaseManager("PyTorch");
+                Trainer trainer = Djl.trainer(model, config)) {
+            EasyTrain.fit(trainer, 1, Djl.data(manager), null);
+        }
+        return seen.norms;
+    }
+
+    @Test
+    void easyTrainClipsThroughTheListener() throws Exception {
+        List<Double> without = train();
+        assertEquals(4, without.size());
+        for (double norm : without) assertTrue(norm > 2 * MAX_NORM, "nothing to clip: " + without);
+        ClippingListener listener = new ClippingListener(ClipRule.globalNorm(MAX_NORM));
+        List<Double> with = train(listener);
+        assertEquals(4, with.size());
+        for (double norm : with) assertEquals(MAX_NORM, norm, 1e-6, with.toString());
+        ClipResult latest = Objects.requireNonNull(listener.latest());
+        assertEquals(4, latest.tensors());
+        assertTrue(latest.clipped());
+        train(listener); // another trainer
+    }
+
+    @Test
+    void oneLineInALoopOfOnesOwn() {
+        Observed seen = new Observed();
+        try (Model model = Djl.model();
+                NDManager manager = NDManager.newBaseManager("PyTorch");
+                Trainer trainer = Djl.trainer(model, Djl.config(seen));
+                DjlClipper clipper = DjlClipper.of(trainer)) {
+            for (int step = 0; step < 3; step++) {
+                Djl.backward(trainer, manager);
+                double norm = Djl.norm(model.getBlock().getParameters());
+                assertEquals(norm, clipper.clipByGlobalNorm(MAX_NORM).totalNorm(), 1e-6 * norm);
+                trainer.step();
+            }
+        }
+        assertEquals(3, seen.norms.size());
+        for (double norm : seen.norms) assertEquals(MAX_NORM, norm, 1e-6, seen.norms.toString());
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.dl4j;
+
+import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import dev.gradclip.StepBinding;
+import java.util.Objects;
+import org.deeplearning4j.nn.api.Model;
+import org.deeplearning4j.optimize.api.BaseTrainingListener;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Clips the gradients of a {@code MultiLayerNetwork} or {@code ComputationGraph} in place, after the backward pass and before the
+ * updater; over all layers, where DL4J's own {@code gradientNormalization} looks at one at a time.
+ *
+ * <p>Thresholds are those of the mean gradient over the minibatch, which the updater gets: at the time of the clip DL4J has not yet
+ * divided by the number of examples, so the threshold is multiplied by it. The running mean and variance of batch
+ * normalisation are neither measured nor clipped.
+ *
+ * <pre>{@code
+ * network.addListeners(new ClippingListener(ClipRule.globalNorm(1.0)));
+ * network.fit(data);
+ * }</pre>
+ */
+public final class ClippingListener extends BaseTrainingListener {
+    private final ClipRule rule;
+    private final StepBinding binding = new StepBinding();
+    private @Nullable ClipResult latest;
+    private double norm = Double.NaN;
+
+    /** Clips by a rule. */
+    public ClippingListener(ClipRule rule) {
+        this.rule = Objects.requireNonNull(rule, "rule");
+    }
+
+    /**
+     * Clips; DL4J calls it.
+     *
+     * @throws IllegalArgumentException if the model is of another class, or naming a gradient that can't be clipped where it is
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
+     */
+    @Override
+    public synchronized void onGradientCalculation(Model model) {
+        Dl4jGradients gradients = Dl4jGradients.of(model);
+        ClipResult result = binding.bind(gradients.names(), gradients.buffers()).clip(times(rule, gradients.divisor()));
+        latest = result;
+        norm = result.totalNorm() / gradients.divisor();
+    }
+
+    /** The norm of the latest mean gradient before clipping; NaN before the first, and where the rule measures none. */
+    public synchronized double norm() {
+        return norm;
+    }
+
+    /** What the latest clip found, null before the first. Its norms are those of the sum over the minibatch. */
+    public synchronized @Nullable ClipResult latest() {
+        return latest;
+    }
+
+    /** The rule for gradients so many times as large. */
+    private static ClipRule times(ClipRule rule, int factor) {
+        if (rule instanceof ClipRule.GlobalNorm r) {
+            return new ClipRule.GlobalNorm(
+                    r.maxNorm() * factor, r.normType(), r.epsilon() * factor, r.nonFinitePolicy());
+        }
+        if (rule instanceof ClipRule.PerTensorNorm r) {
+            return new ClipRule.PerTensorNorm(
+                    r.maxNorm() * factor, r.normType(), r.epsilon() * factor, r.nonFinitePolicy());
+        }
+        if (rule instanceof ClipRule.Value r) {
+            return new ClipRule.Value(r.min() * factor, r.max() * factor, r.nonFinitePolicy());
+        }
+        throw new IllegalArgumentException("there is no rule " + rule.name() + " for a sum over a minibatch");
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.tensorflow;
+
+import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import dev.gradclip.HostBuffer;
+import dev.gradclip.StepBinding;
+import java.util.ArrayList;
+import java.util.List;
+import org.tensorflow.Graph;
+import org.tensorflow.Operand;
+import org.tensorflow.Output;
+import org.tensorflow.Result;
+import org.tensorflow.Session;
+import org.tensorflow.framework.optimizers.Optimizer.GradAndVar;
+import org.tensorflow.op.Ops;
+import org.tensorflow.op.core.Placeholder;
+import org.tensorflow.types.family.TType;
+
+/**
+ * Clips the gradients of a TensorFlow graph. There they are symbols: one run computes and fetches them, they are clipped in the
+ * memory that was fetched, and a second run applies them.
+ *
+ * <p>Each gradient is copied once, in the graph: what a session gives out may be the memory of a constant or a variable. Fetching and
+ * feeding copy nothing.
+ *
+ * <pre>{@code
+ * try (TensorFlowClipper clipper = TensorFlowClipper.of(graph, optimizer.computeGradients(loss))) {
+ *     Op train = optimizer.applyGradients(clipper.gradients(), "train");
+ *     session.initialize();
+ *     for (…) {
+ *         try (ClippedGradients clipped = clipper.clipByGlobalNorm(session.runner().feed(x, features), 1.0)) {
+ *             clipped.feed(session.runner()).addTarget(train).run();
+ *         }
+ *     }
+ * }
+ * }</pre>
+ */
+public final class TensorFlowClipper implements AutoCloseable {
+    private final List<String> names = new ArrayList<>();
+    private final List<Operand<?>> computed = new ArrayList<>();
+    private final List<GradAndVar<? extends TType>> clipped = new ArrayList<>();
+    private final StepBinding binding = new StepBinding();
+    private boolean closed;
+
+    private TensorFlowClipper(Graph graph, List<? extends GradAndVar<?>> gradients) {
+        Ops tf = Ops.create(graph).withSubScope("gradclip");
+        for (GradAndVar<?> gradient : gradients) {
+            if (!gradient.getGradient().isClosed()) add(tf, gradient);
+        }
+    }
+
+    private <T extends TType> void add(Ops tf, GradAndVar<T> gradient) {
+        Output<T> computedGradient = gradient.getGradient();
+        names.add(gradient.getVariable().op().name());
+        computed.add(tf.deepCopy(computedGradient));
+        Placeholder<T> input = tf.placeholder(computedGradient.type(), Placeholder.shape(computedGradient.shape()));
+        clipped.add(new GradAndVar<>(input.asOutput(), gradient.getVariable()));
+    }
+
+    /**
+     * For what {@code Optimizer.computeGradients(loss)} gave; adds a copy and a placeholder for each to the graph. A variable that
+     * the loss does not depend on has no gradient, and is left out.
+     */
+    public static TensorFlowClipper of(Graph graph, List<? extends GradAndVar<?>> gradients) {
+        return new TensorFlowClipper(graph, gradients);
+    }
+
+    /** Variables' names in the order given: what a per-tensor index of a result means. */
+    public List<String> names() {
+        return List.copyOf(names);
+    }
+
+    /** Where the clipped gradients come in: what {@code Optimizer.applyGradients} is to be given. */
+    public List<GradAndVar<? extends TType>> gradients() {
+        return List.copyOf(clipped);
+    }
+
+    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
+    public ClippedGradients clipByGlobalNorm(Session.Runner backward, double maxNorm) {
+        return clip(backward, ClipRule.globalNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
+    public ClippedGradients clipByNorm(Session.Runner backward, double maxNorm) {
+        return clip(backward, ClipRule.perTensorNorm(maxNorm));
+    }
+
+    /** As {@link #clip} with {@link ClipRule#value(double)}. */
+    public ClippedGradients clipByValue(Session.Runner backward, double limit) {
+        return clip(backward, ClipRule.value(limit));
+    }
+
+    /**
+     * Runs the graph for the gradients and clips them. Feed the runner what the loss needs; fetch from it what else is wanted, as the
+     * loss.
+     *
+     * @throws IllegalArgumentException naming a variable whose gradient has elements of another type than DT_DOUBLE, DT_FLOAT, DT_HALF
+     *     and DT_BFLOAT16
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR
+     * @throws IllegalStateException if the clipper is closed
+     */
+    public synchronized ClippedGradients clip(Session.Runner backward, ClipRule rule) {
+        if (closed) throw new IllegalStateException("the clipper is closed");
+        for (Operand<?> gradient : computed) backward.fetch(gradient);
+        Result fetched = backward.run();
+        try {
+            int first = fetched.size() - computed.size();
+            List<HostBuffer> buffers = new ArrayList<>(computed.size());
+            for (int i = 0; i < computed.size(); i++) {
+                buffers.add(TensorFlowBuffers.wrap("the gradient of " + names.get(i), fetched.get(first + i)));
+            }
+            ClipResult result = binding.bind(names, buffers).clip(rule);
+            return new ClippedGradients(fetched, result, clipped);
+        } catch (Throwable e) {
+            fetched.close();
+            throw e;
+        }
+    }
+
+    /** Refuses further calls. Closing again does nothing. */
+    @Override
+    public synchronized void close() {
+        closed = true;
+        binding.close();
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
+/** Tensors that are others each step. */
+class StepBindingTest {
+    private final List<String> names = List.of("a", "b");
+
+    private static List<@Nullable HostBuffer> buffers(@Nullable HostBuffer... buffers) {
+        return Arrays.asList(buffers);
+    }
+
+    private static HostBuffer ones(int length) {
+        float[] array = new float[length];
+        Arrays.fill(array, 1);
+        return HostBuffer.wrap(array);
+    }
+
+    @Test
+    void theSameShapesKeepTheClipper() {
+        try (StepBinding binding = new StepBinding()) {
+            GradientClipper first = binding.bind(names, buffers(ones(4), ones(5)));
+            assertEquals(3, first.globalNorm());
+            GradientClipper second = binding.bind(names, buffers(null, ones(5)));
+            assertSame(first, second);
+            assertEquals(Math.sqrt(5), second.globalNorm());
+            assertSame(first, binding.bind(List.of("a", "b"), buffers(ones(4), ones(5))));
+        }
+    }
+
+    @Test
+    void otherLengthsTypesAndNamesMakeAnother() {
+        HostBuffer doubles = HostBuffer.wrap(new double[] {3});
+        try (StepBinding binding = new StepBinding()) {
+            GradientClipper lengths = binding.bind(names, buffers(ones(4), ones(5)));
+            GradientClipper types = binding.bind(names, buffers(ones(16), ones(9)));
+            assertNotSame(lengths, types);
+            assertEquals(5, types.globalNorm());
+            GradientClipper others = binding.bind(names, buffers(ones(16), doubles));
+            assertNotSame(types, others);
+            assertEquals(5, others.globalNorm());
+            GradientClipper renamed = binding.bind(List.of("a", "c"), buffers(ones(16), doubles));
+            assertEquals(List.of("a", "c"), renamed.names());
+            assertEquals(4, binding.bind(List.of("a"), buffers(ones(16))).globalNorm());
+        }
+    }
+
+    @Test
+    void oneThatWasAbsentFromTheStartComesLater() {
+        try (StepBinding binding = new StepBinding()) {
+            assertEquals(0, binding.bind(names, buffers(null, null)).globalNorm());
+            assertEquals(2, binding.bind(names, buffers(null, ones(4))).globalNorm());
+            assertEquals(3, binding.bind(names, buffers(ones(5), ones(4))).globalNorm());
+            assertEquals(
+                    3,
+                    binding.bind(names, buffers(ones(5), ones(4)))
+                            .clipByGlobalNorm(1)
+                            .totalNorm());
+        }
+    }
+
+    @Test
+    void whatIsRefusedLeavesTheBindingGood() {
+        try (StepBinding binding = new StepBinding()) {
+            HostBuffer one = ones(4);
+            String said = String.valueOf(assertThrows(
+                            IllegalArgumentException.class, () -> binding.bind(names, buffers(one, one)))
+                    .getMessage());
+            assertTrue(said.contains("a") && said.contains("b"), said);
+            assertThrows(IllegalArgumentException.class, () -> binding.bind(names, buffers(one)));
+            assertEquals(3, binding.bind(names, buffers(one, ones(5))).globalNorm());
+        }
+    }
+
+    @Test
+    void aClosedOneBindsAgain() {
+        StepBinding binding = new StepBinding();
+        GradientClipper first = binding.bind(names, buffers(ones(4), ones(5)));
+        binding.close();
+        assertThrows(IllegalStateException.class, first::globalNorm);
+        assertEquals(2, binding.bind(names, buffers(ones(4), null)).globalNorm());
+        binding.close();
+    }
+
+    @Test
+    void tensorsInPieces() {
+        try (StepBinding binding = new StepBinding()) {
+            HostBuffer pieces = HostBuffer.ofPieces(ones(2048), ones(256));
+            assertEquals(48, binding.bind(List.of("a"), buffers(pieces)).globalNorm());
+            assertEquals(48, binding.bind(List.of("a"), buffers(ones(2304))).globalNorm());
+        }
+    }
+}
