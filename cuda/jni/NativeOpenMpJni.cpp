@@ -23,14 +23,14 @@ namespace {
 
 using Region = void (*)(void*);
 using Parallel = void (*)(Region, void*, unsigned, unsigned);
-using ThreadNumber = int (*)();
+using Count = int (*)();
 
 /// What all threads of a region read.
 struct Shared {
   JavaVM* vm;
   jobject job;
   jmethodID work;
-  ThreadNumber number;
+  Count number;
 };
 
 /// Detaches a thread that OpenMP ends from the JVM; its value is the JVM.
@@ -82,6 +82,10 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeOpenMp_symbol(JNIEnv* e
   return static_cast<jlong>(reinterpret_cast<std::uintptr_t>(found));
 }
 
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeOpenMp_count(JNIEnv*, jclass, jlong function) {
+  return reinterpret_cast<Count>(pointer<void>(function))();
+}
+
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeOpenMp_run(JNIEnv* env, jclass, jlong parallel, jlong number,
                                                                    jint threads, jobject job) {
   JavaVM* vm = nullptr;
@@ -89,7 +93,7 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeOpenMp_run(JNIEnv* env, 
   // A local reference belongs to one thread; the others need a global one.
   const jobject global = env->NewGlobalRef(job);
   if (global == nullptr) return;
-  Shared shared{vm, global, workMethod, reinterpret_cast<ThreadNumber>(pointer<void>(number))};
+  Shared shared{vm, global, workMethod, reinterpret_cast<Count>(pointer<void>(number))};
   reinterpret_cast<Parallel>(pointer<void>(parallel))(work, &shared, static_cast<unsigned>(threads), 0);
   env->DeleteGlobalRef(global);
 }

@@ -42,6 +42,13 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_TestSupport_openMpRegion(JNIEn
   return ran;
 }
 
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_TestSupport_openMpMost(JNIEnv*, jclass) {
+  jint ran = 0;
+#pragma omp parallel reduction(+ : ran)
+  ran += 1;
+  return ran;
+}
+
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_TestSupport_release(JNIEnv*, jclass, jlong address, jlong bytes) {
   munmap(reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)), static_cast<size_t>(bytes));
 }

@@ -106,12 +106,25 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * The calling thread and the OpenMP threads that a native library of this process keeps for it: where a framework's
-     * threads spin while it is idle, helpers of our own would fight them for their cores. Where the library is not loaded, or
-     * does not use OpenMP, as {@link #threads}.
+     * The calling thread and the OpenMP threads that a native library of this process keeps for it, as many as it uses itself: where
+     * a framework's threads spin while it is idle, helpers of our own would fight them for their cores. As {@link #threads}
+     * with {@link Backend#defaultThreads} where the library is not loaded or does not use OpenMP.
      *
-     * @param library its file name, as {@code libtorch_cpu.so}
-     * @param threads how many the library itself uses: OpenMP ends and starts threads where the number changes
+     * <pre>{@code
+     * builder.openMpThreads("libtorch_cpu.so")
+     * }</pre>
+     *
+     * @param library its file name
+     */
+    public GradientClipperBuilder openMpThreads(String library) {
+        team = Team.ofOpenMp(Objects.requireNonNull(library, "library"));
+        return this;
+    }
+
+    /**
+     * As {@link #openMpThreads(String)} with so many threads; where it is not the number that the library uses, OpenMP ends
+     * and starts threads in turn.
+     *
      * @throws IllegalArgumentException if threads is below 1
      */
     public GradientClipperBuilder openMpThreads(String library, int threads) {

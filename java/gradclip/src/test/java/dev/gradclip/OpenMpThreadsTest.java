@@ -73,6 +73,7 @@ class OpenMpThreadsTest {
         for (int threads : new int[] {1, 2, 5}) {
             assertEquals(expected, observed(backend.builder().openMpThreads(TestSupport.OPEN_MP, threads)));
         }
+        assertEquals(expected, observed(backend.builder().openMpThreads(TestSupport.OPEN_MP)));
     }
 
     /** Each thread that clips has OpenMP threads of its own, which are daemons of the JVM until they end with it. */
@@ -126,6 +127,7 @@ class OpenMpThreadsTest {
         List<Object> expected = observed(GradientClipper.builder().threads(1));
         assertEquals(expected, observed(GradientClipper.builder().openMpThreads("libnotloaded.so", 2)));
         assertEquals(expected, observed(GradientClipper.builder().openMpThreads("", 2)));
+        assertEquals(expected, observed(GradientClipper.builder().openMpThreads("libnotloaded.so")));
         // Loaded, without OpenMP.
         assertEquals(expected, observed(GradientClipper.builder().openMpThreads("libjvm.so", 2)));
     }

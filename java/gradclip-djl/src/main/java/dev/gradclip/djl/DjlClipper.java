@@ -38,7 +38,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class DjlClipper implements AutoCloseable {
     private final DjlGradients gradients;
-    private final StepBinding binding = new StepBinding();
+    private final StepBinding binding =
+            new StepBinding(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"));
     private final NDManager manager = NDManager.newBaseManager("PyTorch");
     private boolean closed;
 

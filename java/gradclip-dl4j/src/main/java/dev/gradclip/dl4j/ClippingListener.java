@@ -3,6 +3,7 @@ package dev.gradclip.dl4j;
 
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.GradientClipper;
 import dev.gradclip.StepBinding;
 import java.util.Objects;
 import org.deeplearning4j.nn.api.Model;
@@ -24,7 +25,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ClippingListener extends BaseTrainingListener {
     private final ClipRule rule;
-    private final StepBinding binding = new StepBinding();
+    private final StepBinding binding =
+            new StepBinding(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"));
     private @Nullable ClipResult latest;
     private double norm = Double.NaN;
 

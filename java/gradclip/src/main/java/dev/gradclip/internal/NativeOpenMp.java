@@ -11,6 +11,9 @@ final class NativeOpenMp {
     /** The address of what a library that is loaded, or one that it needs, calls by a name; 0 if there is none. */
     static native long symbol(String library, String name);
 
+    /** What a function without arguments at an address answers. */
+    static native int count(long function);
+
     /**
      * Opens a parallel region of so many threads at most and calls {@link Job#work} in each.
      *

@@ -11,10 +11,12 @@ import org.jspecify.annotations.Nullable;
 final class OpenMp {
     private final long parallel;
     private final long number;
+    private final long most;
 
-    private OpenMp(long parallel, long number) {
+    private OpenMp(long parallel, long number, long most) {
         this.parallel = parallel;
         this.number = number;
+        this.most = most;
     }
 
     /** Those of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has none. */
@@ -24,7 +26,13 @@ final class OpenMp {
         // What gcc compiles a region to; the runtimes of LLVM and Intel have it too.
         long parallel = NativeOpenMp.symbol(library, "GOMP_parallel");
         long number = NativeOpenMp.symbol(library, "omp_get_thread_num");
-        return parallel == 0 || number == 0 ? null : new OpenMp(parallel, number);
+        long most = NativeOpenMp.symbol(library, "omp_get_max_threads");
+        return parallel == 0 || number == 0 || most == 0 ? null : new OpenMp(parallel, number, most);
+    }
+
+    /** How many threads a region of the library has that the calling thread opens, unless it says otherwise. */
+    int threads() {
+        return Math.max(1, NativeOpenMp.count(most));
     }
 
     /** Runs an open job in so many threads at most, the caller's among them, and returns when it is done. */

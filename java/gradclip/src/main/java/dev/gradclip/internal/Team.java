@@ -32,6 +32,12 @@ public final class Team {
         return new Team(threads, null, OpenMp.of(library));
     }
 
+    /** The same with as many threads as the library uses; {@link #defaultThreads} where they can't be had. */
+    public static Team ofOpenMp(String library) {
+        OpenMp openMp = OpenMp.of(library);
+        return new Team(openMp == null ? defaultThreads() : openMp.threads(), null, openMp);
+    }
+
     /** {@code -Ddev.gradclip.threads}, else the number of processors. */
     public static int defaultThreads() {
         Integer set = Integer.getInteger("dev.gradclip.threads");

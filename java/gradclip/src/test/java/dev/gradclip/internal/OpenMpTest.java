@@ -65,6 +65,11 @@ class OpenMpTest {
     }
 
     @Test
+    void asManyThreadsAsTheLibraryUses() {
+        assertEquals(TestSupport.openMpMost(), openMp().threads());
+    }
+
+    @Test
     void aLibraryThatIsNotThereHasNone() {
         assertNull(OpenMp.of("libnotloaded.so"));
         assertNull(OpenMp.of("libjvm.so"));

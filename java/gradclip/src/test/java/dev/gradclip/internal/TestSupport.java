@@ -33,6 +33,9 @@ public final class TestSupport {
     /** How many threads took part in a parallel region of that many; 1 where the library was built without OpenMP. */
     public static native int openMpRegion(int threads);
 
+    /** How many threads a parallel region has that asks for no number. */
+    public static native int openMpMost();
+
     /** Address space that takes no memory until it is touched. */
     public static native long reserve(long bytes);
 
