@@ -44,12 +44,13 @@ final class Job implements Runnable {
     /**
      * A caller that waits longer for its helpers than it worked itself would have been done sooner alone: where every
      * processor is busy, a helper that has begun a chunk may get none for milliseconds (2 MiB, clipped in two threads beside
-     * three busy processes on two cores: one call in ten took 3.9 ms, alone 0.3). Then so many phases are done alone before
-     * helpers are tried again, and twice as many each time that goes wrong.
+     * three busy processes on two cores: one call in ten took 3.9 ms, alone 0.3). Then it works alone for so many times as
+     * long as it waited, twice as many each time that goes wrong, before helpers are tried again. By time and not by
+     * phases: one that lasts milliseconds loses half of them alone.
      */
-    private static final int FEWEST_ALONE = 32;
+    private static final int FIRST_ALONE = 4;
 
-    private static final int MOST_ALONE = 4096;
+    private static final long LONGEST_ALONE = 1_000_000_000;
     private static final int GOOD_PHASES = 64;
     private static final long WAIT_THAT_COUNTS = 200_000;
 
@@ -65,8 +66,10 @@ final class Job implements Runnable {
     private boolean descending;
     private long opened;
     private long began;
-    private int aloneLeft;
-    private int aloneNext = FEWEST_ALONE;
+    private boolean alone;
+    private long aloneSince;
+    private long aloneFor;
+    private long aloneTimes = FIRST_ALONE;
     private int goodPhases;
     private volatile @Nullable Throwable failure;
 
@@ -117,21 +120,22 @@ final class Job implements Runnable {
         if (thrown instanceof Error e) throw e;
     }
 
-    /** Whether the next phase goes without helpers; to be asked once a phase. */
+    /** Whether the next phase goes without helpers. */
     boolean isBetterAlone() {
-        if (aloneLeft == 0) return false;
-        aloneLeft--;
-        return true;
+        if (alone) alone = clock.getAsLong() - aloneSince < aloneFor;
+        return alone;
     }
 
     private void learn(long worked, long waited) {
         if (shares == 1) return;
         if (waited > WAIT_THAT_COUNTS && waited > worked) {
-            aloneLeft = aloneNext;
-            aloneNext = Math.min(MOST_ALONE, 2 * aloneNext);
+            alone = true;
+            aloneSince = began + worked + waited;
+            aloneFor = Math.min(LONGEST_ALONE, aloneTimes * waited);
+            aloneTimes = Math.min(LONGEST_ALONE / WAIT_THAT_COUNTS, 2 * aloneTimes);
             goodPhases = 0;
         } else if (++goodPhases == GOOD_PHASES) {
-            aloneNext = FEWEST_ALONE;
+            aloneTimes = FIRST_ALONE;
             goodPhases = 0;
         }
     }

@@ -13,7 +13,6 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -56,33 +55,70 @@ class JobTest {
         assertEquals(0, outside.get());
     }
 
+    /** A clock that stands still but for what a phase with helpers takes: a millisecond of work, then a wait. */
+    private static final class HelpedClock implements LongSupplier {
+        private static final long MILLISECOND = 1_000_000;
+        private long now;
+        private long wait;
+        private int phases;
+        private int looks = 2;
+
+        void helperAsked() {
+            phases++;
+            looks = 0;
+        }
+
+        @Override
+        public long getAsLong() {
+            if (looks == 0) now += MILLISECOND;
+            if (looks == 1) now += wait;
+            looks++;
+            return now;
+        }
+    }
+
     @Test
     void aHelperThatKeepsTheCallerWaitingIsLeftOutForLongerEachTime() {
-        long millisecond = 1_000_000;
-        AtomicLong looks = new AtomicLong();
-        AtomicLong waited = new AtomicLong();
-        // A look when a phase begins, one when the caller has worked, one when all is done.
-        LongSupplier clock = () -> switch ((int) (looks.getAndIncrement() % 3)) {
-            case 0 -> 0;
-            case 1 -> millisecond;
-            default -> millisecond + waited.get();
-        };
-        AtomicInteger asked = new AtomicInteger();
+        HelpedClock clock = new HelpedClock();
         Job job = new Job(chunk -> {}, clock);
-        Team team = Team.of(task -> asked.incrementAndGet(), 2);
-        waited.set(2 * millisecond);
-        for (int alone = 32; alone <= 128; alone *= 2) {
-            int before = asked.get();
-            for (int i = 0; i <= alone; i++) team.run(job, 2, false);
-            assertEquals(before + 1, asked.get(), "alone for " + alone);
+        Team team = Team.of(task -> clock.helperAsked(), 2);
+        clock.wait = 2 * HelpedClock.MILLISECOND;
+        team.run(job, 2, false);
+        for (int times = 4; times <= 256; times *= 2) {
+            int before = clock.phases;
+            clock.now += times * clock.wait - 1;
+            team.run(job, 2, false);
+            assertEquals(before, clock.phases, "alone for " + times + " times the wait");
+            clock.now++;
+            team.run(job, 2, false);
+            assertEquals(before + 1, clock.phases, "tried again after " + times + " times the wait");
         }
-        waited.set(millisecond / 2);
-        int before = asked.get();
+        clock.now += 1_000_000_000;
+        clock.wait = HelpedClock.MILLISECOND / 2;
+        int before = clock.phases;
         for (int i = 0; i < 100; i++) team.run(job, 2, false);
-        assertEquals(before + 100, asked.get(), "half a wait for a whole millisecond of work is a gain");
-        waited.set(2 * millisecond);
-        for (int i = 0; i <= 32; i++) team.run(job, 2, false);
-        assertEquals(before + 101, asked.get(), "what went wrong long ago is forgotten");
+        assertEquals(before + 100, clock.phases, "half a wait for a whole millisecond of work is a gain");
+        clock.wait = 2 * HelpedClock.MILLISECOND;
+        team.run(job, 2, false);
+        clock.now += 4 * clock.wait;
+        team.run(job, 2, false);
+        assertEquals(before + 102, clock.phases, "what went wrong long ago is forgotten");
+    }
+
+    /** However long it waited: half a minute is what a machine that was suspended takes. */
+    @Test
+    void aHelperIsTriedAgainAfterASecond() {
+        HelpedClock clock = new HelpedClock();
+        Job job = new Job(chunk -> {}, clock);
+        Team team = Team.of(task -> clock.helperAsked(), 2);
+        clock.wait = 30_000 * HelpedClock.MILLISECOND;
+        team.run(job, 2, false);
+        clock.now += 999_999_999;
+        team.run(job, 2, false);
+        assertEquals(1, clock.phases);
+        clock.now++;
+        team.run(job, 2, false);
+        assertEquals(2, clock.phases);
     }
 
     @Test
