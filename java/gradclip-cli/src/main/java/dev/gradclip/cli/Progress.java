@@ -40,6 +40,16 @@ final class Progress implements AutoCloseable {
         return new Progress(bar(terminal, task).setInitialMax(steps).build());
     }
 
+    /** A bar that tells shares of a whole, of whatever unit. */
+    static Progress ofWork(Terminal terminal, String task, long whole) {
+        if (!terminal.progress()) return new Progress(null);
+        return new Progress(bar(terminal, task)
+                .setInitialMax(whole)
+                .hideEta()
+                .setUnit("", 1)
+                .build());
+    }
+
     private static ProgressBarBuilder bar(Terminal terminal, String task) {
         return new ProgressBarBuilder()
                 .setTaskName(task)
