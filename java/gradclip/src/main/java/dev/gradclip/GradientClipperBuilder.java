@@ -27,6 +27,9 @@ public final class GradientClipperBuilder {
     private int level = -1;
     boolean watched = true;
 
+    @Nullable
+    ClipListener listener;
+
     GradientClipperBuilder() {}
 
     /** A tensor that errors call by its place. */
@@ -102,6 +105,12 @@ public final class GradientClipperBuilder {
     public GradientClipperBuilder executor(Executor executor, int threads) {
         if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
         team = Team.of(Objects.requireNonNull(executor, "executor"), threads);
+        return this;
+    }
+
+    /** Who is told of each clip; {@link ClipListener#andThen} joins several. */
+    public GradientClipperBuilder listener(ClipListener told) {
+        listener = Objects.requireNonNull(told, "listener");
         return this;
     }
 

@@ -32,9 +32,9 @@ final class DemoChart {
     static List<XYChart> charts(DemoResult demo) {
         List<XYChart> charts = new ArrayList<>();
         if (demo.digits() != null) {
-            XYChart loss = chart("digits: training loss", "step", "cross-entropy, nats");
+            XYChart loss = chart("digits: training loss", "step", "cross-entropy, nats, mean of some steps");
             overSteps(loss, demo.digits(), run -> run.trace().losses(), false);
-            loss.getStyler().setYAxisMin(0.0);
+            loss.getStyler().setYAxisLogarithmic(true);
             charts.add(loss);
             XYChart norm = chart("digits: gradient norm before clipping", "step", "L2 norm, largest of some steps");
             overSteps(norm, demo.digits(), run -> run.trace().norms(), true);
@@ -59,7 +59,7 @@ final class DemoChart {
                     sum += values[i];
                     most = Math.max(most, values[i]);
                 }
-                double shown = largest ? most : sum / width;
+                double shown = largest ? most : Math.max(SMALLEST, sum / width);
                 // What is not finite has no place on an axis: the curve ends there.
                 if (!Double.isFinite(shown)) continue;
                 x.add(from + width / 2.0);

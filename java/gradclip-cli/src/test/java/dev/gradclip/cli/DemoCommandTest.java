@@ -131,7 +131,7 @@ class DemoCommandTest {
     @Test
     void refusals() throws IOException {
         demo("mnist").refused(ExitCode.USAGE, "'mnist'", "digits and temporal-order");
-        demo("--png", json()).refused(ExitCode.USAGE, "same file");
+        Outcome.of("demo", "--json", json(), "--png", json()).refused(ExitCode.USAGE, "same file");
         demo("--json", folder.resolve("no/such/file")).refused(ExitCode.USAGE, "no folder");
         demo("--data", folder.resolve("nowhere")).refused(ExitCode.USAGE, "nowhere", "four files");
         demo("temporal-order", "--data", folder).refused(ExitCode.USAGE, "--data");

@@ -4,12 +4,12 @@ package dev.gradclip.cli.demo;
 /** How many steps are as much as a number of seconds, at the rate that was measured on two processors of 2 GHz or so. */
 final class Effort {
     /** A share of the time for each experiment, the same when it runs alone: alone it ends sooner, with the same numbers. */
-    private static final double DIGITS_SHARE = 0.2;
+    private static final double DIGITS_SHARE = 0.12;
 
-    private static final double TEMPORAL_SHARE = 0.8;
+    private static final double TEMPORAL_SHARE = 0.88;
 
     /** Multiplications of a training step that two processors do in a second. */
-    private static final double MULTIPLICATIONS_A_SECOND = 4e9;
+    private static final double MULTIPLICATIONS_A_SECOND = 6e9;
 
     private Effort() {}
 

@@ -71,11 +71,11 @@ class TrainingTest {
         Network network = network();
         TemporalOrder problem = new TemporalOrder(20, new Random(4));
         int below = 0;
-        try (Training training = new Training(network, Clipping.norm(0.3), 2, backend)) {
+        try (Training training = new Training(network, Clipping.norm(0.6), 0.3, backend)) {
             for (int step = 0; step < 300; step++) {
                 training.step(problem.batch(8));
-                assertTrue(norm(network) <= 0.3 * (1 + 1e-6), "step " + step + ": " + norm(network));
-                if (training.trace().norms()[step] < 0.3) below++;
+                assertTrue(norm(network) <= 0.6 * (1 + 1e-6), "step " + step + ": " + norm(network));
+                if (training.trace().norms()[step] < 0.6) below++;
             }
             assertEquals(300, training.trace().clipped() + below);
             assertTrue(below > 0 && below < 300, "both cases are to be seen, but " + below + " of 300 were below");
@@ -118,7 +118,7 @@ class TrainingTest {
     void clippingHelps(Backend backend) throws Exception {
         DemoPlan plan = new DemoPlan(1, 15, backend, 2, true, false, null);
         List<DigitsResult.Run> runs = new ArrayList<>(resultOf(plan).runs());
-        assertTrue(runs.get(0).accuracy() < 0.6, runs.get(0).accuracy() + " without clipping");
+        assertTrue(runs.get(0).accuracy() < 0.5, runs.get(0).accuracy() + " without clipping");
         assertTrue(runs.get(1).accuracy() > 0.8, runs.get(1).accuracy() + " by value");
         assertTrue(runs.get(2).accuracy() > 0.8, runs.get(2).accuracy() + " by norm");
     }
