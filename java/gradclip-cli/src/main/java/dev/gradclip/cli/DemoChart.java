@@ -62,7 +62,7 @@ final class DemoChart {
                 double shown = largest ? most : Math.max(SMALLEST, sum / width);
                 // What is not finite has no place on an axis: the curve ends there.
                 if (!Double.isFinite(shown)) continue;
-                x.add(from + width / 2.0);
+                x.add((double) from + width);
                 y.add(shown);
             }
             if (!x.isEmpty()) style(chart.addSeries(run.clipping().name(), x, y), run.clipping());

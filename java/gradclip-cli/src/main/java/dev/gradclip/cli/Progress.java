@@ -40,12 +40,12 @@ final class Progress implements AutoCloseable {
         return new Progress(bar(terminal, task).setInitialMax(steps).build());
     }
 
-    /** A bar that tells how much of a whole is done, in per cent. */
+    /** A bar that tells how much of a whole is done, in hundredths. */
     static Progress ofWork(Terminal terminal, String task, long whole) {
         if (!terminal.progress()) return new Progress(null);
         return new Progress(bar(terminal, task)
                 .setInitialMax(whole)
-                .setUnit("%", Math.max(1, whole / 100))
+                .setUnit("", Math.max(1, whole / 100))
                 .build());
     }
 

@@ -132,7 +132,8 @@ class DemoCommandTest {
     void refusals() throws IOException {
         demo("mnist").refused(ExitCode.USAGE, "'mnist'", "digits and temporal-order");
         Outcome.of("demo", "--json", json(), "--png", json()).refused(ExitCode.USAGE, "same file");
-        demo("--json", folder.resolve("no/such/file")).refused(ExitCode.USAGE, "no folder");
+        Outcome.of("demo", "--json", folder.resolve("no/such/file"), "--png", png())
+                .refused(ExitCode.USAGE, "no folder");
         demo("--data", folder.resolve("nowhere")).refused(ExitCode.USAGE, "nowhere", "four files");
         demo("temporal-order", "--data", folder).refused(ExitCode.USAGE, "--data");
         demo("--threads", "0").refused(ExitCode.USAGE, "--threads");
@@ -144,7 +145,8 @@ class DemoCommandTest {
     @ParameterizedTest
     @ValueSource(strings = {"0", "-1", "nan", "inf", "1e6"})
     void seconds(String text) {
-        demo("--seconds", text).refused(ExitCode.USAGE, "--seconds");
+        Outcome.of("demo", "--json", json(), "--png", png(), "--seconds", text)
+                .refused(ExitCode.USAGE, "--seconds", "0.1 to 86400");
     }
 
     @Test
