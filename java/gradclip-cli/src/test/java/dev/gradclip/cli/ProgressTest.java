@@ -17,7 +17,9 @@ class ProgressTest {
         Terminal terminal = new Terminal(stream, stream, false, false, watched);
         try (Progress progress = Progress.ofWork(terminal, "task", 100_000)) {
             progress.advance(37_000);
-            for (int i = 0; watched && i < 100 && !err.toString(StandardCharsets.UTF_8).contains("37%"); i++) {
+            for (int i = 0;
+                    watched && i < 100 && !err.toString(StandardCharsets.UTF_8).contains("37%");
+                    i++) {
                 Thread.sleep(100);
             }
         }
