@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Gradient clipping by norm and by value, in place, with the same bits on every backend. */
 module dev.gradclip {
+    requires jdk.jfr;
     requires static transitive org.jspecify;
 
     exports dev.gradclip;

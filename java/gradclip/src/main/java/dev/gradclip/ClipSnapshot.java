@@ -91,6 +91,11 @@ final class ClipSnapshot extends ClipResult {
         return details().groupNorm(group, call);
     }
 
+    /** Which call of the clipper measured it. */
+    long call() {
+        return call;
+    }
+
     private TensorNorms details() {
         if (perTensor == null) {
             throw new IllegalStateException("no per-tensor norms: the rule measured none, or they went with the call");

@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
 public final class GradientClipper implements AutoCloseable {
     private final Backend backend;
     private final Binding binding;
-    private final Phases phases;
+    private final ObservedPhases phases;
     private final Map<String, Group> groups;
     private final Leak leak;
     private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
@@ -44,15 +44,17 @@ public final class GradientClipper implements AutoCloseable {
         backend = builder.resolve();
         groups = builder.groups();
         Details details = new Details();
+        Phases unobserved;
         if (backend == Backend.CUDA) {
             DeviceBinding devices = new DeviceBinding(builder);
             binding = devices;
-            phases = new CudaPhases(devices, details);
+            unobserved = new CudaPhases(devices, details);
         } else {
             HostBinding host = new HostBinding(builder, segments -> builder.plan(backend, segments));
             binding = host;
-            phases = new ClipPhases(host, details);
+            unobserved = new ClipPhases(host, details);
         }
+        phases = new ObservedPhases(unobserved, groups, builder.listener);
         accumulated = new boolean[binding.size()];
         leak = builder.watched
                 ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors", binding.release())
@@ -278,6 +280,19 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             return phases.coefficientAddress();
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Tells the {@link ClipListener} of the {@code …Async} clips whose figures have come meanwhile, and waits for none. Later calls
+     * do so too.
+     */
+    public void poll() {
+        acquire();
+        try {
+            phases.poll();
         } finally {
             release();
         }

@@ -27,6 +27,9 @@ public final class GradientClipperBuilder {
     private int level = -1;
     boolean watched = true;
 
+    @Nullable
+    ClipListener listener;
+
     GradientClipperBuilder() {}
 
     /** A tensor that errors call by its place. */
@@ -130,6 +133,12 @@ public final class GradientClipperBuilder {
     public GradientClipperBuilder openMpThreads(String library, int threads) {
         if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
         team = Team.ofOpenMp(Objects.requireNonNull(library, "library"), threads);
+        return this;
+    }
+
+    /** Who is told of each clip; {@link ClipListener#andThen} joins several. */
+    public GradientClipperBuilder listener(ClipListener told) {
+        listener = Objects.requireNonNull(told, "listener");
         return this;
     }
 

@@ -13,6 +13,7 @@ import picocli.CommandLine.HelpCommand;
         description = "Clips gradients in safetensors files, by norm or by value.",
         footerHeading = "%nExamples:%n",
         footer = {
+            "  gradclip demo",
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1.0",
             "  gradclip inspect grads.safetensors",
             "  gradclip bench",

@@ -31,6 +31,15 @@ final class JsonReport implements AutoCloseable {
         else generator.writeString(Numbers.nonFinite(value));
     }
 
+    void numbers(String key, double[] values) throws IOException {
+        generator.writeArrayFieldStart(key);
+        for (double value : values) {
+            if (Double.isFinite(value)) generator.writeNumber(value);
+            else generator.writeString(Numbers.nonFinite(value));
+        }
+        generator.writeEndArray();
+    }
+
     @Override
     public void close() throws IOException {
         generator.writeRaw('\n');

@@ -43,6 +43,7 @@ public final class Main {
 
     private static CommandLine commandLine(Terminal terminal, Failures failures) {
         CommandLine root = new CommandLine(new GradclipCommand());
+        root.addSubcommand("demo", new DemoCommand(terminal));
         root.addSubcommand("clip", new ClipCommand(terminal));
         root.addSubcommand("inspect", new InspectCommand(terminal));
         root.addSubcommand("bench", new BenchCommand(terminal));

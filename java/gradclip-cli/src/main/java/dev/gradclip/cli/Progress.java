@@ -40,6 +40,15 @@ final class Progress implements AutoCloseable {
         return new Progress(bar(terminal, task).setInitialMax(steps).build());
     }
 
+    /** A bar that tells how much of a whole is done, in hundredths. */
+    static Progress ofWork(Terminal terminal, String task, long whole) {
+        if (!terminal.progress()) return new Progress(null);
+        return new Progress(bar(terminal, task)
+                .setInitialMax(whole)
+                .setUnit("", Math.max(1, whole / 100))
+                .build());
+    }
+
     private static ProgressBarBuilder bar(Terminal terminal, String task) {
         return new ProgressBarBuilder()
                 .setTaskName(task)

@@ -55,6 +55,17 @@ class CudaCommandTest {
     }
 
     @Test
+    void demoHasTheFiguresThatJavaHas() throws Exception {
+        Path json = folder.resolve("demo.json");
+        Path png = folder.resolve("demo.png");
+        run("demo", "--seconds", "0.1", "--json", json, "--png", png, "--backend", "cuda");
+        String cuda = Files.readString(json);
+        assertTrue(cuda.contains("\"backend\":\"cuda\""));
+        run("demo", "--seconds", "0.1", "--json", json, "--png", png, "--backend", "java");
+        assertEquals(cuda.replace("\"cuda\"", "\"java\""), Files.readString(json));
+    }
+
+    @Test
     void infoListsDevices() throws Exception {
         String info = run("info");
         assertTrue(info.contains("Emulated device") && info.contains("compute capability"), info);

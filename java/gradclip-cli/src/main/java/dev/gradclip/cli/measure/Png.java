@@ -4,9 +4,10 @@ package dev.gradclip.cli.measure;
 import java.awt.Color;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import org.knowm.xchart.ChartEncoder;
+import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.internal.chartpart.Chart;
 import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler;
@@ -21,10 +22,17 @@ public final class Png {
 
     /** The file's bytes; null where the JVM has no fonts, which it says by an error. */
     public static byte @Nullable [] bytes(Supplier<? extends Chart<?, ?>> chart) throws IOException {
+        return besideEachOther(() -> List.of(chart.get()));
+    }
+
+    /** As {@link #bytes}, of charts in one row. */
+    public static byte @Nullable [] besideEachOther(Supplier<? extends List<? extends Chart<?, ?>>> charts)
+            throws IOException {
         System.setProperty("java.awt.headless", "true");
         try {
+            List<? extends Chart<?, ?>> row = charts.get();
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            ChartEncoder.saveChart(chart.get(), bytes, "png");
+            BitmapEncoder.saveBitmap(row, 1, row.size(), bytes, BitmapEncoder.BitmapFormat.PNG);
             return bytes.toByteArray();
         } catch (LinkageError | InternalError e) {
             return null;

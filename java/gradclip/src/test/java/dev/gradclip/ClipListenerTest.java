@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What listeners hear, when, and that nothing they do harms a clip. */
+class ClipListenerTest {
+    static Stream<TestBackend> backends() {
+        return TestBackend.all();
+    }
+
+    static Stream<TestBackend> devices() {
+        return TestBackend.onDevices();
+    }
+
+    private static HostBuffer threeFour() {
+        return Values.buffer(DType.FLOAT32, 3, 4);
+    }
+
+    private static GradientClipper clipper(TestBackend backend, ClipListener listener, HostBuffer... buffers) {
+        GradientClipperBuilder builder = backend.builder().listener(listener);
+        for (HostBuffer buffer : buffers) builder.add(backend.place(buffer));
+        return builder.build();
+    }
+
+    private static ClipEvent event(long step, double norm, double coefficient, boolean clipped) {
+        return new ClipEvent(step, norm, coefficient, clipped, false, Map.of());
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void hearsWhatResultsSay(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        try (GradientClipper clipper = clipper(backend, heard::add, threeFour())) {
+            assertEquals(5, clipper.globalNorm());
+            assertEquals(List.of(), heard);
+            ClipResult decided = clipper.decide(ClipRule.globalNorm(1));
+            clipper.clipByGlobalNorm(10);
+            ClipResult clipped = clipper.clipByGlobalNorm(1);
+            clipper.clipWithNorm(1, 0.5);
+            clipper.prepare(ClipRule.perTensorNorm(100)).run();
+            clipper.clipByValue(0.1);
+            assertEquals(6, heard.size());
+            assertEquals(event(0, 5, decided.coefficient(), true), heard.get(0));
+            assertEquals(event(1, 5, 1, false), heard.get(1));
+            assertEquals(event(2, 5, clipped.coefficient(), true), heard.get(2));
+            assertEquals(event(3, 0.5, 1, false), heard.get(3));
+            assertTrue(heard.get(4).step() == 4 && Double.isNaN(heard.get(4).coefficient()));
+            assertEquals(new ClipEvent(5, Double.NaN, Double.NaN, true, false, Map.of()), heard.get(5));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void groupNorms(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        GradientClipperBuilder builder = backend.builder().listener(heard::add);
+        builder.group("zulu").add(backend.place(threeFour()));
+        builder.group("alpha").add(backend.place(Values.buffer(DType.FLOAT64, 12)));
+        try (GradientClipper clipper = builder.build()) {
+            clipper.clipByGlobalNorm(100);
+            assertEquals(13, heard.get(0).norm());
+            assertEquals(Map.of("zulu", 5.0, "alpha", 12.0), heard.get(0).groupNorms());
+            assertEquals(
+                    List.of("zulu", "alpha"),
+                    List.copyOf(heard.get(0).groupNorms().keySet()));
+            clipper.measure("zulu");
+            clipper.measure("alpha");
+            ClipResult applied = clipper.apply(ClipRule.globalNorm(1));
+            assertEquals(Map.of("zulu", 5.0, "alpha", 12.0), heard.get(1).groupNorms());
+            // Reading them for the listener leaves them there for the caller.
+            assertEquals(12, applied.groupNorm("alpha"));
+            clipper.clipByValue(1);
+            clipper.clipWithNorm(1, 0.5);
+            assertEquals(Map.of(), heard.get(2).groupNorms());
+            assertEquals(Map.of(), heard.get(3).groupNorms());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void nonFinite(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        try (GradientClipper clipper = clipper(backend, heard::add, Values.buffer(DType.FLOAT32, 1, Double.NaN))) {
+            ClipRule.GlobalNorm rule = ClipRule.globalNorm(1);
+            assertThrows(
+                    NonFiniteGradientException.class,
+                    () -> clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.ERROR)));
+            assertEquals(new ClipEvent(0, Double.NaN, 1, false, true, Map.of()), heard.get(0));
+            clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.SKIP));
+            assertEquals(new ClipEvent(1, Double.NaN, 1, false, true, Map.of()), heard.get(1));
+            clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.ZERO));
+            assertTrue(heard.get(2).nonFinite() && heard.get(2).norm() == 1);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void failingListenerHarmsNothing(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        ClipListener failing = event -> {
+            heard.add(event);
+            throw new IllegalArgumentException("a listener's own fault");
+        };
+        HostBuffer gradient = threeFour();
+        GradientBuffer placed = backend.place(gradient);
+        try (GradientClipper clipper =
+                backend.builder().listener(failing).add(placed).build()) {
+            double coefficient = clipper.clipByGlobalNorm(1).coefficient();
+            assertEquals(1 / (5 + 1e-6), coefficient);
+            assertEquals(1, clipper.globalNorm(), 1e-6);
+            clipper.clipByGlobalNorm(0.5);
+            assertEquals(0.5, clipper.globalNorm(), 1e-6);
+            assertEquals(2, heard.size());
+        }
+    }
+
+    /** An Error is no matter of a listener's own; it passes when the gradients are clipped, and the clipper stays of use. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void errorsPassAfterTheClip(TestBackend backend) {
+        ClipListener failing = event -> {
+            if (event.step() == 0) throw new AssertionError("stop");
+        };
+        try (GradientClipper clipper = clipper(backend, failing, threeFour())) {
+            assertThrows(AssertionError.class, () -> clipper.clipByGlobalNorm(1));
+            assertEquals(1, clipper.globalNorm(), 1e-6);
+            assertTrue(clipper.clipByGlobalNorm(0.5).clipped());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void clipperIsInUseMeanwhile(TestBackend backend) {
+        List<RuntimeException> thrown = new ArrayList<>();
+        GradientClipper[] self = new GradientClipper[1];
+        ClipListener calling =
+                event -> thrown.add(assertThrows(IllegalStateException.class, () -> self[0].globalNorm()));
+        try (GradientClipper clipper = clipper(backend, calling, threeFour())) {
+            self[0] = clipper;
+            clipper.clipByGlobalNorm(1);
+            assertEquals(1, thrown.size());
+            assertTrue(String.valueOf(thrown.get(0).getMessage()).contains("in use"));
+            assertEquals(1, clipper.globalNorm(), 1e-6);
+        }
+    }
+
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("devices")
+    void enqueuedClipsAreHeardOfWhenTheyAreDoneAndNobodyWaits(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        try (CudaStream stream = CudaStream.create();
+                GradientClipper clipper = clipper(backend, heard::add, threeFour())) {
+            ClipResult first = clipper.clipByGlobalNormAsync(1, stream);
+            ClipResult second = clipper.clipByGlobalNormAsync(0.5, stream);
+            clipper.poll();
+            // The emulated device does nothing until somebody waits.
+            assertFalse(first.isComplete());
+            assertEquals(List.of(), heard);
+            stream.synchronize();
+            assertEquals(List.of(), heard);
+            clipper.poll();
+            assertEquals(2, heard.size());
+            assertEquals(event(0, 5, first.coefficient(), true), heard.get(0));
+            assertEquals(event(1, second.totalNorm(), second.coefficient(), true), heard.get(1));
+            clipper.clipByGlobalNormAsync(0.4, stream);
+            // One that waits hears of those before it first.
+            clipper.clipByGlobalNorm(0.3);
+            assertEquals(
+                    List.of(0L, 1L, 2L, 3L), heard.stream().map(ClipEvent::step).toList());
+        }
+    }
+
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("devices")
+    void closingTellsTheRest(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        try (CudaStream stream = CudaStream.create()) {
+            GradientClipper clipper = clipper(backend, heard::add, threeFour());
+            clipper.clipByGlobalNormAsync(1, stream);
+            assertEquals(0, heard.size());
+            clipper.close();
+            assertEquals(1, heard.size());
+            assertEquals(5, heard.get(0).norm());
+        }
+    }
+
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("devices")
+    void enqueuedAndRefused(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        ClipRule rule = ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.ERROR);
+        try (CudaStream stream = CudaStream.create();
+                GradientClipper clipper = clipper(backend, heard::add, Values.buffer(DType.FLOAT32, 1, Double.NaN))) {
+            ClipResult result = clipper.clipAsync(rule, stream);
+            stream.synchronize();
+            clipper.poll();
+            assertEquals(List.of(new ClipEvent(0, Double.NaN, 1, false, true, Map.of())), heard);
+            assertThrows(NonFiniteGradientException.class, result::totalNorm);
+        }
+    }
+
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("devices")
+    void moreThanADeviceKeeps(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        try (CudaStream stream = CudaStream.create();
+                GradientClipper clipper = clipper(backend, heard::add, threeFour())) {
+            for (int i = 0; i < 600; i++) clipper.clipByGlobalNormAsync(1, stream);
+            stream.synchronize();
+            clipper.poll();
+            long before = -1;
+            for (ClipEvent event : heard) {
+                assertTrue(event.step() > before, "out of order");
+                before = event.step();
+            }
+            assertEquals(599, before);
+            assertTrue(heard.size() >= 256, heard.size() + " of the 256 that the device keeps");
+        }
+    }
+
+    @Test
+    void joined() {
+        List<String> order = new ArrayList<>();
+        ClipListener first = event -> order.add("first");
+        ClipListener both = first.andThen(event -> order.add("second"));
+        both.onClip(event(0, 1, 1, false));
+        assertEquals(List.of("first", "second"), order);
+    }
+
+    @Test
+    void resultIsTheOneWithoutAListener() {
+        float[] some = {3, 4};
+        try (GradientClipper clipper = GradientClipper.builder()
+                .add(HostBuffer.wrap(some))
+                .listener(event -> {})
+                .build()) {
+            ClipResult result = clipper.clipByGlobalNorm(1);
+            assertEquals(5, result.totalNorm());
+            assertSame(ClipSnapshot.class, result.getClass());
+            assertEquals(5, result.tensorNorm(0));
+        }
+    }
+}
