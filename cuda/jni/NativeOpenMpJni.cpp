@@ -64,7 +64,7 @@ extern "C" {
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeOpenMp_prepare(JNIEnv* env, jclass, jclass job) {
   workMethod = env->GetMethodID(job, "work", "(I)V");
-  if (!hasDetachKey) hasDetachKey = pthread_key_create(&detachKey, detach) == 0;
+  hasDetachKey = pthread_key_create(&detachKey, detach) == 0;
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeOpenMp_symbol(JNIEnv* env, jclass, jstring library,

@@ -2,6 +2,7 @@
 package dev.gradclip.javacpp;
 
 import dev.gradclip.Backend;
+import dev.gradclip.ClipListener;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import java.util.ArrayList;
@@ -26,6 +27,7 @@ public final class TorchClipperBuilder {
     private final Set<Long> identities = new HashSet<>();
     private @Nullable Backend backend;
     private @Nullable Executor executor;
+    private @Nullable ClipListener listener;
     private int threads;
 
     TorchClipperBuilder() {}
@@ -106,6 +108,15 @@ public final class TorchClipperBuilder {
         return this;
     }
 
+    /**
+     * Who is told of each clip; see {@link GradientClipperBuilder#listener}. Steps are counted from 0 again where the gradients'
+     * types, lengths or device changed.
+     */
+    public TorchClipperBuilder listener(ClipListener told) {
+        listener = Objects.requireNonNull(told, "listener");
+        return this;
+    }
+
     /** The clipper. */
     public TorchClipper build() {
         return new TorchClipper(new TorchGradients(names, parameters), backend, this::settings);
@@ -113,6 +124,7 @@ public final class TorchClipperBuilder {
 
     private GradientClipperBuilder settings() {
         GradientClipperBuilder builder = GradientClipper.builder();
+        if (listener != null) builder.listener(listener);
         if (executor != null) return builder.executor(executor, threads);
         if (threads != 0) return builder.threads(threads);
         return builder.openMpThreads("libtorch_cpu.so", torch.get_num_threads());

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.gradclip.Backend;
+import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
@@ -62,6 +63,24 @@ class TorchClipperTest {
         assertTrue(twice.contains("two parameters named 'a'"), twice);
         String undefined = message(IllegalArgumentException.class, () -> TorchClipper.of(Torch.vector(new Tensor())));
         assertTrue(undefined.contains("parameter 0 is an undefined tensor"), undefined);
+    }
+
+    @Test
+    void aListenerHearsOfEachClip() {
+        List<ClipEvent> heard = new ArrayList<>();
+        Tensor a = Torch.withOnes(16);
+        try (TorchClipper clipper =
+                TorchClipper.builder().add("a", a).listener(heard::add).build()) {
+            clipper.clipByGlobalNorm(2);
+            clipper.clipByGlobalNorm(8);
+            a.mutable_grad().put(new Tensor());
+            clipper.clipByGlobalNorm(8);
+        }
+        assertEquals(List.of(0L, 1L, 2L), heard.stream().map(ClipEvent::step).toList());
+        assertEquals(4, heard.get(0).norm());
+        assertTrue(heard.get(0).clipped());
+        assertEquals(1, heard.get(1).coefficient());
+        assertEquals(0, heard.get(2).norm());
     }
 
     @Test

@@ -9,6 +9,8 @@ import org.jspecify.annotations.Nullable;
  * finds them awake.
  */
 final class OpenMp {
+    private static final boolean PREPARED = prepared();
+
     private final long parallel;
     private final long number;
     private final long most;
@@ -19,10 +21,14 @@ final class OpenMp {
         this.most = most;
     }
 
+    private static boolean prepared() {
+        if (NativeLibrary.instance().isLoaded()) NativeOpenMp.prepare(Job.class);
+        return NativeLibrary.instance().isLoaded();
+    }
+
     /** Those of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has none. */
     static @Nullable OpenMp of(String library) {
-        if (!NativeLibrary.instance().isLoaded()) return null;
-        NativeOpenMp.prepare(Job.class);
+        if (!PREPARED) return null;
         // What gcc compiles a region to; the runtimes of LLVM and Intel have it too.
         long parallel = NativeOpenMp.symbol(library, "GOMP_parallel");
         long number = NativeOpenMp.symbol(library, "omp_get_thread_num");
