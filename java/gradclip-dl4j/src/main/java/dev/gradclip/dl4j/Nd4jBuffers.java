@@ -6,7 +6,6 @@ import dev.gradclip.HostBuffer;
 import dev.gradclip.javacpp.JavacppBuffers;
 import java.util.Arrays;
 import java.util.stream.IntStream;
-import org.bytedeco.javacpp.BytePointer;
 import org.jspecify.annotations.Nullable;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -54,7 +53,7 @@ public final class Nd4jBuffers {
                             + "); clip the array that it is a view of, or a dup() of it and assign that back");
         }
         long address = array.data().addressPointer().address();
-        return JavacppBuffers.wrap(new Memory(address, array.length() * dtype.bytes(), array), dtype);
+        return JavacppBuffers.wrap(address, array.length() * dtype.bytes(), dtype, array);
     }
 
     private static @Nullable DType type(DataType type) {
@@ -81,18 +80,5 @@ public final class Nd4jBuffers {
             next *= shape[i];
         }
         return true;
-    }
-
-    /** Bytes at an address, and what keeps them. */
-    private static final class Memory extends BytePointer {
-        @SuppressWarnings({"unused", "FieldCanBeLocal"})
-        private final INDArray owner;
-
-        Memory(long address, long bytes, INDArray owner) {
-            this.address = address;
-            this.limit = bytes;
-            this.capacity = bytes;
-            this.owner = owner;
-        }
     }
 }

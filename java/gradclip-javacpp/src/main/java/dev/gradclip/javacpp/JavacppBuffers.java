@@ -56,7 +56,7 @@ public final class JavacppBuffers {
      */
     public static HostBuffer wrap(Pointer pointer, DType dtype) {
         Range range = Range.of(pointer, dtype);
-        return host(range.address, range.bytes, dtype, pointer);
+        return wrap(range.address, range.bytes, dtype, pointer);
     }
 
     /**
@@ -70,8 +70,16 @@ public final class JavacppBuffers {
         return DeviceBuffer.wrap(range.address, range.bytes / dtype.bytes(), dtype, pointer);
     }
 
-    /** Bytes at an address as direct buffers, which every backend reads; in pieces, for one buffer holds 2 GiB at most. */
-    static HostBuffer host(long address, long bytes, DType dtype, Object owner) {
+    /**
+     * Bytes at an address that an owner keeps alive, which stays reachable through the buffer. As direct buffers, which every backend
+     * reads; in pieces, for one buffer holds 2 GiB at most. The JVM dies where the range is not mapped.
+     *
+     * @throws IllegalArgumentException if the bytes are not a whole number of elements
+     */
+    public static HostBuffer wrap(long address, long bytes, DType dtype, Object owner) {
+        if (bytes % dtype.bytes() != 0) {
+            throw new IllegalArgumentException(bytes + " bytes are not a whole number of " + dtype + " elements");
+        }
         if (bytes == 0) return HostBuffer.allocate(dtype, 0);
         List<HostBuffer> pieces = new ArrayList<>(1);
         long done = 0;

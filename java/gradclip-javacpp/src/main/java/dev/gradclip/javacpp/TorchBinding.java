@@ -82,6 +82,6 @@ final class TorchBinding {
                             + " bytes, but plain Java takes " + JavacppBuffers.LARGEST_PIECE
                             + " of a framework's tensor at most; the NATIVE backend takes any size");
         }
-        return JavacppBuffers.host(address, bytes, dtype, gradients);
+        return JavacppBuffers.wrap(address, bytes, dtype, gradients);
     }
 }

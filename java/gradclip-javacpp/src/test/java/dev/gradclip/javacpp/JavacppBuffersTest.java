@@ -101,4 +101,18 @@ class JavacppBuffersTest {
                 assertThrows(IllegalArgumentException.class, call).getMessage());
         assertTrue(message.contains(said), message);
     }
+
+    @Test
+    void anAddressAndItsOwner() {
+        FloatPointer memory = new FloatPointer(3f, 4f, 9f);
+        HostBuffer two = JavacppBuffers.wrap(memory.address(), 8, DType.FLOAT32, memory);
+        try (GradientClipper clipper = GradientClipper.of(two)) {
+            assertEquals(5, clipper.globalNorm());
+        }
+        String said = String.valueOf(assertThrows(
+                        IllegalArgumentException.class,
+                        () -> JavacppBuffers.wrap(memory.address(), 7, DType.FLOAT32, memory))
+                .getMessage());
+        assertTrue(said.contains("7 bytes") && said.contains("FLOAT32"), said);
+    }
 }

@@ -6,7 +6,6 @@ import dev.gradclip.HostBuffer;
 import dev.gradclip.javacpp.JavacppBuffers;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.bytedeco.javacpp.BytePointer;
 import org.jspecify.annotations.Nullable;
 import org.tensorflow.RawTensor;
 import org.tensorflow.Tensor;
@@ -61,7 +60,7 @@ public final class TensorFlowBuffers {
     private record View(String name, DType dtype, Tensor owner) implements DataStorageVisitor<HostBuffer> {
         @Override
         public HostBuffer visit(long address, long length, long scale) {
-            return JavacppBuffers.wrap(new Memory(address, length * scale, owner), dtype);
+            return JavacppBuffers.wrap(address, length * scale, dtype, owner);
         }
 
         @Override
@@ -72,19 +71,6 @@ public final class TensorFlowBuffers {
         @Override
         public HostBuffer fallback() {
             throw new IllegalArgumentException(name + " is in memory that TensorFlow does not show");
-        }
-    }
-
-    /** Bytes at an address, and what keeps them. */
-    private static final class Memory extends BytePointer {
-        @SuppressWarnings({"unused", "FieldCanBeLocal"})
-        private final Tensor owner;
-
-        Memory(long address, long bytes, Tensor owner) {
-            this.address = address;
-            this.limit = bytes;
-            this.capacity = bytes;
-            this.owner = owner;
         }
     }
 }

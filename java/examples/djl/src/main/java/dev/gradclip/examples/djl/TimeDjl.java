@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.training.Trainer;
 import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.djl.DjlClipper;
 import dev.gradclip.examples.timing.StepTimer;
@@ -28,7 +29,9 @@ final class TimeDjl {
                     .toArray(HostBuffer[]::new);
             double maxNorm = clipper.globalNorm();
             Runnable grow = () -> gradients.forEach(gradient -> gradient.muli(2));
-            try (GradientClipper bound = GradientClipper.of(buffers)) {
+            GradientClipperBuilder builder = GradientClipper.builder().openMpThreads("libtorch_cpu.so");
+            for (HostBuffer buffer : buffers) builder.add(buffer);
+            try (GradientClipper bound = builder.build()) {
                 new StepTimer()
                         .add("gradclip: find, bind, clip", grow, () -> clipper.clipByGlobalNorm(maxNorm))
                         .add("gradclip: clip alone, bound before", grow, () -> bound.clipByGlobalNorm(maxNorm))

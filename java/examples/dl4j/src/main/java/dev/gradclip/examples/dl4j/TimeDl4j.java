@@ -3,6 +3,7 @@ package dev.gradclip.examples.dl4j;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.dl4j.ClippingListener;
 import dev.gradclip.dl4j.Nd4jBuffers;
@@ -26,7 +27,9 @@ final class TimeDl4j {
         network.computeGradientAndScore();
         List<INDArray> gradients = gradients(network);
         HostBuffer[] buffers = gradients.stream().map(Nd4jBuffers::wrap).toArray(HostBuffer[]::new);
-        try (GradientClipper bound = GradientClipper.of(buffers)) {
+        GradientClipperBuilder builder = GradientClipper.builder().openMpThreads("libnd4jcpu.so");
+        for (HostBuffer buffer : buffers) builder.add(buffer);
+        try (GradientClipper bound = builder.build()) {
             double maxNorm = bound.globalNorm();
             ClippingListener listener = new ClippingListener(ClipRule.globalNorm(maxNorm / TrainDl4j.EXAMPLES));
             Runnable grow = () -> gradients.forEach(gradient -> gradient.muli(2));
