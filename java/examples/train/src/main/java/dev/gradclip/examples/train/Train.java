@@ -41,7 +41,7 @@ import picocli.CommandLine.Spec;
             "Examples:",
             "  java -jar train.jar",
             "  java -jar train.jar --steps 10 --warmup 5 --gradients kept --frozen 0",
-            "  OMP_WAIT_POLICY=passive java -jar train.jar   # LibTorch's idle threads sleep at once, see docs/javacpp.md"
+            "  java -jar train.jar --beside native --own-threads   # what LibTorch's idle threads cost others, see docs/javacpp.md"
         })
 public final class Train implements Callable<Integer> {
     @Option(names = "--steps", defaultValue = "30", description = "Steps that are timed. Default: ${DEFAULT-VALUE}.")
@@ -136,12 +136,12 @@ public final class Train implements Callable<Integer> {
         double norm = firstNorm(training);
         out.printf(
                 Locale.ROOT,
-                "ResNet-50: %d parameters, %,d elements trained; gradients %s; %d threads; OMP_WAIT_POLICY %s%n",
+                "ResNet-50: %d parameters, %,d elements trained; gradients %s; %d threads%s%n",
                 training.parameters().size(),
                 training.elements(),
                 gradients.name().toLowerCase(Locale.ROOT),
                 threads,
-                System.getenv().getOrDefault("OMP_WAIT_POLICY", "not set"));
+                ownThreads ? ", gradclip's its own" : "");
         out.println("Added to a step between backward() and step(), median microseconds of " + steps + " steps:");
         out.println();
         out.println(Row.HEAD);
