@@ -89,10 +89,12 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeOpenMp_count(JNIEnv*, jc
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeOpenMp_run(JNIEnv* env, jclass, jlong parallel, jlong number,
                                                                    jint threads, jobject job) {
   JavaVM* vm = nullptr;
-  if (env->GetJavaVM(&vm) != JNI_OK) return;
-  // A local reference belongs to one thread; the others need a global one.
-  const jobject global = env->NewGlobalRef(job);
-  if (global == nullptr) return;
+  // A local reference belongs to one thread; the others need a global one. Without, the caller does all the work.
+  const jobject global = env->GetJavaVM(&vm) == JNI_OK ? env->NewGlobalRef(job) : nullptr;
+  if (global == nullptr) {
+    env->CallVoidMethod(job, workMethod, 0);
+    return;
+  }
   Shared shared{vm, global, workMethod, reinterpret_cast<Count>(pointer<void>(number))};
   reinterpret_cast<Parallel>(pointer<void>(parallel))(work, &shared, static_cast<unsigned>(threads), 0);
   env->DeleteGlobalRef(global);

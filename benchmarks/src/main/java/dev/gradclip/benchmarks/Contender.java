@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import dev.gradclip.DType;
 import dev.gradclip.cli.measure.Shape;
 import java.nio.Buffer;
 
@@ -13,23 +12,12 @@ public interface Contender extends AutoCloseable {
     /** What tables call it. */
     String name();
 
-    /** Makes FLOAT32 gradients of these lengths. */
-    void bind(int[] lengths);
-
     /**
      * Makes gradients of a shape.
      *
      * @throws UnsupportedOperationException if it is not made for a type
      */
-    default void bind(Shape shape) {
-        if (!shape.is(DType.FLOAT32)) {
-            throw new UnsupportedOperationException(
-                    name() + " has FLOAT32 gradients only here, not the " + shape.type() + " of " + shape.name());
-        }
-        bind(shape.tensors().stream()
-                .mapToInt(tensor -> Math.toIntExact(tensor.length()))
-                .toArray());
-    }
+    void bind(Shape shape);
 
     /** Where a gradient is written before each call: floats, or shorts for the bits of 16-bit types. */
     Buffer gradient(int tensor);

@@ -2,13 +2,11 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.Backend;
-import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.cli.measure.GradientSet;
 import dev.gradclip.cli.measure.Shape;
 import java.nio.Buffer;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** This library, bound once. */
@@ -35,12 +33,6 @@ final class GradclipContender implements Contender {
     @Override
     public String name() {
         return "gradclip " + backend + (heap ? " heap" : "");
-    }
-
-    @Override
-    public void bind(int[] lengths) {
-        bind(Shape.of(
-                "", DType.FLOAT32, Arrays.stream(lengths).asLongStream().boxed().toList()));
     }
 
     @Override

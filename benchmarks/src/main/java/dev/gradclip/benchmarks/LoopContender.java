@@ -4,7 +4,7 @@ package dev.gradclip.benchmarks;
 import java.nio.FloatBuffer;
 
 /** The loops that a user would write over arrays: one thread, squares added up in double. */
-final class LoopContender implements Contender {
+final class LoopContender implements FloatContender {
     private float[][] gradients = {};
     private FloatBuffer[] views = {};
 

@@ -4,7 +4,7 @@ package dev.gradclip.benchmarks;
 import java.nio.FloatBuffer;
 
 /** A peer that {@link Duel} finds on the tests' class path; it can be made to forget the last element. */
-public final class TestPeer implements Contender {
+public final class TestPeer implements FloatContender {
     static volatile boolean forgets;
 
     private final LoopContender loop = new LoopContender();

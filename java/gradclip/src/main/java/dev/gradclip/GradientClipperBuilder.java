@@ -91,7 +91,7 @@ public final class GradientClipperBuilder {
      * @throws IllegalArgumentException if it is below 1
      */
     public GradientClipperBuilder threads(int threads) {
-        if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
+        requireThreads(threads);
         team = Team.ofThreads(threads);
         return this;
     }
@@ -103,7 +103,7 @@ public final class GradientClipperBuilder {
      * @throws IllegalArgumentException if threads is below 1
      */
     public GradientClipperBuilder executor(Executor executor, int threads) {
-        if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
+        requireThreads(threads);
         team = Team.of(Objects.requireNonNull(executor, "executor"), threads);
         return this;
     }
@@ -131,9 +131,13 @@ public final class GradientClipperBuilder {
      * @throws IllegalArgumentException if threads is below 1
      */
     public GradientClipperBuilder openMpThreads(String library, int threads) {
-        if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
+        requireThreads(threads);
         team = Team.ofOpenMp(Objects.requireNonNull(library, "library"), threads);
         return this;
+    }
+
+    private static void requireThreads(int threads) {
+        if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
     }
 
     /** Who is told of each clip; {@link ClipListener#andThen} joins several. */

@@ -83,7 +83,7 @@ final class HostBinding extends Binding {
     void rebind(long[] now) {
         boolean changed = false;
         for (int i = 0; i < now.length; i++) {
-            if (now[i] == addresses[i] && bound[i] == null) continue;
+            if (isBound(i, now[i])) continue;
             changed = true;
             if (shapes[i].pieces.size() != 1) {
                 throw new IllegalArgumentException(
@@ -94,7 +94,7 @@ final class HostBinding extends Binding {
         if (!changed) return;
         refuseOverlaps(now);
         for (int i = 0; i < now.length; i++) {
-            if (now[i] == addresses[i] && bound[i] == null) continue;
+            if (isBound(i, now[i])) continue;
             bound[i] = null;
             addresses[i] = now[i];
             if (now[i] == 0) bindPieces(i, null);
@@ -145,6 +145,10 @@ final class HostBinding extends Binding {
             addresses[i] = 0;
             bindPieces(i, bound[i]);
         }
+    }
+
+    private boolean isBound(int tensor, long address) {
+        return address == addresses[tensor] && bound[tensor] == null;
     }
 
     private boolean isBound(int tensor, @Nullable HostBuffer buffer) {

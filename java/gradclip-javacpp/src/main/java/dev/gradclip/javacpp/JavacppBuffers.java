@@ -77,9 +77,7 @@ public final class JavacppBuffers {
      * @throws IllegalArgumentException if the bytes are not a whole number of elements
      */
     public static HostBuffer wrap(long address, long bytes, DType dtype, Object owner) {
-        if (bytes % dtype.bytes() != 0) {
-            throw new IllegalArgumentException(bytes + " bytes are not a whole number of " + dtype + " elements");
-        }
+        requireWhole(bytes, dtype);
         if (bytes == 0) return HostBuffer.allocate(dtype, 0);
         List<HostBuffer> pieces = new ArrayList<>(1);
         long done = 0;
@@ -90,6 +88,12 @@ public final class JavacppBuffers {
             done += piece;
         }
         return pieces.size() == 1 ? pieces.get(0) : HostBuffer.ofPieces(pieces);
+    }
+
+    private static void requireWhole(long bytes, DType dtype) {
+        if (bytes % dtype.bytes() != 0) {
+            throw new IllegalArgumentException(bytes + " bytes are not a whole number of " + dtype + " elements");
+        }
     }
 
     /** A number as a pointer. */
@@ -115,10 +119,7 @@ public final class JavacppBuffers {
                         + "call capacity(elements) on it first");
             }
             long bytes = (pointer.limit() - pointer.position()) * size;
-            if (bytes % dtype.bytes() != 0) {
-                throw new IllegalArgumentException(
-                        bytes + " bytes remain, which is not a whole number of " + dtype + " elements");
-            }
+            requireWhole(bytes, dtype);
             return new Range(pointer.address() + pointer.position() * size, bytes);
         }
     }

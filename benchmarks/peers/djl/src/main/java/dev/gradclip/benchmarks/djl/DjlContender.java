@@ -5,14 +5,14 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import dev.gradclip.benchmarks.Contender;
+import dev.gradclip.benchmarks.FloatContender;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** DJL's array operations on PyTorch: the library clips by value only, positive ones only, and not by norm. */
-public final class DjlContender implements Contender {
+public final class DjlContender implements FloatContender {
     private final List<NDArray> gradients = new ArrayList<>();
     private final List<FloatBuffer> memory = new ArrayList<>();
     private final List<NDArray> clamped = new ArrayList<>();

@@ -11,7 +11,6 @@ import dev.gradclip.cli.measure.Shape;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
@@ -31,12 +30,6 @@ public final class LibTorchContender implements Contender {
     @Override
     public String name() {
         return "LibTorch";
-    }
-
-    @Override
-    public void bind(int[] lengths) {
-        bind(Shape.of(
-                "", DType.FLOAT32, Arrays.stream(lengths).asLongStream().boxed().toList()));
     }
 
     @Override

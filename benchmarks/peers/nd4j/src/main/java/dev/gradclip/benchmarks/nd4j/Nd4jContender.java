@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks.nd4j;
 
-import dev.gradclip.benchmarks.Contender;
+import dev.gradclip.benchmarks.FloatContender;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import org.nd4j.linalg.api.buffer.DataType;
@@ -13,7 +13,7 @@ import org.nd4j.linalg.factory.Nd4j;
  * ND4J's native operations {@code clip_by_global_norm}, which its Java API does not name, {@code clipbynorm} and {@code
  * clipbyvalue}, in place.
  */
-public final class Nd4jContender implements Contender {
+public final class Nd4jContender implements FloatContender {
     private INDArray[] gradients = {};
 
     /** The gradients, and the norm. */

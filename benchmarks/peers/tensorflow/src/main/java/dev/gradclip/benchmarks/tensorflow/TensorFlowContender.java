@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks.tensorflow;
 
-import dev.gradclip.benchmarks.Contender;
+import dev.gradclip.benchmarks.FloatContender;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,7 +21,7 @@ import org.tensorflow.types.TFloat32;
  * What {@code tf.clip_by_global_norm} and {@code tf.clip_by_norm} build, as a graph that runs in one call: gradients are fed
  * and their clipped copies fetched, for TensorFlow's tensors do not change.
  */
-public final class TensorFlowContender implements Contender {
+public final class TensorFlowContender implements FloatContender {
     private final List<TFloat32> gradients = new ArrayList<>();
     private final List<FloatBuffer> memory = new ArrayList<>();
     private final List<Placeholder<TFloat32>> inputs = new ArrayList<>();

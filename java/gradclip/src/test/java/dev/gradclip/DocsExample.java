@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The first Java example of a page in docs/, run as a program on this test's class path; for the tests of adapters too.
+ *
+ * @param exit its exit code
+ * @param output what it printed
+ * @param errors what it printed beside that
+ */
+public record DocsExample(int exit, String output, String errors) {
+    /** Compiles and runs it in a folder of its own. */
+    public static DocsExample run(String page, Path folder, String... jvmOptions)
+            throws IOException, InterruptedException {
+        String text = Files.readString(Path.of("../../docs", page));
+        int from = text.indexOf("```java\n") + 8;
+        Path source = folder.resolve("Example.java");
+        Files.writeString(source, text.substring(from, text.indexOf("```", from)));
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home", ""), "bin", "java").toString());
+        if (Runtime.version().feature() >= 22) command.add("--enable-native-access=ALL-UNNAMED");
+        command.addAll(List.of(jvmOptions));
+        command.addAll(List.of("-cp", System.getProperty("java.class.path", ""), source.toString()));
+        Path errors = folder.resolve("errors");
+        Process process =
+                new ProcessBuilder(command).redirectError(errors.toFile()).start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        return new DocsExample(process.waitFor(), output, Files.readString(errors));
+    }
+}
