@@ -23,6 +23,12 @@ public final class CpuPlan {
      */
     private static final long ALONE_BYTES = 512 << 10;
 
+    /**
+     * Enough for threads of unequal speed to end together. Finding a chunk's first row and calling native code costs 0.1 to
+     * 0.2 µs: to clip 250 tensors of 4 KiB took one thread 74 µs in 36 chunks, 61 in 4.
+     */
+    private static final long CHUNKS_A_THREAD = 16;
+
     private enum Phase {
         MEASURE,
         SCALE,
@@ -186,11 +192,12 @@ public final class CpuPlan {
         phaseLastTile = memory.firstTile[firstRow[to]];
         long tiles = phaseLastTile - phaseFirstTile;
         if (tiles == 0) return;
-        boolean alone = memory.cost[firstRow[to]] - memory.cost[firstRow[from]] < ALONE_BYTES;
-        chunkTiles = Math.min(MOST_TILES_A_CHUNK, Math.max(1, tiles / (team.threads() * 32L)));
+        boolean alone = team.threads() == 1 || memory.cost[firstRow[to]] - memory.cost[firstRow[from]] < ALONE_BYTES;
+        long fewest = alone ? 1 : team.threads() * CHUNKS_A_THREAD;
+        chunkTiles = Math.min(MOST_TILES_A_CHUNK, Math.max(1, tiles / fewest));
         long chunks = (tiles + chunkTiles - 1) / chunkTiles;
         try {
-            if (alone || team.threads() == 1) {
+            if (alone) {
                 for (long i = 0; i < chunks; i++) runChunk(backwards ? chunks - 1 - i : i);
             } else {
                 team.run(job, chunks, backwards);

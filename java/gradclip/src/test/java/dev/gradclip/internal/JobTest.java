@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
@@ -167,6 +168,37 @@ class JobTest {
         assertFalse(job.hasWork());
         job.finish();
         assertEquals(4, ran.get());
+    }
+
+    /** Its share is left to it for a moment, not for good. */
+    @Test
+    void theCallerDoesTheOtherChunksOfAHelperThatIsHeldUp() throws InterruptedException {
+        Thread caller = Thread.currentThread();
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch free = new CountDownLatch(1);
+        AtomicInteger byHelper = new AtomicInteger();
+        AtomicInteger byCaller = new AtomicInteger();
+        Job job = new Job(chunk -> {
+            if (Thread.currentThread() == caller) {
+                if (byCaller.incrementAndGet() == 9) free.countDown();
+                return;
+            }
+            byHelper.incrementAndGet();
+            begun.countDown();
+            try {
+                free.await();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        job.open(10, 1, false);
+        Thread helper = new Thread(job);
+        helper.start();
+        begun.await();
+        job.finish();
+        helper.join();
+        assertEquals(1, byHelper.get());
+        assertEquals(9, byCaller.get());
     }
 
     @Test
