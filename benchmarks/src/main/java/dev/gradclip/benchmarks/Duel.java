@@ -18,8 +18,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 
 /**
- * Times contenders in one process, call by call in turn, so that all see the machine in the same minutes. Each call finds
- * fresh gradients; what writes them is not timed. Every contender is checked in every case before it is timed.
+ * Times contenders in one process, in turn, so that all see the machine in the same minutes. Each turn finds fresh gradients;
+ * what writes them is not timed. Every contender is checked in every case before it is timed.
  */
 @Command(
         name = "duel",
@@ -28,7 +28,12 @@ import picocli.CommandLine.ParameterException;
         exitCodeOnExecutionException = 3,
         description = "Prints a line of JSON for each contender and case; the peers are those on the class path.")
 public final class Duel implements Callable<Integer> {
-    private static final int FEWEST_CALLS = 5;
+    /** Ends the label of a case whose calls mostly find what the contender's own last call left. */
+    static final String AGAIN = " again";
+
+    private static final int UNTIMED_ROUNDS = 2;
+    private static final int FEWEST_ROUNDS = UNTIMED_ROUNDS + 5;
+    private static final int MOST_AGAIN = 1000;
     private static final double WARM_UP = 0.3;
 
     @Option(
@@ -63,6 +68,15 @@ public final class Duel implements Callable<Integer> {
     @Option(names = "--seconds", defaultValue = "4", description = "For each case, all contenders together.")
     private double seconds;
 
+    @Option(
+            names = "--again",
+            paramLabel = "TIMES",
+            defaultValue = "1",
+            description =
+                    "Calls in a contender's turn, the first on fresh gradients and the others on what it left of them, "
+                            + "as far as the caches hold it. Default: ${DEFAULT-VALUE}.")
+    private int again;
+
     @Option(names = "--threads", description = "Threads of this library.")
     private int threads = Backend.defaultThreads();
 
@@ -80,6 +94,10 @@ public final class Duel implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (again < 1 || again > MOST_AGAIN) {
+            throw new ParameterException(
+                    new CommandLine(this), "--again must be from 1 to " + MOST_AGAIN + ", but is " + again);
+        }
         List<DuelCase> all;
         Shape shape;
         Gradients gradients;
@@ -104,7 +122,7 @@ public final class Duel implements Callable<Integer> {
     private boolean isSound(Contender contender, DuelCase what, Gradients gradients) {
         gradients.writeTo(contender);
         try {
-            String fault = gradients.fault(contender, what, what.run(contender, gradients));
+            String fault = gradients.fault(contender, what, what.run(contender, gradients, 0));
             if (fault.isEmpty()) return true;
             System.err.println(contender.name() + ", " + what + ": not timed, for " + fault);
             wrong = true;
@@ -163,29 +181,40 @@ public final class Duel implements Callable<Integer> {
     }
 
     private void time(Shape shape, DuelCase what, Gradients gradients, List<Contender> contenders) throws IOException {
+        // Each as long as the others: in turn with one that is 40 times as slow, few calls would find the JVM's
+        // compiler done.
+        for (Contender contender : contenders) {
+            long end = System.nanoTime() + (long) (seconds * WARM_UP / contenders.size() * 1e9);
+            while (System.nanoTime() < end) turn(contender, what, gradients, new ArrayList<>());
+        }
         List<List<Double>> micros = new ArrayList<>();
         for (int i = 0; i < contenders.size(); i++) micros.add(new ArrayList<>());
-        long start = System.nanoTime();
-        long warm = start + (long) (seconds * WARM_UP * 1e9);
-        long end = start + (long) (seconds * 1e9);
-        int timed = 0;
-        for (int round = 0; timed < FEWEST_CALLS || System.nanoTime() < end; round++) {
-            boolean isWarm = round >= 2 && System.nanoTime() >= warm;
+        long end = System.nanoTime() + (long) (seconds * (1 - WARM_UP) * 1e9);
+        for (int round = 0; round < FEWEST_ROUNDS || System.nanoTime() < end; round++) {
             // Turned by one each round, so that nobody always follows the same other one.
             for (int i = 0; i < contenders.size(); i++) {
                 int turn = (i + round) % contenders.size();
-                Contender contender = contenders.get(turn);
-                gradients.writeTo(contender);
-                long before = System.nanoTime();
-                what.run(contender, gradients);
-                long after = System.nanoTime();
-                if (isWarm) micros.get(turn).add((after - before) / 1e3);
+                turn(
+                        contenders.get(turn),
+                        what,
+                        gradients,
+                        round < UNTIMED_ROUNDS ? new ArrayList<>() : micros.get(turn));
             }
-            if (isWarm) timed++;
         }
         for (int i = 0; i < contenders.size(); i++) {
-            out.println(DuelSample.of(shape, what, contenders.get(i).name(), micros.get(i))
+            String label = again == 1 ? what.toString() : what + AGAIN;
+            out.println(DuelSample.of(shape, label, contenders.get(i).name(), micros.get(i))
                     .toLine());
+        }
+    }
+
+    private void turn(Contender contender, DuelCase what, Gradients gradients, List<Double> micros) {
+        gradients.writeTo(contender);
+        for (int earlier = 0; earlier < again; earlier++) {
+            long before = System.nanoTime();
+            what.run(contender, gradients, earlier);
+            long after = System.nanoTime();
+            micros.add((after - before) / 1e3);
         }
     }
 }

@@ -19,6 +19,9 @@ enum DuelCase {
     /** Of values that are uniform in [-1, 1). */
     private static final double LIMIT = 0.99;
 
+    /** What each next call on the same gradients takes off the threshold, so that it bites as well. */
+    private static final double SHRINK = 1e-4;
+
     private final String label;
 
     DuelCase(String label) {
@@ -30,18 +33,19 @@ enum DuelCase {
         throw new IllegalArgumentException("no case '" + label + "'; choose of " + List.of(values()));
     }
 
-    /** The norm that the contender reports, or NaN. */
-    double run(Contender contender, Gradients gradients) {
+    /** The norm that the contender reports, or NaN; {@code earlier} calls have changed these gradients before. */
+    double run(Contender contender, Gradients gradients, int earlier) {
+        double half = (1 - SHRINK * earlier) / 2;
         return switch (this) {
             case NORM -> contender.globalNorm();
-            case BITES -> contender.clipByGlobalNorm(gradients.norm() / 2);
+            case BITES -> contender.clipByGlobalNorm(gradients.norm() * half);
             case DOES_NOT_BITE -> contender.clipByGlobalNorm(gradients.norm() * 2);
             case CLAMP -> {
                 contender.clipByValue(LIMIT);
                 yield Double.NaN;
             }
             case PER_TENSOR -> {
-                contender.clipByNorm(gradients.leastNorm() / 2);
+                contender.clipByNorm(gradients.leastNorm() * half);
                 yield Double.NaN;
             }
         };

@@ -18,7 +18,7 @@ import java.util.Map;
  *
  * @param workload name of a {@link Shape}
  * @param dtype its type
- * @param what label of a {@link DuelCase}
+ * @param what label of a {@link DuelCase}, with {@link Duel#AGAIN} where that is so
  * @param micros median microseconds a call
  * @param low its 10th percentile
  * @param high its 90th percentile
@@ -32,13 +32,13 @@ record DuelSample(
         double low,
         double high,
         double calls) {
-    static DuelSample of(Shape shape, DuelCase what, String contender, List<Double> micros) {
+    static DuelSample of(Shape shape, String what, String contender, List<Double> micros) {
         double[] sorted = micros.stream().mapToDouble(Double::doubleValue).toArray();
         Arrays.sort(sorted);
         return new DuelSample(
                 shape.name(),
                 shape.type(),
-                what.toString(),
+                what,
                 contender,
                 at(sorted, 0.5),
                 at(sorted, 0.1),

@@ -32,8 +32,9 @@ final class Peers {
         }
     }
 
-    /** Runs {@link Duel} with a peer beside contenders of this library. */
-    List<DuelSample> duel(String peer, String workload, String dtype, String own, String cases, double seconds)
+    /** Runs {@link Duel} with a peer beside contenders of this library, each called so many times a turn. */
+    List<DuelSample> duel(
+            String peer, String workload, String dtype, String own, String cases, double seconds, int again)
             throws IOException, InterruptedException {
         Path target = folder.resolve(peer).resolve("target");
         String classPath = System.getProperty("java.class.path") + ":" + target.resolve("peer.jar") + ":"
@@ -54,6 +55,7 @@ final class Peers {
                         "--own=" + own,
                         "--cases=" + cases,
                         "--seconds=" + seconds,
+                        "--again=" + again,
                         "--threads=" + threads)
                 .redirectError(ProcessBuilder.Redirect.INHERIT);
         builder.environment().put("OPT_OUT_TRACKING", "true");

@@ -77,6 +77,21 @@ class DuelTest {
     }
 
     @Test
+    void againOnWhatWasLeftEachCallBites() throws IOException {
+        TestPeer.clips = 0;
+        TestPeer.bites = 0;
+        List<DuelSample> samples =
+                duel("--workload=3x1000", "--own=java", "--seconds=0.01", "--cases=bites", "--again=20");
+        assertEquals(0, exit, said);
+        for (DuelSample sample : samples) {
+            assertEquals("bites again", sample.what());
+            assertTrue(sample.calls() >= 5 * 20 && sample.calls() % 20 == 0, sample::toString);
+        }
+        assertTrue(TestPeer.clips > 100);
+        assertEquals(TestPeer.clips, TestPeer.bites);
+    }
+
+    @Test
     void otherTypes() throws IOException {
         for (String dtype : new String[] {"bf16", "f16"}) {
             List<DuelSample> samples = duel(
@@ -118,6 +133,9 @@ class DuelTest {
         duel("--cases=shear", "--workload=1x1");
         assertEquals(2, exit);
         assertTrue(said.contains("'shear'") && said.contains("per tensor"), said);
+        duel("--again=0", "--workload=1x1");
+        assertEquals(2, exit);
+        assertTrue(said.contains("--again"), said);
         duel("--own=rust", "--workload=1x1");
         assertEquals(2, exit);
         assertTrue(said.contains("'rust'"), said);

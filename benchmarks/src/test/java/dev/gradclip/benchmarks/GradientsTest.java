@@ -36,7 +36,7 @@ class GradientsTest {
         contender.bind(shape);
         Gradients gradients = new Gradients(shape);
         gradients.writeTo(contender);
-        double found = done.run(contender, gradients);
+        double found = done.run(contender, gradients, 0);
         if (spoilt) spoil(contender);
         return gradients.fault(contender, asked, done == asked ? found : Double.NaN);
     }

@@ -6,6 +6,8 @@ import java.nio.FloatBuffer;
 /** A peer that {@link Duel} finds on the tests' class path; it can be made to forget the last element. */
 public final class TestPeer implements FloatContender {
     static volatile boolean forgets;
+    static int clips;
+    static int bites;
 
     private final LoopContender loop = new LoopContender();
     private int last;
@@ -38,6 +40,8 @@ public final class TestPeer implements FloatContender {
         float before = forgets ? gradient.get(end) : 0;
         double norm = loop.clipByGlobalNorm(maxNorm);
         if (forgets) gradient.put(end, before);
+        clips++;
+        if (norm > maxNorm) bites++;
         return norm;
     }
 
