@@ -48,7 +48,7 @@ public final class DjlDigits implements Framework {
 
     @Override
     public int stepsASecond() {
-        return 150;
+        return 230;
     }
 
     @Override

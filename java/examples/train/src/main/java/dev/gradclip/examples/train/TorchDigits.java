@@ -42,7 +42,7 @@ public final class TorchDigits implements Framework {
 
     @Override
     public int stepsASecond() {
-        return 400;
+        return 350;
     }
 
     @Override
