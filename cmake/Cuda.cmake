@@ -28,7 +28,7 @@ if(GRADCLIP_EMULATOR)
   target_include_directories(gradclip_cuda_emulated_backend PUBLIC src)
   target_link_libraries(gradclip_cuda_emulated_backend PUBLIC gradclip_emulator PRIVATE gradclip_library_flags)
   # NVTX alone of a toolkit that is here: in the folder beside it there is the real cuda_runtime.h.
-  find_path(GRADCLIP_NVTX nvtx3/nvToolsExt.h PATHS $ENV{CUDA_HOME}/include /usr/local/cuda/include NO_CMAKE_FIND_ROOT_PATH)
+  find_path(GRADCLIP_NVTX nvtx3/nvToolsExt.h PATHS $ENV{CUDA_HOME}/include /usr/local/cuda/include)
   if(GRADCLIP_NVTX)
     file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/nvtx)
     file(CREATE_LINK ${GRADCLIP_NVTX}/nvtx3 ${CMAKE_BINARY_DIR}/nvtx/nvtx3 SYMBOLIC)
