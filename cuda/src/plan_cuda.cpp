@@ -5,6 +5,7 @@
 #include <new>
 
 #include "plan_state_cuda.hpp"
+#include "profiler_range.hpp"
 
 namespace gradclip {
 
@@ -214,11 +215,13 @@ CudaStatus CudaPlan::State::clipByNorm(const NormClip& clip, const Target& targe
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket) {
+  const ClipRange range;
   State& s = *state_;
   return onStream(s, stream, [&] { return s.clipByNorm(clip, s.nextTarget(ticket)); });
 }
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const GivenClip& clip, std::int64_t* ticket) {
+  const ClipRange range;
   State& s = *state_;
   return onStream(s, stream, [&] {
     Rule rule = ruleOf(Verdict::Given, {NormKind::L2, 0.0});
@@ -253,6 +256,7 @@ CudaStatus CudaPlan::State::clipByValue(const ValueClip& clip, const Target& tar
 }
 
 CudaStatus CudaPlan::clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket) {
+  const ClipRange range;
   State& s = *state_;
   return onStream(s, stream, [&] { return s.clipByValue(clip, s.nextTarget(ticket)); });
 }

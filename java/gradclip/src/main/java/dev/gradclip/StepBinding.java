@@ -2,7 +2,9 @@
 package dev.gradclip;
 
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +19,7 @@ public final class StepBinding implements AutoCloseable {
     private final Supplier<GradientClipperBuilder> settings;
     private List<String> names = List.of();
     private HostBuffer[] shapes = {};
+    private UnaryOperator<ClipEvent> told = event -> event;
     private @Nullable GradientClipper clipper;
 
     /** Clippers on the best backend with as many threads as are good. */
@@ -27,6 +30,40 @@ public final class StepBinding implements AutoCloseable {
     /** Clippers of the backend and threads that a builder, new each time, is given. */
     public StepBinding(Supplier<GradientClipperBuilder> settings) {
         this.settings = settings;
+    }
+
+    /**
+     * As {@link #StepBinding(Supplier)}, each builder then given to the caller of an adapter: for a listener, threads, another backend.
+     *
+     * @throws IllegalArgumentException if a setting can't be, or adds tensors
+     */
+    public StepBinding(Supplier<GradientClipperBuilder> defaults, Consumer<GradientClipperBuilder> settings) {
+        this(() -> {
+            GradientClipperBuilder builder = defaults.get();
+            settings.accept(builder);
+            return builder;
+        });
+        check(settings);
+    }
+
+    /**
+     * Says at once what is wrong with settings, and not at the first clip.
+     *
+     * @throws IllegalArgumentException if a setting can't be, or adds tensors
+     */
+    public static void check(Consumer<GradientClipperBuilder> settings) {
+        GradientClipperBuilder builder = GradientClipper.builder();
+        settings.accept(builder);
+        if (!builder.names.isEmpty()) {
+            throw new IllegalArgumentException("the settings add '" + builder.names.get(0)
+                    + "', but the framework has the tensors; set a listener, threads, an executor or a backend");
+        }
+    }
+
+    /** What a listener is told, made of what the clip found: for an adapter that clips a multiple of the gradients. */
+    public StepBinding tell(UnaryOperator<ClipEvent> events) {
+        told = events;
+        return this;
     }
 
     /**
@@ -71,6 +108,8 @@ public final class StepBinding implements AutoCloseable {
         HostBuffer[] newShapes = new HostBuffer[buffers.size()];
         // On the host a clipper holds nothing but memory, so one that is forgotten is no leak.
         GradientClipperBuilder builder = settings.get().unwatched();
+        ClipListener listener = builder.listener;
+        if (listener != null) builder.listener(event -> listener.onClip(told.apply(event)));
         for (int i = 0; i < newShapes.length; i++) {
             HostBuffer buffer = buffers.get(i);
             if (buffer != null) {

@@ -7,8 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
@@ -99,5 +102,55 @@ class StepBindingTest {
             assertEquals(48, binding.bind(List.of("a"), buffers(pieces)).globalNorm());
             assertEquals(48, binding.bind(List.of("a"), buffers(ones(2304))).globalNorm());
         }
+    }
+
+    @Test
+    void settingsReachEachClipperThatIsMade() {
+        List<ClipEvent> heard = new ArrayList<>();
+        List<Integer> made = new ArrayList<>();
+        try (StepBinding binding = new StepBinding(GradientClipper::builder, settings -> {
+                    settings.listener(heard::add).threads(1);
+                    made.add(heard.size());
+                })
+                .tell(event -> new ClipEvent(event.step(), -event.norm(), 1, true, false, Map.of()))) {
+            assertEquals(List.of(0), made, "looked at once, before any work");
+            binding.bind(names, buffers(ones(4), ones(5))).clipByGlobalNorm(1);
+            binding.bind(names, buffers(ones(4), ones(5))).clipByGlobalNorm(1);
+            binding.bind(names, buffers(ones(4), ones(12))).clipByGlobalNorm(1);
+        }
+        assertEquals(List.of(0, 0, 2), made);
+        assertEquals(
+                List.of(-3.0, -3.0, -4.0), heard.stream().map(ClipEvent::norm).toList());
+        assertEquals(List.of(0L, 1L, 0L), heard.stream().map(ClipEvent::step).toList());
+    }
+
+    @Test
+    void settingsComeAfterTheAdaptersOwn() {
+        Executor refusing = task -> {
+            throw new AssertionError("the adapter's executor");
+        };
+        HostBuffer much = ones(1 << 21);
+        try (StepBinding binding = new StepBinding(
+                () -> GradientClipper.builder().executor(refusing, 2), settings -> settings.threads(1))) {
+            double idle = HelperThreads.millis(() -> {
+                for (int i = 0; i < 50; i++)
+                    binding.bind(List.of("a"), buffers(much)).globalNorm();
+            });
+            assertTrue(idle < 5, idle + " ms on other threads");
+        }
+    }
+
+    @Test
+    void settingsThatCannotBe() {
+        String threads = String.valueOf(assertThrows(
+                        IllegalArgumentException.class,
+                        () -> new StepBinding(GradientClipper::builder, settings -> settings.threads(0)))
+                .getMessage());
+        assertTrue(threads.contains("threads must be 1 or more"), threads);
+        String tensors = String.valueOf(assertThrows(
+                        IllegalArgumentException.class,
+                        () -> new StepBinding(GradientClipper::builder, settings -> settings.add("mine", ones(1))))
+                .getMessage());
+        assertTrue(tensors.contains("'mine'") && tensors.contains("framework"), tensors);
     }
 }

@@ -37,6 +37,11 @@ final class BackendOptions {
         return choice == Choice.AUTO ? Backend.preferred() : Backend.valueOf(choice.name());
     }
 
+    /** Whether either was given. */
+    boolean isChosen() {
+        return choice != Choice.AUTO || threads != null;
+    }
+
     /** 0 for the library's default. */
     int threads() {
         return threads == null ? 0 : threads(command, threads);

@@ -5,6 +5,8 @@ import dev.gradclip.cli.demo.Demo;
 import dev.gradclip.cli.demo.DemoPlan;
 import dev.gradclip.cli.demo.DemoResult;
 import dev.gradclip.cli.demo.Digits;
+import dev.gradclip.cli.demo.Framework;
+import dev.gradclip.cli.demo.Frameworks;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -38,11 +40,14 @@ import picocli.CommandLine.Spec;
                     + "clipping and with the global norm clipped to 1, after Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063).",
             "",
             "The networks are a few hundred lines on plain arrays; their gradients are clipped by this library. The same seed gives "
-                    + "the same numbers on every backend, machine and number of threads."
+                    + "the same numbers on every backend, machine and number of threads.",
+            "",
+            "--framework trains a network of LibTorch (torch), DJL or DL4J on the digits instead, clipped by the adapter that is made "
+                    + "for it, on the framework's own threads. Its numbers are the framework's, on this machine."
         },
         customSynopsis = {
             "gradclip demo [digits] [temporal-order] [--seed N] [--seconds S] [--data DIR]",
-            "              [--png FILE] [--json FILE] [--force]",
+            "              [--framework torch|djl|dl4j] [--png FILE] [--json FILE] [--force]",
             "              [--backend auto|java|native|cuda] [--threads N]"
         },
         footerHeading = "%nData:%n",
@@ -53,20 +58,22 @@ import picocli.CommandLine.Spec;
             "  written_by, version, backend, seed, seconds",
             "  digits, temporal_order  null where left out; of both: learning_rate, and runs with clipping, steps,",
             "      final_loss (mean of the last 50 steps), clipped_steps and largest_norm (before clipping)",
-            "  digits: source, train and test images; of a run: test_accuracy, and by step losses and norms",
+            "  digits: framework (null for the demo's own), model, source, train and test images; of a run:",
+            "      test_accuracy, and by step losses and norms",
             "  temporal_order: most_updates; of a run: length, number run, error in 1000 new sequences,",
             "      solved; success: by clipping and length the rate of runs that solved it",
             "",
             "Examples:",
             "  gradclip demo",
             "  gradclip demo digits --data mnist/",
+            "  gradclip demo --framework djl",
             "  gradclip demo temporal-order --seed 7 --seconds 600"
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
             "2:wrong usage, DIR holds no IDX files, or FILE is there and not by this command",
-            "3:writing failed, the backend is not available, an internal error"
+            "3:writing failed, the backend is not available, the framework is not built, an internal error"
         })
 final class DemoCommand implements Callable<Integer> {
     private static final double FEWEST_SECONDS = 0.1;
@@ -114,6 +121,12 @@ final class DemoCommand implements Callable<Integer> {
                             + "instead of those that come with the command; 6000 of them, and 1000 for the test")
     private @Nullable Path data;
 
+    @Option(
+            names = "--framework",
+            paramLabel = "torch|djl|dl4j",
+            description = "who trains on the digits; built apart, as the error tells where it is not")
+    private @Nullable String framework;
+
     @Option(names = "--png", paramLabel = "FILE", description = "where to draw the curves (default: demo.png)")
     private Path png = Path.of("demo.png");
 
@@ -135,15 +148,25 @@ final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         Set<Experiment> experiments = experiments();
+        if (framework != null) checkFramework(framework);
         if (!(seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS)) {
             throw usage("--seconds must be 0.1 to 86400, but is " + Numbers.exact(seconds));
         }
         boolean digits = experiments.contains(Experiment.DIGITS);
         if (data != null && !digits) throw usage("--data is for digits, which is not asked for");
-        int threads = work.threads() == 0 ? Machine.threads() : work.threads();
         DemoFiles files = DemoFiles.of(png, json, force);
+        Framework trainer = framework == null ? null : Frameworks.load(framework);
+        int threads = work.threads() == 0 ? Machine.threads() : work.threads();
         DemoPlan plan = new DemoPlan(
-                seed, seconds, work.backend(), threads, digits, experiments.contains(Experiment.TEMPORAL_ORDER), data);
+                seed,
+                seconds,
+                work.backend(),
+                // Each framework has threads of its own, and a seed for the whole process.
+                trainer == null ? threads : 1,
+                digits,
+                experiments.contains(Experiment.TEMPORAL_ORDER),
+                trainer,
+                data);
         Demo demo = new Demo(plan);
         long start = System.nanoTime();
         DemoResult result;
@@ -156,10 +179,21 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private Set<Experiment> experiments() {
-        if (names.isEmpty()) return EnumSet.allOf(Experiment.class);
+        if (names.isEmpty()) return framework == null ? EnumSet.allOf(Experiment.class) : EnumSet.of(Experiment.DIGITS);
         Set<Experiment> experiments = EnumSet.noneOf(Experiment.class);
         for (String name : names) experiments.add(experiment(name));
         return experiments;
+    }
+
+    private void checkFramework(String name) {
+        if (!Frameworks.names().contains(name)) {
+            throw usage("'" + name + "' is no framework that a demo is built for; there are "
+                    + String.join(", ", Frameworks.names()));
+        }
+        if (experiments().contains(Experiment.TEMPORAL_ORDER)) {
+            throw usage("--framework is for digits; temporal-order has a network of its own");
+        }
+        if (work.isChosen()) throw usage("--backend and --threads are for the demo's own networks, not for " + name);
     }
 
     private Experiment experiment(String name) {

@@ -36,6 +36,8 @@ final class DemoJson {
     private static void digits(DigitsResult digits, JsonReport report) throws IOException {
         JsonGenerator json = report.generator();
         json.writeStartObject();
+        json.writeStringField("framework", digits.framework());
+        json.writeStringField("model", digits.model());
         json.writeStringField("source", digits.source());
         json.writeNumberField("train", digits.train());
         json.writeNumberField("test", digits.test());

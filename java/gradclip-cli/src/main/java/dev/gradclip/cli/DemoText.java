@@ -27,8 +27,8 @@ final class DemoText {
         PrintStream out = terminal.out();
         int steps = digits.runs().get(0).trace().steps();
         out.println();
-        out.println("digits: an LSTM reads images row by row; plain SGD, learning rate " + rate(digits.learningRate())
-                + ", " + Numbers.count(steps, "step"));
+        out.println("digits: " + digits.model() + "; plain SGD, learning rate " + rate(digits.learningRate()) + ", "
+                + Numbers.count(steps, "step"));
         out.println(Numbers.count(digits.train(), "image") + " to learn from, " + digits.test() + " to be tested by: "
                 + digits.source());
         Table table = new Table(1, "clipping", "final loss", "test accuracy", "steps clipped", "largest norm");

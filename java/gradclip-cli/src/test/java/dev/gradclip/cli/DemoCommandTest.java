@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -158,6 +159,17 @@ class DemoCommandTest {
         assertEquals(200, Json.number(Json.map(figures(), "digits"), "train"));
         Files.write(data.resolve("train-images-idx3-ubyte"), new byte[20]);
         demo("digits", "--data", data).refused(ExitCode.USAGE, "train-images-idx3-ubyte", "no IDX file");
+        IdxFolder.write(data, 200, 50, 6, 5);
+        Map<String, Object> plain = figures();
+        IdxFolder.pack(data);
+        demo("digits", "--data", data).expect(ExitCode.DONE);
+        assertEquals(plain, figures());
+        for (String name : List.of("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")) {
+            byte[] whole = Files.readAllBytes(data.resolve(name));
+            Files.write(data.resolve(name), Arrays.copyOf(whole, whole.length - 9));
+            demo("digits", "--data", data).refused(ExitCode.USAGE, name, "truncated");
+            Files.write(data.resolve(name), whole);
+        }
         // Fewer images than a batch.
         IdxFolder.write(data, 3, 1, 6, 5);
         demo("digits", "--data", data).expect(ExitCode.DONE);

@@ -5,7 +5,10 @@ import ai.djl.training.Trainer;
 import ai.djl.training.listener.TrainingListenerAdapter;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.StepBinding;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,13 +21,25 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ClippingListener extends TrainingListenerAdapter {
     private final ClipRule rule;
+    private final Consumer<GradientClipperBuilder> settings;
     private @Nullable DjlClipper clipper;
     private @Nullable Trainer trained;
     private @Nullable ClipResult latest;
 
     /** Clips by a rule. */
     public ClippingListener(ClipRule rule) {
+        this(rule, settings -> {});
+    }
+
+    /**
+     * Clips by a rule, with settings as {@link DjlClipper#of(Trainer, Consumer)} has them.
+     *
+     * @throws IllegalArgumentException if a setting can't be
+     */
+    public ClippingListener(ClipRule rule, Consumer<GradientClipperBuilder> settings) {
         this.rule = Objects.requireNonNull(rule, "rule");
+        this.settings = settings;
+        StepBinding.check(settings);
     }
 
     /** What the latest clip found; null before the first. */
@@ -37,7 +52,7 @@ public final class ClippingListener extends TrainingListenerAdapter {
         DjlClipper now = clipper;
         if (now == null || trained != trainer) {
             close();
-            now = DjlClipper.of(trainer);
+            now = DjlClipper.of(trainer, settings);
             clipper = now;
             trained = trainer;
         }

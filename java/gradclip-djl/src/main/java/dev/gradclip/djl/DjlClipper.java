@@ -10,10 +10,12 @@ import ai.djl.util.PairList;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.StepBinding;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -38,13 +40,16 @@ import org.jspecify.annotations.Nullable;
  */
 public final class DjlClipper implements AutoCloseable {
     private final DjlGradients gradients;
-    private final StepBinding binding =
-            new StepBinding(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"));
-    private final NDManager manager = NDManager.newBaseManager("PyTorch");
+    private final StepBinding binding;
+    private final NDManager manager;
+    private @Nullable NDManager handles;
+    private List<@Nullable HostBuffer> buffers = List.of();
     private boolean closed;
 
-    private DjlClipper(PairList<String, Parameter> parameters) {
+    private DjlClipper(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         gradients = new DjlGradients(parameters);
+        binding = new StepBinding(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"), settings);
+        manager = NDManager.newBaseManager("PyTorch");
     }
 
     /**
@@ -54,13 +59,27 @@ public final class DjlClipper implements AutoCloseable {
      *     {@code step()}
      */
     public static DjlClipper of(Trainer trainer) {
+        return of(trainer, settings -> {});
+    }
+
+    /**
+     * As {@link #of(Trainer)}, with a listener, threads of this library's own, another backend. Steps are counted from 0 again where
+     * the gradients' types or lengths changed.
+     *
+     * <pre>{@code
+     * DjlClipper.of(trainer, settings -> settings.listener(history).threads(1))
+     * }</pre>
+     *
+     * @throws IllegalArgumentException as {@link #of(Trainer)}, or if a setting can't be
+     */
+    public static DjlClipper of(Trainer trainer, Consumer<GradientClipperBuilder> settings) {
         Device[] devices = trainer.getDevices();
         if (devices.length != 1 || devices[0].isGpu()) {
             throw new IllegalArgumentException("the trainer trains on " + Arrays.toString(devices)
                     + "; clipped are gradients on one CPU device: call optDevices(new Device[] {Device.cpu()}) on the "
                     + "training configuration");
         }
-        return of(trainer.getModel().getBlock());
+        return of(trainer.getModel().getBlock().getParameters(), settings);
     }
 
     /** For all parameters of a block, whose own arrays are what is trained. */
@@ -70,7 +89,12 @@ public final class DjlClipper implements AutoCloseable {
 
     /** For some parameters; of one that is listed twice the first name counts. */
     public static DjlClipper of(PairList<String, Parameter> parameters) {
-        return new DjlClipper(parameters);
+        return of(parameters, settings -> {});
+    }
+
+    /** For some parameters, with settings as {@link #of(Trainer, Consumer)} has them. */
+    public static DjlClipper of(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
+        return new DjlClipper(parameters, settings);
     }
 
     /** Names in the order given: what a per-tensor index of a result means. */
@@ -110,19 +134,53 @@ public final class DjlClipper implements AutoCloseable {
         return onGradients(GradientClipper::globalNorm);
     }
 
-    private synchronized <T> T onGradients(Function<GradientClipper, T> work) {
+    /**
+     * Asks the engine where the gradients are now. Each verb above does it; alone it is for those who time it, with {@link #rebind}
+     * after it. Handles of the gradients are kept until the next call.
+     *
+     * @throws IllegalArgumentException as {@link #clip}
+     */
+    public synchronized void collect() {
         if (closed) throw new IllegalStateException("the clipper is closed");
-        // The handles are closed after the work, not before: they keep the gradients alive.
-        try (NDManager handles = manager.newSubManager()) {
-            List<@Nullable HostBuffer> buffers = gradients.collect(handles);
-            return work.apply(binding.bind(gradients.names(), buffers));
+        release();
+        NDManager now = manager.newSubManager();
+        handles = now;
+        buffers = gradients.collect(now);
+    }
+
+    /**
+     * Binds a {@link GradientClipper} to what {@link #collect} found: for what has no verb here, as prepared and accumulating clips.
+     * It is good until the next backward pass or call of this object, and not to be closed.
+     *
+     * @throws IllegalArgumentException if two gradients share memory
+     * @throws IllegalStateException if nothing was collected
+     */
+    public synchronized GradientClipper rebind() {
+        if (handles == null) throw new IllegalStateException("collect() comes before rebind()");
+        return binding.bind(gradients.names(), buffers);
+    }
+
+    private synchronized <T> T onGradients(Function<GradientClipper, T> work) {
+        try {
+            collect();
+            return work.apply(rebind());
+        } finally {
+            // After the work, not before: the handles keep the gradients alive.
+            release();
         }
+    }
+
+    private void release() {
+        if (handles != null) handles.close();
+        handles = null;
+        buffers = List.of();
     }
 
     /** Refuses further calls. Closing again does nothing. */
     @Override
     public synchronized void close() {
         closed = true;
+        release();
         binding.close();
         manager.close();
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import ai.djl.Device;
 import ai.djl.Model;
@@ -20,13 +21,19 @@ import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.Tracker;
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
+import dev.gradclip.Backend;
+import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.HelperThreads;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -233,6 +240,75 @@ class DjlClipperTest {
             assertEquals(2, clipper.globalNorm());
             assertEquals(List.of("a"), clipper.names());
         }
+    }
+
+    @Test
+    void aListenerHearsOfEachClip() {
+        List<ClipEvent> heard = new ArrayList<>();
+        Parameter a = Djl.parameter("a", manager.full(new Shape(16), 1f));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a), settings -> settings.listener(heard::add))) {
+            clipper.clipByGlobalNorm(2);
+            clipper.clipByGlobalNorm(8);
+            assertEquals(2, clipper.globalNorm(), 1e-6, "a norm is no clip");
+        }
+        assertEquals(List.of(0L, 1L), heard.stream().map(ClipEvent::step).toList());
+        assertEquals(
+                List.of(true, false), heard.stream().map(ClipEvent::clipped).toList());
+        assertEquals(4, heard.get(0).norm());
+        assertEquals(2, heard.get(1).norm(), 1e-6);
+    }
+
+    @Test
+    void threadsOfThisLibrarysOwnInsteadOfPyTorchs() throws InterruptedException {
+        assumeTrue(Backend.NATIVE.isAvailable(), "plain Java finds no OpenMP threads");
+        assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "PyTorch has one thread");
+        double alone = helped(settings -> settings.threads(1));
+        assertTrue(alone < 5, alone + " ms on other threads");
+        assertTrue(helped(settings -> {}) > alone, "PyTorch's threads");
+    }
+
+    /** What other threads did for a training thread of its own, ms. */
+    private double helped(Consumer<GradientClipperBuilder> settings) throws InterruptedException {
+        Parameter weight = Djl.parameter("weight", manager.full(new Shape(1 << 21), 1f));
+        List<Double> millis = new ArrayList<>();
+        Thread trainer = new Thread(() -> {
+            try (DjlClipper clipper = DjlClipper.of(Djl.list(weight), settings)) {
+                millis.add(HelperThreads.millis(() -> {
+                    for (int i = 0; i < 50; i++) assertEquals(Math.sqrt(1 << 21), clipper.globalNorm());
+                }));
+            }
+        });
+        trainer.start();
+        trainer.join();
+        assertEquals(1, millis.size(), "the training thread died");
+        return millis.get(0);
+    }
+
+    @Test
+    void settingsThatCannotBe() {
+        String said = message(
+                IllegalArgumentException.class, () -> DjlClipper.of(Djl.list(), settings -> settings.threads(0)));
+        assertTrue(said.contains("threads must be 1 or more"), said);
+        said = message(
+                IllegalArgumentException.class,
+                () -> new ClippingListener(ClipRule.globalNorm(1), settings -> settings.threads(-1)));
+        assertTrue(said.contains("threads must be 1 or more"), said);
+    }
+
+    @Test
+    void collectAndRebindAreWhatAVerbDoes() {
+        Parameter a = Djl.parameter("a", manager.create(new float[] {3, 4}));
+        DjlClipper clipper = DjlClipper.of(Djl.list(a));
+        assertTrue(message(IllegalStateException.class, clipper::rebind).contains("collect() comes before"));
+        clipper.collect();
+        assertEquals(5, clipper.rebind().clipByGlobalNorm(1).totalNorm());
+        assertArrayEquals(new float[] {.6f, .8f}, gradient(a), 1e-6f);
+        assertEquals(1, clipper.globalNorm(), 1e-6);
+        assertThrows(IllegalStateException.class, clipper::rebind, "a verb lets go of what it collected");
+        clipper.collect();
+        clipper.close();
+        assertThrows(IllegalStateException.class, clipper::rebind);
+        assertTrue(message(IllegalStateException.class, clipper::collect).contains("closed"));
     }
 
     @Test

@@ -11,6 +11,7 @@ import ai.djl.training.DefaultTrainingConfig;
 import ai.djl.training.EasyTrain;
 import ai.djl.training.Trainer;
 import ai.djl.training.optimizer.Optimizer;
+import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import java.util.ArrayList;
@@ -69,14 +70,22 @@ class TrainingTest {
         List<Double> without = train();
         assertEquals(4, without.size());
         for (double norm : without) assertTrue(norm > 2 * MAX_NORM, "nothing to clip: " + without);
-        ClippingListener listener = new ClippingListener(ClipRule.globalNorm(MAX_NORM));
+        List<ClipEvent> heard = new ArrayList<>();
+        ClippingListener listener =
+                new ClippingListener(ClipRule.globalNorm(MAX_NORM), settings -> settings.listener(heard::add));
         List<Double> with = train(listener);
         assertEquals(4, with.size());
         for (double norm : with) assertEquals(MAX_NORM, norm, 1e-6, with.toString());
         ClipResult latest = Objects.requireNonNull(listener.latest());
         assertEquals(4, latest.tensors());
         assertTrue(latest.clipped());
+        assertEquals(4, heard.size());
+        for (ClipEvent event : heard) assertTrue(event.clipped() && event.norm() > 2 * MAX_NORM, heard.toString());
+        assertEquals(latest.totalNorm(), heard.get(3).norm());
         train(listener); // another trainer
+        assertEquals(
+                List.of(0L, 1L, 2L, 3L, 0L, 1L, 2L, 3L),
+                heard.stream().map(ClipEvent::step).toList());
     }
 
     @Test

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.dl4j;
 
+import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.StepBinding;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.optimize.api.BaseTrainingListener;
 import org.jspecify.annotations.Nullable;
@@ -25,14 +28,35 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ClippingListener extends BaseTrainingListener {
     private final ClipRule rule;
-    private final StepBinding binding =
-            new StepBinding(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"));
+    private final StepBinding binding;
+    private int divisor = 1;
     private @Nullable ClipResult latest;
     private double norm = Double.NaN;
 
     /** Clips by a rule. */
     public ClippingListener(ClipRule rule) {
+        this(rule, settings -> {});
+    }
+
+    /**
+     * Clips by a rule, with a listener, threads of this library's own, another backend. A listener is told of norms of the mean gradient;
+     * steps are counted from 0 again for another network.
+     *
+     * <pre>{@code
+     * new ClippingListener(ClipRule.globalNorm(1.0), settings -> settings.listener(history).threads(1))
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if a setting can't be
+     */
+    public ClippingListener(ClipRule rule, Consumer<GradientClipperBuilder> settings) {
         this.rule = Objects.requireNonNull(rule, "rule");
+        binding = new StepBinding(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"), settings)
+                .tell(this::ofTheMean);
+    }
+
+    private ClipEvent ofTheMean(ClipEvent sum) {
+        return new ClipEvent(
+                sum.step(), sum.norm() / divisor, sum.coefficient(), sum.clipped(), sum.nonFinite(), sum.groupNorms());
     }
 
     /**
@@ -44,9 +68,10 @@ public final class ClippingListener extends BaseTrainingListener {
     @Override
     public synchronized void onGradientCalculation(Model model) {
         Dl4jGradients gradients = Dl4jGradients.of(model);
-        ClipResult result = binding.bind(gradients.names(), gradients.buffers()).clip(times(rule, gradients.divisor()));
+        divisor = gradients.divisor();
+        ClipResult result = binding.bind(gradients.names(), gradients.buffers()).clip(times(rule, divisor));
         latest = result;
-        norm = result.totalNorm() / gradients.divisor();
+        norm = result.totalNorm() / divisor;
     }
 
     /** The norm of the latest mean gradient before clipping; NaN before the first, and where the rule measures none. */

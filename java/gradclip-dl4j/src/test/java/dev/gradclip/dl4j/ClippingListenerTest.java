@@ -6,13 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.Backend;
+import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipRule;
+import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.HelperThreads;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.graph.ElementWiseVertex;
@@ -210,6 +218,69 @@ class ClippingListenerTest {
         DataSet few = data();
         graph.fit((DataSet) few.getRange(0, 5));
         assertEquals(MAX_NORM, moved(before, graph), 1e-3 * MAX_NORM);
+    }
+
+    @Test
+    void aListenerHearsOfTheMeanGradient() {
+        List<ClipEvent> heard = new ArrayList<>();
+        ClippingListener listener =
+                new ClippingListener(ClipRule.globalNorm(MAX_NORM), settings -> settings.listener(heard::add));
+        MultiLayerNetwork network = network(settings(), listener);
+        for (int i = 0; i < 3; i++) {
+            step(network);
+            assertEquals(listener.norm(), heard.get(i).norm());
+            assertEquals(i, heard.get(i).step());
+            assertTrue(heard.get(i).clipped());
+            assertEquals(MAX_NORM, heard.get(i).norm() * heard.get(i).coefficient(), 1e-4 * MAX_NORM);
+        }
+        assertEquals(3, heard.size());
+        ClippingListener value = new ClippingListener(ClipRule.value(1e-4), settings -> settings.listener(heard::add));
+        step(network(settings(), value));
+        assertTrue(Double.isNaN(heard.get(3).norm()) && heard.get(3).clipped(), heard.toString());
+    }
+
+    @Test
+    void threadsOfThisLibrarysOwnInsteadOfNd4js() throws InterruptedException {
+        assumeTrue(Backend.NATIVE.isAvailable(), "plain Java finds no OpenMP threads");
+        assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "ND4J has one thread");
+        double alone = helped(settings -> settings.threads(1));
+        assertTrue(alone < 5, alone + " ms on other threads");
+        assertTrue(helped(settings -> {}) > alone, "ND4J's threads");
+    }
+
+    /** What other threads did for a training thread of its own, ms. */
+    private static double helped(Consumer<GradientClipperBuilder> settings) throws InterruptedException {
+        MultiLayerNetwork network = new MultiLayerNetwork(settings()
+                .list()
+                .layer(new DenseLayer.Builder().nOut(1024).build())
+                .layer(new OutputLayer.Builder()
+                        .nOut(1024)
+                        .activation(Activation.SOFTMAX)
+                        .build())
+                .setInputType(InputType.feedForward(1024))
+                .build());
+        network.init();
+        network.setInput(Nd4j.ones(DataType.FLOAT, 2, 1024));
+        network.setLabels(Nd4j.ones(DataType.FLOAT, 2, 1024));
+        network.computeGradientAndScore();
+        ClippingListener listener = new ClippingListener(ClipRule.globalNorm(Double.POSITIVE_INFINITY), settings);
+        List<Double> millis = new ArrayList<>();
+        Thread trainer = new Thread(() -> millis.add(HelperThreads.millis(() -> {
+            for (int i = 0; i < 50; i++) listener.onGradientCalculation(network);
+        })));
+        trainer.start();
+        trainer.join();
+        assertEquals(1, millis.size(), "the training thread died");
+        return millis.get(0);
+    }
+
+    @Test
+    void settingsThatCannotBe() {
+        String said = String.valueOf(assertThrows(
+                        IllegalArgumentException.class,
+                        () -> new ClippingListener(ClipRule.globalNorm(1), settings -> settings.threads(0)))
+                .getMessage());
+        assertTrue(said.contains("threads must be 1 or more"), said);
     }
 
     @Test

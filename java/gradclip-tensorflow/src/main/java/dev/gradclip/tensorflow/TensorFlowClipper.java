@@ -3,10 +3,13 @@ package dev.gradclip.tensorflow;
 
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.StepBinding;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
@@ -40,10 +43,12 @@ public final class TensorFlowClipper implements AutoCloseable {
     private final List<String> names = new ArrayList<>();
     private final List<Operand<?>> computed = new ArrayList<>();
     private final List<GradAndVar<? extends TType>> clipped = new ArrayList<>();
-    private final StepBinding binding = new StepBinding();
+    private final StepBinding binding;
     private boolean closed;
 
-    private TensorFlowClipper(Graph graph, List<? extends GradAndVar<?>> gradients) {
+    private TensorFlowClipper(
+            Graph graph, List<? extends GradAndVar<?>> gradients, Consumer<GradientClipperBuilder> settings) {
+        binding = new StepBinding(GradientClipper::builder, settings);
         Ops tf = Ops.create(graph).withSubScope("gradclip");
         for (GradAndVar<?> gradient : gradients) {
             if (!gradient.getGradient().isClosed()) add(tf, gradient);
@@ -63,7 +68,21 @@ public final class TensorFlowClipper implements AutoCloseable {
      * the loss does not depend on has no gradient, and is left out.
      */
     public static TensorFlowClipper of(Graph graph, List<? extends GradAndVar<?>> gradients) {
-        return new TensorFlowClipper(graph, gradients);
+        return of(graph, gradients, settings -> {});
+    }
+
+    /**
+     * As {@link #of(Graph, List)}, with a listener, a number of threads, another backend.
+     *
+     * <pre>{@code
+     * TensorFlowClipper.of(graph, gradients, settings -> settings.listener(history).threads(1))
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if a setting can't be; the graph is as it was
+     */
+    public static TensorFlowClipper of(
+            Graph graph, List<? extends GradAndVar<?>> gradients, Consumer<GradientClipperBuilder> settings) {
+        return new TensorFlowClipper(graph, gradients, settings);
     }
 
     /** Variables' names in the order given: what a per-tensor index of a result means. */

@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipRule;
+import dev.gradclip.HelperThreads;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
 import java.util.ArrayList;
@@ -216,6 +219,55 @@ class TensorFlowClipperTest {
                 assertEquals(3, ((TFloat32) other.fetched().get(0)).getFloat(0));
             }
         }
+    }
+
+    @Test
+    void aListenerHearsOfEachClip() {
+        List<ClipEvent> heard = new ArrayList<>();
+        Variable<TFloat32> weight = variable("weight", 3, 4);
+        try (TensorFlowClipper clipper = TensorFlowClipper.of(
+                graph, descent.computeGradients(tf.nn.l2Loss(weight)), settings -> settings.listener(heard::add))) {
+            session.initialize();
+            for (double maxNorm : new double[] {1, 10, 2}) {
+                clipper.clipByGlobalNorm(session.runner(), maxNorm).close();
+            }
+        }
+        assertEquals(List.of(0L, 1L, 2L), heard.stream().map(ClipEvent::step).toList());
+        assertEquals(
+                List.of(true, false, true),
+                heard.stream().map(ClipEvent::clipped).toList());
+        for (ClipEvent event : heard) assertEquals(5, event.norm());
+    }
+
+    @Test
+    void threadsAsManyAsAreSet() {
+        assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "one thread in any case");
+        var computed = descent.computeGradients(tf.nn.l2Loss(variable("weight", new float[1 << 21])));
+        double alone = helped(TensorFlowClipper.of(graph, computed, settings -> settings.threads(1)));
+        assertTrue(alone < 5, alone + " ms on other threads");
+        assertTrue(helped(TensorFlowClipper.of(graph, computed)) > alone, "as many threads as are good");
+    }
+
+    /** What this library's other threads did, ms. */
+    private double helped(TensorFlowClipper clipper) {
+        try (clipper) {
+            session.initialize();
+            return HelperThreads.millis(() -> {
+                for (int i = 0; i < 50; i++)
+                    clipper.clipByGlobalNorm(session.runner(), 1).close();
+            });
+        }
+    }
+
+    @Test
+    void settingsThatCannotBe() {
+        var computed = descent.computeGradients(tf.nn.l2Loss(variable("weight", 3, 4)));
+        String said = String.valueOf(assertThrows(
+                        IllegalArgumentException.class,
+                        () -> TensorFlowClipper.of(graph, computed, settings -> settings.threads(0)))
+                .getMessage());
+        assertTrue(said.contains("threads must be 1 or more"), said);
+        TensorFlowClipper.of(graph, computed).close();
     }
 
     @Test

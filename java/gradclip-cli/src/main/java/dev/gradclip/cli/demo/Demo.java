@@ -36,9 +36,13 @@ public final class Demo {
 
     /** Trains; {@code progress} hears from several threads. */
     public DemoResult run(LongConsumer progress) {
+        Framework framework = plan.framework();
         ExecutorService pool = Executors.newFixedThreadPool(plan.threads(), task -> {
             Thread thread = new Thread(task, "gradclip-demo");
             thread.setDaemon(true);
+            // Through which DJL and ND4J look for what is theirs.
+            if (framework != null)
+                thread.setContextClassLoader(framework.getClass().getClassLoader());
             return thread;
         });
         try {

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param threads how many networks are trained at a time
  * @param digits whether to train on images
  * @param temporalOrder whether to train on the temporal order problem
+ * @param framework who trains on images, or null for the demo's own network
  * @param data folder of IDX files instead of the digits that come with the command, or null
  */
 public record DemoPlan(
@@ -23,6 +24,7 @@ public record DemoPlan(
         int threads,
         boolean digits,
         boolean temporalOrder,
+        @Nullable Framework framework,
         @Nullable Path data) {
     /** Seeds of one run, from the command's: apart for all runs, the same with and without clipping. */
     long seed(int length, int run) {

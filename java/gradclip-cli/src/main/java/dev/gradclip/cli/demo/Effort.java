@@ -23,6 +23,11 @@ final class Effort {
         return steps(seconds * TEMPORAL_SHARE, multiplications * runs);
     }
 
+    /** Training steps of each run of a framework: no more than of the demo's own network. */
+    static int framework(double seconds, int stepsASecond, int runs, int most) {
+        return (int) Math.max(1, Math.min(most, seconds * stepsASecond / runs));
+    }
+
     private static int steps(double seconds, long multiplications) {
         return (int) Math.max(1, Math.min(1e6, seconds * MULTIPLICATIONS_A_SECOND / multiplications));
     }

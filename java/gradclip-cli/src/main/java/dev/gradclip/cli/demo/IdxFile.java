@@ -10,6 +10,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
@@ -19,6 +20,9 @@ import java.util.zip.ZipException;
  */
 final class IdxFile {
     private static final int UNSIGNED_BYTE = 8;
+
+    /** What a gzip file begins with. */
+    private static final int GZIP = 0x1f8b;
 
     /** 1 GiB; MNIST's largest has 47 MB. */
     private static final long MOST_BYTES = 1 << 30;
@@ -49,15 +53,17 @@ final class IdxFile {
     }
 
     /**
-     * Reads a file, or the same with {@code .gz} behind its name.
+     * Reads a file, or the same with {@code .gz} behind its name; some copies of MNIST write {@code .idx} for {@code -idx}.
      *
      * @throws BadFileException if neither is there, or it is not what it should be
      */
     static IdxFile read(Path folder, String name, int dimensions) throws IOException {
-        Path plain = folder.resolve(name);
-        Path packed = folder.resolve(name + ".gz");
-        if (Files.isRegularFile(plain)) return read(plain, Files.newInputStream(plain), false, dimensions);
-        if (Files.isRegularFile(packed)) return read(packed, Files.newInputStream(packed), true, dimensions);
+        for (String spelled : List.of(name, name.replace("-idx", ".idx"))) {
+            Path plain = folder.resolve(spelled);
+            Path packed = folder.resolve(spelled + ".gz");
+            if (Files.isRegularFile(plain)) return read(plain, Files.newInputStream(plain), false, dimensions);
+            if (Files.isRegularFile(packed)) return read(packed, Files.newInputStream(packed), true, dimensions);
+        }
         throw new BadFileException(folder + ": holds neither " + name + " nor " + name
                 + ".gz; --data takes a folder with MNIST's four files");
     }
@@ -86,6 +92,8 @@ final class IdxFile {
     private static int[] shape(Path path, DataInputStream in, int dimensions) throws IOException {
         int magic = in.readInt();
         int expected = UNSIGNED_BYTE << 8 | dimensions;
+        if (magic >>> 16 == GZIP)
+            throw new BadFileException(path + ": is a gzip file; give it a name that ends in .gz");
         if (magic != expected) {
             throw new BadFileException(String.format(
                     "%s: begins with %08x instead of %08x, so it is no IDX file of unsigned bytes in %d dimension%s",

@@ -6,7 +6,7 @@ import dev.gradclip.ClipResult;
 import java.util.List;
 
 /** Plain stochastic gradient descent, with one way to clip. */
-final class Training implements AutoCloseable {
+final class Training implements Learner {
     private final Network network;
     private final Clipping clipping;
     private final float learningRate;
@@ -20,7 +20,8 @@ final class Training implements AutoCloseable {
         gradients = new BoundGradients(network.parameters(), backend);
     }
 
-    void step(List<Example> batch) {
+    @Override
+    public void step(List<Example> batch) {
         double loss = network.forward(batch);
         network.backward();
         double norm = gradients.norm();
@@ -33,7 +34,14 @@ final class Training implements AutoCloseable {
         for (Parameter parameter : network.parameters()) parameter.descend(learningRate);
     }
 
-    Trace trace() {
+    @Override
+    public int errors(List<Example> batch) {
+        network.forward(batch);
+        return network.errors();
+    }
+
+    @Override
+    public Trace trace() {
         return trace;
     }
 

@@ -37,7 +37,7 @@ public final class IdxFolder {
     }
 
     /** Turns the files into .gz files. */
-    static void pack(Path folder) throws IOException {
+    public static void pack(Path folder) throws IOException {
         for (String part : List.of("train", "t10k")) {
             for (String kind : List.of("-images-idx3-ubyte", "-labels-idx1-ubyte")) {
                 Path plain = folder.resolve(part + kind);

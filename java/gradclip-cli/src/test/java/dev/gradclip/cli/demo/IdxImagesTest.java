@@ -95,6 +95,42 @@ class IdxImagesTest {
     }
 
     @Test
+    void damagedGzip() throws IOException {
+        IdxFolder.pack(folder);
+        for (String name : new String[] {TRAIN + ".gz", "t10k-labels-idx1-ubyte.gz"}) {
+            byte[] whole = bytes(name);
+            // The checksum, the length, and the elements themselves.
+            for (int at : new int[] {whole.length - 8, whole.length - 1, whole.length / 2}) {
+                change(name, at, ~whole[at]);
+                refused(name);
+                Files.write(folder.resolve(name), whole);
+            }
+        }
+        IdxImages.load(folder, 1);
+        Files.move(folder.resolve(TRAIN + ".gz"), folder.resolve(TRAIN));
+        refused(TRAIN, "is a gzip file", "ends in .gz");
+    }
+
+    @Test
+    void dotsInNames() throws IOException {
+        for (String part : new String[] {"train", "t10k"}) {
+            for (String kind : new String[] {"images-idx3-ubyte", "labels-idx1-ubyte"}) {
+                String name = part + "-" + kind;
+                Files.move(folder.resolve(name), folder.resolve(name.replace("-idx", ".idx")));
+            }
+        }
+        assertEquals(40, IdxImages.load(folder, 1).train().size());
+        change("t10k-labels.idx1-ubyte", 3, 3);
+        refused("t10k-labels.idx1-ubyte", "00000803");
+    }
+
+    @Test
+    void plainFilesGoBeforePackedOnes() throws IOException {
+        Files.write(folder.resolve(TRAIN + ".gz"), new byte[] {1});
+        assertEquals(40, IdxImages.load(folder, 1).train().size());
+    }
+
+    @Test
     void wrongMagic() throws IOException {
         // Floats, one dimension too many, and a text.
         change(TRAIN, 2, 0x0d);
@@ -104,6 +140,9 @@ class IdxImagesTest {
         refused(TRAIN, "00000804");
         Files.writeString(folder.resolve(TRAIN), "pixel,pixel,label");
         refused(TRAIN, "no IDX file");
+        IdxFolder.write(folder, 40, 12, 5, 4);
+        Files.copy(folder.resolve(TRAIN), replaced("train-labels-idx1-ubyte"));
+        refused("train-labels-idx1-ubyte", "00000803", "00000801", "1 dimension");
     }
 
     @Test
@@ -126,7 +165,11 @@ class IdxImagesTest {
         Path other = Files.createDirectory(folder.resolve("other"));
         IdxFolder.write(other, 39, 12, 4, 4);
         Files.copy(other.resolve("train-labels-idx1-ubyte"), replaced("train-labels-idx1-ubyte"));
-        refused("train-labels", "39 labels for 40 images");
+        refused("train-labels", "39 labels for 40 images", TRAIN);
+        IdxFolder.write(folder, 40, 12, 5, 4);
+        IdxFolder.write(other, 39, 13, 4, 4);
+        Files.copy(other.resolve("t10k-labels-idx1-ubyte"), replaced("t10k-labels-idx1-ubyte"));
+        refused("t10k-labels", "13 labels for 12 images", "t10k-images");
         IdxFolder.write(folder, 40, 12, 5, 4);
         Files.copy(other.resolve("t10k-images-idx3-ubyte"), replaced("t10k-images-idx3-ubyte"));
         refused("t10k-images", "5 x 4");

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.examples.tensorflow;
 
-import dev.gradclip.GradientClipper;
-import dev.gradclip.HostBuffer;
 import dev.gradclip.examples.timing.StepTimer;
+import dev.gradclip.examples.timing.StepTimer.Part;
 import dev.gradclip.tensorflow.ClippedGradients;
-import dev.gradclip.tensorflow.TensorFlowBuffers;
 import dev.gradclip.tensorflow.TensorFlowClipper;
-import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.tensorflow.Operand;
@@ -31,57 +28,43 @@ final class TimeTensorFlow {
                 SmallGraph inGraph = new SmallGraph(units);
                 SmallGraph twice = new SmallGraph(units);
                 SmallGraph ours = new SmallGraph(units);
+                SmallGraph apart = new SmallGraph(units);
                 TensorFlowClipper unused = clipper(twice);
-                TensorFlowClipper clipper = clipper(ours)) {
+                TensorFlowClipper clipper = clipper(ours);
+                StepParts parts = new StepParts(apart)) {
             Op minimize = plain.optimizer.minimize(plain.loss);
             Op clipping = inGraph.optimizer.applyGradients(inGraph(inGraph), "clipped");
             List<GradAndVar<?>> raw = twice.optimizer.computeGradients(twice.loss);
             Op applyRaw = twice.optimizer.applyGradients(unused.gradients(), "raw");
             Op apply = ours.optimizer.applyGradients(clipper.gradients(), "train");
-            for (SmallGraph each : List.of(plain, inGraph, twice, ours)) each.initialize();
-            HostBuffer[] buffers = plain.shapes.stream()
-                    .map(TFloat32::tensorOf)
-                    .map(TensorFlowBuffers::wrap)
-                    .toArray(HostBuffer[]::new);
+            for (SmallGraph each : List.of(plain, inGraph, twice, ours, apart)) each.initialize();
             Runnable nothing = () -> {};
-            try (GradientClipper bound = GradientClipper.of(buffers)) {
-                new StepTimer()
-                        .add(
-                                "step without a clip, one run",
-                                nothing,
-                                () -> plain.onExamples()
-                                        .addTarget(minimize)
-                                        .run()
-                                        .close())
-                        .add(
-                                "step with tf.clip_by_global_norm as a graph, one run",
-                                nothing,
-                                () -> inGraph.onExamples()
-                                        .addTarget(clipping)
-                                        .run()
-                                        .close())
-                        .add(
-                                "step of two runs, fetched and fed without a copy or a clip",
-                                nothing,
-                                () -> twoRuns(twice, raw, unused.gradients(), applyRaw))
-                        .add(
-                                "gradclip: step of two runs with a copy and a clip",
-                                nothing,
-                                () -> step(ours, clipper, apply))
-                        .add("gradclip: clip alone, bound before", () -> fill(buffers), () -> bound.clipByGlobalNorm(1))
-                        .print(
-                                StepTimer.size(plain.shapes.stream()
-                                        .mapToLong(Shape::size)
-                                        .toArray()),
-                                12);
-            }
-        }
-    }
-
-    private static void fill(HostBuffer[] buffers) {
-        for (HostBuffer buffer : buffers) {
-            FloatBuffer memory = (FloatBuffer) buffer.memory().get(0);
-            while (memory.hasRemaining()) memory.put(1);
+            new StepTimer()
+                    .add(
+                            "step without a clip, one run",
+                            nothing,
+                            () -> plain.onExamples().addTarget(minimize).run().close())
+                    .add(
+                            "step with tf.clip_by_global_norm as a graph, one run",
+                            nothing,
+                            () -> inGraph.onExamples().addTarget(clipping).run().close())
+                    .add(
+                            "step of two runs, fetched and fed without a copy or a clip",
+                            nothing,
+                            () -> twoRuns(twice, raw, unused.gradients(), applyRaw))
+                    .add("gradclip: step of two runs with a copy and a clip", nothing, () -> step(ours, clipper, apply))
+                    .add(
+                            "gradclip: the same in parts",
+                            nothing,
+                            new Part("run backward, copies among it", parts::backward),
+                            new Part("collect", parts::collect),
+                            new Part("rebind", parts::rebind),
+                            new Part("clip", () -> parts.clip(MAX_NORM)),
+                            new Part("run the update", parts::update))
+                    .print(
+                            StepTimer.size(
+                                    plain.shapes.stream().mapToLong(Shape::size).toArray()),
+                            14);
         }
     }
 

@@ -14,11 +14,19 @@ public final class StepTimer {
 
     private final List<Way> ways = new ArrayList<>();
 
-    private record Way(String name, Runnable before, Runnable step, List<Double> micros, List<Long> bytes) {}
+    /** What a step does first, next, last. */
+    public record Part(String name, Runnable work) {}
+
+    private record Way(String name, Runnable before, List<Part> parts, List<long[]> nanos, List<long[]> bytes) {}
 
     /** The next way; what comes before its step is not timed. */
     public StepTimer add(String name, Runnable before, Runnable step) {
-        ways.add(new Way(name, before, step, new ArrayList<>(), new ArrayList<>()));
+        return add(name, before, new Part(name, step));
+    }
+
+    /** A way whose parts are timed apart, and summed for each step. */
+    public StepTimer add(String name, Runnable before, Part... parts) {
+        ways.add(new Way(name, before, List.of(parts), new ArrayList<>(), new ArrayList<>()));
         return this;
     }
 
@@ -29,29 +37,54 @@ public final class StepTimer {
         while (System.nanoTime() - start < seconds * 1e9) round(true);
         System.out.printf(Locale.ROOT, "%n| %s | µs | 10 %% to 90 %% | heap bytes |%n|---|---|---|---|%n", title);
         for (Way way : ways) {
-            double[] micros = way.micros.stream().mapToDouble(x -> x).sorted().toArray();
-            long[] bytes = way.bytes.stream().mapToLong(x -> x).sorted().toArray();
-            System.out.printf(
-                    Locale.ROOT,
-                    "| %s | %.0f | %.0f to %.0f | %d |%n",
-                    way.name,
-                    micros[micros.length / 2],
-                    micros[micros.length / 10],
-                    micros[micros.length * 9 / 10],
-                    bytes[bytes.length / 2]);
+            row(way.name, sums(way.nanos), sums(way.bytes));
+            if (way.parts.size() == 1) continue;
+            for (int i = 0; i < way.parts.size(); i++) {
+                row("… " + way.parts.get(i).name, column(way.nanos, i), column(way.bytes, i));
+            }
         }
+    }
+
+    private static long[] sums(List<long[]> steps) {
+        return steps.stream().mapToLong(step -> Arrays.stream(step).sum()).toArray();
+    }
+
+    private static long[] column(List<long[]> steps, int part) {
+        return steps.stream().mapToLong(step -> step[part]).toArray();
+    }
+
+    private static void row(String name, long[] nanos, long[] bytes) {
+        Arrays.sort(nanos);
+        Arrays.sort(bytes);
+        int n = nanos.length;
+        System.out.printf(
+                Locale.ROOT,
+                "| %s | %s | %s to %s | %d |%n",
+                name,
+                micros(nanos[n / 2]),
+                micros(nanos[n / 10]),
+                micros(nanos[n * 9 / 10]),
+                bytes[n / 2]);
+    }
+
+    private static String micros(long nanos) {
+        return String.format(Locale.ROOT, nanos < 10_000 ? "%.1f" : "%.0f", nanos / 1e3);
     }
 
     private void round(boolean counts) {
         for (Way way : ways) {
             way.before.run();
-            long bytes = THREADS.getCurrentThreadAllocatedBytes();
-            long start = System.nanoTime();
-            way.step.run();
-            double micros = (System.nanoTime() - start) / 1e3;
-            bytes = THREADS.getCurrentThreadAllocatedBytes() - bytes;
+            long[] nanos = new long[way.parts.size()];
+            long[] bytes = new long[nanos.length];
+            for (int i = 0; i < nanos.length; i++) {
+                long before = THREADS.getCurrentThreadAllocatedBytes();
+                long start = System.nanoTime();
+                way.parts.get(i).work.run();
+                nanos[i] = System.nanoTime() - start;
+                bytes[i] = THREADS.getCurrentThreadAllocatedBytes() - before;
+            }
             if (!counts) continue;
-            way.micros.add(micros);
+            way.nanos.add(nanos);
             way.bytes.add(bytes);
         }
     }
