@@ -22,6 +22,19 @@ jlong addressOf(const void* p) { return static_cast<jlong>(reinterpret_cast<std:
 
 NormOf normOf(jint norm, jdouble p) { return {static_cast<NormKind>(norm), p}; }
 
+/// Parts follow a rule's numbers.
+const Part* partsOf(const RuleNumbers& rule) { return reinterpret_cast<const Part*>(&rule + 1); }
+
+CudaPlan::NormClip normClipOf(jlong address) {
+  const RuleNumbers& rule = *pointer<RuleNumbers>(address);
+  return {rule.scope, false, {rule.norm, rule.p}, rule.limit, rule.policy, true, partsOf(rule), rule.partCount};
+}
+
+CudaPlan::ValueClip valueClipOf(jlong address) {
+  const RuleNumbers& rule = *pointer<RuleNumbers>(address);
+  return {rule.min, rule.max, rule.policy, rule.limit.inverseScale, partsOf(rule), rule.partCount};
+}
+
 /// The ticket of a call that went well; else 0, with an exception pending.
 jlong ticketOf(JNIEnv* env, const CudaStatus& status, std::int64_t ticket) { return checked(env, status) ? ticket : 0; }
 
@@ -133,9 +146,10 @@ JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_NativeCuda_view(JNIEnv* env
 // ---- plans ---------------------------------------------------------------------------------------------------------
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_createPlan(JNIEnv* env, jclass, jint device, jlong table,
-                                                                         jint rows, jint segments) {
+                                                                         jint segments, jint gradients, jint parts) {
   CudaPlan* plan = nullptr;
-  return checked(env, CudaPlan::create(device, pointer<Piece>(table), rows, segments, &plan)) ? addressOf(plan) : 0;
+  const Counts counts = {segments, gradients, parts};
+  return checked(env, CudaPlan::create(device, pointer<Piece>(table), segments, counts, &plan)) ? addressOf(plan) : 0;
 }
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_destroyPlan(JNIEnv* env, jclass, jlong plan) {
@@ -164,58 +178,50 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_globalNorm(JNIEnv*
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByNorm(JNIEnv* env, jclass, jlong plan, jlong stream,
-                                                                         jboolean perTensor, jboolean measured,
-                                                                         jboolean applies, jint norm, jdouble p,
-                                                                         jdouble maxNorm, jdouble epsilon,
-                                                                         jint policy) {
+                                                                         jlong rule, jboolean measured,
+                                                                         jboolean applies) {
   const FloatGuard guard;
-  const CudaPlan::NormClip clip = {perTensor != JNI_FALSE, measured != JNI_FALSE,        normOf(norm, p),     maxNorm,
-                                   epsilon,                static_cast<Policy>(policy), applies != JNI_FALSE};
+  CudaPlan::NormClip clip = normClipOf(rule);
+  clip.measured = measured != JNI_FALSE;
+  clip.applies = applies != JNI_FALSE;
   std::int64_t ticket = 0;
   const CudaStatus status = planOf(plan).clipByNorm(stream, clip, &ticket);
   return ticketOf(env, status, ticket);
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipWithNorm(JNIEnv* env, jclass, jlong plan,
-                                                                           jlong stream, jdouble maxNorm,
-                                                                           jdouble epsilon, jdouble norm, jint policy) {
-  const CudaPlan::GivenClip clip = {maxNorm, epsilon, norm, static_cast<Policy>(policy)};
+                                                                           jlong stream, jlong rule, jdouble norm) {
+  const RuleNumbers& numbers = *pointer<RuleNumbers>(rule);
   std::int64_t ticket = 0;
-  const CudaStatus status = planOf(plan).clipWithNorm(stream, clip, &ticket);
+  const CudaStatus status = planOf(plan).clipWithNorm(stream, {numbers.limit, norm, numbers.policy}, &ticket);
   return ticketOf(env, status, ticket);
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByValue(JNIEnv* env, jclass, jlong plan,
-                                                                          jlong stream, jdouble min, jdouble max,
-                                                                          jint policy) {
+                                                                          jlong stream, jlong rule) {
   std::int64_t ticket = 0;
-  const CudaStatus status = planOf(plan).clipByValue(stream, {min, max, static_cast<Policy>(policy)}, &ticket);
+  const CudaStatus status = planOf(plan).clipByValue(stream, valueClipOf(rule), &ticket);
   return ticketOf(env, status, ticket);
 }
 
 JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_captureByNorm(JNIEnv* env, jclass, jlong plan,
-                                                                           jlong stream, jboolean perTensor, jint norm,
-                                                                           jdouble p, jdouble maxNorm, jdouble epsilon,
-                                                                           jint policy) {
-  const CudaPlan::NormClip clip = {perTensor != JNI_FALSE, false, normOf(norm, p), maxNorm, epsilon,
-                                   static_cast<Policy>(policy)};
+                                                                           jlong stream, jlong rule) {
   std::int32_t capture = 0;
-  checked(env, planOf(plan).captureByNorm(stream, clip, &capture));
+  checked(env, planOf(plan).captureByNorm(stream, normClipOf(rule), &capture));
   return capture;
 }
 
 JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_captureByValue(JNIEnv* env, jclass, jlong plan,
-                                                                            jlong stream, jdouble min, jdouble max,
-                                                                            jint policy) {
+                                                                            jlong stream, jlong rule) {
   std::int32_t capture = 0;
-  checked(env, planOf(plan).captureByValue(stream, {min, max, static_cast<Policy>(policy)}, &capture));
+  checked(env, planOf(plan).captureByValue(stream, valueClipOf(rule), &capture));
   return capture;
 }
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_setNumbers(JNIEnv* env, jclass, jlong plan, jlong stream,
-                                                                        jint capture, jdouble maxNorm, jdouble epsilon,
-                                                                        jdouble min, jdouble max) {
-  checked(env, planOf(plan).setNumbers(stream, capture, {maxNorm, epsilon, min, max}));
+                                                                        jint capture, jlong rule) {
+  const RuleNumbers& numbers = *pointer<RuleNumbers>(rule);
+  checked(env, planOf(plan).setNumbers(stream, capture, {numbers.limit, numbers.min, numbers.max}));
 }
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_closeCapture(JNIEnv*, jclass, jlong plan, jint capture) {
@@ -240,10 +246,11 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_synchronize(JNIEnv*
 }
 
 JNIEXPORT jdouble JNICALL Java_dev_gradclip_internal_NativeCuda_norm(JNIEnv* env, jclass, jlong plan, jint norm,
-                                                                     jdouble p, jint fromSegment, jint toSegment) {
+                                                                     jdouble p, jdouble inverseScale, jint fromSegment,
+                                                                     jint toSegment) {
   const FloatGuard guard;
   double value = 0;
-  checked(env, planOf(plan).norm(normOf(norm, p), fromSegment, toSegment, &value));
+  checked(env, planOf(plan).norm(normOf(norm, p), inverseScale, fromSegment, toSegment, &value));
   return value;
 }
 
@@ -261,6 +268,10 @@ JNIEXPORT jdouble JNICALL Java_dev_gradclip_internal_NativeCuda_coefficient(JNIE
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_coefficientAddress(JNIEnv*, jclass, jlong plan) {
   return planOf(plan).coefficientAddress();
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_nonFiniteAddress(JNIEnv*, jclass, jlong plan) {
+  return planOf(plan).nonFiniteAddress();
 }
 
 // ---- the emulator --------------------------------------------------------------------------------------------------

@@ -46,12 +46,17 @@ struct ClampVectors {
   }
 
   template <class T>
+  __device__ __forceinline__ typename Element<T>::Bits unscaled(typename Element<T>::Bits bits) const {
+    return limits.inverseScale == 1.0 ? bits : scaled<T>(bits, limits.inverseScale);
+  }
+
+  template <class T>
   __device__ __forceinline__ bool clampVector(Vector& vector, int bytes) const {
     bool beyond = false;
     GRADCLIP_UNROLL
     for (int c = 0; c < kComponents<T>; ++c) {
       const auto bits = component<T>(vector, c);
-      beyond = beyond || zeroes<T>(bits) || clamped<T>(bits, limits.min, limits.max) != bits;
+      beyond = beyond || zeroes<T>(bits) || clamped<T>(unscaled<T>(bits), limits.min, limits.max) != bits;
     }
     return beyond && replace<T>(vector, bytes);
   }
@@ -65,7 +70,7 @@ struct ClampVectors {
     for (int c = 0; c < kComponents<T>; ++c) {
       const auto bits = component<T>(vector, c);
       const bool zero = zeroes<T>(bits);
-      const auto kept = zero ? typename Element<T>::Bits{0} : bits;
+      const auto kept = zero ? typename Element<T>::Bits{0} : unscaled<T>(bits);
       const auto now = clamped<T>(kept, limits.min, limits.max);
       setComponent<T>(result, c, now);
       if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
@@ -112,18 +117,30 @@ __device__ inline void publishClamp(const ClampParams& params) {
 __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params) {
   if (!hasNewNumbers(params.capture)) return params.limits;
   const Parameters* const now = params.capture.parameters;
-  return {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), params.limits.zeroNonFinite};
+  return {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), loadGlobal<double>(&now->limit.inverseScale),
+          params.limits.zeroNonFinite};
+}
+
+/// A row's own limits, where parts have some.
+__device__ __forceinline__ ClampLimits limitsOf(const PartTable& parts, const ClampLimits& limits, const Row& row) {
+  if (parts.count == 0) return limits;
+  const Part* const part = parts.parts + loadGlobal<std::uint32_t>(parts.ofSegment + row.segment);
+  return {loadGlobal<double>(&part->min), loadGlobal<double>(&part->max), limits.inverseScale, limits.zeroNonFinite};
 }
 
 __device__ __forceinline__ void clampItem(const ClampParams& params, const ClampLimits& limits, const Item& item,
                                           Changes& changes) {
   const Row row = rowOfTile(params.items, item.firstTile);
-  const Clamp clamp = {row.dtype, limits, changes};
   if (item.tiles == 1) {
+    const ClampLimits own = limitsOf(params.parts, limits, row);
+    const Clamp clamp = {row.dtype, own, changes};
     transformTile(tileOf(row, item.firstTile), clamp);
   } else {
     const Member member = memberOf(params.items, item, 0, 0xffffffffu);
-    if (member.active) transformShortTile(member.tile, clamp);
+    if (!member.active) return;
+    const ClampLimits own = limitsOf(params.parts, limits, member.row);
+    const Clamp clamp = {row.dtype, own, changes};
+    transformShortTile(member.tile, clamp);
   }
 }
 

@@ -45,31 +45,95 @@ __device__ __forceinline__ bool changes(double coefficient, unsigned types) {
          ((types & kHasDouble) != 0 && changesDouble(coefficient));
 }
 
-/// Whether something is to be done with each segment's own sum.
+/// Whether something is to be done with each segment's own sum as soon as it is known.
 __device__ __forceinline__ bool finishes(const DecideParams& p) {
-  return p.rule.verdict == Verdict::PerTensor || p.rule.verdict == Verdict::Maxima;
+  return p.rule.verdict == Verdict::Maxima || (p.rule.verdict == Verdict::PerSegment && p.parameters == 0);
 }
 
-__device__ __forceinline__ double coefficientOf(const DecideParams& p, const ScaledNorm& norm) {
-  if (!hasNewNumbers(p.capture)) return norm.coefficient(p.rule.maxNorm, p.rule.epsilon);
-  const Parameters* const now = p.capture.parameters;
-  return norm.coefficient(loadGlobal<double>(&now->maxNorm), loadGlobal<double>(&now->epsilon));
+/// Whether each segment is finished with its parameter's.
+__device__ __forceinline__ bool finishesPairs(const DecideParams& p) {
+  return p.rule.verdict == Verdict::PerSegment && p.parameters != 0;
+}
+
+__device__ __forceinline__ NormLimit limitOf(const DecideParams& p) {
+  if (!hasNewNumbers(p.capture)) return p.rule.limit;
+  const NormLimit* const now = &p.capture.parameters->limit;
+  return {p.rule.limit.form,
+          p.rule.limit.atNonFinite,
+          loadGlobal<double>(&now->max),
+          loadGlobal<double>(&now->length),
+          loadGlobal<double>(&now->epsilon),
+          loadGlobal<double>(&now->inverseScale)};
+}
+
+/// What multiplies a segment's unscaled elements, by its own norm.
+__device__ inline double ownCoefficient(const DecideParams& p, const NormLimit& limit, std::uint32_t segment) {
+  const ScaledNorm norm = segmentNorm(p, segment).times(limit.inverseScale);
+  double parameter = 0.0;
+  if (limit.form == Form::Adaptive) {
+    const std::uint32_t other = segment + p.parameters;
+    if (loadGlobal<std::uint8_t>(p.fold.segmentTypes + other) == 0) return 1.0;
+    parameter = segmentNorm(p, other).value();
+  }
+  return coefficientOf(limit, norm, loadGlobal<double>(p.fold.segmentElements + segment), parameter);
+}
+
+/// Leaves what a segment is multiplied by to the scale kernel.
+__device__ inline void storeCoefficient(const DecideParams& p, std::uint32_t segment, double coefficient,
+                                        double inverseScale) {
+  storeGlobal(p.fold.coefficients + segment, coefficient * inverseScale);
+  if (changes(coefficient, loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment))) atomicOr(&p.control->changes, 1u);
 }
 
 /// What is done once a segment's sum is known, by one thread.
-__device__ inline void finishSegment(const DecideParams& p, std::uint32_t segment) {
+__device__ inline void finishSegment(const DecideParams& p, const NormLimit& limit, std::uint32_t segment) {
   if (p.rule.verdict == Verdict::Maxima) {
     storeGlobal(p.fold.maxima + segment, loadGlobal<double>(at(p.fold.sums, kMiddle, segment)));
-    return;
+  } else {
+    storeCoefficient(p, segment, ownCoefficient(p, limit, segment), limit.inverseScale);
   }
-  const double coefficient = coefficientOf(p, segmentNorm(p, segment));
-  storeGlobal(p.fold.coefficients + segment, coefficient);
-  if (changes(coefficient, loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment))) atomicOr(&p.control->changes, 1u);
+}
+
+/// Tiles of a segment or of its parameter, whichever has more.
+__device__ __forceinline__ std::uint32_t tilesOfPair(const DecideParams& p, std::uint32_t segment) {
+  const std::uint32_t own = tilesOf(p.fold, segment), other = tilesOf(p.fold, segment + p.parameters);
+  return own > other ? own : other;
+}
+
+/// The gradient's segment of a pair that a segment belongs to.
+__device__ __forceinline__ std::uint32_t gradientOf(const DecideParams& p, std::uint32_t segment) {
+  return segment < p.lastSegment ? segment : segment - p.parameters;
+}
+
+/// All tiles of a segment that has no more than one run of them.
+__device__ inline void foldWhole(const DecideParams& p, std::uint32_t segment) {
+  const std::uint32_t first = loadGlobal<std::uint32_t>(p.fold.segmentTile + segment), n = tilesOf(p.fold, segment);
+  if (n <= 1) return;
+  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
+    const double sum = foldStored(combineOf(p), at(p.fold.partials, plane, first), n);
+    if (laneIndex() == 0) storeGlobal(at(p.fold.sums, plane, segment), sum);
+  }
+}
+
+/// Up to 32 segments with their parameters: those of one tile each by a lane, others that one run holds by the warp.
+__device__ inline void finishPairs(const DecideParams& p, std::uint32_t number) {
+  const NormLimit limit = limitOf(p);
+  const std::uint32_t first = p.firstSegment + number * kWarp, segment = first + laneIndex();
+  const std::uint32_t tiles = segment < p.lastSegment ? tilesOfPair(p, segment) : kRun + 1;
+  if (tiles <= 1) finishSegment(p, limit, segment);
+  const unsigned longer = __ballot_sync(kAllLanes, tiles > 1 && tiles <= kRun);
+  for (std::uint32_t i = 0; i < kWarp; ++i) {
+    if ((longer >> i & 1u) == 0) continue;
+    foldWhole(p, first + i);
+    foldWhole(p, first + i + p.parameters);
+    if (laneIndex() == 0) finishSegment(p, limit, first + i);
+  }
 }
 
 /// A run of tiles of one segment.
 __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
   const Run run = loadGlobal<Run>(p.fold.runs + number);
+  if (finishesPairs(p) && tilesOfPair(p, gradientOf(p, run.segment)) <= kRun) return;
   const std::uint32_t end = loadGlobal<std::uint32_t>(p.fold.segmentTile + run.segment + 1);
   const std::uint32_t n = end - run.firstTile < kRun ? end - run.firstTile : kRun;
   const bool whole = tilesOf(p.fold, run.segment) <= kRun;
@@ -78,7 +142,7 @@ __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
     double* const to = whole ? at(p.fold.sums, plane, run.segment) : at(p.fold.runSums, plane, number);
     if (laneIndex() == 0) storeGlobal(to, sum);
   }
-  if (whole && finishes(p) && laneIndex() == 0) finishSegment(p, run.segment);
+  if (whole && finishes(p) && laneIndex() == 0) finishSegment(p, limitOf(p), run.segment);
 }
 
 /// Up to kRun segments that a sum over segments adds up in one run.
@@ -103,10 +167,11 @@ __device__ inline void foldSegments(const DecideParams& p, std::uint32_t number)
 /// run is folded here too: a million rows are spread over the grid.
 __device__ inline void foldShortSegments(const DecideParams& p, std::uint32_t number) {
   const SegmentRun run = segmentRun(p, number);
+  const NormLimit limit = limitOf(p);
   bool onlyShort = true;
   for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
     const bool isShort = tilesOf(p.fold, run.first + i) <= 1;
-    if (isShort && finishes(p)) finishSegment(p, run.first + i);
+    if (isShort && finishes(p)) finishSegment(p, limit, run.first + i);
     onlyShort = onlyShort && isShort;
   }
   const bool folds = __all_sync(kAllLanes, onlyShort) != 0 && !isPower(p);
@@ -123,44 +188,130 @@ __device__ inline void foldDeep(const DecideParams& p, std::uint32_t number) {
                                   at(p.fold.scratch, plane, deep.firstRun), deep.runs);
     if (laneIndex() == 0) storeGlobal(at(p.fold.sums, plane, deep.segment), sum);
   }
-  if (laneIndex() == 0 && finishes(p)) finishSegment(p, deep.segment);
+  if (laneIndex() == 0 && finishes(p)) finishSegment(p, limitOf(p), deep.segment);
 }
 
-/// The largest of the segments' maxima, by one warp.
-__device__ inline double largestMaximum(const DecideParams& p) {
+/// The largest of some segments' maxima, by one warp.
+__device__ inline double largestMaximum(const DecideParams& p, const SegmentRun& run) {
   double largest = 0.0;
-  for (std::uint32_t i = p.firstSegment + laneIndex(); i < p.lastSegment; i += kWarp) {
-    largest = maximum(largest, loadGlobal<double>(p.fold.maxima + i));
+  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
+    largest = maximum(largest, loadGlobal<double>(p.fold.maxima + run.first + i));
   }
   for (int half = kWarp / 2; half > 0; half /= 2) largest = maximum(largest, __shfl_xor_sync(kAllLanes, largest, half));
   return largest;
 }
 
-/// The sum of the segments' powers, each relative to the largest maximum, by one warp. No order is kept: pow differs anyway.
-__device__ inline double sumPowers(const DecideParams& p, double largest) {
-  const PowerUnit unit(largest);
-  double sum = 0.0;
-  for (std::uint32_t i = p.firstSegment + laneIndex(); i < p.lastSegment; i += kWarp) {
-    sum += unit.term(p.rule.p, loadGlobal<double>(p.fold.maxima + i), loadGlobal<double>(at(p.fold.sums, kMiddle, i)));
-  }
+/// The sum over the warp's lanes.
+__device__ __forceinline__ double sumLanes(double sum) {
   for (int half = kWarp / 2; half > 0; half /= 2) sum += __shfl_xor_sync(kAllLanes, sum, half);
   return sum;
+}
+
+/// The power norm of some segments, by one warp. No order is kept: pow differs anyway.
+__device__ inline ScaledNorm powerNorm(const DecideParams& p, const SegmentRun& run) {
+  const double largest = largestMaximum(p, run);
+  if (!(largest > 0.0) || !isFinite(largest)) return normPower(p.rule.p, largest, 0.0);
+  const PowerUnit unit(largest);
+  double sum = 0.0;
+  for (std::uint32_t i = run.first + laneIndex(); i < run.first + run.n; i += kWarp) {
+    sum += unit.term(p.rule.p, loadGlobal<double>(p.fold.maxima + i), loadGlobal<double>(at(p.fold.sums, kMiddle, i)));
+  }
+  return normPower(p.rule.p, largest, sumLanes(sum));
+}
+
+/// The norm over some segments whose runs' sums are in groupSums, by one warp.
+__device__ inline ScaledNorm normOfRuns(const DecideParams& p, std::uint32_t runs) {
+  Sums sums = {};
+  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
+    const double sum = foldLevels(combineOf(p), at(p.fold.groupSums, plane, 0), at(p.fold.groupScratch, plane, 0), runs);
+    (plane == kMiddle ? sums.middle : plane == kLow ? sums.low : sums.high) = sum;
+  }
+  return normOf(p.rule.norm, p.rule.p, sums, 0.0);
 }
 
 /// The norm over all segments, by one warp, from groupSums.
 __device__ inline ScaledNorm totalNorm(const DecideParams& p) {
   if (p.rule.verdict == Verdict::Given) return {p.rule.given, 0};
-  if (isPower(p)) {
-    const double largest = largestMaximum(p);
-    return normPower(p.rule.p, largest, largest > 0.0 && isFinite(largest) ? sumPowers(p, largest) : 0.0);
-  }
-  const std::uint32_t groups = runsIn(p.lastSegment - p.firstSegment);
+  const SegmentRun all = {p.firstSegment, p.lastSegment - p.firstSegment};
+  const ScaledNorm norm = isPower(p) ? powerNorm(p, all) : normOfRuns(p, runsIn(all.n));
+  return norm.times(limitOf(p).inverseScale);
+}
+
+/// The norm over up to kRun segments, by one warp.
+__device__ inline ScaledNorm normOfSegments(const DecideParams& p, const SegmentRun& run) {
+  if (isPower(p)) return powerNorm(p, run);
   Sums sums = {};
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldLevels(combineOf(p), at(p.fold.groupSums, plane, 0), at(p.fold.groupScratch, plane, 0), groups);
+    const double sum = foldStored(combineOf(p), at(p.fold.sums, plane, run.first), run.n);
     (plane == kMiddle ? sums.middle : plane == kLow ? sums.low : sums.high) = sum;
   }
   return normOf(p.rule.norm, p.rule.p, sums, 0.0);
+}
+
+/// The norm over more, by one warp; overwrites groupSums.
+__device__ inline ScaledNorm normOfMany(const DecideParams& p, const SegmentRun& run) {
+  if (isPower(p)) return powerNorm(p, run);
+  const std::uint32_t runs = runsIn(run.n);
+  for (std::uint32_t i = 0; i < runs; ++i) {
+    const std::uint32_t left = run.n - i * kRun;
+    for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
+      const double sum = foldStored(combineOf(p), at(p.fold.sums, plane, run.first + i * kRun), left < kRun ? left : kRun);
+      if (laneIndex() == 0) storeGlobal(at(p.fold.groupSums, plane, i), sum);
+    }
+  }
+  __syncwarp(kAllLanes);
+  return normOfRuns(p, runs);
+}
+
+__device__ __forceinline__ NormLimit limitOf(const Part* part) {
+  return {static_cast<Form>(loadGlobal<std::int32_t>(&part->limit.form)),
+          static_cast<AtNonFinite>(loadGlobal<std::int32_t>(&part->limit.atNonFinite)),
+          loadGlobal<double>(&part->limit.max),
+          loadGlobal<double>(&part->limit.length),
+          loadGlobal<double>(&part->limit.epsilon),
+          loadGlobal<double>(&part->limit.inverseScale)};
+}
+
+__device__ __forceinline__ SegmentRun segmentsOf(const Part* part) {
+  const auto first = static_cast<std::uint32_t>(loadGlobal<std::int32_t>(&part->firstSegment));
+  return {first, static_cast<std::uint32_t>(loadGlobal<std::int32_t>(&part->lastSegment)) - first};
+}
+
+/// Gives the segments of a part one coefficient, by one warp.
+__device__ inline void finishPart(const DecideParams& p, const Part* part, const SegmentRun& run, const ScaledNorm& norm) {
+  const NormLimit limit = limitOf(part);
+  double elements = 0.0;
+  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
+    elements += loadGlobal<double>(p.fold.segmentElements + run.first + i);
+  }
+  const double coefficient = coefficientOf(limit, norm.times(limit.inverseScale), sumLanes(elements), 0.0);
+  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
+    storeCoefficient(p, run.first + i, coefficient, limit.inverseScale);
+  }
+}
+
+/// Those parts that need no more room than registers, by all warps of the last block.
+__device__ inline void finishShortParts(const DecideParams& p) {
+  for (std::uint32_t i = warpInBlock(); i < p.parts.count; i += warpsInBlock()) {
+    const Part* const part = p.parts.parts + i;
+    const SegmentRun run = segmentsOf(part);
+    if (loadGlobal<std::int32_t>(&part->perSegment) != 0) {
+      const NormLimit limit = limitOf(part);
+      for (std::uint32_t k = laneIndex(); k < run.n; k += kWarp) finishSegment(p, limit, run.first + k);
+    } else if (run.n <= kRun) {
+      finishPart(p, part, run, normOfSegments(p, run));
+    }
+  }
+}
+
+/// The rest, by one warp, once groupSums are not needed any more.
+__device__ inline void finishLongParts(const DecideParams& p) {
+  for (std::uint32_t i = 0; i < p.parts.count; ++i) {
+    const Part* const part = p.parts.parts + i;
+    const SegmentRun run = segmentsOf(part);
+    if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n <= kRun) continue;
+    finishPart(p, part, run, normOfMany(p, run));
+  }
 }
 
 /// The first segment whose norm is not finite, by one warp.
@@ -188,10 +339,13 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   const bool refused = untouched && p.rule.policy == Policy::Error;
   const double none = bitCast<double>(std::uint64_t{Element<double>::kNaN});
   if (untouched) return {Mode::Untouched, p.rule.verdict == Verdict::Value ? none : 1.0, refused, false};
-  if (p.rule.verdict == Verdict::PerTensor) return {Mode::PerTensor, none, false, changesSome};
+  if (p.rule.verdict == Verdict::PerSegment || p.rule.verdict == Verdict::Parts) {
+    return {Mode::PerSegment, none, false, changesSome};
+  }
   if (p.rule.verdict == Verdict::Value) return {Mode::Global, none, false, false};
-  const double coefficient = coefficientOf(p, norm);
-  return {Mode::Global, coefficient, false, changes(coefficient, p.types)};
+  const NormLimit limit = limitOf(p);
+  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0);
+  return {Mode::Global, coefficient * limit.inverseScale, false, changes(coefficient, p.types)};
 }
 
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
@@ -204,6 +358,7 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
     storeGlobal(&p.decision->coefficient, outcome.coefficient);
     storeGlobal(&p.decision->mode, static_cast<std::uint32_t>(outcome.mode));
     storeGlobal(&p.decision->zero, zeroed ? 1u : 0u);
+    storeGlobal(&p.finding->nonFinite, zeroed || !norm.finite() ? 1.0f : 0.0f);
   }
   if (p.slot == nullptr || (isValue && outcome.mode != Mode::Untouched)) return;
   Slot slot = {};
@@ -217,24 +372,44 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   publish(p.slot, slot);
 }
 
+/// Segments of many runs, with their parameters.
+__device__ inline void finishDeepPairs(const DecideParams& p) {
+  for (std::uint32_t i = p.firstDeep; i < p.lastDeep; ++i) {
+    const std::uint32_t segment = bitCast<Deep>(loadGlobal<uint4>(p.fold.deep + i)).segment;
+    const bool isParameter = segment >= p.lastSegment;
+    if (isParameter && tilesOf(p.fold, segment - p.parameters) > kRun) continue;
+    finishSegment(p, limitOf(p), gradientOf(p, segment));
+  }
+}
+
 /// After all runs of tiles are folded.
 __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
   for (std::uint32_t i = p.firstDeep + warpInBlock(); i < p.lastDeep; i += warpsInBlock()) foldDeep(p, i);
   __syncthreads();
-  if (isPower(p)) return;
-  for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) {
-    if (loadGlobal<std::uint32_t>(p.fold.groupDone + i) == 0) foldSegments(p, i);
+  if (finishesPairs(p) && threadIdx.x == 0) finishDeepPairs(p);
+  finishShortParts(p);
+  if (!isPower(p)) {
+    for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) {
+      if (loadGlobal<std::uint32_t>(p.fold.groupDone + i) == 0) foldSegments(p, i);
+    }
   }
   __syncthreads();
 }
 
+__device__ __forceinline__ std::uint32_t pairItems(const DecideParams& p) {
+  return finishesPairs(p) ? (p.lastSegment - p.firstSegment + kWarp - 1) / kWarp : 0;
+}
+
 __global__ void __launch_bounds__(kBlockThreads) decideKernel(const DecideParams p) {
   const std::uint32_t runs = p.lastRun - p.firstRun, groups = runsIn(p.lastSegment - p.firstSegment);
-  for (std::uint32_t i = warpIndex(); i < runs + groups; i += warpCount()) {
+  const std::uint32_t pairs = pairItems(p);
+  for (std::uint32_t i = warpIndex(); i < runs + groups + pairs; i += warpCount()) {
     if (i < runs) {
       foldTiles(p, p.firstRun + i);
-    } else {
+    } else if (i < runs + groups) {
       foldShortSegments(p, i - runs);
+    } else {
+      finishPairs(p, i - runs - groups);
     }
   }
   if (!lastBlock(p.control)) return;
@@ -242,6 +417,8 @@ __global__ void __launch_bounds__(kBlockThreads) decideKernel(const DecideParams
   if (warpInBlock() != 0 || p.rule.verdict == Verdict::Maxima) return;
   const ScaledNorm norm = totalNorm(p);
   const std::int32_t bad = norm.finite() ? -1 : firstBadSegment(p);
+  finishLongParts(p);
+  __syncwarp(kAllLanes);
   if (laneIndex() == 0) decide(p, norm, bad);
 }
 
@@ -250,8 +427,9 @@ __global__ void __launch_bounds__(kBlockThreads) decideKernel(const DecideParams
 cudaError_t findDecideGrid(int device, Grids* grids) { return residentBlocks(device, decideKernel, &grids->decide); }
 
 cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params) {
-  const std::uint64_t groups = runsIn(params.lastSegment - params.firstSegment);
-  const unsigned blocks = blocksFor(params.lastRun - params.firstRun + groups, grids.decide);
+  const std::uint64_t segments = params.lastSegment - params.firstSegment, groups = runsIn(params.lastSegment - params.firstSegment);
+  const std::uint64_t pairs = params.parameters == 0 ? 0 : segments / kWarp + 1;
+  const unsigned blocks = blocksFor(params.lastRun - params.firstRun + groups + pairs, grids.decide);
   return launch(decideKernel, blocks, kBlockThreads, kLastBlockBytes, stream, params);
 }
 

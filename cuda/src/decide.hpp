@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "elements.hpp"
+#include "gradclip/cuda.hpp"
 #include "gradclip/norm.hpp"
 
 namespace gradclip {
@@ -54,19 +55,33 @@ struct ScaledNorm {
     return exponent == 0 ? mantissa : scaleBy(mantissa, exponent);
   }
 
-  /// min(1, maxNorm / (norm + epsilon)); 1 when maxNorm is infinite or nothing is to be scaled; NaN for a NaN norm.
-  GRADCLIP_HD double coefficient(double maxNorm, double epsilon) const {
-    if (maxNorm > 0x1.fffffffffffffp1023 || (mantissa == 0.0 && epsilon == 0.0)) return 1.0;
-    const double q = quotient(maxNorm, epsilon);
+  /// min(1, maxNorm / (norm / divisor + epsilon)); 1 when maxNorm is infinite or nothing is to be scaled; NaN for a NaN norm.
+  GRADCLIP_HD double coefficient(double maxNorm, double epsilon, double divisor = 1.0) const {
+    if (maxNorm > 0x1.fffffffffffffp1023 || (mantissa / divisor == 0.0 && epsilon == 0.0)) return 1.0;
+    const double q = quotient(maxNorm, epsilon, divisor);
     return q > 1.0 ? 1.0 : q;
   }
 
- private:
-  GRADCLIP_HD double quotient(double maxNorm, double epsilon) const {
-    if (exponent > 0) return scaleBy(maxNorm / (mantissa + scaleBy(epsilon, -exponent)), -exponent);
-    const double divisor = value() + epsilon;
-    if (exponent == 0 || divisor >= 0x1p-1022) return maxNorm / divisor;
-    return scaleBy(maxNorm, -exponent) / (mantissa + scaleBy(epsilon, -exponent));
+  /// maxNorm / (norm / divisor + epsilon).
+  GRADCLIP_HD double quotient(double maxNorm, double epsilon, double divisor) const {
+    const double m = mantissa / divisor;
+    if (exponent > 0) return scaleBy(maxNorm / (m + scaleBy(epsilon, -exponent)), -exponent);
+    const double sum = (exponent == 0 ? m : scaleBy(m, exponent)) + epsilon;
+    if (exponent == 0 || sum >= 0x1p-1022) return maxNorm / sum;
+    return scaleBy(maxNorm, -exponent) / (m + scaleBy(epsilon, -exponent));
+  }
+
+  /// The norm of elements that are all multiplied by a factor above 0.
+  GRADCLIP_HD ScaledNorm times(double factor) const {
+    const double product = mantissa * factor;
+    if (factor == 1.0 || mantissa == 0.0 || !isFinite(mantissa)) return *this;
+    if (product >= 0x1p-1022 && product <= 0x1.fffffffffffffp1023) return {product, exponent};
+    // Beyond what a double holds: the exponents are taken out first.
+    const bool low = mantissa < 0x1p-1022, lowFactor = factor < 0x1p-1022;
+    const double raised = low ? mantissa * 0x1p100 : mantissa, raisedFactor = lowFactor ? factor * 0x1p100 : factor;
+    const int own = exponentOf(raised), its = exponentOf(raisedFactor);
+    return {scaleBy(raised, -own) * scaleBy(raisedFactor, -its),
+            exponent + own + its - (low ? 100 : 0) - (lowFactor ? 100 : 0)};
   }
 };
 
@@ -123,6 +138,39 @@ GRADCLIP_HD inline ScaledNorm normOf(NormKind norm, double p, const Sums& sums, 
     case NormKind::Power: return normPower(p, largest, sums.middle);
   }
   return {bitCast<double>(Element<double>::Bits{Element<double>::kNaN}), 0};
+}
+
+/// Of Form::Normalize: the coefficient where norm > max.
+GRADCLIP_HD inline double normalized(const NormLimit& limit, const ScaledNorm& norm) {
+  const double value = norm.value();
+  if (value == 0.0 || value <= limit.max) return 1.0;
+  const double q = norm.quotient(limit.length, 0.0, 1.0);
+  return q > 0x1p127 ? 0x1p127 : q;  // a larger one would not be finite as a float
+}
+
+/// Of Form::Adaptive: max is what the parameter's norm allows.
+GRADCLIP_HD inline double adapted(const ScaledNorm& norm, double max) {
+  const double value = norm.value();
+  if (value < max || (value == 0.0 && max == 0.0)) return 1.0;
+  return value < 1e-6 ? max / 1e-6 : norm.quotient(max, 0.0, 1.0);
+}
+
+/// What unscaled gradients are multiplied by; `elements` matters to Average and Rms, `parameterNorm` to Adaptive.
+GRADCLIP_HD inline double coefficientOf(const NormLimit& limit, const ScaledNorm& norm, double elements,
+                                        double parameterNorm) {
+  if (!norm.finite()) {
+    if (limit.atNonFinite == AtNonFinite::NaN) return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+    if (limit.atNonFinite == AtNonFinite::Comparison && norm.mantissa != norm.mantissa) return 1.0;
+  }
+  const double count = elements > 1.0 ? elements : 1.0;
+  switch (limit.form) {
+    case Form::Clip: return norm.coefficient(limit.max, limit.epsilon);
+    case Form::Average: return norm.coefficient(limit.max, limit.epsilon, count);
+    case Form::Rms: return norm.coefficient(limit.max, limit.epsilon, sqrt(count));
+    case Form::Normalize: return normalized(limit, norm);
+    case Form::Adaptive: return adapted(norm, limit.max * maximum(parameterNorm, limit.epsilon));
+  }
+  return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
 }
 
 /// Whether a coefficient changes elements that it multiplies in float, in double.

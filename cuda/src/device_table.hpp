@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "gradclip/cuda.hpp"
 #include "gradclip/dtype.hpp"
 
 namespace gradclip {
@@ -62,7 +63,7 @@ struct Control {
   unsigned long long changed;
 };
 
-enum class Mode : std::uint32_t { Global = 0, PerTensor = 1, Untouched = 2 };
+enum class Mode : std::uint32_t { Global = 0, PerSegment = 1, Untouched = 2 };
 
 /// What decide tells apply.
 struct alignas(16) Decision {
@@ -71,9 +72,15 @@ struct alignas(16) Decision {
   std::uint32_t zero;  ///< non-finite elements become 0
 };
 
+/// What decide leaves for a loss scaler.
+struct alignas(16) Finding {
+  float nonFinite;  ///< 1 where a gradient was not finite, else 0
+};
+
 /// What a captured clip reads anew each time its graph runs.
 struct alignas(16) Parameters {
-  double maxNorm, epsilon, min, max;
+  NormLimit limit;
+  double min, max;
   std::int64_t owner;    ///< the captured clip whose numbers these are; another still has those of its capture
   std::int64_t replays;  ///< results so far: the ticket of the last one
 };

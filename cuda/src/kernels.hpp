@@ -39,7 +39,8 @@ enum class Verdict : std::int32_t {
   Norm,       ///< the norm of the segments, and nothing else
   Maxima,     ///< each segment's maximum, for the power norm that is measured next
   Global,     ///< one coefficient
-  PerTensor,  ///< a coefficient per segment
+  PerSegment,  ///< a coefficient per segment
+  Parts,      ///< coefficients by parts
   Given,      ///< one coefficient from a norm that is not measured
   Value       ///< whether a clamp may go on
 };
@@ -48,8 +49,16 @@ struct Rule {
   Verdict verdict;
   NormKind norm;
   Policy policy;
-  double p, maxNorm, epsilon;
+  double p;
+  NormLimit limit;
   double given;
+};
+
+/// Runs of segments with numbers of their own.
+struct PartTable {
+  const Part* parts;
+  const std::uint32_t* ofSegment;  ///< of each gradient's segment
+  std::uint32_t count;             ///< 0 where a rule has none
 };
 
 /// The fold of partials to segments, and of segments to one norm.
@@ -58,6 +67,7 @@ struct FoldTable {
   const Deep* deep;
   const std::uint32_t* segmentTile;  ///< first tile of each segment, and one more at the end
   const std::uint8_t* segmentTypes;  ///< kHasFloat, kHasDouble
+  const double* segmentElements;
   unsigned planes;
   Planes partials, runSums, scratch, sums, groupSums, groupScratch;
   std::uint32_t* groupDone;  ///< per run of segments: its sum is in groupSums before the last block starts
@@ -68,10 +78,14 @@ struct FoldTable {
 struct DecideParams {
   FoldTable fold;
   std::uint32_t firstRun, lastRun, firstDeep, lastDeep, firstSegment, lastSegment;
-  unsigned types;  ///< kHasFloat, kHasDouble over all segments
+  std::uint32_t parameters;  ///< distance from a segment to its parameter's; 0 where these are not measured
+  unsigned types;            ///< kHasFloat, kHasDouble over all gradients
+  double elements;           ///< of all gradients
   Rule rule;
+  PartTable parts;
   Control* control;
   Decision* decision;
+  Finding* finding;
   Slot* slot;  ///< null where nobody reads a result
   std::int64_t ticket;
   Capture capture;
@@ -90,6 +104,7 @@ cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScalePar
 
 struct ClampLimits {
   double min, max;
+  double inverseScale;  ///< multiplies first
   bool zeroNonFinite;
 };
 
@@ -98,6 +113,7 @@ struct ClampParams {
   std::uint32_t itemCount;
   const Decision* decision;  ///< null where the clamp does not depend on what was measured
   ClampLimits limits;
+  PartTable parts;  ///< where there are some, theirs are the limits
   Control* control;
   Slot* slot;
   std::int64_t ticket;
@@ -109,7 +125,8 @@ cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampPar
 /// New numbers for a captured clip.
 struct NewParams {
   Capture capture;
-  double maxNorm, epsilon, min, max;
+  NormLimit limit;
+  double min, max;
 };
 
 cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params);

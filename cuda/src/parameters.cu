@@ -10,8 +10,10 @@ namespace {
 __global__ void newParametersKernel(const NewParams params) {
   if (threadIdx.x != 0) return;
   Parameters* const to = params.capture.parameters;
-  storeGlobal(&to->maxNorm, params.maxNorm);
-  storeGlobal(&to->epsilon, params.epsilon);
+  storeGlobal(&to->limit.max, params.limit.max);
+  storeGlobal(&to->limit.length, params.limit.length);
+  storeGlobal(&to->limit.epsilon, params.limit.epsilon);
+  storeGlobal(&to->limit.inverseScale, params.limit.inverseScale);
   storeGlobal(&to->min, params.min);
   storeGlobal(&to->max, params.max);
   storeGlobal(&to->owner, params.capture.id);

@@ -13,7 +13,7 @@ CudaStatus capturable(cudaStream_t stream, bool dirty) {
   if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
   if (status != cudaStreamCaptureStatusActive) return refusedCapture("a captured clip on a stream that captures nothing");
   // The upload would be captured with what the pinned memory holds when the graph runs.
-  if (dirty) return refusedCapture("a captured clip after a rebind (run a clip before the capture begins)");
+  if (dirty) return refusedCapture("a captured clip after a rebind, or the first by a rule for groups (run a clip by the rule before the capture begins)");
   return {};
 }
 
@@ -43,11 +43,13 @@ CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, co
 
 CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const NormClip& clip, std::int32_t* capture) {
   State& s = *state_;
+  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
   return captured(s, stream, capture, [&](const Target& target) { return s.clipByNorm(clip, target); });
 }
 
 CudaStatus CudaPlan::captureByValue(std::int64_t stream, const ValueClip& clip, std::int32_t* capture) {
   State& s = *state_;
+  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
   return captured(s, stream, capture, [&](const Target& target) { return s.clipByValue(clip, target); });
 }
 
@@ -57,7 +59,7 @@ CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const
   const DeviceGuard guard(s.device);
   if (!guard.status().ok()) return guard.status();
   const Capture id{s.memory.captures + capture, s.captures[capture]};
-  const NewParams params{id, numbers.maxNorm, numbers.epsilon, numbers.min, numbers.max};
+  const NewParams params{id, numbers.limit, numbers.min, numbers.max};
   return s.ended(called(enqueueNewParameters(streamOf(stream), params), "cudaLaunchKernel"));
 }
 

@@ -2,6 +2,8 @@
 // What each call enqueues.
 #include <sched.h>
 
+#include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "plan_state_cuda.hpp"
@@ -11,7 +13,7 @@ namespace gradclip {
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, std::int32_t segments, CudaPlan** plan) {
+CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, const Counts& counts, CudaPlan** plan) {
   const DeviceGuard guard(device);
   if (!guard.status().ok()) return guard.status();
   void* const memory = std::malloc(sizeof(CudaPlan));
@@ -24,13 +26,14 @@ CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, s
   State* const state = new (stateMemory) State;
   *plan = new (memory) CudaPlan(state);
   state->device = device;
-  const CudaStatus status = state->create(table, rows, segments);
+  const CudaStatus status = state->create(table, rows, counts);
   if (!status.ok()) (void)destroy(*plan);
   return status;
 }
 
-CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, std::int32_t segments) {
-  if (auto s = tables.build(table, rowCount, segments); !s.ok()) return s;
+CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, const Counts& counts) {
+  if (auto s = tables.build(table, rowCount, counts); !s.ok()) return s;
+  if (!parts.allocate(tables.mostParts)) return outOfMemory();
   if (auto s = called(findGrids(device, &grids), "cudaOccupancyMaxActiveBlocksPerMultiprocessor"); !s.ok()) return s;
   if (auto s = rows.bind(device, table, rowCount); !s.ok()) return s;
   noteTypes();
@@ -42,8 +45,7 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, st
   for (cudaEvent_t& event : staged) {
     if (auto s = createEvent(&event); !s.ok()) return s;
   }
-  memory.writeStage(0, rows, tables);
-  if (auto s = memory.upload(0, nullptr); !s.ok()) return s;
+  if (auto s = stageRows(0, nullptr); !s.ok()) return s;
   return called(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 
@@ -78,9 +80,35 @@ CudaStatus CudaPlan::rebind(const Piece* table) {
 
 void CudaPlan::State::noteTypes() {
   types = 0;
+  elements = 0.0;
   for (std::int32_t row = 0; row < rows.size(); ++row) {
+    if (static_cast<std::uint32_t>(rows[row].segment) >= tables.gradients) break;
     if (rows[row].count > 0) types |= rows[row].dtype == DType::Float64 ? kHasDouble : kHasFloat;
+    elements += static_cast<double>(rows[row].count);
   }
+}
+
+CudaStatus CudaPlan::State::stageRows(unsigned stage, cudaStream_t on) {
+  memory.writeStage(stage, rows, tables, parts, partCount);
+  return memory.upload(stage, partCount, on);
+}
+
+bool CudaPlan::State::hasCaptures() const {
+  return std::any_of(captures, captures + kCaptures, [](std::int64_t id) { return id != 0; });
+}
+
+/// Makes these the parts on the device; those that are there already cost nothing.
+CudaStatus CudaPlan::State::setParts(const Part* next, std::int32_t count) {
+  const auto wanted = static_cast<unsigned>(count);
+  if (wanted == 0 || !fault.ok()) return fault;
+  if (wanted == partCount && std::memcmp(next, parts.data(), wanted * sizeof(Part)) == 0) return {};
+  const char* const why = "another rule for groups while a captured clip of groups is open (close it first)";
+  if (partCount > 0 && hasCaptures()) return called(cudaErrorStreamCaptureUnsupported, why);
+  if (wanted > tables.mostParts) return called(cudaErrorInvalidValue, "a rule of more parts than the plan has room for");
+  std::copy(next, next + wanted, parts.begin());
+  partCount = wanted;
+  dirty = true;
+  return {};
 }
 
 // ---- before work ---------------------------------------------------------------------------------------------------
@@ -121,8 +149,7 @@ CudaStatus CudaPlan::State::uploadRows() {
     cudaGetLastError();
     if (auto s = called(cudaEventSynchronize(staged[stage]), "cudaEventSynchronize"); !s.ok()) return s;
   }
-  memory.writeStage(stage, rows, tables);
-  if (auto s = memory.upload(stage, stream); !s.ok()) return s;
+  if (auto s = stageRows(stage, stream); !s.ok()) return s;
   if (auto s = called(cudaEventRecord(staged[stage], stream), "cudaEventRecord"); !s.ok()) return s;
   isStaged[stage] = true;
   ++nextStage;
@@ -156,7 +183,8 @@ CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
-CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target) {
+CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target,
+                                   bool withParameters) {
   DecideParams params{};
   params.fold = memory.fold;
   params.firstSegment = from;
@@ -165,10 +193,18 @@ CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::ui
   params.lastRun = tables.segmentRun[to];
   params.firstDeep = tables.segmentDeep[from];
   params.lastDeep = tables.segmentDeep[to];
+  if (withParameters) {
+    params.parameters = tables.gradients;
+    params.lastRun = tables.segmentRun[tables.segments];
+    params.lastDeep = tables.segmentDeep[tables.segments];
+  }
   params.types = types;
+  params.elements = elements;
   params.rule = rule;
+  params.parts = {memory.parts, memory.partOfSegment, rule.verdict == Verdict::Parts ? partCount : 0};
   params.control = memory.control;
   params.decision = memory.decision;
+  params.finding = memory.finding;
   params.slot = target.slot;
   params.ticket = target.ticket;
   params.capture = target.capture;
@@ -176,8 +212,9 @@ CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::ui
 }
 
 CudaStatus CudaPlan::State::scale() {
-  if (tables.items == 0) return {};
-  const ScaleParams params{memory.items, tables.items, memory.decision, memory.fold.coefficients};
+  const std::uint32_t items = tables.gradientItems();
+  if (items == 0) return {};
+  const ScaleParams params{memory.items, items, memory.decision, memory.fold.coefficients};
   return called(enqueueScale(grids, stream, params), "cudaLaunchKernel");
 }
 
@@ -194,29 +231,50 @@ CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* 
   State& s = *state_;
   return onStream(s, stream, [&] {
     const Target target = s.nextTarget(ticket);
-    const CudaStatus status = s.measure(norm, 0, s.tables.segments, false);
-    return status.ok() ? s.decideAll(ruleOf(Verdict::Norm, norm), target) : status;
+    const CudaStatus status = s.measure(norm, 0, s.tables.gradients, false);
+    return status.ok() ? s.decideAll(ruleOf(Verdict::Norm, norm), false, target) : status;
   });
 }
 
+namespace {
+
+bool isAdaptive(const CudaPlan::NormClip& clip) {
+  const auto adaptive = [](const Part& part) { return part.limit.form == Form::Adaptive; };
+  return clip.limit.form == Form::Adaptive || std::any_of(clip.parts, clip.parts + clip.partCount, adaptive);
+}
+
+/// Whether it leaves every gradient as it is, unless by policy.
+bool onlyMeasures(const CudaPlan::NormClip& clip) {
+  return clip.scope != Scope::Parts && clip.limit.max == kInfinity && clip.limit.inverseScale == 1.0;
+}
+
+constexpr Verdict verdictOf(Scope scope) {
+  return scope == Scope::All ? Verdict::Global : scope == Scope::Segment ? Verdict::PerSegment : Verdict::Parts;
+}
+
+}  // namespace
+
 CudaStatus CudaPlan::State::clipByNorm(const NormClip& clip, const Target& target) {
   const bool zero = clip.policy == Policy::Zero;
+  const std::uint32_t gradients = tables.gradients;
   // What was measured before counted non-finite elements, so ZERO measures again.
-  if (!clip.measured || zero) {
-    if (auto status = measure(clip.norm, 0, tables.segments, zero); !status.ok()) return status;
+  const std::uint32_t from = clip.measured && !zero ? gradients : 0;
+  const std::uint32_t to = isAdaptive(clip) ? tables.segments : gradients;
+  if (from < to) {
+    if (auto status = measure(clip.norm, from, to, zero); !status.ok()) return status;
   }
-  Rule rule = ruleOf(clip.perTensor ? Verdict::PerTensor : Verdict::Global, clip.norm);
+  Rule rule = ruleOf(verdictOf(clip.scope), clip.norm);
   rule.policy = clip.policy;
-  rule.maxNorm = clip.maxNorm;
-  rule.epsilon = clip.epsilon;
-  const CudaStatus status = decideAll(rule, target);
-  const bool scales = clip.applies && (zero || target.capture.parameters != nullptr || clip.maxNorm != kInfinity);
+  rule.limit = clip.limit;
+  const CudaStatus status = decideAll(rule, isAdaptive(clip), target);
+  const bool scales = clip.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(clip));
   return status.ok() && scales ? scale() : status;
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket) {
   const ClipRange range;
   State& s = *state_;
+  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
   return onStream(s, stream, [&] { return s.clipByNorm(clip, s.nextTarget(ticket)); });
 }
 
@@ -226,11 +284,11 @@ CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const GivenClip& clip, st
   return onStream(s, stream, [&] {
     Rule rule = ruleOf(Verdict::Given, {NormKind::L2, 0.0});
     rule.policy = clip.policy;
-    rule.maxNorm = clip.maxNorm;
-    rule.epsilon = clip.epsilon;
+    rule.limit = clip.limit;
     rule.given = clip.norm;
     const CudaStatus status = s.decide(rule, 0, 0, s.nextTarget(ticket));
-    return status.ok() && clip.maxNorm != kInfinity ? s.scale() : status;
+    const bool changes = clip.limit.max != kInfinity || clip.limit.inverseScale != 1.0;
+    return status.ok() && changes ? s.scale() : status;
   });
 }
 
@@ -238,16 +296,17 @@ CudaStatus CudaPlan::State::clipByValue(const ValueClip& clip, const Target& tar
   const bool looksFirst = clip.policy == Policy::Error || clip.policy == Policy::Skip;
   const NormOf inf{NormKind::Inf, 0.0};
   if (looksFirst) {
-    if (auto status = measure(inf, 0, tables.segments, false); !status.ok()) return status;
+    if (auto status = measure(inf, 0, tables.gradients, false); !status.ok()) return status;
     Rule rule = ruleOf(Verdict::Value, inf);
     rule.policy = clip.policy;
-    if (auto status = decideAll(rule, target); !status.ok()) return status;
+    if (auto status = decideAll(rule, false, target); !status.ok()) return status;
   }
   ClampParams params{};
   params.items = memory.items;
-  params.itemCount = tables.items;
+  params.itemCount = tables.gradientItems();
   params.decision = looksFirst ? memory.decision : nullptr;
-  params.limits = {clip.min, clip.max, clip.policy == Policy::Zero};
+  params.limits = {clip.min, clip.max, clip.inverseScale, clip.policy == Policy::Zero};
+  params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(clip.partCount)};
   params.control = memory.control;
   params.slot = target.slot;
   params.ticket = target.ticket;
@@ -258,6 +317,7 @@ CudaStatus CudaPlan::State::clipByValue(const ValueClip& clip, const Target& tar
 CudaStatus CudaPlan::clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket) {
   const ClipRange range;
   State& s = *state_;
+  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
   return onStream(s, stream, [&] { return s.clipByValue(clip, s.nextTarget(ticket)); });
 }
 
@@ -295,11 +355,14 @@ CudaStatus CudaPlan::synchronize() {
   return s.ended(called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize"));
 }
 
-CudaStatus CudaPlan::norm(NormOf norm, std::int32_t fromSegment, std::int32_t toSegment, double* value) {
+CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment,
+                          double* value) {
   State& s = *state_;
+  Rule rule = ruleOf(Verdict::Norm, norm);
+  rule.limit.inverseScale = inverseScale;
   const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
   return onStream(s, addressOf(s.stream), [&] {
-    if (auto status = s.decide(ruleOf(Verdict::Norm, norm), from, to, s.targetOf(PlanMemory::kNormTicket)); !status.ok()) return status;
+    if (auto status = s.decide(rule, from, to, s.targetOf(PlanMemory::kNormTicket)); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
     *value = s.memory.hostSlot(PlanMemory::kNormTicket)->totalNorm;
     return status;
@@ -331,7 +394,7 @@ CudaStatus CudaPlan::coefficient(std::int32_t segment, double* value) {
     Decision decision{};
     if (auto status = read(&decision, s.memory.decision, sizeof decision); !status.ok()) return status;
     *value = decision.coefficient;
-    if (decision.mode != Mode::PerTensor) return CudaStatus{};
+    if (decision.mode != Mode::PerSegment) return CudaStatus{};
     return read(value, s.memory.fold.coefficients + segment, sizeof *value);
   });
 }
@@ -339,5 +402,7 @@ CudaStatus CudaPlan::coefficient(std::int32_t segment, double* value) {
 const void* CudaPlan::ring() const { return state_->memory.hostSlot(0); }
 
 std::int64_t CudaPlan::coefficientAddress() const { return addressOf(&state_->memory.decision->coefficient); }
+
+std::int64_t CudaPlan::nonFiniteAddress() const { return addressOf(&state_->memory.finding->nonFinite); }
 
 }  // namespace gradclip

@@ -9,9 +9,9 @@ namespace gradclip {
 namespace {
 
 /// Hands out aligned parts of one allocation; from base null it only counts.
-class Parts {
+class Layout {
  public:
-  explicit Parts(const void* base) : base_(reinterpret_cast<std::uintptr_t>(base)) {}
+  explicit Layout(const void* base) : base_(reinterpret_cast<std::uintptr_t>(base)) {}
 
   template <class T>
   T* take(std::size_t count) {
@@ -48,30 +48,35 @@ PlanMemory::~PlanMemory() {
 void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   const unsigned planes = tables.planes();
   const std::size_t groups = (std::size_t{tables.segments} + kRun - 1) / kRun;
-  Parts parts(device_);
-  rows_ = parts.take<Row>(static_cast<std::size_t>(rows));
-  fold.segmentTypes = parts.take<std::uint8_t>(tables.segments);
-  uploadBytes_ = parts.used();
+  Layout layout(device_);
+  rows_ = layout.take<Row>(static_cast<std::size_t>(rows));
+  fold.segmentTypes = layout.take<std::uint8_t>(tables.segments);
+  fold.segmentElements = layout.take<double>(tables.segments);
+  rowBytes_ = layout.used();
+  partOfSegment = layout.take<std::uint32_t>(tables.mostParts == 0 ? 0 : tables.gradients);
+  parts = layout.take<Part>(tables.mostParts);
+  stageBytes_ = layout.used();
   items.rows = rows_;
-  items.rowOfTile = parts.take<std::uint32_t>(tables.tiles);
-  items.firstTile = tables.bundles ? parts.take<std::uint32_t>(std::size_t{tables.items} + 1) : nullptr;
-  fold.runs = parts.take<Run>(tables.runCount);
-  fold.deep = parts.take<Deep>(tables.deepCount);
-  fold.segmentTile = parts.take<std::uint32_t>(std::size_t{tables.segments} + 1);
+  items.rowOfTile = layout.take<std::uint32_t>(tables.tiles);
+  items.firstTile = tables.bundles ? layout.take<std::uint32_t>(std::size_t{tables.items} + 1) : nullptr;
+  fold.runs = layout.take<Run>(tables.runCount);
+  fold.deep = layout.take<Deep>(tables.deepCount);
+  fold.segmentTile = layout.take<std::uint32_t>(std::size_t{tables.segments} + 1);
   fold.planes = planes;
-  fold.partials = parts.planes(planes, tables.tiles);
-  fold.sums = parts.planes(planes, tables.segments);
-  fold.runSums = parts.planes(planes, tables.runCount);
-  fold.scratch = parts.planes(planes, tables.runCount);
-  fold.groupSums = parts.planes(planes, groups);
-  fold.groupScratch = parts.planes(planes, groups);
-  fold.groupDone = parts.take<std::uint32_t>(groups);
-  fold.maxima = parts.take<double>(tables.segments);
-  fold.coefficients = parts.take<double>(tables.segments);
-  control = parts.take<Control>(1);
-  decision = parts.take<Decision>(1);
-  captures = parts.take<Parameters>(kCaptures);
-  deviceBytes_ = parts.used();
+  fold.partials = layout.planes(planes, tables.tiles);
+  fold.sums = layout.planes(planes, tables.segments);
+  fold.runSums = layout.planes(planes, tables.runCount);
+  fold.scratch = layout.planes(planes, tables.runCount);
+  fold.groupSums = layout.planes(planes, groups);
+  fold.groupScratch = layout.planes(planes, groups);
+  fold.groupDone = layout.take<std::uint32_t>(groups);
+  fold.maxima = layout.take<double>(tables.segments);
+  fold.coefficients = layout.take<double>(tables.segments);
+  control = layout.take<Control>(1);
+  decision = layout.take<Decision>(1);
+  finding = layout.take<Finding>(1);
+  captures = layout.take<Parameters>(kCaptures);
+  deviceBytes_ = layout.used();
 }
 
 CudaStatus PlanMemory::create(const Tables& tables, std::int32_t rows) {
@@ -86,7 +91,7 @@ CudaStatus PlanMemory::create(const Tables& tables, std::int32_t rows) {
 
 CudaStatus PlanMemory::createRing() {
   constexpr std::size_t kRingBytes = (kSlots + 1 + kCaptures) * sizeof(Slot);
-  const std::size_t bytes = kRingBytes + kStages * uploadBytes_;
+  const std::size_t bytes = kRingBytes + kStages * stageBytes_;
   const unsigned flags = cudaHostAllocMapped | cudaHostAllocPortable;
   if (auto s = called(cudaHostAlloc(reinterpret_cast<void**>(&pinned_), bytes, flags), "cudaHostAlloc"); !s.ok()) return s;
   std::memset(pinned_, 0, bytes);
@@ -105,10 +110,12 @@ CudaStatus PlanMemory::copyTables(const Tables& tables) const {
   return copyTable(fold.segmentTile, tables.segmentTile, std::size_t{tables.segments} + 1);
 }
 
-void PlanMemory::writeStage(unsigned number, const Rows& rows, const Tables& tables) {
-  std::memset(stage(number), 0, uploadBytes_);
+void PlanMemory::writeStage(unsigned number, const Rows& rows, const Tables& tables, const HostArray<Part>& ruleParts,
+                            unsigned count) {
+  std::memset(stage(number), 0, rowBytes_);
   auto* const row = reinterpret_cast<Row*>(stage(number));
-  unsigned char* const types = stage(number) + (reinterpret_cast<const unsigned char*>(fold.segmentTypes) - device_);
+  std::uint8_t* const types = staged(number, fold.segmentTypes);
+  double* const elements = staged(number, fold.segmentElements);
   for (std::int32_t i = 0; i < rows.size(); ++i) {
     const Piece& piece = rows[i];
     const auto segment = static_cast<std::uint32_t>(piece.segment);
@@ -118,16 +125,24 @@ void PlanMemory::writeStage(unsigned number, const Rows& rows, const Tables& tab
     row[i].segment = piece.segment;
     row[i].dtype = ordinal(piece.dtype);
     row[i].onlyTile = tables.tilesOf(segment) == 1 ? 1 : 0;
+    elements[segment] += static_cast<double>(piece.count);
     if (piece.count > 0) {
-      types[segment] = static_cast<unsigned char>(types[segment] |
-                                                  (piece.dtype == DType::Float64 ? kHasDouble : kHasFloat));
+      types[segment] = static_cast<std::uint8_t>(types[segment] |
+                                                 (piece.dtype == DType::Float64 ? kHasDouble : kHasFloat));
     }
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    staged(number, parts)[i] = ruleParts[i];
+    std::uint32_t* const ofSegment = staged(number, partOfSegment);
+    for (std::int32_t k = ruleParts[i].firstSegment; k < ruleParts[i].lastSegment; ++k) ofSegment[k] = i;
   }
 }
 
-CudaStatus PlanMemory::upload(unsigned number, cudaStream_t stream) const {
-  if (uploadBytes_ == 0) return {};
-  return called(cudaMemcpyAsync(device_, stage(number), uploadBytes_, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
+CudaStatus PlanMemory::upload(unsigned number, unsigned partCount, cudaStream_t stream) const {
+  const std::size_t bytes = partCount == 0 ? rowBytes_
+                                           : static_cast<std::size_t>(reinterpret_cast<const unsigned char*>(parts + partCount) - device_);
+  if (bytes == 0) return {};
+  return called(cudaMemcpyAsync(device_, stage(number), bytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
 }
 
 }  // namespace gradclip

@@ -21,11 +21,11 @@ class PlanMemory {
   /// Allocates and uploads what never changes; complete on return.
   CudaStatus create(const Tables& tables, std::int32_t rows);
 
-  /// Writes the rows and their segments' types to a stage.
-  void writeStage(unsigned stage, const Rows& rows, const Tables& tables);
+  /// Writes the rows, their segments' types and elements, and the parts of a rule to a stage.
+  void writeStage(unsigned stage, const Rows& rows, const Tables& tables, const HostArray<Part>& parts, unsigned count);
 
-  /// Enqueues one copy.
-  CudaStatus upload(unsigned stage, cudaStream_t stream) const;
+  /// Enqueues one copy, which leaves out parts where there are none.
+  CudaStatus upload(unsigned stage, unsigned partCount, cudaStream_t stream) const;
 
   /// The slot of a ticket, as the host and as the device sees it. Beyond the ring there is one for norms on demand, and one
   /// for each captured clip.
@@ -40,6 +40,9 @@ class PlanMemory {
   FoldTable fold{};
   Control* control = nullptr;
   Decision* decision = nullptr;
+  Finding* finding = nullptr;
+  const Part* parts = nullptr;
+  const std::uint32_t* partOfSegment = nullptr;
   Parameters* captures = nullptr;  ///< kCaptures of them
 
  private:
@@ -49,7 +52,11 @@ class PlanMemory {
   void layOut(const Tables& tables, std::int32_t rows);
   CudaStatus copyTables(const Tables& tables) const;
   CudaStatus createRing();
-  unsigned char* stage(unsigned number) const { return stages_ + number * uploadBytes_; }
+  unsigned char* stage(unsigned number) const { return stages_ + number * stageBytes_; }
+  template <class T>
+  T* staged(unsigned number, const T* onDevice) const {
+    return reinterpret_cast<T*>(stage(number) + (reinterpret_cast<const unsigned char*>(onDevice) - device_));
+  }
 
   unsigned char* device_ = nullptr;
   unsigned char* pinned_ = nullptr;
@@ -57,7 +64,9 @@ class PlanMemory {
   Slot* ring_ = nullptr;
   Slot* deviceRing_ = nullptr;
   Row* rows_ = nullptr;
-  std::size_t uploadBytes_ = 0, deviceBytes_ = 0;
+  std::size_t rowBytes_ = 0;    ///< of an upload without parts
+  std::size_t stageBytes_ = 0;  ///< with as many as there can be
+  std::size_t deviceBytes_ = 0;
 };
 
 }  // namespace gradclip

@@ -10,7 +10,9 @@ namespace gradclip {
 constexpr double kInfinity = __builtin_inf();
 
 inline Rule ruleOf(Verdict verdict, NormOf norm) {
-  return {verdict, norm.kind, Policy::Propagate, norm.p, kInfinity, 0.0, 0.0};
+  NormLimit limit;
+  limit.max = kInfinity;
+  return {verdict, norm.kind, Policy::Propagate, norm.p, limit, 0.0};
 }
 
 /// Where a result goes.
@@ -26,7 +28,10 @@ struct CudaPlan::State {
   Tables tables;
   Rows rows;
   PlanMemory memory;
-  unsigned types = 0;  ///< kHasFloat, kHasDouble over all rows
+  unsigned types = 0;     ///< kHasFloat, kHasDouble over all gradients
+  double elements = 0.0;  ///< of all gradients
+  HostArray<Part> parts;  ///< of the rule given last that has some
+  unsigned partCount = 0;
 
   cudaStream_t stream = nullptr;  ///< of the last call
   bool used = false;              ///< there has been a call
@@ -40,17 +45,23 @@ struct CudaPlan::State {
   std::int64_t lastCapture = 0;
   CudaStatus fault;
 
-  CudaStatus create(const Piece* table, std::int32_t rowCount, std::int32_t segments);
+  CudaStatus create(const Piece* table, std::int32_t rowCount, const Counts& counts);
+  CudaStatus setParts(const Part* next, std::int32_t count);
+  CudaStatus stageRows(unsigned stage, cudaStream_t on);
   CudaStatus begin(std::int64_t handle);
   CudaStatus switchTo(cudaStream_t next);
   CudaStatus uploadRows();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
-  CudaStatus decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target);
-  CudaStatus decideAll(const Rule& rule, const Target& target) { return decide(rule, 0, tables.segments, target); }
+  CudaStatus decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target,
+                    bool withParameters = false);
+  CudaStatus decideAll(const Rule& rule, bool withParameters, const Target& target) {
+    return decide(rule, 0, tables.gradients, target, withParameters);
+  }
   CudaStatus scale();
   CudaStatus clipByNorm(const NormClip& clip, const Target& target);
   CudaStatus clipByValue(const ValueClip& clip, const Target& target);
+  bool hasCaptures() const;
   void noteTypes();
 
   /// The slot of a ticket of the ring, or of norms on demand.

@@ -79,8 +79,8 @@ struct Scale {
 };
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
-  const bool perTensor = decision.mode == Mode::PerTensor;
-  return {perTensor ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient, decision.zero != 0};
+  const bool perSegment = decision.mode == Mode::PerSegment;
+  return {perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient, decision.zero != 0};
 }
 
 __device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scaling) {

@@ -49,8 +49,13 @@ bool Tables::allocate(std::int32_t segmentCount) {
 void Tables::dealTiles(const Piece* table, std::int32_t rows) {
   std::uint32_t tile = 0, inBundle = 0;
   DType bundled = DType::Float64;
+  bool bundledParameters = false;
   for (std::int32_t row = 0; row < rows; ++row) {
     const Piece& piece = table[row];
+    // What scales or clamps ends before the parameters, so no bundle may hold both.
+    const bool isParameter = static_cast<std::uint32_t>(piece.segment) >= gradients;
+    if (isParameter != bundledParameters) inBundle = 0;
+    bundledParameters = isParameter;
     std::int64_t left = piece.count * elementBytes(piece.dtype);
     for (; left > 0; left -= kTileBytes, ++tile) {
       rowOfTile[tile] = static_cast<std::uint32_t>(row);
@@ -85,9 +90,11 @@ void Tables::buildRuns() {
   }
 }
 
-CudaStatus Tables::build(const Piece* table, std::int32_t rows, std::int32_t segmentCount) {
-  if (auto s = countTiles(table, rows, segmentCount); !s.ok()) return s;
-  if (!allocate(segmentCount)) return outOfMemory();
+CudaStatus Tables::build(const Piece* table, std::int32_t rows, const Counts& counts) {
+  gradients = static_cast<std::uint32_t>(counts.gradients);
+  mostParts = static_cast<std::uint32_t>(counts.parts);
+  if (auto s = countTiles(table, rows, counts.segments); !s.ok()) return s;
+  if (!allocate(counts.segments)) return outOfMemory();
   dealTiles(table, rows);
   std::size_t allRuns = 0, allDeep = 0;
   for (std::uint32_t segment = 0; segment < segments; ++segment) {

@@ -58,7 +58,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
     const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
     for (double maxNorm : {total.value() / 3, total.value() * 2, 0.0, kNoLimit}) {
       bound.restore();
-      const Slot slot = bound.clip({false, false, norm, maxNorm, 1e-6, Policy::Propagate});
+      const Slot slot = bound.clip(normClip(Scope::All, norm, maxNorm, 1e-6, Policy::Propagate));
       const double coefficient = total.coefficient(maxNorm, 1e-6);
       CHECK(slot.totalNorm == total.value());
       CHECK(slot.coefficient == coefficient);
@@ -74,7 +74,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
 TEST_CASE("a coefficient that only float64 takes as other than 1") {
   Bound bound(mixed());
   const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
-  const Slot slot = bound.clip({false, false, kL2, norm * (1 - 0x1p-30), 0, Policy::Propagate});
+  const Slot slot = bound.clip(normClip(Scope::All, kL2, norm * (1 - 0x1p-30), 0, Policy::Propagate));
   CHECK(has(slot, kClipped));
   checkElements(bound, slot.coefficient);
 }
@@ -83,7 +83,7 @@ TEST_CASE("tiny coefficients multiply in double") {
   Bound bound(mixed());
   for (double maxNorm : {1e-25, 1e-30, 1e-38, 1e-45}) {
     bound.restore();
-    const Slot slot = bound.clip({false, false, kL2, maxNorm, 0, Policy::Propagate});
+    const Slot slot = bound.clip(normClip(Scope::All, kL2, maxNorm, 0, Policy::Propagate));
     CHECK(slot.coefficient > 0);
     checkElements(bound, slot.coefficient);
   }
@@ -94,7 +94,7 @@ TEST_CASE("per tensor") {
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (double maxNorm : {1.5, 1e9, kNoLimit}) {
       bound.restore();
-      const Slot slot = bound.clip({true, false, norm, maxNorm, 1e-6, Policy::Propagate});
+      const Slot slot = bound.clip(normClip(Scope::Segment, norm, maxNorm, 1e-6, Policy::Propagate));
       std::vector<double> coefficients;
       bool changes = false;
       for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
@@ -127,17 +127,17 @@ TEST_CASE("measured group by group, then clipped") {
 
 TEST_CASE("a norm that is given") {
   Bound bound(mixed());
-  const Slot slot = bound.clip(CudaPlan::GivenClip{1, 1e-6, 8, Policy::Propagate});
+  const Slot slot = bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), 8, Policy::Propagate});
   CHECK(slot.totalNorm == 8);
   CHECK(slot.coefficient == 1 / (8 + 1e-6));
   checkElements(bound, slot.coefficient);
   bound.restore();
-  CHECK(has(bound.clip(CudaPlan::GivenClip{1, 1e-6, reference::kNaN, Policy::Skip}), kNonFinite));
+  CHECK(has(bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), reference::kNaN, Policy::Skip}), kNonFinite));
   checkElements(bound, 1);
-  const Slot refused = bound.clip(CudaPlan::GivenClip{1, 1e-6, reference::kInf, Policy::Error});
+  const Slot refused = bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), reference::kInf, Policy::Error});
   CHECK(has(refused, kRefused));
   checkElements(bound, 1);
-  CHECK(bound.clip(CudaPlan::GivenClip{1, 1e-6, reference::kInf, Policy::Propagate}).coefficient == 0);
+  CHECK(bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), reference::kInf, Policy::Propagate}).coefficient == 0);
   checkElements(bound, 0);
 }
 
@@ -145,7 +145,7 @@ TEST_CASE("non-finite gradients under each policy") {
   for (double value : {reference::kInf, -reference::kInf, reference::kNaN}) {
     for (NormOf norm : {kL1, kL2, kInfNorm}) {
       Bound bound(withNonFinite(value));
-      Slot slot = bound.clip({false, false, norm, 1, 1e-6, Policy::Propagate});
+      Slot slot = bound.clip(normClip(Scope::All, norm, 1, 1e-6, Policy::Propagate));
       CHECK(has(slot, kNonFinite));
       CHECK(slot.badSegment == 9);
       CHECK(reference::sameBits(slot.badNorm, std::fabs(value)));
@@ -168,7 +168,7 @@ TEST_CASE("non-finite gradients under each policy") {
       for (double maxNorm : {1.0, 1e9, kNoLimit}) {
         bound.tensors = withNonFinite(value);
         bound.restore();
-        slot = bound.clip({false, false, norm, maxNorm, 1e-6, Policy::Zero});
+        slot = bound.clip(normClip(Scope::All, norm, maxNorm, 1e-6, Policy::Zero));
         zero(bound.tensors);
         const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
         CHECK(slot.totalNorm == total.value());
@@ -176,7 +176,7 @@ TEST_CASE("non-finite gradients under each policy") {
         CHECK(has(slot, kNonFinite));
         CHECK(has(slot, kClipped) == (maxNorm == 1));
         checkElements(bound, slot.coefficient);
-        CHECK_FALSE(has(bound.clip({false, false, norm, maxNorm, 1e-6, Policy::Zero}), kNonFinite));
+        CHECK_FALSE(has(bound.clip(normClip(Scope::All, norm, maxNorm, 1e-6, Policy::Zero)), kNonFinite));
       }
     }
   }

@@ -13,7 +13,7 @@ TEST_CASE("a fold of three levels") {
   const auto address = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(memory));
   const Piece piece{address, 0, static_cast<std::int64_t>(elements), 0, 0, DType::Float32};
   CudaPlan* plan = nullptr;
-  REQUIRE_OK(CudaPlan::create(0, &piece, 1, 1, &plan));
+  REQUIRE_OK(CudaPlan::create(0, &piece, 1, {1, 1, 0}, &plan));
   std::int64_t ticket = 0;
   REQUIRE_OK(plan->globalNorm(0, kL1, &ticket));
   REQUIRE_OK(plan->synchronize());
@@ -38,10 +38,10 @@ TEST_CASE("a million rows of 64 elements") {
     table.push_back({address + row * std::int64_t{length * 2}, 0, length, row, row, DType::Float16});
   }
   CudaPlan* plan = nullptr;
-  REQUIRE_OK(CudaPlan::create(0, table.data(), rows, rows, &plan));
+  REQUIRE_OK(CudaPlan::create(0, table.data(), rows, {rows, rows, 0}, &plan));
   std::int64_t ticket = 0;
   // Every row has norm 4 but for one, whose norm is the root of 63 / 4 + 4.
-  REQUIRE_OK(plan->clipByNorm(0, {true, false, kL2, 4, 0, Policy::Propagate}, &ticket));
+  REQUIRE_OK(plan->clipByNorm(0, normClip(Scope::Segment, kL2, 4, 0, Policy::Propagate), &ticket));
   REQUIRE_OK(plan->synchronize());
   const Slot slot = static_cast<const Slot*>(plan->ring())[ticket];
   CHECK(slot.totalNorm == std::sqrt(static_cast<double>(rows - 1) * 16 + 19.75));

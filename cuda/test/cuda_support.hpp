@@ -34,12 +34,26 @@ struct Tensor {
   std::size_t bytes() const { return elements.size() * elementSize(); }
 };
 
+inline gradclip::NormLimit limitOf(double maxNorm, double epsilon) {
+  gradclip::NormLimit limit;
+  limit.max = maxNorm;
+  limit.epsilon = epsilon;
+  return limit;
+}
+
+inline CudaPlan::NormClip normClip(gradclip::Scope scope, NormOf norm, double maxNorm, double epsilon,
+                                   gradclip::Policy policy) {
+  return {scope, false, norm, limitOf(maxNorm, epsilon), policy};
+}
+
 /// Tensors on a device, each in an allocation that ends with it, and a plan of them.
 class Bound {
  public:
-  explicit Bound(std::vector<Tensor> bound) : tensors(std::move(bound)) {
+  /// With as many parameters, the last of the tensors, as are said.
+  explicit Bound(std::vector<Tensor> bound, std::size_t parameters = 0)
+      : tensors(std::move(bound)), parameters_(parameters) {
     for (const Tensor& tensor : tensors) place(tensor);
-    REQUIRE_OK(CudaPlan::create(0, table.data(), count(), count(), &plan_));
+    REQUIRE_OK(CudaPlan::create(0, table.data(), count(), counts(), &plan_));
   }
   ~Bound() {
     if (plan_ != nullptr) CHECK(CudaPlan::destroy(plan_).ok());
@@ -81,7 +95,7 @@ class Bound {
 
   double norm(NormOf norm, std::size_t from, std::size_t to) {
     double value = 0;
-    REQUIRE_OK(plan_->norm(norm, static_cast<std::int32_t>(from), static_cast<std::int32_t>(to), &value));
+    REQUIRE_OK(plan_->norm(norm, 1.0, static_cast<std::int32_t>(from), static_cast<std::int32_t>(to), &value));
     return value;
   }
   double coefficient(std::size_t i) {
@@ -122,6 +136,11 @@ class Bound {
  private:
   std::int32_t count() const { return static_cast<std::int32_t>(table.size()); }
 
+  /// As many parts as there are tensors and gaps between them.
+  gradclip::Counts counts() const {
+    return {count(), count() - static_cast<std::int32_t>(parameters_), 2 * count() + 1};
+  }
+
   static std::uint8_t* inspect(std::int64_t address, std::size_t bytes) {
     auto* at = static_cast<std::uint8_t*>(
         emulator::inspect(reinterpret_cast<const void*>(static_cast<std::uintptr_t>(address)), bytes));
@@ -157,6 +176,7 @@ class Bound {
   }
 
   CudaPlan* plan_ = nullptr;
+  std::size_t parameters_;
   std::vector<Piece> placed_;
   std::vector<std::int64_t> memory_;
   std::int64_t tiles_ = 0;

@@ -75,12 +75,64 @@ struct NormOf {
   double p;  ///< of Power alone
 };
 
+/// How a norm becomes a coefficient; the ordinals are those of dev.gradclip.NormRule.Form.
+enum class Form : std::int32_t { Clip = 0, Average = 1, Rms = 2, Normalize = 3, Adaptive = 4 };
+
+/// What stands in for the formula at a norm that is not finite; the ordinals are those of
+/// dev.gradclip.internal.NormLimit.AtNonFinite.
+enum class AtNonFinite : std::int32_t { Formula = 0, NaN = 1, Comparison = 2 };
+
+/// The numbers of one norm rule: dev.gradclip.internal.NormLimit.
+struct NormLimit {
+  Form form = Form::Clip;
+  AtNonFinite atNonFinite = AtNonFinite::Formula;
+  double max = 0.0;
+  double length = 0.0;        ///< the norm afterwards, of Normalize
+  double epsilon = 0.0;
+  double inverseScale = 1.0;  ///< what gradients are multiplied by before all else
+};
+
+/// What has a norm and a coefficient of its own.
+enum class Scope : std::int32_t { All = 0, Segment = 1, Parts = 2 };
+
+/// A run of segments that goes by one norm rule, or by limits: a row of dev.gradclip.internal.RuleTable.
+struct Part {
+  std::int32_t firstSegment, lastSegment;
+  std::int32_t perSegment;  ///< 0: one norm for the run
+  std::int32_t unused;
+  NormLimit limit;
+  double min, max;
+};
+
+static_assert(sizeof(NormLimit) == 40, "layout that Java writes");
+static_assert(sizeof(Part) == 72, "layout that Java writes");
+
+/// A rule's numbers: the head of dev.gradclip.internal.RuleTable, which parts follow.
+struct RuleNumbers {
+  Scope scope;
+  NormKind norm;
+  Policy policy;
+  std::int32_t partCount;
+  double p;
+  NormLimit limit;
+  double min, max;
+};
+
+static_assert(sizeof(RuleNumbers) == 80, "layout that Java writes");
+
+/// How a plan's segments are used.
+struct Counts {
+  std::int32_t segments;
+  std::int32_t gradients;  ///< the first so many; the rest are their parameters, in the same order, or there are none
+  std::int32_t parts;      ///< at most, of one rule
+};
+
 /// Tensors bound on one device. Calls enqueue and return; one thread at a time, one stream at a time: on another stream a
 /// call waits there for the last one. After a fault every call returns it.
 class CudaPlan {
  public:
   /// Copies the table, checks each row's memory, uploads. `plan` is to be destroyed.
-  static CudaStatus create(int device, const Piece* table, std::int32_t rows, std::int32_t segments, CudaPlan** plan);
+  static CudaStatus create(int device, const Piece* table, std::int32_t rows, const Counts& counts, CudaPlan** plan);
 
   /// Waits for what is in flight.
   static CudaStatus destroy(CudaPlan* plan);
@@ -93,16 +145,20 @@ class CudaPlan {
   CudaStatus globalNorm(std::int64_t stream, NormOf norm, std::int64_t* ticket);
 
   struct NormClip {
-    bool perTensor, measured;
+    Scope scope;
+    bool measured;
     NormOf norm;
-    double maxNorm, epsilon;
+    NormLimit limit;
     Policy policy;
-    bool applies = true;  ///< else the coefficient is left to whoever reads it
+    bool applies = true;         ///< else the coefficient is left to whoever reads it
+    const Part* parts = nullptr;  ///< of Scope::Parts: in ascending order, all gradients covered
+    std::int32_t partCount = 0;
   };
   CudaStatus clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket);
 
   struct GivenClip {
-    double maxNorm, epsilon, norm;
+    NormLimit limit;
+    double norm;
     Policy policy;
   };
   CudaStatus clipWithNorm(std::int64_t stream, const GivenClip& clip, std::int64_t* ticket);
@@ -110,6 +166,9 @@ class CudaPlan {
   struct ValueClip {
     double min, max;
     Policy policy;
+    double inverseScale = 1.0;
+    const Part* parts = nullptr;  ///< instead of min and max
+    std::int32_t partCount = 0;
   };
   CudaStatus clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket);
 
@@ -119,9 +178,10 @@ class CudaPlan {
   CudaStatus captureByValue(std::int64_t stream, const ValueClip& clip, std::int32_t* capture);
 
   struct Numbers {
-    double maxNorm, epsilon, min, max;
+    NormLimit limit;
+    double min, max;
   };
-  /// For replays that the stream is given from here on.
+  /// For replays that the stream is given from here on. Parts keep theirs.
   CudaStatus setNumbers(std::int64_t stream, std::int32_t capture, const Numbers& numbers);
 
   /// Its graph is replayed no more.
@@ -135,8 +195,8 @@ class CudaPlan {
 
   CudaStatus synchronize();
 
-  /// Of what was measured last.
-  CudaStatus norm(NormOf norm, std::int32_t fromSegment, std::int32_t toSegment, double* value);
+  /// Of what was measured last, unscaled.
+  CudaStatus norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment, double* value);
 
   /// Of a plan of one segment, what was measured last: a partial per tile, then, for float64, the low and the high plane.
   CudaStatus partials(double* to);
@@ -148,6 +208,9 @@ class CudaPlan {
 
   /// Device address of the last clip's global coefficient.
   std::int64_t coefficientAddress() const;
+
+  /// Device address of a float: 1 where the last clip or decision by norm found a non-finite gradient, else 0.
+  std::int64_t nonFiniteAddress() const;
 
  private:
   struct State;

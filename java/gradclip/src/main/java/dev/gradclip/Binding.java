@@ -7,21 +7,33 @@ import org.jspecify.annotations.Nullable;
 /** Which memory each tensor has at present: shapes stay, memory comes and goes. Rebinding binds all, or throws and binds nothing. */
 abstract sealed class Binding permits HostBinding, DeviceBinding {
     private final List<String> names;
+    private final Segments segments;
 
     Binding(GradientClipperBuilder builder) {
         names = List.copyOf(builder.names);
+        segments = builder.segments();
     }
 
+    /** Gradients; their parameters, where there are any, are counted on from here. */
     final int size() {
         return names.size();
+    }
+
+    /** Gradients and parameters. */
+    final int entries() {
+        return segments.hasParameters() ? 2 * size() : size();
+    }
+
+    final Segments segments() {
+        return segments;
     }
 
     final List<String> names() {
         return names;
     }
 
-    final String name(int tensor) {
-        return names.get(tensor);
+    final String name(int entry) {
+        return entry < size() ? names.get(entry) : "the parameter of " + names.get(entry - size());
     }
 
     final void requireCount(int count) {
@@ -44,19 +56,19 @@ abstract sealed class Binding permits HostBinding, DeviceBinding {
                 + bound + " memory; copy the gradient there, or give it a clipper of its own");
     }
 
-    /** Tensors that have memory. */
+    /** Gradients that have memory. */
     abstract int tensors();
 
-    /** Elements of the tensors that have memory. */
+    /** Elements of the gradients that have memory. */
     abstract long elements();
 
-    /** To addresses; 0 is absent. */
-    abstract void rebind(long[] addresses);
+    /** The entries from one on, to addresses; 0 is absent. */
+    abstract void rebind(int from, long[] addresses);
 
-    /** To buffers; null is absent. */
-    abstract void rebind(List<? extends @Nullable GradientBuffer> buffers);
+    /** The entries from one on, to buffers; null is absent. */
+    abstract void rebind(int from, List<? extends @Nullable GradientBuffer> buffers);
 
-    /** To arrays; null is absent. */
+    /** The gradients, to arrays; null is absent. */
     abstract void rebind(float[] @Nullable [] arrays);
 
     /** Lets go of all memory. */

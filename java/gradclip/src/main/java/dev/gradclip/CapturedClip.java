@@ -41,9 +41,10 @@ public final class CapturedClip implements AutoCloseable {
     }
 
     /**
-     * Other numbers (threshold, epsilon, limits) for the launches that the stream is given from here on.
+     * Other numbers (threshold, length, epsilon, limits, unscaling) for the launches that the stream is given from here on.
      *
-     * @throws IllegalArgumentException if the rule differs in more than numbers: in kind, norm type or policy
+     * @throws IllegalArgumentException if the rule differs in more than numbers (in form, scope, norm type, convention or policy), or
+     *     is one for groups, whose numbers stay
      * @throws IllegalStateException if this or the clipper is closed
      */
     public void setRule(ClipRule next, CudaStream stream) {
@@ -51,19 +52,20 @@ public final class CapturedClip implements AutoCloseable {
             throw new IllegalArgumentException(
                     "captured as " + rule + ", of which only numbers can change, not to " + next);
         }
-        capture.setRule(stream.handle(), next);
+        phases.setRule(capture, next, stream);
         rule = next;
     }
 
     private boolean differsInNumbersOnly(ClipRule next) {
         if (next.nonFinitePolicy() != rule.nonFinitePolicy()) return false;
-        if (rule instanceof ClipRule.GlobalNorm was) {
-            return next instanceof ClipRule.GlobalNorm now && was.normType().equals(now.normType());
+        if (rule instanceof NormRule was && next instanceof NormRule now) {
+            return was.form() == now.form()
+                    && was.scope() == now.scope()
+                    && was.scope() != Scope.GROUP
+                    && was.convention() == now.convention()
+                    && was.normType().equals(now.normType());
         }
-        if (rule instanceof ClipRule.PerTensorNorm was) {
-            return next instanceof ClipRule.PerTensorNorm now && was.normType().equals(now.normType());
-        }
-        return next instanceof ClipRule.Value;
+        return rule instanceof ValueRule && next instanceof ValueRule;
     }
 
     /** Launches whose results have arrived. */

@@ -2,33 +2,47 @@
 package dev.gradclip;
 
 import dev.gradclip.internal.CpuPlan;
+import dev.gradclip.internal.NormLimit;
 import dev.gradclip.internal.ScaledNorm;
 import java.util.Arrays;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Measure, decide, apply for one clipper on the CPU: what each rule does between the phases of a {@link CpuPlan}. */
 final class ClipPhases implements Phases {
     private final CpuPlan plan;
     private final HostBinding binding;
+    private final Segments segments;
     private final ClipResult.TensorNorms details;
+
+    /** Per segment, of parameters too: those stay 1. */
     private final double[] coefficients;
+
     private final ScaledNorm norm = new ScaledNorm();
-    private final ScaledNorm tensorNorm = new ScaledNorm();
+    private final ScaledNorm partNorm = new ScaledNorm();
+    private final ScaledNorm parameterNorm = new ScaledNorm();
     private @Nullable NormType measuredType;
+    private double measuredScale = 1;
     private boolean foundNonFinite;
+
+    /** Whether a coefficient, but for unscaling, changes elements; and with unscaling. */
+    private boolean clips;
+
+    private boolean changes;
     private long call;
 
     ClipPhases(HostBinding binding, ClipResult.TensorNorms details) {
         this.plan = binding.plan();
         this.binding = binding;
         this.details = details;
-        coefficients = new double[binding.size()];
+        segments = binding.segments();
+        coefficients = new double[segments.all()];
+        Arrays.fill(coefficients, 1);
+        for (int i = 0; i < coefficients.length; i++) plan.setCoefficient(i, 1);
     }
 
     @Override
     public double globalNorm(NormType type) {
-        measureAll(type);
+        measureAll(type, 1);
         return norm.value();
     }
 
@@ -36,163 +50,256 @@ final class ClipPhases implements Phases {
     public void measure(NormType type, Group range) {
         call++;
         measuredType = null;
-        plan.measure(type, range.from(), range.to());
+        plan.measure(type, segments.from(range.from()), segments.from(range.to()));
     }
 
     @Override
-    public ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
-        if (rule.maxNorm() != Double.POSITIVE_INFINITY) binding.requireWritable();
+    public ClipResult clipWithNorm(ResolvedRule rule, double globalNorm) {
+        if (rule.mayWrite()) binding.requireWritable();
         call++;
         measuredType = null;
         norm.set(globalNorm);
         boolean nonFinite = !norm.isFinite();
-        if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) {
+        if (nonFinite && rule.policy() == NonFinitePolicy.ERROR) {
             throw new NonFiniteGradientException("the norm given", globalNorm);
         }
-        if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP) return untouched();
-        return scaleAll(norm.coefficient(rule.maxNorm(), rule.epsilon()), globalNorm, nonFinite);
+        if (nonFinite && rule.policy() == NonFinitePolicy.SKIP) return untouched();
+        return scaleAll(rule, globalNorm, nonFinite);
     }
 
     @Override
-    public ClipResult clipAsync(ClipRule rule, CudaStream stream) {
+    public ClipResult clipAsync(ResolvedRule rule, CudaStream stream) {
         return clip(rule, false);
     }
 
     @Override
-    public ClipResult decide(ClipRule.GlobalNorm rule) {
-        measureAll(rule.normType());
+    public ClipResult decide(ResolvedRule rule) {
+        measureFor(rule);
         foundNonFinite = !norm.isFinite();
-        if (foundNonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) throw nonFinite(rule.normType());
-        if (foundNonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP) return untouched();
-        double coefficient = norm.coefficient(rule.maxNorm(), rule.epsilon());
-        Arrays.fill(coefficients, coefficient);
-        boolean changes = false;
-        for (int i = 0; i < coefficients.length; i++) changes |= changes(i);
-        return result(norm.value(), coefficient, changes, foundNonFinite, 0);
+        if (foundNonFinite && rule.policy() == NonFinitePolicy.ERROR) throw nonFinite(typeOf(rule));
+        if (foundNonFinite && rule.policy() == NonFinitePolicy.SKIP) return untouched();
+        double coefficient = decideAll(rule.parts.get(0).normLimit());
+        return result(norm.value(), coefficient, clips, foundNonFinite, 0);
     }
 
     @Override
-    public ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream) {
+    public ClipResult decideAsync(ResolvedRule rule, CudaStream stream) {
         return decide(rule);
     }
 
     @Override
-    public CapturedClip capture(ClipRule rule, CudaStream stream) {
+    public CapturedClip capture(ResolvedRule rule, CudaStream stream) {
         throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use clip");
     }
 
     @Override
-    public ClipResult clip(ClipRule rule, boolean isMeasured) {
-        Objects.requireNonNull(rule, "rule");
-        if (rule instanceof ClipRule.GlobalNorm r) {
-            if (!measureForNorm(r.normType(), r.maxNorm(), r.nonFinitePolicy(), isMeasured)) return untouched();
-            return scaleAll(norm.coefficient(r.maxNorm(), r.epsilon()), norm.value(), foundNonFinite);
-        }
-        if (rule instanceof ClipRule.PerTensorNorm r) {
-            if (!measureForNorm(r.normType(), r.maxNorm(), r.nonFinitePolicy(), isMeasured)) return untouched();
-            for (int i = 0; i < coefficients.length; i++) {
-                plan.total(r.normType(), i, i + 1, tensorNorm);
-                coefficients[i] = tensorNorm.coefficient(r.maxNorm(), r.epsilon());
-            }
-            return scale(Double.NaN, norm.value(), foundNonFinite);
-        }
-        return clamp((ClipRule.Value) rule);
+    public ClipResult clip(ResolvedRule rule, boolean isMeasured) {
+        if (rule.clamps()) return clamp(rule);
+        if (rule.mayWrite()) binding.requireWritable();
+        if (!measureForNorm(rule, isMeasured)) return untouched();
+        if (rule.isGlobal()) return scaleAll(rule, norm.value(), foundNonFinite);
+        decideParts(rule);
+        return scale(Double.NaN, norm.value(), foundNonFinite);
     }
 
+    // ---- measure ----------------------------------------------------------------------------------------------------
+
     /** Measures all into {@link #norm} and heeds the policy; false where it says to leave everything as it is. */
-    private boolean measureForNorm(NormType type, double maxNorm, NonFinitePolicy policy, boolean isMeasured) {
-        if (maxNorm != Double.POSITIVE_INFINITY || policy == NonFinitePolicy.ZERO) binding.requireWritable();
-        if (isMeasured) totalAll(type);
-        else measureAll(type);
+    private boolean measureForNorm(ResolvedRule rule, boolean isMeasured) {
+        NormType type = typeOf(rule);
+        if (isMeasured) {
+            if (rule.measuresParameters) plan.measure(type, segments.gradients(), segments.all());
+            totalAll(type, rule.inverseScale);
+        } else {
+            measureFor(rule);
+        }
         foundNonFinite = !norm.isFinite();
         if (!foundNonFinite) return true;
-        switch (policy) {
+        switch (rule.policy()) {
             case ERROR -> throw nonFinite(type);
             case SKIP -> {
                 return false;
             }
             case ZERO -> {
-                plan.zeroNonFinite();
-                measureAll(type);
+                plan.zeroNonFinite(0, segments.gradients());
+                measureFor(rule);
             }
             case PROPAGATE -> {}
         }
         return true;
     }
 
-    private void measureAll(NormType type) {
-        plan.measure(type, 0, binding.size());
-        totalAll(type);
+    private static NormType typeOf(ResolvedRule rule) {
+        return rule.normType == null ? NormType.INF : rule.normType;
     }
 
-    private void totalAll(NormType type) {
+    private void measureFor(ResolvedRule rule) {
+        NormType type = typeOf(rule);
+        plan.measure(type, 0, rule.measuresParameters ? segments.all() : segments.gradients());
+        totalAll(type, rule.inverseScale);
+    }
+
+    private void measureAll(NormType type, double scale) {
+        plan.measure(type, 0, segments.gradients());
+        totalAll(type, scale);
+    }
+
+    private void totalAll(NormType type, double scale) {
         call++;
         measuredType = type;
-        plan.total(type, 0, binding.size(), norm);
+        measuredScale = scale;
+        total(0, binding.size(), norm);
+    }
+
+    /** The norm of unscaled tensors. */
+    private void total(int from, int to, ScaledNorm into) {
+        plan.total(requireMeasured(measuredType), segments.from(from), segments.from(to), into);
+        into.multiply(measuredScale);
     }
 
     private NonFiniteGradientException nonFinite(NormType type) {
         for (int i = 0; i < binding.size(); i++) {
-            plan.total(type, i, i + 1, tensorNorm);
-            if (!tensorNorm.isFinite()) return new NonFiniteGradientException(binding.name(i), tensorNorm.value());
+            plan.total(type, segments.from(i), segments.from(i + 1), partNorm);
+            if (!partNorm.isFinite()) return new NonFiniteGradientException(binding.name(i), partNorm.value());
         }
         throw new IllegalStateException("the total norm is not finite, but every tensor's is");
     }
 
+    // ---- decide -----------------------------------------------------------------------------------------------------
+
+    /** One coefficient, of {@link #norm}. */
+    private double decideAll(NormLimit limit) {
+        double coefficient = limit.coefficient(norm, binding.elements(), 0);
+        clips = false;
+        changes = false;
+        assign(0, binding.size(), coefficient, limit.inverseScale());
+        return coefficient * limit.inverseScale();
+    }
+
+    private void decideParts(ResolvedRule rule) {
+        clips = false;
+        changes = false;
+        // What no part covers is unscaled all the same.
+        if (rule.parts.size() != 1) assign(0, binding.size(), 1, rule.inverseScale);
+        for (ResolvedRule.Part part : rule.parts) {
+            NormLimit limit = part.normLimit();
+            switch (part.scope()) {
+                case ALL, GROUP -> decideTogether(part.from(), part.to(), limit);
+                case TENSOR -> {
+                    for (int i = part.from(); i < part.to(); i++) decideTogether(i, i + 1, limit);
+                }
+                case ROW -> {
+                    for (int i = part.from(); i < part.to(); i++) decideRows(i, limit);
+                }
+            }
+        }
+    }
+
+    private void decideTogether(int from, int to, NormLimit limit) {
+        total(from, to, partNorm);
+        long elements = 0;
+        for (int i = from; i < to; i++) {
+            if (binding.isPresent(i)) elements += binding.shape(i).length();
+        }
+        assign(from, to, limit.coefficient(partNorm, elements, 0), limit.inverseScale());
+    }
+
+    private void decideRows(int tensor, NormLimit limit) {
+        boolean present = binding.isPresent(tensor);
+        boolean adaptive = limit.form() == NormRule.Form.ADAPTIVE;
+        boolean isLimited = present && !(adaptive && !binding.isPresent(binding.size() + tensor));
+        DType dtype = binding.shape(tensor).dtype();
+        long elements = segments.length(tensor);
+        NormType type = requireMeasured(measuredType);
+        for (int i = segments.from(tensor); i < segments.from(tensor + 1); i++) {
+            double coefficient = 1;
+            if (isLimited) {
+                plan.total(type, i, i + 1, partNorm);
+                partNorm.multiply(measuredScale);
+                if (adaptive) plan.total(type, segments.gradients() + i, segments.gradients() + i + 1, parameterNorm);
+                coefficient = limit.coefficient(partNorm, elements, adaptive ? parameterNorm.value() : 0);
+            }
+            coefficients[i] = coefficient * limit.inverseScale();
+            if (!present || elements == 0) continue;
+            clips |= Coefficients.changes(coefficient, dtype);
+            changes |= Coefficients.changes(coefficients[i], dtype);
+        }
+    }
+
+    private void assign(int from, int to, double coefficient, double inverseScale) {
+        double unscaled = coefficient * inverseScale;
+        Arrays.fill(coefficients, segments.from(from), segments.from(to), unscaled);
+        for (int i = from; i < to; i++) {
+            HostBuffer shape = binding.shape(i);
+            if (!binding.isPresent(i) || shape.length() == 0) continue;
+            clips |= Coefficients.changes(coefficient, shape.dtype());
+            changes |= Coefficients.changes(unscaled, shape.dtype());
+        }
+    }
+
+    // ---- apply ------------------------------------------------------------------------------------------------------
+
     private ClipResult untouched() {
-        Arrays.fill(coefficients, 1);
+        Arrays.fill(coefficients, 0, segments.gradients(), 1);
         return result(norm.value(), 1, false, true, 0);
     }
 
-    private ClipResult scaleAll(double coefficient, double totalNorm, boolean nonFinite) {
-        Arrays.fill(coefficients, coefficient);
-        if (coefficient == 1) return result(totalNorm, coefficient, false, nonFinite, 0);
+    private ClipResult scaleAll(ResolvedRule rule, double totalNorm, boolean nonFinite) {
+        double coefficient = decideAll(rule.parts.get(0).normLimit());
         return scale(coefficient, totalNorm, nonFinite);
     }
 
     /** Applies {@link #coefficients} where one of them changes anything. */
     private ClipResult scale(double coefficient, double totalNorm, boolean nonFinite) {
-        boolean changes = false;
-        for (int i = 0; i < coefficients.length; i++) {
-            plan.setCoefficient(i, coefficients[i]);
-            changes |= changes(i);
+        if (changes) {
+            for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, coefficients[i]);
+            plan.scale(0, segments.gradients());
         }
-        if (changes) plan.scale();
-        return result(totalNorm, coefficient, changes, nonFinite, 0);
+        return result(totalNorm, coefficient, clips, nonFinite, 0);
     }
 
-    private boolean changes(int tensor) {
-        HostBuffer shape = binding.shape(tensor);
-        return binding.isPresent(tensor)
-                && shape.length() > 0
-                && Coefficients.changes(coefficients[tensor], shape.dtype());
-    }
-
-    private ClipResult clamp(ClipRule.Value rule) {
+    private ClipResult clamp(ResolvedRule rule) {
         binding.requireWritable();
         boolean nonFinite = false;
-        long zeroed = 0;
         call++;
         measuredType = null;
-        if (rule.nonFinitePolicy() != NonFinitePolicy.PROPAGATE) {
-            plan.measure(NormType.INF, 0, binding.size());
-            plan.total(NormType.INF, 0, binding.size(), norm);
+        boolean zeroes = false;
+        if (rule.policy() != NonFinitePolicy.PROPAGATE) {
+            plan.measure(NormType.INF, 0, segments.gradients());
+            plan.total(NormType.INF, 0, segments.gradients(), norm);
             nonFinite = !norm.isFinite();
             if (nonFinite) {
-                switch (rule.nonFinitePolicy()) {
+                switch (rule.policy()) {
                     case ERROR -> throw nonFinite(NormType.INF);
                     case SKIP -> {
                         return result(Double.NaN, Double.NaN, false, true, 0);
                     }
-                    default -> zeroed = plan.zeroNonFinite();
+                    default -> zeroes = true;
                 }
             }
         }
-        long changed = plan.clamp(rule.min(), rule.max());
-        // What was zeroed and then clamped away from 0 is counted once.
-        if (rule.min() <= 0 && rule.max() >= 0) changed += zeroed;
+        if (rule.inverseScale != 1) unscaleAll(rule.inverseScale);
+        long changed = 0;
+        for (ResolvedRule.Part part : rule.parts) {
+            ValueRule value = part.valueRule();
+            int from = segments.from(part.from());
+            int to = segments.from(part.to());
+            long zeroed = zeroes ? plan.zeroNonFinite(from, to) : 0;
+            changed += plan.clamp(from, to, value.min(), value.max());
+            // What was zeroed and then clamped away from 0 is counted once.
+            if (value.min() <= 0 && value.max() >= 0) changed += zeroed;
+        }
+        // Those of no part.
+        if (zeroes) changed += plan.zeroNonFinite(0, segments.gradients());
         return result(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
     }
+
+    private void unscaleAll(double inverseScale) {
+        for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, inverseScale);
+        plan.scale(0, segments.gradients());
+    }
+
+    // ---- results ----------------------------------------------------------------------------------------------------
 
     private ClipResult result(double totalNorm, double coefficient, boolean clipped, boolean nonFinite, long changed) {
         return new ClipSnapshot(
@@ -208,22 +315,31 @@ final class ClipPhases implements Phases {
     }
 
     @Override
-    public double norm(int from, int to, long ofCall) {
-        NormType type = requireCurrent(ofCall);
-        plan.total(type, from, to, tensorNorm);
-        return tensorNorm.value();
+    public double norm(int fromSegment, int toSegment, long ofCall) {
+        plan.total(requireCurrent(ofCall), fromSegment, toSegment, partNorm);
+        partNorm.multiply(measuredScale);
+        return partNorm.value();
     }
 
     @Override
-    public double coefficient(int tensor, long ofCall) {
+    public double coefficient(int segment, long ofCall) {
         requireCurrent(ofCall);
-        return coefficients[Objects.checkIndex(tensor, coefficients.length)];
+        return coefficients[segment];
     }
 
     @Override
     public long coefficientAddress() {
-        throw new IllegalStateException("the gradients are in host memory, so no device has their coefficient; "
-                + "read it from the ClipResult");
+        throw onHost("coefficient");
+    }
+
+    @Override
+    public long nonFiniteAddress() {
+        throw onHost("finding");
+    }
+
+    private static IllegalStateException onHost(String what) {
+        return new IllegalStateException(
+                "the gradients are in host memory, so no device has their " + what + "; read it from the ClipResult");
     }
 
     @Override
@@ -239,6 +355,10 @@ final class ClipPhases implements Phases {
             throw new IllegalStateException(
                     "the clipper has measured again since; read per-tensor figures before the next call");
         }
+        return requireMeasured(measured);
+    }
+
+    private static NormType requireMeasured(@Nullable NormType measured) {
         if (measured == null) throw new IllegalStateException("this call measured no norms");
         return measured;
     }

@@ -21,7 +21,11 @@ public abstract sealed class ClipResult permits ClipSnapshot, ClipTicket {
     interface TensorNorms {
         double norm(int tensor, long call);
 
+        double rowNorm(int tensor, int row, long call);
+
         double coefficient(int tensor, long call);
+
+        double rowCoefficient(int tensor, int row, long call);
 
         double groupNorm(String group, long call);
     }
@@ -30,18 +34,22 @@ public abstract sealed class ClipResult permits ClipSnapshot, ClipTicket {
     public abstract boolean isComplete();
 
     /**
-     * The norm over all tensors before clipping. Infinite though {@link #nonFinite} is false where a finite norm exceeds the
+     * The norm over all tensors before clipping, after unscaling. Infinite though {@link #nonFinite} is false where a finite norm exceeds the
      * largest double (the coefficient is right all the same); NaN where the rule measures no norm.
      */
     public abstract double totalNorm();
 
-    /** What everything was multiplied by; NaN where the rule has no single coefficient, or the norm is NaN. */
+    /**
+     * What everything was multiplied by, {@linkplain ClipRule#unscale unscaling} included; NaN where the rule has no single
+     * coefficient, or the norm is NaN.
+     */
     public abstract double coefficient();
 
     /**
      * Whether gradients were changed: the coefficient of at least one tensor, rounded to the precision it is applied in, was
-     * not 1, or a value rule changed an element. Of {@link GradientClipper#decide}: whether the coefficient would change some. A norm so little above the threshold that the coefficient rounds to 1 leaves
-     * all as it was, and this false.
+     * not 1, or a value rule changed an element; unscaling does not count. Of {@link GradientClipper#decide}: whether the
+     * coefficient would change some. A norm so little above the threshold that the coefficient rounds to 1 leaves all as it was,
+     * and this false.
      */
     public abstract boolean clipped();
 
@@ -68,11 +76,25 @@ public abstract sealed class ClipResult permits ClipSnapshot, ClipTicket {
     public abstract double tensorNorm(int tensor);
 
     /**
-     * What one tensor was multiplied by.
+     * The norm of one row before clipping, of a tensor bound with {@link GradientClipperBuilder#rows}.
+     *
+     * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
+     */
+    public abstract double rowNorm(int tensor, int row);
+
+    /**
+     * What one tensor was multiplied by; NaN where each of its rows has a coefficient of its own.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
     public abstract double tensorCoefficient(int tensor);
+
+    /**
+     * What one row was multiplied by, of a tensor bound with {@link GradientClipperBuilder#rows}.
+     *
+     * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
+     */
+    public abstract double rowCoefficient(int tensor, int row);
 
     /**
      * The norm of a named group before clipping.

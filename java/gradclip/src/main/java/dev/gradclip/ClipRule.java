@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import java.util.Objects;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * How gradients are clipped: a pure value that any clipper on any backend takes.
@@ -11,9 +12,9 @@ import java.util.Objects;
  * ClipResult result = clipper.clip(rule);
  * }</pre>
  */
-public sealed interface ClipRule {
+public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     /** PyTorch's epsilon, added to the norm before the threshold is divided by it. */
-    double DEFAULT_EPSILON = 1e-6;
+    double DEFAULT_EPSILON = Convention.PYTORCH.epsilon();
 
     /** The rule's name on the command line and in reports. */
     String name();
@@ -24,6 +25,26 @@ public sealed interface ClipRule {
     /** The same rule under another policy. */
     ClipRule withNonFinitePolicy(NonFinitePolicy policy);
 
+    /** What gradients are multiplied by before all else; 1 by default. */
+    double inverseScale();
+
+    /**
+     * The same rule for gradients of a loss that was multiplied by {@code 1 / inverseScale}: norms are those of the gradients
+     * times it, and one multiplication both unscales and clips. What is {@linkplain NonFinitePolicy#SKIP skipped} stays scaled.
+     *
+     * <pre>{@code
+     * ClipResult result = clipper.clip(ClipRule.globalNorm(1.0).unscale(1 / 65536.0));
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if it is not above 0 and finite
+     */
+    ClipRule unscale(double inverseScale);
+
+    /** The same rule for gradients that are all so many times as large. */
+    ClipRule times(double factor);
+
+    // ---- one norm over all ------------------------------------------------------------------------------------------
+
     /**
      * Scales all gradients by {@code min(1, maxNorm / (norm + 1e-6))}, norm taken over all of them (Pascanu et al. 2013;
      * PyTorch {@code clip_grad_norm_}).
@@ -31,9 +52,42 @@ public sealed interface ClipRule {
      * @param maxNorm 0 zeroes, infinity only measures
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */
-    static GlobalNorm globalNorm(double maxNorm) {
-        return new GlobalNorm(maxNorm, NormType.L2, DEFAULT_EPSILON, NonFinitePolicy.PROPAGATE);
+    static NormRule globalNorm(double maxNorm) {
+        return NormRule.of(NormRule.Form.CLIP, Scope.ALL, maxNorm, DEFAULT_EPSILON);
     }
+
+    /**
+     * Scales all gradients to a norm of {@code length}, up or down; a norm of 0 stays 0 (normalized gradient descent; {@link
+     * Scope#TENSOR} or {@link Scope#GROUP} is DL4J's {@code RenormalizeL2PerParamType} or {@code PerLayer}, whose length is 1).
+     * Norms below {@code length · 2^-127} are scaled by 2^127.
+     *
+     * @throws IllegalArgumentException if length is negative, infinite or NaN
+     */
+    static NormRule normalize(double length) {
+        return normalizeAbove(0, length);
+    }
+
+    /**
+     * Scales all gradients to a norm of {@code length} where their norm is above {@code maxNorm}; with the same number for both it is
+     * {@link #globalNorm} with an epsilon of 0, with 1 for the length the form in which introductions give clipping, {@code g /
+     * norm}.
+     *
+     * @throws IllegalArgumentException if maxNorm is negative or NaN, or length is negative, infinite or NaN
+     */
+    static NormRule normalizeAbove(double maxNorm, double length) {
+        return new NormRule(
+                NormRule.Form.NORMALIZE,
+                Scope.ALL,
+                maxNorm,
+                length,
+                NormType.L2,
+                0,
+                Convention.PYTORCH,
+                1,
+                NonFinitePolicy.PROPAGATE);
+    }
+
+    // ---- one norm each ----------------------------------------------------------------------------------------------
 
     /**
      * Scales each tensor by {@code min(1, maxNorm / (its norm + 1e-6))} (Keras {@code clipnorm}, TensorFlow {@code
@@ -42,16 +96,85 @@ public sealed interface ClipRule {
      * @param maxNorm 0 zeroes, infinity only measures
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */
-    static PerTensorNorm perTensorNorm(double maxNorm) {
-        return new PerTensorNorm(maxNorm, NormType.L2, DEFAULT_EPSILON, NonFinitePolicy.PROPAGATE);
+    static NormRule perTensorNorm(double maxNorm) {
+        return NormRule.of(NormRule.Form.CLIP, Scope.TENSOR, maxNorm, DEFAULT_EPSILON);
     }
+
+    /**
+     * Scales each row by {@code min(1, maxNorm / (its norm + 1e-6))}: a sample's gradient, where rows are samples (Opacus, Optax's
+     * per-example clipping), or a unit's. Rows are bound by {@link GradientClipperBuilder#rows}.
+     *
+     * @param maxNorm 0 zeroes, infinity only measures
+     * @throws IllegalArgumentException if maxNorm is negative or NaN
+     */
+    static NormRule perRowNorm(double maxNorm) {
+        return NormRule.of(NormRule.Form.CLIP, Scope.ROW, maxNorm, DEFAULT_EPSILON);
+    }
+
+    /**
+     * Scales each tensor by {@code min(1, maxNorm / (its norm / its elements))} (TensorFlow {@code clip_by_average_norm}).
+     *
+     * @throws IllegalArgumentException if maxNorm is negative or NaN
+     */
+    static NormRule averageNorm(double maxNorm) {
+        return NormRule.of(NormRule.Form.AVERAGE, Scope.TENSOR, maxNorm, 0);
+    }
+
+    /**
+     * Scales each tensor by {@code 1 / max(1, rms / maxRms)}, rms being {@code √(Σx² / elements)} (Optax {@code
+     * clip_by_block_rms}, Adafactor's update clipping).
+     *
+     * @throws IllegalArgumentException if maxRms is negative or NaN
+     */
+    static NormRule blockRms(double maxRms) {
+        return NormRule.of(NormRule.Form.RMS, Scope.TENSOR, maxRms, 0);
+    }
+
+    /**
+     * Adaptive gradient clipping: scales each row, or unit, whose norm is not below {@code m = lambda · max(norm of its weights, 1e-3)}
+     * by {@code m / max(its norm, 1e-6)} (Brock et al. 2021, "High-Performance Large-Scale Image Recognition Without
+     * Normalization", algorithm 2; the comparison and the 1e-6 as Optax {@code adaptive_grad_clip} and timm have them). Weights are
+     * bound by {@link GradientClipperBuilder#parameter}; a tensor without is left as it is, as the paper advises for the last layer.
+     *
+     * @param lambda the paper's λ: 0.01 for batches of 4096, more for smaller ones
+     * @throws IllegalArgumentException if lambda is negative or NaN
+     */
+    static NormRule adaptive(double lambda) {
+        return adaptive(lambda, 1e-3);
+    }
+
+    /**
+     * As {@link #adaptive(double)}, with another least norm that weights count with, so that those at 0 can move.
+     *
+     * @throws IllegalArgumentException if lambda is negative or NaN, or epsilon is negative, infinite or NaN
+     */
+    static NormRule adaptive(double lambda, double epsilon) {
+        return NormRule.of(NormRule.Form.ADAPTIVE, Scope.ROW, lambda, epsilon);
+    }
+
+    /**
+     * A rule of its own for each named group; tensors in other groups or in none are left as they are. An output layer may have a
+     * wider range than hidden ones (Graves 2013 clamped an LSTM's derivatives to ±10 and its output's to ±100).
+     *
+     * <pre>{@code
+     * ClipRule.perGroup(Map.of("hidden", ClipRule.value(10), "output", ClipRule.value(100)))
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if there is none, or they differ in more than form, scope and numbers: some clamp and others go
+     *     by norm, or their norm types or policies differ
+     */
+    static GroupRule perGroup(Map<String, ? extends ClipRule> rules) {
+        return new GroupRule(new LinkedHashMap<>(rules));
+    }
+
+    // ---- values -----------------------------------------------------------------------------------------------------
 
     /**
      * Clamps every element to {@code [-limit, limit]} (PyTorch {@code clip_grad_value_}, Keras {@code clipvalue}).
      *
      * @throws IllegalArgumentException if limit is negative or NaN
      */
-    static Value value(double limit) {
+    static ValueRule value(double limit) {
         if (!(limit >= 0)) {
             throw new IllegalArgumentException("limit must be 0 or more, but is " + limit);
         }
@@ -63,119 +186,7 @@ public sealed interface ClipRule {
      *
      * @throws IllegalArgumentException if either is NaN or min is above max
      */
-    static Value value(double min, double max) {
-        return new Value(min, max, NonFinitePolicy.PROPAGATE);
-    }
-
-    /**
-     * One norm, one coefficient: {@link ClipRule#globalNorm}.
-     *
-     * @param maxNorm threshold, 0 or more
-     * @param normType which norm
-     * @param epsilon added to the norm, 0 or more; with 0 a norm equal to the threshold is left unchanged
-     * @param nonFinitePolicy see {@link NonFinitePolicy}
-     */
-    record GlobalNorm(double maxNorm, NormType normType, double epsilon, NonFinitePolicy nonFinitePolicy)
-            implements ClipRule {
-        public GlobalNorm {
-            requireNorm(maxNorm, epsilon);
-            maxNorm += 0.0; // -0.0 would flip the signs of what it zeroes
-            Objects.requireNonNull(normType, "normType");
-            Objects.requireNonNull(nonFinitePolicy, "nonFinitePolicy");
-        }
-
-        @Override
-        public String name() {
-            return "global-norm";
-        }
-
-        /** The same rule with another norm. */
-        public GlobalNorm withNormType(NormType type) {
-            return new GlobalNorm(maxNorm, type, epsilon, nonFinitePolicy);
-        }
-
-        /** The same rule with another epsilon. */
-        public GlobalNorm withEpsilon(double value) {
-            return new GlobalNorm(maxNorm, normType, value, nonFinitePolicy);
-        }
-
-        @Override
-        public GlobalNorm withNonFinitePolicy(NonFinitePolicy policy) {
-            return new GlobalNorm(maxNorm, normType, epsilon, policy);
-        }
-    }
-
-    /**
-     * One norm and one coefficient a tensor: {@link ClipRule#perTensorNorm}.
-     *
-     * @param maxNorm threshold, 0 or more
-     * @param normType which norm
-     * @param epsilon added to the norm, 0 or more; with 0 a norm equal to the threshold is left unchanged
-     * @param nonFinitePolicy see {@link NonFinitePolicy}
-     */
-    record PerTensorNorm(double maxNorm, NormType normType, double epsilon, NonFinitePolicy nonFinitePolicy)
-            implements ClipRule {
-        public PerTensorNorm {
-            requireNorm(maxNorm, epsilon);
-            maxNorm += 0.0; // -0.0 would flip the signs of what it zeroes
-            Objects.requireNonNull(normType, "normType");
-            Objects.requireNonNull(nonFinitePolicy, "nonFinitePolicy");
-        }
-
-        @Override
-        public String name() {
-            return "per-tensor-norm";
-        }
-
-        /** The same rule with another norm. */
-        public PerTensorNorm withNormType(NormType type) {
-            return new PerTensorNorm(maxNorm, type, epsilon, nonFinitePolicy);
-        }
-
-        /** The same rule with another epsilon. */
-        public PerTensorNorm withEpsilon(double value) {
-            return new PerTensorNorm(maxNorm, normType, value, nonFinitePolicy);
-        }
-
-        @Override
-        public PerTensorNorm withNonFinitePolicy(NonFinitePolicy policy) {
-            return new PerTensorNorm(maxNorm, normType, epsilon, policy);
-        }
-    }
-
-    /**
-     * A clamp of every element: {@link ClipRule#value(double, double)}.
-     *
-     * @param min lower limit, in the precision the elements are added up in (float, or double for FLOAT64)
-     * @param max upper limit, likewise
-     * @param nonFinitePolicy see {@link NonFinitePolicy}
-     */
-    record Value(double min, double max, NonFinitePolicy nonFinitePolicy) implements ClipRule {
-        public Value {
-            if (!(min <= max)) {
-                throw new IllegalArgumentException(
-                        "min must not be above max and neither may be NaN, but they are " + min + " and " + max);
-            }
-            Objects.requireNonNull(nonFinitePolicy, "nonFinitePolicy");
-        }
-
-        @Override
-        public String name() {
-            return "value";
-        }
-
-        @Override
-        public Value withNonFinitePolicy(NonFinitePolicy policy) {
-            return new Value(min, max, policy);
-        }
-    }
-
-    private static void requireNorm(double maxNorm, double epsilon) {
-        if (!(maxNorm >= 0)) {
-            throw new IllegalArgumentException("maxNorm must be 0 or more (infinity measures only), but is " + maxNorm);
-        }
-        if (!(epsilon >= 0) || Double.isInfinite(epsilon)) {
-            throw new IllegalArgumentException("epsilon must be finite and 0 or more, but is " + epsilon);
-        }
+    static ValueRule value(double min, double max) {
+        return new ValueRule(min, max, 1, NonFinitePolicy.PROPAGATE);
     }
 }

@@ -87,6 +87,16 @@ final class ClipSnapshot extends ClipResult {
     }
 
     @Override
+    public double rowNorm(int tensor, int row) {
+        return details().rowNorm(tensor, row, call);
+    }
+
+    @Override
+    public double rowCoefficient(int tensor, int row) {
+        return details().rowCoefficient(tensor, row, call);
+    }
+
+    @Override
     public double groupNorm(String group) {
         return details().groupNorm(group, call);
     }

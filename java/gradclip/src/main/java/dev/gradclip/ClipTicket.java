@@ -78,6 +78,16 @@ final class ClipTicket extends ClipResult {
     }
 
     @Override
+    public double rowNorm(int tensor, int row) {
+        return read().rowNorm(tensor, row);
+    }
+
+    @Override
+    public double rowCoefficient(int tensor, int row) {
+        return read().rowCoefficient(tensor, row);
+    }
+
+    @Override
     public double groupNorm(String group) {
         return read().groupNorm(group);
     }

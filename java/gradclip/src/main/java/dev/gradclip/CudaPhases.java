@@ -4,7 +4,8 @@ package dev.gradclip;
 import dev.gradclip.internal.CudaCapture;
 import dev.gradclip.internal.CudaPlan;
 import dev.gradclip.internal.CudaRing;
-import java.util.Objects;
+import dev.gradclip.internal.NormLimit;
+import dev.gradclip.internal.RuleTable;
 import org.jspecify.annotations.Nullable;
 
 /** Measure, decide, apply for one clipper on a CUDA device, which does all three by itself: one native call per clip. */
@@ -12,7 +13,10 @@ final class CudaPhases implements Phases {
     private final CudaPlan plan;
     private final DeviceBinding binding;
     private final ClipResult.TensorNorms details;
+    private final RuleTable table;
+    private @Nullable ResolvedRule tabled;
     private @Nullable NormType measuredType;
+    private double measuredScale = 1;
     private long call;
 
     /** What the latest work is on; work on another stream waits there for this one, so both stay. */
@@ -24,6 +28,7 @@ final class CudaPhases implements Phases {
         this.plan = binding.plan();
         this.binding = binding;
         this.details = details;
+        table = new RuleTable(binding.mostParts());
     }
 
     @Override
@@ -31,47 +36,67 @@ final class CudaPhases implements Phases {
         forget();
         call = plan.globalNorm(on(CudaStream.DEFAULT), type);
         measuredType = type;
+        measuredScale = 1;
         return read(call, 0, 0).totalNorm();
     }
 
     @Override
     public void measure(NormType type, Group range) {
         forget();
-        plan.measure(on(CudaStream.DEFAULT), type, range.from(), range.to());
+        Segments segments = binding.segments();
+        plan.measure(on(CudaStream.DEFAULT), type, segments.from(range.from()), segments.from(range.to()));
     }
 
     @Override
-    public ClipResult clip(ClipRule rule, boolean isMeasured) {
+    public ClipResult clip(ResolvedRule rule, boolean isMeasured) {
         return completed(enqueue(rule, isMeasured, CudaStream.DEFAULT));
     }
 
     @Override
-    public ClipResult clipAsync(ClipRule rule, CudaStream stream) {
+    public ClipResult clipAsync(ResolvedRule rule, CudaStream stream) {
         return new ClipTicket(this, enqueue(rule, false, stream), binding.tensors(), binding.elements());
     }
 
     @Override
-    public ClipResult decide(ClipRule.GlobalNorm rule) {
+    public ClipResult decide(ResolvedRule rule) {
         return completed(enqueueDecision(rule, CudaStream.DEFAULT));
     }
 
     @Override
-    public ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream) {
+    public ClipResult decideAsync(ResolvedRule rule, CudaStream stream) {
         return new ClipTicket(this, enqueueDecision(rule, stream), binding.tensors(), binding.elements());
     }
 
-    private long enqueueDecision(ClipRule.GlobalNorm rule, CudaStream stream) {
+    private long enqueueDecision(ResolvedRule rule, CudaStream stream) {
         forget();
-        call = plan.decide(on(stream), rule);
-        measuredType = rule.normType();
+        call = plan.decide(on(stream), table(rule));
+        measured(rule);
         return call;
     }
 
     @Override
-    public CapturedClip capture(ClipRule rule, CudaStream stream) {
+    public CapturedClip capture(ResolvedRule rule, CudaStream stream) {
         // A replay measures anew, and nobody here is told.
         forget();
-        return new CapturedClip(this, plan.capture(stream.handle(), rule), rule);
+        return new CapturedClip(this, plan.capture(stream.handle(), table(rule)), rule.rule);
+    }
+
+    /** Gives a captured clip another rule's numbers. */
+    void setRule(CudaCapture capture, ClipRule rule, CudaStream stream) {
+        if (rule instanceof NormRule norm
+                && norm.scope() == Scope.TENSOR
+                && !binding.segments().areTensors()) {
+            throw new IllegalArgumentException(
+                    "the numbers of a captured clip of each tensor can't change where tensors have "
+                            + "rows; capture it anew");
+        }
+        RuleTable numbers = new RuleTable(0);
+        if (rule instanceof NormRule norm) {
+            numbers.norm(RuleTable.Scope.ALL, norm.normType(), NormLimit.of(norm), norm.nonFinitePolicy());
+        } else if (rule instanceof ValueRule value) {
+            numbers.value(value.min(), value.max(), value.inverseScale(), value.nonFinitePolicy());
+        }
+        capture.setRule(stream.handle(), numbers);
     }
 
     /** The result of the latest replay. */
@@ -90,22 +115,34 @@ final class CudaPhases implements Phases {
         }
     }
 
-    private long enqueue(ClipRule rule, boolean isMeasured, CudaStream stream) {
-        Objects.requireNonNull(rule, "rule");
+    private long enqueue(ResolvedRule rule, boolean isMeasured, CudaStream stream) {
         forget();
-        call = plan.clip(on(stream), rule, isMeasured);
-        if (rule instanceof ClipRule.GlobalNorm r) measuredType = r.normType();
-        else if (rule instanceof ClipRule.PerTensorNorm r) measuredType = r.normType();
+        call = plan.clip(on(stream), table(rule), isMeasured);
+        measured(rule);
         return call;
     }
 
+    private void measured(ResolvedRule rule) {
+        measuredType = rule.normType;
+        measuredScale = rule.inverseScale;
+    }
+
+    /** The rule's numbers, written once. */
+    private RuleTable table(ResolvedRule rule) {
+        if (rule != tabled) {
+            rule.write(table, binding.segments());
+            tabled = rule;
+        }
+        return table;
+    }
+
     @Override
-    public ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
-        if (!Double.isFinite(globalNorm) && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) {
+    public ClipResult clipWithNorm(ResolvedRule rule, double globalNorm) {
+        if (!Double.isFinite(globalNorm) && rule.policy() == NonFinitePolicy.ERROR) {
             throw new NonFiniteGradientException("the norm given", globalNorm);
         }
         forget();
-        call = plan.clipWithNorm(on(CudaStream.DEFAULT), rule, globalNorm);
+        call = plan.clipWithNorm(on(CudaStream.DEFAULT), table(rule), globalNorm);
         return completed(call);
     }
 
@@ -151,7 +188,7 @@ final class CudaPhases implements Phases {
     private @Nullable ClipSnapshot snapshot(
             CudaRing ring, long ticket, int tensors, long elements, ClipResult.@Nullable TensorNorms perTensor) {
         boolean refused = ring.refused(ticket);
-        int tensor = ring.segment(ticket);
+        int segment = ring.segment(ticket);
         double norm = ring.segmentNorm(ticket);
         ClipSnapshot snapshot = new ClipSnapshot(
                 ring.totalNorm(ticket),
@@ -164,7 +201,8 @@ final class CudaPhases implements Phases {
                 perTensor,
                 ticket);
         if (!ring.kept(ticket)) return null;
-        if (refused) throw new NonFiniteGradientException(binding.name(tensor), norm);
+        if (refused)
+            throw new NonFiniteGradientException(binding.name(binding.segments().ownerOf(segment)), norm);
         return snapshot;
     }
 
@@ -173,14 +211,14 @@ final class CudaPhases implements Phases {
     }
 
     @Override
-    public double norm(int from, int to, long ofCall) {
-        return plan.norm(requireCurrent(ofCall), from, to);
+    public double norm(int fromSegment, int toSegment, long ofCall) {
+        return plan.norm(requireCurrent(ofCall), measuredScale, fromSegment, toSegment);
     }
 
     @Override
-    public double coefficient(int tensor, long ofCall) {
+    public double coefficient(int segment, long ofCall) {
         requireCurrent(ofCall);
-        return plan.coefficient(Objects.checkIndex(tensor, binding.size()));
+        return plan.coefficient(segment);
     }
 
     private NormType requireCurrent(long ofCall) {
@@ -190,5 +228,10 @@ final class CudaPhases implements Phases {
     @Override
     public long coefficientAddress() {
         return plan.coefficientAddress();
+    }
+
+    @Override
+    public long nonFiniteAddress() {
+        return plan.nonFiniteAddress();
     }
 }

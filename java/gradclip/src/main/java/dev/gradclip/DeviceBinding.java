@@ -16,29 +16,52 @@ final class DeviceBinding extends Binding {
     private final int device;
     private final DeviceTable table;
     private final CudaPlan plan;
+    private final int mostParts;
     private final long[] addresses;
-    private @Nullable DeviceBuffer[] bound;
-    private boolean holdsBuffers = true;
+
+    /** The buffers that entries are bound to, and hold on to; null where there is none, or an address alone. */
+    private final @Nullable DeviceBuffer[] bound;
+
     private int tensors;
     private long elements;
 
     DeviceBinding(GradientClipperBuilder builder) {
         super(builder);
-        shapes = builder.shapes.toArray(new GradientBuffer[0]);
-        device = deviceOf(builder.bound);
-        table = new DeviceTable(
-                Arrays.stream(shapes).map(GradientBuffer::dtype).toArray(DType[]::new),
-                Arrays.stream(shapes).mapToLong(GradientBuffer::length).toArray());
-        bound = onDevice(builder.bound);
+        int entries = entries();
+        shapes = new GradientBuffer[entries];
+        DType[] dtypes = new DType[entries];
+        long[] lengths = new long[entries];
+        int[] rows = new int[entries];
+        for (int i = 0; i < entries; i++) {
+            shapes[i] = builder.shape(i);
+            dtypes[i] = shapes[i].dtype();
+            lengths[i] = shapes[i].length();
+            rows[i] = segments().rows(i < size() ? i : i - size());
+        }
+        List<@Nullable GradientBuffer> buffers = builder.allBound();
+        device = deviceOf(buffers);
+        table = new DeviceTable(dtypes, lengths, rows, size());
+        mostParts = mostParts(builder);
+        bound = onDevice(0, buffers);
         addresses = retain(bound);
         try {
-            for (int i = 0; i < addresses.length; i++) table.set(i, addresses[i]);
-            plan = new CudaPlan(device, table);
+            for (int i = 0; i < entries; i++) table.set(i, addresses[i]);
+            plan = new CudaPlan(device, table, mostParts);
         } catch (RuntimeException e) {
             release(bound);
             throw named(e);
         }
-        for (int i = 0; i < bound.length; i++) if (bound[i] != null) cover(i);
+        for (int i = 0; i < size(); i++) if (bound[i] != null) cover(i);
+    }
+
+    /** A tensor each, and what lies between groups; none where no rule can have parts. */
+    private int mostParts(GradientClipperBuilder builder) {
+        int groups = builder.groups().size();
+        return groups == 0 && segments().areTensors() ? 0 : size() + groups + 1;
+    }
+
+    int mostParts() {
+        return mostParts;
     }
 
     CudaPlan plan() {
@@ -56,37 +79,48 @@ final class DeviceBinding extends Binding {
     }
 
     @Override
-    void rebind(long[] to) {
-        commit(to);
-        letGo();
-        for (int i = 0; i < to.length; i++) if (to[i] != 0) cover(i);
+    void rebind(int from, long[] to) {
+        commit(from, to);
+        bind(from, new DeviceBuffer[to.length]);
     }
 
     @Override
-    void rebind(List<? extends @Nullable GradientBuffer> buffers) {
-        @Nullable DeviceBuffer[] next = onDevice(buffers);
+    void rebind(int from, List<? extends @Nullable GradientBuffer> buffers) {
+        @Nullable DeviceBuffer[] next = onDevice(from, buffers);
         long[] to = retain(next);
         try {
-            commit(to);
+            commit(from, to);
         } catch (RuntimeException e) {
             release(next);
             throw e;
         }
-        letGo();
-        bound = next;
-        holdsBuffers = true;
-        for (int i = 0; i < next.length; i++) if (next[i] != null) cover(i);
+        bind(from, next);
     }
 
     @Override
     void rebind(float[] @Nullable [] arrays) {
         for (int i = 0; i < arrays.length; i++) if (arrays[i] != null) throw otherSide(i, "host", "device");
-        rebind(new long[arrays.length]);
+        rebind(0, new long[arrays.length]);
     }
 
     @Override
     void clear() {
-        letGo();
+        release(bound);
+        Arrays.fill(bound, null);
+        tensors = 0;
+        elements = 0;
+    }
+
+    /** Holds on to buffers instead of those before; addresses are set already. */
+    private void bind(int from, @Nullable DeviceBuffer[] next) {
+        for (int i = 0; i < next.length; i++) {
+            DeviceBuffer before = bound[from + i];
+            if (before != null) before.release();
+            bound[from + i] = next[i];
+        }
+        tensors = 0;
+        elements = 0;
+        for (int i = 0; i < size(); i++) if (addresses[i] != 0 || bound[i] != null) cover(i);
     }
 
     @Override
@@ -95,22 +129,22 @@ final class DeviceBinding extends Binding {
     }
 
     /** Binds the plan to the addresses, or throws and leaves it as it was. */
-    private void commit(long[] to) {
+    private void commit(int from, long[] to) {
         boolean changed = false;
         try {
             for (int i = 0; i < to.length; i++) {
-                if (to[i] == addresses[i]) continue;
-                requireNotCaptured(i);
-                table.set(i, to[i]);
+                if (to[i] == addresses[from + i]) continue;
+                requireNotCaptured(from + i);
+                table.set(from + i, to[i]);
                 changed = true;
             }
             if (changed) plan.rebind();
         } catch (RuntimeException e) {
             RuntimeException named = named(e);
-            for (int i = 0; i < to.length; i++) table.set(i, addresses[i]);
+            for (int i = 0; i < to.length; i++) table.set(from + i, addresses[from + i]);
             throw named;
         }
-        System.arraycopy(to, 0, addresses, 0, to.length);
+        System.arraycopy(to, 0, addresses, from, to.length);
     }
 
     private void requireNotCaptured(int tensor) {
@@ -123,16 +157,6 @@ final class DeviceBinding extends Binding {
     private void cover(int tensor) {
         tensors++;
         elements += shapes[tensor].length();
-    }
-
-    private void letGo() {
-        if (holdsBuffers) {
-            release(bound);
-            Arrays.fill(bound, null);
-        }
-        holdsBuffers = false;
-        tensors = 0;
-        elements = 0;
     }
 
     /** What the addresses are, which stay until {@link #release}. */
@@ -158,10 +182,11 @@ final class DeviceBinding extends Binding {
     /** With the tensor's name, where it is about a row of the table as it is now. */
     private RuntimeException named(RuntimeException e) {
         if (!(e instanceof RowException row)) return e;
-        int other = table.overlapping(row.row());
-        if (other < 0) return new IllegalArgumentException(name(row.row()) + " " + row.why(), e);
+        int entry = table.entryOf(row.row());
+        int other = table.overlapping(entry);
+        if (other < 0) return new IllegalArgumentException(name(entry) + " " + row.why(), e);
         return new IllegalArgumentException(
-                Overlaps.message(name(Math.min(other, row.row())), name(Math.max(other, row.row()))), e);
+                Overlaps.message(name(Math.min(other, entry)), name(Math.max(other, entry))), e);
     }
 
     /** The device that the buffers are on, else the current one. */
@@ -172,16 +197,17 @@ final class DeviceBinding extends Binding {
         return Cuda.currentDevice();
     }
 
-    private @Nullable DeviceBuffer[] onDevice(List<? extends @Nullable GradientBuffer> buffers) {
+    private @Nullable DeviceBuffer[] onDevice(int from, List<? extends @Nullable GradientBuffer> buffers) {
         @Nullable DeviceBuffer[] result = new DeviceBuffer[buffers.size()];
         for (int i = 0; i < result.length; i++) {
             GradientBuffer buffer = buffers.get(i);
             if (buffer == null) continue;
-            if (buffer instanceof HostBuffer) throw otherSide(i, "host", "device");
-            requireShape(i, shapes[i], buffer);
+            int entry = from + i;
+            if (buffer instanceof HostBuffer) throw otherSide(entry, "host", "device");
+            requireShape(entry, shapes[entry], buffer);
             DeviceBuffer next = (DeviceBuffer) buffer;
             if (next.device() != device && next.length() > 0) {
-                throw new IllegalArgumentException(name(i) + " is on device " + next.device()
+                throw new IllegalArgumentException(name(entry) + " is on device " + next.device()
                         + ", but the clipper works on device " + device + "; each device needs a clipper of its own");
             }
             result[i] = next;

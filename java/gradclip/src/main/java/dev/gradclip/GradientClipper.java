@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -34,10 +35,12 @@ public final class GradientClipper implements AutoCloseable {
     private final Binding binding;
     private final ObservedPhases phases;
     private final Map<String, Group> groups;
+    private final Segments segments;
     private final Leak leak;
     private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
     private final boolean[] accumulated;
     private @Nullable NormType accumulatedType;
+    private @Nullable ResolvedRule resolved;
     private volatile boolean closed;
 
     GradientClipper(GradientClipperBuilder builder) {
@@ -54,11 +57,20 @@ public final class GradientClipper implements AutoCloseable {
             binding = host;
             unobserved = new ClipPhases(host, details);
         }
-        phases = new ObservedPhases(unobserved, groups, builder.listener);
+        segments = binding.segments();
+        phases = new ObservedPhases(unobserved, segmentsOf(groups), builder.listener);
         accumulated = new boolean[binding.size()];
         leak = builder.watched
                 ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors", binding.release())
                 : Leak.unwatched(binding.release());
+    }
+
+    /** Groups as runs of segments instead of tensors. */
+    private Map<String, Group> segmentsOf(Map<String, Group> ofTensors) {
+        Map<String, Group> runs = new LinkedHashMap<>();
+        ofTensors.forEach(
+                (name, range) -> runs.put(name, new Group(segments.from(range.from()), segments.from(range.to()))));
+        return runs;
     }
 
     /** Names, groups and buffers of a clipper to be. */
@@ -135,15 +147,17 @@ public final class GradientClipper implements AutoCloseable {
      * As {@link #clipWithNorm(double, double)}, with the rule's epsilon and policy; ZERO is refused, for the norm would not
      * be that of what is left.
      *
-     * @throws IllegalArgumentException if the norm is negative, or the policy is ZERO
+     * @param globalNorm of the gradients after unscaling, where the rule {@linkplain ClipRule#unscale unscales}
+     * @throws IllegalArgumentException if the norm is negative, the policy is ZERO, or the rule has more than one coefficient
      */
-    public ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
+    public ClipResult clipWithNorm(NormRule rule, double globalNorm) {
         if (globalNorm < 0) throw new IllegalArgumentException("norm must be 0 or more, but is " + globalNorm);
+        requireOneCoefficient(rule, "clipWithNorm");
         requireNoZero(rule, "clipWithNorm takes the norm as given");
         acquire();
         try {
             forgetMeasured();
-            return phases.clipWithNorm(rule, globalNorm);
+            return phases.clipWithNorm(resolve(rule), globalNorm);
         } finally {
             release();
         }
@@ -159,7 +173,7 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.clip(rule, false);
+            return phases.clip(resolve(rule), false);
         } finally {
             release();
         }
@@ -202,7 +216,7 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.clipAsync(rule, stream);
+            return phases.clipAsync(resolve(rule), stream);
         } finally {
             release();
         }
@@ -213,7 +227,7 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.capture(rule, stream);
+            return phases.capture(resolve(rule), stream);
         } finally {
             release();
         }
@@ -232,14 +246,15 @@ public final class GradientClipper implements AutoCloseable {
      * }</pre>
      *
      * @throws NonFiniteGradientException under the policy ERROR
-     * @throws IllegalArgumentException if the policy is ZERO, which would have to write
+     * @throws IllegalArgumentException if the policy is ZERO, which would have to write, or the rule has more than one coefficient
      */
-    public ClipResult decide(ClipRule.GlobalNorm rule) {
+    public ClipResult decide(NormRule rule) {
+        requireOneCoefficient(rule, "decide");
         requireNoZero(rule, "decide leaves the gradients as they are");
         acquire();
         try {
             forgetMeasured();
-            return phases.decide(rule);
+            return phases.decide(resolve(rule));
         } finally {
             release();
         }
@@ -249,21 +264,28 @@ public final class GradientClipper implements AutoCloseable {
      * As {@link #decide}, after what the stream has been given so far: on a device the optimizer's kernel, on the same stream,
      * reads the coefficient at {@link #coefficientAddress}. Under SKIP it is 1 where a gradient is not finite.
      *
-     * @throws IllegalArgumentException if the policy is ZERO, which would have to write
+     * @throws IllegalArgumentException if the policy is ZERO, which would have to write, or the rule has more than one coefficient
      */
-    public ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream) {
+    public ClipResult decideAsync(NormRule rule, CudaStream stream) {
         Objects.requireNonNull(stream, "stream");
+        requireOneCoefficient(rule, "decideAsync");
         requireNoZero(rule, "decide leaves the gradients as they are");
         acquire();
         try {
             forgetMeasured();
-            return phases.decideAsync(rule, stream);
+            return phases.decideAsync(resolve(rule), stream);
         } finally {
             release();
         }
     }
 
-    private static void requireNoZero(ClipRule.GlobalNorm rule, String why) {
+    private static void requireOneCoefficient(NormRule rule, String method) {
+        if (rule.hasOneCoefficient()) return;
+        throw new IllegalArgumentException(method + " is for rules with one coefficient for all, of scope ALL, but "
+                + rule.name() + " has one for each of many; use clip");
+    }
+
+    private static void requireNoZero(NormRule rule, String why) {
         if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) {
             throw new IllegalArgumentException(
                     why + ", so it can't set elements to 0 first; use clip, or another policy than ZERO");
@@ -280,6 +302,21 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             return phases.coefficientAddress();
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Where on the device it is written, as a FLOAT32 that is 1 or 0, whether the latest clip or decision by norm found a NaN or an
+     * infinity: what a loss scaler's kernels read on the same stream (PyTorch's {@code found_inf}). The address stays the same.
+     *
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
+     */
+    public long nonFiniteAddress() {
+        acquire();
+        try {
+            return phases.nonFiniteAddress();
         } finally {
             release();
         }
@@ -342,9 +379,10 @@ public final class GradientClipper implements AutoCloseable {
     public ClipResult apply(ClipRule rule) {
         acquire();
         try {
-            requireMeasured(normTypeOf(rule));
+            ResolvedRule resolvedRule = resolve(rule);
+            requireMeasured(resolvedRule.normType);
             forgetMeasured();
-            return phases.clip(rule, true);
+            return phases.clip(resolvedRule, true);
         } finally {
             release();
         }
@@ -370,10 +408,14 @@ public final class GradientClipper implements AutoCloseable {
         accumulatedType = null;
     }
 
-    private static @Nullable NormType normTypeOf(ClipRule rule) {
-        if (rule instanceof ClipRule.GlobalNorm global) return global.normType();
-        if (rule instanceof ClipRule.PerTensorNorm perTensor) return perTensor.normType();
-        return null;
+    /** What a rule means here; of the rule before it is known already. */
+    private ResolvedRule resolve(ClipRule rule) {
+        ResolvedRule known = resolved;
+        if (known != null && known.rule.equals(rule)) return known;
+        Objects.requireNonNull(rule, "rule");
+        ResolvedRule found = ResolvedRule.of(rule, groups, segments, binding.size());
+        resolved = found;
+        return found;
     }
 
     // ---- rebind -----------------------------------------------------------------------------------------------------
@@ -390,7 +432,7 @@ public final class GradientClipper implements AutoCloseable {
         binding.requireCount(addresses.length);
         acquire();
         try {
-            binding.rebind(addresses);
+            binding.rebind(0, addresses);
             forgetMeasured();
         } finally {
             release();
@@ -407,7 +449,7 @@ public final class GradientClipper implements AutoCloseable {
         binding.requireCount(buffers.size());
         acquire();
         try {
-            binding.rebind(buffers);
+            binding.rebind(0, buffers);
             forgetMeasured();
         } finally {
             release();
@@ -426,6 +468,43 @@ public final class GradientClipper implements AutoCloseable {
         }
     }
 
+    /**
+     * Binds every parameter to the address it has now, in the order of the gradients: as {@link #rebind(long[])}.
+     *
+     * @throws IllegalStateException if no parameters were bound
+     */
+    public void rebindParameters(long[] addresses) {
+        requireParameters();
+        binding.requireCount(addresses.length);
+        acquire();
+        try {
+            binding.rebind(binding.size(), addresses);
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Binds every parameter to the buffer it has now, in the order of the gradients: as {@link #rebind(List)}.
+     *
+     * @throws IllegalStateException if no parameters were bound
+     */
+    public void rebindParameters(List<? extends @Nullable GradientBuffer> buffers) {
+        requireParameters();
+        binding.requireCount(buffers.size());
+        acquire();
+        try {
+            binding.rebind(binding.size(), buffers);
+        } finally {
+            release();
+        }
+    }
+
+    private void requireParameters() {
+        if (segments.hasParameters()) return;
+        throw new IllegalStateException("the clipper has no parameters; bind them with builder().parameter(weights)");
+    }
+
     private Group group(String name) {
         Group group = groups.get(name);
         if (group == null) {
@@ -438,20 +517,45 @@ public final class GradientClipper implements AutoCloseable {
     private final class Details implements ClipResult.TensorNorms {
         @Override
         public double norm(int tensor, long ofCall) {
-            return between(tensor, Objects.checkIndex(tensor, binding.size()) + 1, ofCall);
+            Objects.checkIndex(tensor, binding.size());
+            return between(segments.from(tensor), segments.from(tensor + 1), ofCall);
+        }
+
+        @Override
+        public double rowNorm(int tensor, int row, long ofCall) {
+            int segment = segment(tensor, row);
+            return between(segment, segment + 1, ofCall);
         }
 
         @Override
         public double groupNorm(String name, long ofCall) {
             Group range = group(name);
-            return between(range.from(), range.to(), ofCall);
+            return between(segments.from(range.from()), segments.from(range.to()), ofCall);
         }
 
         @Override
         public double coefficient(int tensor, long ofCall) {
+            Objects.checkIndex(tensor, binding.size());
+            double first = ofSegment(segments.from(tensor), ofCall);
+            ResolvedRule rule = resolved;
+            boolean differ = rule != null && rule.hasRowCoefficients(tensor) && segments.rows(tensor) > 1;
+            return differ ? Double.NaN : first;
+        }
+
+        @Override
+        public double rowCoefficient(int tensor, int row, long ofCall) {
+            return ofSegment(segment(tensor, row), ofCall);
+        }
+
+        private int segment(int tensor, int row) {
+            Objects.checkIndex(tensor, binding.size());
+            return segments.from(tensor) + Objects.checkIndex(row, segments.rows(tensor));
+        }
+
+        private double ofSegment(int segment, long ofCall) {
             acquire();
             try {
-                return phases.coefficient(tensor, ofCall);
+                return phases.coefficient(segment, ofCall);
             } finally {
                 release();
             }

@@ -21,10 +21,13 @@ public final class GradientClipperBuilder {
     private final Set<String> taken = new HashSet<>();
     final List<GradientBuffer> shapes = new ArrayList<>();
     final List<@Nullable GradientBuffer> bound = new ArrayList<>();
+    private final List<Integer> rows = new ArrayList<>();
+    private final List<@Nullable GradientBuffer> parameters = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
     private @Nullable Backend backend;
     private Team team = Team.ofThreads(Team.defaultThreads());
     private int level = -1;
+    private boolean hasParameters;
     boolean watched = true;
 
     @Nullable
@@ -57,7 +60,91 @@ public final class GradientClipperBuilder {
         names.add(name);
         shapes.add(shape);
         bound.add(buffer);
+        rows.add(1);
+        parameters.add(null);
         return this;
+    }
+
+    /**
+     * The tensor added last is so many rows of equal length, one after the other: its leading dimension, in which samples or
+     * units are counted. Each then has a norm of its own for {@link Scope#ROW}; a norm over more rows is added up row by row, so
+     * its last digit may differ from that of the same tensor bound without rows.
+     *
+     * <pre>{@code
+     * builder.add("conv1.weight", gradient).rows(64).parameter(weights) // [64, 3, 7, 7]: 64 units
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if that does not divide the length
+     * @throws IllegalStateException if no tensor was added
+     */
+    public GradientClipperBuilder rows(int count) {
+        int last = last("rows");
+        long length = shapes.get(last).length();
+        if (count < 1 || length % count != 0) {
+            throw new IllegalArgumentException(names.get(last) + " has " + length + " elements, which are not " + count
+                    + " rows of equal length; rows are the leading dimension of a contiguous tensor: bind parts of another"
+                    + " layout as tensors of their own");
+        }
+        rows.set(last, count);
+        return this;
+    }
+
+    /**
+     * The weights that the tensor added last is the gradient of, for {@link ClipRule#adaptive}; never written. They may be of
+     * another type, but not of another length.
+     *
+     * @throws IllegalArgumentException if the length differs
+     * @throws IllegalStateException if no tensor was added
+     */
+    public GradientClipperBuilder parameter(GradientBuffer weights) {
+        int last = last("parameter");
+        long length = shapes.get(last).length();
+        if (weights.length() != length) {
+            throw new IllegalArgumentException("the parameter of " + names.get(last) + " has " + weights.length()
+                    + " elements, but its gradient has " + length);
+        }
+        parameters.set(last, weights);
+        hasParameters = true;
+        return this;
+    }
+
+    private int last(String method) {
+        if (names.isEmpty()) throw new IllegalStateException(method + " is about the tensor added last; add one first");
+        return names.size() - 1;
+    }
+
+    Segments segments() {
+        int[] counts = new int[names.size()];
+        long[] lengths = new long[names.size()];
+        for (int i = 0; i < counts.length; i++) {
+            counts[i] = rows.get(i);
+            lengths[i] = shapes.get(i).length();
+        }
+        return new Segments(counts, lengths, hasParameters);
+    }
+
+    /** Type and length of a gradient, or, counted on from the last, of its parameter. */
+    GradientBuffer shape(int entry) {
+        if (entry < names.size()) return shapes.get(entry);
+        GradientBuffer weights = parameters.get(entry - names.size());
+        return weights == null ? shapes.get(entry - names.size()) : weights;
+    }
+
+    @Nullable
+    GradientBuffer bound(int entry) {
+        return entry < names.size() ? bound.get(entry) : parameters.get(entry - names.size());
+    }
+
+    private String name(int entry) {
+        return entry < names.size() ? names.get(entry) : "the parameter of " + names.get(entry - names.size());
+    }
+
+    /** The buffers of all gradients, then, where there are any, of their parameters. */
+    List<@Nullable GradientBuffer> allBound() {
+        if (!hasParameters) return bound;
+        List<@Nullable GradientBuffer> all = new ArrayList<>(bound);
+        all.addAll(parameters);
+        return all;
     }
 
     /**
@@ -184,7 +271,7 @@ public final class GradientClipperBuilder {
 
     /** Where the work will be done. */
     Backend resolve() {
-        return Sides.backend(backend, names, bound);
+        return Sides.backend(backend, this::name, allBound());
     }
 
     CpuPlan plan(Backend cpu, List<List<Piece>> segments) {

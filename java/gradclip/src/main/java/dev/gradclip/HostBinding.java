@@ -25,20 +25,44 @@ final class HostBinding extends Binding {
 
     HostBinding(GradientClipperBuilder builder, Function<List<List<Piece>>, CpuPlan> planner) {
         super(builder);
-        int tensors = size();
-        shapes = new HostBuffer[tensors];
-        bound = new HostBuffer[tensors];
-        addresses = new long[tensors];
-        scratch = new Overlaps.Scratch(tensors);
-        List<List<Piece>> segments = new ArrayList<>(tensors);
-        for (int i = 0; i < tensors; i++) {
-            shapes[i] = (HostBuffer) builder.shapes.get(i);
-            bound[i] = (HostBuffer) builder.bound.get(i);
-            segments.add(shapes[i].pieces);
+        int entries = entries();
+        shapes = new HostBuffer[entries];
+        bound = new HostBuffer[entries];
+        addresses = new long[entries];
+        scratch = new Overlaps.Scratch(entries);
+        List<List<Piece>> pieces = new ArrayList<>(segments().all());
+        for (int i = 0; i < entries; i++) {
+            shapes[i] = (HostBuffer) builder.shape(i);
+            bound[i] = (HostBuffer) builder.bound(i);
+            addPieces(i, pieces);
         }
         refuseOverlaps(Arrays.asList(bound));
-        plan = planner.apply(segments);
-        for (int i = 0; i < tensors; i++) bindPieces(i, bound[i]);
+        plan = planner.apply(pieces);
+        for (int i = 0; i < entries; i++) bindPieces(i, bound[i]);
+    }
+
+    private void addPieces(int entry, List<List<Piece>> to) {
+        HostBuffer shape = shapes[entry];
+        int rows = rows(entry);
+        if (rows == 1) {
+            to.add(shape.pieces);
+            return;
+        }
+        if (shape.pieces.size() != 1) {
+            throw new IllegalArgumentException(name(entry) + " is bound in " + shape.pieces.size()
+                    + " pieces; a tensor with rows is bound in one, or its rows as tensors of their own");
+        }
+        long length = shape.length() / rows;
+        for (int row = 0; row < rows; row++) to.add(List.of(shape.pieces.get(0).slice(row * length, length)));
+    }
+
+    private int rows(int entry) {
+        return segments().rows(entry < size() ? entry : entry - size());
+    }
+
+    private int firstSegment(int entry) {
+        Segments segments = segments();
+        return entry < size() ? segments.from(entry) : segments.gradients() + segments.from(entry - size());
     }
 
     CpuPlan plan() {
@@ -57,19 +81,19 @@ final class HostBinding extends Binding {
     @Override
     int tensors() {
         int tensors = 0;
-        for (int i = 0; i < shapes.length; i++) if (isPresent(i)) tensors++;
+        for (int i = 0; i < size(); i++) if (isPresent(i)) tensors++;
         return tensors;
     }
 
     @Override
     long elements() {
         long elements = 0;
-        for (int i = 0; i < shapes.length; i++) if (isPresent(i)) elements += shapes[i].length();
+        for (int i = 0; i < size(); i++) if (isPresent(i)) elements += shapes[i].length();
         return elements;
     }
 
     void requireWritable() {
-        for (int i = 0; i < bound.length; i++) {
+        for (int i = 0; i < size(); i++) {
             HostBuffer buffer = bound[i];
             if (buffer != null && buffer.isReadOnly()) {
                 throw new IllegalStateException(
@@ -80,36 +104,48 @@ final class HostBinding extends Binding {
     }
 
     @Override
-    void rebind(long[] now) {
+    void rebind(int from, long[] now) {
         boolean changed = false;
         for (int i = 0; i < now.length; i++) {
-            if (isBound(i, now[i])) continue;
+            int entry = from + i;
+            if (isBound(entry, now[i])) continue;
             changed = true;
-            if (shapes[i].pieces.size() != 1) {
-                throw new IllegalArgumentException(
-                        name(i) + " is bound in " + shapes[i].pieces.size() + " pieces; rebind it with buffers");
+            if (shapes[entry].pieces.size() != 1) {
+                throw new IllegalArgumentException(name(entry) + " is bound in " + shapes[entry].pieces.size()
+                        + " pieces; rebind it with buffers");
             }
-            if (now[i] != 0 && shapes[i].length() > 0) Backend.NATIVE.require();
+            if (now[i] != 0 && shapes[entry].length() > 0) Backend.NATIVE.require();
         }
         if (!changed) return;
-        refuseOverlaps(now);
+        refuseOverlaps(from, now);
         for (int i = 0; i < now.length; i++) {
-            if (isBound(i, now[i])) continue;
-            bound[i] = null;
-            addresses[i] = now[i];
-            if (now[i] == 0) bindPieces(i, null);
-            else plan.rebindAddress(i, shapes[i].dtype(), now[i], shapes[i].length());
+            int entry = from + i;
+            if (isBound(entry, now[i])) continue;
+            bound[entry] = null;
+            addresses[entry] = now[i];
+            if (now[i] == 0) bindPieces(entry, null);
+            else bindAddress(entry, now[i]);
+        }
+    }
+
+    private void bindAddress(int entry, long address) {
+        DType dtype = shapes[entry].dtype();
+        int rows = rows(entry);
+        int segment = firstSegment(entry);
+        long length = shapes[entry].length() / rows;
+        for (int row = 0; row < rows; row++) {
+            plan.rebindAddress(segment + row, dtype, address + row * length * dtype.bytes(), length);
         }
     }
 
     @Override
-    void rebind(List<? extends @Nullable GradientBuffer> buffers) {
+    void rebind(int from, List<? extends @Nullable GradientBuffer> buffers) {
         List<@Nullable HostBuffer> hosts = new ArrayList<>(buffers.size());
         for (GradientBuffer buffer : buffers) {
-            if (buffer instanceof DeviceBuffer) throw otherSide(hosts.size(), "device", "host");
+            if (buffer instanceof DeviceBuffer) throw otherSide(from + hosts.size(), "device", "host");
             hosts.add((HostBuffer) buffer);
         }
-        bindAll(hosts);
+        bindAll(from, hosts);
     }
 
     @Override
@@ -126,24 +162,25 @@ final class HostBinding extends Binding {
             if (array == null) hosts.add(null);
             else hosts.add(same ? now : HostBuffer.wrap(array));
         }
-        bindAll(hosts);
+        bindAll(0, hosts);
     }
 
-    private void bindAll(List<? extends @Nullable HostBuffer> buffers) {
+    private void bindAll(int from, List<? extends @Nullable HostBuffer> buffers) {
         boolean changed = false;
-        for (int i = 0; i < shapes.length; i++) {
+        for (int i = 0; i < buffers.size(); i++) {
             HostBuffer buffer = buffers.get(i);
-            if (isBound(i, buffer)) continue;
+            if (isBound(from + i, buffer)) continue;
             changed = true;
-            if (buffer != null) requireShape(i, buffer);
+            if (buffer != null) requireShape(from + i, buffer);
         }
         if (!changed) return;
-        refuseOverlaps(buffers);
-        for (int i = 0; i < shapes.length; i++) {
-            if (isBound(i, buffers.get(i))) continue;
-            bound[i] = buffers.get(i);
-            addresses[i] = 0;
-            bindPieces(i, bound[i]);
+        refuseOverlaps(from, buffers);
+        for (int i = 0; i < buffers.size(); i++) {
+            int entry = from + i;
+            if (isBound(entry, buffers.get(i))) continue;
+            bound[entry] = buffers.get(i);
+            addresses[entry] = 0;
+            bindPieces(entry, bound[entry]);
         }
     }
 
@@ -179,11 +216,38 @@ final class HostBinding extends Binding {
         if (!same) throw new IllegalArgumentException(name(tensor) + " was bound in pieces of other lengths");
     }
 
-    private void bindPieces(int tensor, @Nullable HostBuffer buffer) {
-        HostBuffer shape = shapes[tensor];
-        for (int i = 0; i < shape.pieces.size(); i++) {
-            plan.rebind(tensor, i, buffer == null ? Piece.absent(shape.dtype()) : buffer.pieces.get(i));
+    private void bindPieces(int entry, @Nullable HostBuffer buffer) {
+        HostBuffer shape = shapes[entry];
+        int segment = firstSegment(entry);
+        int rows = rows(entry);
+        if (rows == 1) {
+            for (int i = 0; i < shape.pieces.size(); i++) {
+                plan.rebind(segment, i, buffer == null ? Piece.absent(shape.dtype()) : buffer.pieces.get(i));
+            }
+            return;
         }
+        long length = shape.length() / rows;
+        for (int row = 0; row < rows; row++) {
+            Piece piece = buffer == null
+                    ? Piece.absent(shape.dtype())
+                    : buffer.pieces.get(0).slice(row * length, length);
+            plan.rebind(segment + row, 0, piece);
+        }
+    }
+
+    /** Entries from one on as they will be, among the others as they are. */
+    private void refuseOverlaps(int from, List<? extends @Nullable HostBuffer> buffers) {
+        List<@Nullable HostBuffer> all = new ArrayList<>(entries());
+        for (int i = 0; i < entries(); i++) {
+            boolean isNew = i >= from && i < from + buffers.size();
+            all.add(isNew ? buffers.get(i - from) : atPresent(i));
+        }
+        refuseOverlaps(all);
+    }
+
+    private @Nullable HostBuffer atPresent(int entry) {
+        if (addresses[entry] == 0) return bound[entry];
+        return HostBuffer.wrap(addresses[entry], shapes[entry].length(), shapes[entry].dtype(), null);
     }
 
     private void refuseOverlaps(List<? extends @Nullable HostBuffer> buffers) {
@@ -192,18 +256,22 @@ final class HostBinding extends Binding {
         Overlaps.refuse(pieces, this::name);
     }
 
-    private void refuseOverlaps(long[] now) {
+    private void refuseOverlaps(int from, long[] now) {
+        boolean othersAreAddresses = true;
         scratch.clear();
-        for (int i = 0; i < now.length; i++) {
-            long bytes = shapes[i].length() * shapes[i].dtype().bytes();
-            if (now[i] != 0) scratch.add(now[i], bytes);
+        for (int i = 0; i < entries(); i++) {
+            boolean isNew = i >= from && i < from + now.length;
+            long address = isNew ? now[i - from] : addresses[i];
+            if (address != 0)
+                scratch.add(address, shapes[i].length() * shapes[i].dtype().bytes());
+            othersAreAddresses &= isNew || bound[i] == null;
         }
-        if (!scratch.hasOverlap()) return;
-        List<List<Piece>> pieces = new ArrayList<>(now.length);
+        if (othersAreAddresses && !scratch.hasOverlap()) return;
+        List<@Nullable HostBuffer> all = new ArrayList<>(now.length);
         for (int i = 0; i < now.length; i++) {
-            HostBuffer shape = shapes[i];
-            pieces.add(now[i] == 0 ? List.of() : List.of(Piece.ofAddress(shape.dtype(), now[i], shape.length(), null)));
+            HostBuffer shape = shapes[from + i];
+            all.add(now[i] == 0 ? null : HostBuffer.wrap(now[i], shape.length(), shape.dtype(), null));
         }
-        Overlaps.refuse(pieces, this::name);
+        refuseOverlaps(from, all);
     }
 }

@@ -31,35 +31,35 @@ final class ObservedPhases implements Phases {
     }
 
     @Override
-    public ClipResult clip(ClipRule rule, boolean isMeasured) {
+    public ClipResult clip(ResolvedRule rule, boolean isMeasured) {
         ClipRecord begun = begin();
         if (!isObserved(begun)) return counted(phases.clip(rule, isMeasured));
-        return observed(begun, !(rule instanceof ClipRule.Value), () -> phases.clip(rule, isMeasured));
+        return observed(begun, !rule.clamps(), () -> phases.clip(rule, isMeasured));
     }
 
     @Override
-    public ClipResult clipAsync(ClipRule rule, CudaStream stream) {
+    public ClipResult clipAsync(ResolvedRule rule, CudaStream stream) {
         ClipRecord begun = begin();
         if (!isObserved(begun)) return counted(phases.clipAsync(rule, stream));
-        return observed(begun, !(rule instanceof ClipRule.Value), () -> phases.clipAsync(rule, stream));
+        return observed(begun, !rule.clamps(), () -> phases.clipAsync(rule, stream));
     }
 
     @Override
-    public ClipResult decide(ClipRule.GlobalNorm rule) {
+    public ClipResult decide(ResolvedRule rule) {
         ClipRecord begun = begin();
         if (!isObserved(begun)) return counted(phases.decide(rule));
         return observed(begun, true, () -> phases.decide(rule));
     }
 
     @Override
-    public ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream) {
+    public ClipResult decideAsync(ResolvedRule rule, CudaStream stream) {
         ClipRecord begun = begin();
         if (!isObserved(begun)) return counted(phases.decideAsync(rule, stream));
         return observed(begun, true, () -> phases.decideAsync(rule, stream));
     }
 
     @Override
-    public ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm) {
+    public ClipResult clipWithNorm(ResolvedRule rule, double globalNorm) {
         ClipRecord begun = begin();
         if (!isObserved(begun)) return counted(phases.clipWithNorm(rule, globalNorm));
         return observed(begun, false, () -> phases.clipWithNorm(rule, globalNorm));
@@ -161,23 +161,28 @@ final class ObservedPhases implements Phases {
     }
 
     @Override
-    public CapturedClip capture(ClipRule rule, CudaStream stream) {
+    public CapturedClip capture(ResolvedRule rule, CudaStream stream) {
         return phases.capture(rule, stream);
     }
 
     @Override
-    public double norm(int from, int to, long ofCall) {
-        return phases.norm(from, to, ofCall);
+    public double norm(int fromSegment, int toSegment, long ofCall) {
+        return phases.norm(fromSegment, toSegment, ofCall);
     }
 
     @Override
-    public double coefficient(int tensor, long ofCall) {
-        return phases.coefficient(tensor, ofCall);
+    public double coefficient(int segment, long ofCall) {
+        return phases.coefficient(segment, ofCall);
     }
 
     @Override
     public long coefficientAddress() {
         return phases.coefficientAddress();
+    }
+
+    @Override
+    public long nonFiniteAddress() {
+        return phases.nonFiniteAddress();
     }
 
     /** Nothing is in flight any more, so all that waits is told. */

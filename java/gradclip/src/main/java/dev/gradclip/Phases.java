@@ -10,31 +10,34 @@ interface Phases {
     void measure(NormType type, Group range);
 
     /** Clips, complete on return; {@code isMeasured} says that {@link #measure} has seen every tensor. */
-    ClipResult clip(ClipRule rule, boolean isMeasured);
+    ClipResult clip(ResolvedRule rule, boolean isMeasured);
 
     /** Clips after what the stream has been given so far; may return before that is done. */
-    ClipResult clipAsync(ClipRule rule, CudaStream stream);
+    ClipResult clipAsync(ResolvedRule rule, CudaStream stream);
 
     /** Measures and decides, and leaves everything as it is; complete on return. */
-    ClipResult decide(ClipRule.GlobalNorm rule);
+    ClipResult decide(ResolvedRule rule);
 
     /** As {@link #decide}, after what the stream has been given so far; may return before that is done. */
-    ClipResult decideAsync(ClipRule.GlobalNorm rule, CudaStream stream);
+    ClipResult decideAsync(ResolvedRule rule, CudaStream stream);
 
     /** Makes a clip part of the graph that the stream is captured into. */
-    CapturedClip capture(ClipRule rule, CudaStream stream);
+    CapturedClip capture(ResolvedRule rule, CudaStream stream);
 
     /** Scales by a norm that is given. */
-    ClipResult clipWithNorm(ClipRule.GlobalNorm rule, double globalNorm);
+    ClipResult clipWithNorm(ResolvedRule rule, double globalNorm);
 
-    /** The norm of the tensors {@code [from, to)} as call {@code ofCall} measured them. */
-    double norm(int from, int to, long ofCall);
+    /** The norm of the segments {@code [fromSegment, toSegment)} as call {@code ofCall} measured them. */
+    double norm(int fromSegment, int toSegment, long ofCall);
 
-    /** What call {@code ofCall} multiplied a tensor by. */
-    double coefficient(int tensor, long ofCall);
+    /** What call {@code ofCall} multiplied a segment by. */
+    double coefficient(int segment, long ofCall);
 
     /** Where on a device the last clip's coefficient is. */
     long coefficientAddress();
+
+    /** Where on a device it is written whether the last clip found a NaN or an infinity. */
+    long nonFiniteAddress();
 
     /** Lets go of streams. */
     void clear();

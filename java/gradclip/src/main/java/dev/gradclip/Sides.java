@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import java.util.List;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Where a clipper's buffers are, on the host or on a device, picks its backend; nothing is copied silently. */
@@ -10,7 +11,7 @@ final class Sides {
 
     /** The backend for these buffers, which must be available and theirs if it was chosen. */
     static Backend backend(
-            @Nullable Backend chosen, List<String> names, List<? extends @Nullable GradientBuffer> bound) {
+            @Nullable Backend chosen, IntFunction<String> name, List<? extends @Nullable GradientBuffer> bound) {
         int host = -1;
         int device = -1;
         for (int i = 0; i < bound.size(); i++) {
@@ -18,7 +19,7 @@ final class Sides {
             else if (bound.get(i) instanceof DeviceBuffer) device = i;
         }
         if (host >= 0 && device >= 0) {
-            throw new IllegalArgumentException(names.get(host) + " is in host memory, but " + names.get(device)
+            throw new IllegalArgumentException(name.apply(host) + " is in host memory, but " + name.apply(device)
                     + " is in device memory; copy one to the other's side (DeviceBuffer.copyFrom, copyTo), or build a clipper "
                     + "for each side");
         }
@@ -26,11 +27,11 @@ final class Sides {
         backend.require();
         if (backend == Backend.CUDA && host >= 0) {
             throw new IllegalArgumentException(
-                    names.get(host) + " is in host memory, which backend CUDA does not reach; "
+                    name.apply(host) + " is in host memory, which backend CUDA does not reach; "
                             + "copy it with DeviceBuffer.allocate and copyFrom, or leave the backend to the buffers");
         }
         if (backend != Backend.CUDA && device >= 0) {
-            throw new IllegalArgumentException(names.get(device) + " is in device memory, which backend " + backend
+            throw new IllegalArgumentException(name.apply(device) + " is in device memory, which backend " + backend
                     + " does not reach; leave the backend to the buffers, or copy it with DeviceBuffer.copyTo");
         }
         return backend;

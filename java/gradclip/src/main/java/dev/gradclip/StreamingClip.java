@@ -6,6 +6,7 @@ import dev.gradclip.internal.Cuda;
 import dev.gradclip.internal.DevicePieces;
 import dev.gradclip.internal.HostPieces;
 import dev.gradclip.internal.NativeLibrary;
+import dev.gradclip.internal.NormLimit;
 import dev.gradclip.internal.Piece;
 import dev.gradclip.internal.PieceWork;
 import dev.gradclip.internal.ScaledNorm;
@@ -64,9 +65,7 @@ public final class StreamingClip implements AutoCloseable {
     private StreamingClip(ClipRule rule, PieceWork work) {
         this.rule = rule;
         this.work = work;
-        if (rule instanceof ClipRule.GlobalNorm r) normType = r.normType();
-        else if (rule instanceof ClipRule.PerTensorNorm r) normType = r.normType();
-        else normType = NormType.INF;
+        normType = rule instanceof NormRule r ? r.normType() : NormType.INF;
         sums = new StreamedSums(normType, work);
     }
 
@@ -92,7 +91,7 @@ public final class StreamingClip implements AutoCloseable {
 
     /** False for a value rule that heeds no non-finite elements: then {@link #decide} comes first and {@link #measure} never. */
     public boolean needsMeasure() {
-        return !(rule instanceof ClipRule.Value && rule.nonFinitePolicy() == NonFinitePolicy.PROPAGATE);
+        return !(rule instanceof ValueRule && rule.nonFinitePolicy() == NonFinitePolicy.PROPAGATE);
     }
 
     /**
@@ -137,15 +136,17 @@ public final class StreamingClip implements AutoCloseable {
         coefficients = new double[tensors];
         if (!needsMeasure()) return result();
         untouched = nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
-        if (rule instanceof ClipRule.Value) return result();
+        if (rule instanceof ValueRule) return result();
         totalNorm = norm.value();
-        if (rule instanceof ClipRule.GlobalNorm r) {
-            coefficient = untouched ? 1 : norm.coefficient(r.maxNorm(), r.epsilon());
+        NormRule r = (NormRule) rule;
+        NormLimit limit = NormLimit.of(r);
+        if (r.hasOneCoefficient()) {
+            coefficient = untouched ? 1 : limit.coefficient(norm, elements, 0);
             Arrays.fill(coefficients, coefficient);
-        } else if (rule instanceof ClipRule.PerTensorNorm r) {
+        } else {
             coefficient = untouched ? 1 : Double.NaN;
             for (int i = 0; i < tensors; i++) {
-                coefficients[i] = untouched ? 1 : sums.norm(i).coefficient(r.maxNorm(), r.epsilon());
+                coefficients[i] = untouched ? 1 : limit.coefficient(sums.norm(i), elements, 0);
             }
         }
         for (int i = 0; i < tensors; i++) clipped |= Coefficients.changes(coefficients[i], dtypes.get(i));
@@ -173,9 +174,9 @@ public final class StreamingClip implements AutoCloseable {
         }
         if (untouched) return 0;
         long changed = 0;
-        if (rule instanceof ClipRule.Value || rule.nonFinitePolicy() == NonFinitePolicy.ZERO) requireWritable(piece);
+        if (rule instanceof ValueRule || rule.nonFinitePolicy() == NonFinitePolicy.ZERO) requireWritable(piece);
         if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) changed = zeroNonFinite(piece);
-        if (rule instanceof ClipRule.Value r) {
+        if (rule instanceof ValueRule r) {
             // What was zeroed and then clamped away from 0 is counted once.
             if (r.min() > 0 || r.max() < 0) changed = 0;
             for (Piece part : piece.pieces) changed += work.clamp(part, r.min(), r.max());

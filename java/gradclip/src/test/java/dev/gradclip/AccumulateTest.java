@@ -48,7 +48,7 @@ class AccumulateTest {
     }
 
     private static NormType typeOf(ClipRule rule) {
-        if (rule instanceof ClipRule.GlobalNorm r) return r.normType();
+        if (rule instanceof NormRule r) return r.normType();
         return NormType.L2;
     }
 
@@ -67,7 +67,7 @@ class AccumulateTest {
                 ClipResult got = parts.apply(rule);
                 ClipResult want = whole.clip(rule);
                 assertEquals(want.toString(), got.toString());
-                if (!(rule instanceof ClipRule.Value)) assertEquals(want.tensorNorm(3), got.tensorNorm(3));
+                if (!(rule instanceof ValueRule)) assertEquals(want.tensorNorm(3), got.tensorNorm(3));
             }
             for (int i = 0; i < some.length; i++) {
                 assertArrayEquals(Values.bits(same[i]), Values.bits(some[i]), rule::toString);

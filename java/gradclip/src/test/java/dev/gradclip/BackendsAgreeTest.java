@@ -23,7 +23,7 @@ class BackendsAgreeTest {
             ClipResult result = clipper.clip(rule);
             figures.addAll(List.of(result.totalNorm(), result.coefficient(), (double) result.elementsChanged()));
             figures.add(result.clipped() ? 1.0 : 0);
-            for (int i = 0; i < tensors.size() && !(rule instanceof ClipRule.Value); i++) {
+            for (int i = 0; i < tensors.size() && !(rule instanceof ValueRule); i++) {
                 figures.add(result.tensorNorm(i));
                 figures.add(result.tensorCoefficient(i));
             }

@@ -78,7 +78,7 @@ class CapturedClipTest {
                     "ClipResult[totalNorm=5.0, coefficient=0.5, clipped=true, nonFinite=false, tensors=1, "
                             + "elements=2]",
                     clip.latest().toString());
-            ClipRule.GlobalNorm next = ClipRule.globalNorm(1.25).withEpsilon(0);
+            NormRule next = ClipRule.globalNorm(1.25).withEpsilon(0);
             clip.setRule(next, captured.stream);
             assertEquals(next, clip.rule());
             assertArrayEquals(new double[] {0.75, 1}, captured.launch());

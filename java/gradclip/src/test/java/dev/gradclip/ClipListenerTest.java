@@ -94,7 +94,7 @@ class ClipListenerTest {
     void nonFinite(TestBackend backend) {
         List<ClipEvent> heard = new ArrayList<>();
         try (GradientClipper clipper = clipper(backend, heard::add, Values.buffer(DType.FLOAT32, 1, Double.NaN))) {
-            ClipRule.GlobalNorm rule = ClipRule.globalNorm(1);
+            NormRule rule = ClipRule.globalNorm(1);
             assertThrows(
                     NonFiniteGradientException.class,
                     () -> clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.ERROR)));

@@ -82,7 +82,7 @@ class CudaAsyncTest {
                     ClipResult got = enqueues.prepare(rule).runAsync(stream);
                     got.clipped();
                     assertEquals(want.toString(), got.toString(), rule::toString);
-                    if (!(rule instanceof ClipRule.Value)) {
+                    if (!(rule instanceof ValueRule)) {
                         assertEquals(want.tensorNorm(1), got.tensorNorm(1));
                         assertEquals(want.tensorCoefficient(0), got.tensorCoefficient(0));
                     }

@@ -30,7 +30,7 @@ class DecideTest {
             for (NonFinitePolicy policy : new NonFinitePolicy[] {NonFinitePolicy.PROPAGATE, NonFinitePolicy.SKIP}) {
                 for (double odd : new double[] {1, Double.NaN, Double.POSITIVE_INFINITY}) {
                     for (double max : new double[] {0, 2, 1e9, Double.POSITIVE_INFINITY}) {
-                        ClipRule.GlobalNorm rule =
+                        NormRule rule =
                                 ClipRule.globalNorm(max).withNormType(type).withNonFinitePolicy(policy);
                         HostBuffer[] decided = some(odd);
                         HostBuffer[] clipped = some(odd);
@@ -56,7 +56,7 @@ class DecideTest {
     @MethodSource("dev.gradclip.TestBackend#all")
     void errorsAreThrownAndZeroIsRefused(TestBackend backend) {
         try (GradientClipper clipper = backend.clipper(some(Double.NaN))) {
-            ClipRule.GlobalNorm rule = ClipRule.globalNorm(1);
+            NormRule rule = ClipRule.globalNorm(1);
             assertThrows(
                     NonFiniteGradientException.class,
                     () -> clipper.decide(rule.withNonFinitePolicy(NonFinitePolicy.ERROR)));

@@ -79,7 +79,7 @@ class LargeTensorTest {
             assertEquals(3, value((1L << 31) - 1));
             assertEquals(2, value(5));
             at(1L << 31).putShort(0, Values.half(DType.BFLOAT16, Double.NaN));
-            ClipRule.GlobalNorm error = ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.ERROR);
+            NormRule error = ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.ERROR);
             assertThrows(NonFiniteGradientException.class, () -> clipper.clip(error));
             assertEquals(3, parts.clipByValue(1).elementsChanged());
             assertEquals(1, value((1L << 31) - 1));

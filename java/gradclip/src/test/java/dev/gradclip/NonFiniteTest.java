@@ -107,7 +107,7 @@ class NonFiniteTest {
                     assertTrue(result.nonFinite());
                     assertFalse(result.clipped());
                     assertEquals(0, result.elementsChanged());
-                    if (!(rule instanceof ClipRule.Value)) assertFalse(Double.isFinite(result.totalNorm()));
+                    if (!(rule instanceof ValueRule)) assertFalse(Double.isFinite(result.totalNorm()));
                     assertBits(before, buffers, test + " " + rule);
                 }
             }
@@ -138,7 +138,7 @@ class NonFiniteTest {
                     assertTrue(got.nonFinite());
                     assertEquals(want.totalNorm(), got.totalNorm());
                     assertEquals(want.coefficient(), got.coefficient());
-                    if (rule instanceof ClipRule.Value) {
+                    if (rule instanceof ValueRule) {
                         assertEquals(want.elementsChanged() + changed, got.elementsChanged());
                     }
                 }
@@ -157,7 +157,7 @@ class NonFiniteTest {
                 double[] c = new double[buffers.length];
                 try (GradientClipper clipper = backend.clipper(buffers)) {
                     ClipResult result = clipper.clip(rule);
-                    if (rule instanceof ClipRule.Value) {
+                    if (rule instanceof ValueRule) {
                         assertFalse(result.nonFinite());
                     } else {
                         assertTrue(result.nonFinite());
@@ -170,7 +170,7 @@ class NonFiniteTest {
                     double[] after = Values.read(buffers[i]);
                     for (int k = 0; k < after.length; k++) {
                         double x = before[i][k];
-                        double want = rule instanceof ClipRule.Value r
+                        double want = rule instanceof ValueRule r
                                 ? Rounding.clamped(test.dtype(), x, r.min(), r.max())
                                 : Rounding.scaled(test.dtype(), x, c[i]);
                         assertEquals(want, after[k], () -> test + " " + rule);
@@ -250,10 +250,10 @@ class NonFiniteTest {
         HostBuffer buffer = Values.buffer(DType.FLOAT32, 1, 2);
         long[] before = Values.bits(buffer);
         try (GradientClipper clipper = backend.clipper(buffer)) {
-            ClipRule.GlobalNorm rule = ClipRule.globalNorm(1);
-            ClipRule.GlobalNorm error = rule.withNonFinitePolicy(NonFinitePolicy.ERROR);
-            ClipRule.GlobalNorm skip = rule.withNonFinitePolicy(NonFinitePolicy.SKIP);
-            ClipRule.GlobalNorm zero = rule.withNonFinitePolicy(NonFinitePolicy.ZERO);
+            NormRule rule = ClipRule.globalNorm(1);
+            NormRule error = rule.withNonFinitePolicy(NonFinitePolicy.ERROR);
+            NormRule skip = rule.withNonFinitePolicy(NonFinitePolicy.SKIP);
+            NormRule zero = rule.withNonFinitePolicy(NonFinitePolicy.ZERO);
             for (double norm : new double[] {INF, Double.NaN}) {
                 assertThrows(NonFiniteGradientException.class, () -> clipper.clipWithNorm(error, norm));
                 assertTrue(clipper.clipWithNorm(skip, norm).nonFinite());

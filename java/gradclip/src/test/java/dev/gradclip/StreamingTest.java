@@ -118,7 +118,7 @@ class StreamingTest {
                     clip.endTensor("tensor " + t);
                 }
                 ClipResult decided = clip.decide();
-                if (!(rule instanceof ClipRule.Value)) {
+                if (!(rule instanceof ValueRule)) {
                     assertEquals(want.totalNorm(), decided.totalNorm(), what);
                     assertEquals(want.coefficient(), decided.coefficient(), what);
                     for (int t = 0; t < tensors.size(); t++) {

@@ -4,7 +4,9 @@ package dev.gradclip.cli;
 import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
 import dev.gradclip.HostBuffer;
+import dev.gradclip.NormRule;
 import dev.gradclip.NormType;
+import dev.gradclip.Scope;
 import dev.gradclip.StreamingClip;
 import dev.gradclip.cli.ClipReport.TensorClip;
 import dev.gradclip.cli.safetensors.BadFileException;
@@ -84,7 +86,7 @@ final class FileClip {
     }
 
     ClipReport report(StreamingClip clip, ClipRule rule, @Nullable NormType normType, String backend) {
-        boolean own = rule instanceof ClipRule.PerTensorNorm;
+        boolean own = rule instanceof NormRule norm && norm.scope() == Scope.TENSOR;
         return new ClipReport(
                 backend,
                 rule.name(),

@@ -69,7 +69,7 @@ public final class ClippingListener extends BaseTrainingListener {
     public synchronized void onGradientCalculation(Model model) {
         Dl4jGradients gradients = Dl4jGradients.of(model);
         divisor = gradients.divisor();
-        ClipResult result = binding.bind(gradients.names(), gradients.buffers()).clip(times(rule, divisor));
+        ClipResult result = binding.bind(gradients.names(), gradients.buffers()).clip(rule.times(divisor));
         latest = result;
         norm = result.totalNorm() / divisor;
     }
@@ -82,21 +82,5 @@ public final class ClippingListener extends BaseTrainingListener {
     /** What the latest clip found, null before the first. Its norms are those of the sum over the minibatch. */
     public synchronized @Nullable ClipResult latest() {
         return latest;
-    }
-
-    /** The rule for gradients so many times as large. */
-    private static ClipRule times(ClipRule rule, int factor) {
-        if (rule instanceof ClipRule.GlobalNorm r) {
-            return new ClipRule.GlobalNorm(
-                    r.maxNorm() * factor, r.normType(), r.epsilon() * factor, r.nonFinitePolicy());
-        }
-        if (rule instanceof ClipRule.PerTensorNorm r) {
-            return new ClipRule.PerTensorNorm(
-                    r.maxNorm() * factor, r.normType(), r.epsilon() * factor, r.nonFinitePolicy());
-        }
-        if (rule instanceof ClipRule.Value r) {
-            return new ClipRule.Value(r.min() * factor, r.max() * factor, r.nonFinitePolicy());
-        }
-        throw new IllegalArgumentException("there is no rule " + rule.name() + " for a sum over a minibatch");
     }
 }

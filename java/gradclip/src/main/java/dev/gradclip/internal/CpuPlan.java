@@ -162,27 +162,27 @@ public final class CpuPlan {
         memory.coefficients.put(segment, coefficient);
     }
 
-    /** Multiplies every segment by its coefficient. */
-    public void scale() {
+    /** Multiplies the segments {@code [from, to)}, each by its coefficient. */
+    public void scale(int from, int to) {
         // Backwards: what was measured last is still in the caches.
-        run(Phase.SCALE, 0, memory.segments, true);
+        run(Phase.SCALE, from, to, true);
     }
 
-    /** Clamps everything; returns how many elements changed. */
-    public long clamp(double minimum, double maximum) {
+    /** Clamps the segments {@code [from, to)}; returns how many elements changed. */
+    public long clamp(int from, int to, double minimum, double maximum) {
         min = minimum;
         max = maximum;
-        return runCounting(Phase.CLAMP);
+        return runCounting(Phase.CLAMP, from, to);
     }
 
-    /** Sets NaN and infinities to 0; returns how many elements changed. */
-    public long zeroNonFinite() {
-        return runCounting(Phase.ZERO_NON_FINITE);
+    /** Sets NaN and infinities of the segments {@code [from, to)} to 0; returns how many elements changed. */
+    public long zeroNonFinite(int from, int to) {
+        return runCounting(Phase.ZERO_NON_FINITE, from, to);
     }
 
-    private long runCounting(Phase counting) {
+    private long runCounting(Phase counting, int from, int to) {
         changed.set(0);
-        run(counting, 0, memory.segments, false);
+        run(counting, from, to, false);
         return changed.get();
     }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal;
 
-import dev.gradclip.ClipRule;
-
 /** A clip of a plan that is part of a graph, and where each replay leaves its result. */
 public final class CudaCapture {
     private final CudaPlan plan;
@@ -22,7 +20,7 @@ public final class CudaCapture {
     }
 
     /** Gives it a rule's numbers, for replays that the stream is given from here on. */
-    public void setRule(long stream, ClipRule rule) {
+    public void setRule(long stream, RuleTable rule) {
         synchronized (plan) {
             requireOpen();
             plan.setNumbers(stream, number, rule);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal;
 
-import dev.gradclip.ClipRule;
 import dev.gradclip.CudaException;
 import dev.gradclip.CudaFatalException;
-import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
@@ -18,6 +16,7 @@ public final class CudaPlan implements AutoCloseable {
     private final DeviceTable table;
     private final long tableAddress;
     private final long coefficientAddress;
+    private final long nonFiniteAddress;
     private CudaRing ring;
     private long handle;
     private @Nullable CudaFatalException fault;
@@ -26,14 +25,16 @@ public final class CudaPlan implements AutoCloseable {
     /**
      * Binds what the table says.
      *
+     * @param mostParts of one rule
      * @throws RowException if a row's memory is not what it is said to be
      */
-    public CudaPlan(int device, DeviceTable table) {
+    public CudaPlan(int device, DeviceTable table, int mostParts) {
         this.table = table;
         tableAddress = NativeCuda.address(table.rows);
-        handle = NativeCuda.createPlan(device, tableAddress, table.size(), table.size());
+        handle = NativeCuda.createPlan(device, tableAddress, table.size(), table.gradients(), mostParts);
         ring = CudaRing.at(NativeCuda.ring(handle), CudaRing.SIZE);
         coefficientAddress = NativeCuda.coefficientAddress(handle);
+        nonFiniteAddress = NativeCuda.nonFiniteAddress(handle);
     }
 
     /**
@@ -73,92 +74,64 @@ public final class CudaPlan implements AutoCloseable {
     }
 
     /** Clips by a rule, measuring first unless that is done; returns a ticket. */
-    public synchronized long clip(long stream, ClipRule rule, boolean isMeasured) {
+    public synchronized long clip(long stream, RuleTable rule, boolean isMeasured) {
         return enqueue(stream, rule, isMeasured, true);
     }
 
     /** Measures and decides, and leaves everything as it is; returns a ticket. */
-    public synchronized long decide(long stream, ClipRule.GlobalNorm rule) {
+    public synchronized long decide(long stream, RuleTable rule) {
         return enqueue(stream, rule, false, false);
     }
 
-    private long enqueue(long stream, ClipRule rule, boolean isMeasured, boolean applies) {
+    private long enqueue(long stream, RuleTable rule, boolean isMeasured, boolean applies) {
         long plan = usable();
-        int policy = rule.nonFinitePolicy().ordinal();
         try {
-            if (rule instanceof ClipRule.Value r) return NativeCuda.clipByValue(plan, stream, r.min(), r.max(), policy);
-            NormType type = normTypeOf(rule);
-            return NativeCuda.clipByNorm(
-                    plan,
-                    stream,
-                    rule instanceof ClipRule.PerTensorNorm,
-                    isMeasured,
-                    applies,
-                    kind(type),
-                    type.p(),
-                    maxNormOf(rule),
-                    epsilonOf(rule),
-                    policy);
+            if (rule.clamps()) return NativeCuda.clipByValue(plan, stream, rule.address);
+            return NativeCuda.clipByNorm(plan, stream, rule.address, isMeasured, applies);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
         }
     }
 
-    private static NormType normTypeOf(ClipRule rule) {
-        return rule instanceof ClipRule.GlobalNorm r ? r.normType() : ((ClipRule.PerTensorNorm) rule).normType();
-    }
-
-    private static double maxNormOf(ClipRule rule) {
-        return rule instanceof ClipRule.GlobalNorm r ? r.maxNorm() : ((ClipRule.PerTensorNorm) rule).maxNorm();
-    }
-
-    private static double epsilonOf(ClipRule rule) {
-        return rule instanceof ClipRule.GlobalNorm r ? r.epsilon() : ((ClipRule.PerTensorNorm) rule).epsilon();
-    }
-
     /** Scales by a norm that is given; returns a ticket. */
-    public synchronized long clipWithNorm(long stream, ClipRule.GlobalNorm rule, double norm) {
+    public synchronized long clipWithNorm(long stream, RuleTable rule, double norm) {
         long plan = usable();
-        NonFinitePolicy policy = rule.nonFinitePolicy();
         try {
-            return NativeCuda.clipWithNorm(plan, stream, rule.maxNorm(), rule.epsilon(), norm, policy.ordinal());
+            return NativeCuda.clipWithNorm(plan, stream, rule.address, norm);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
         }
     }
 
     /** Makes a clip by a rule part of the graph that the stream is captured into. */
-    public synchronized CudaCapture capture(long stream, ClipRule rule) {
+    public synchronized CudaCapture capture(long stream, RuleTable rule) {
         long plan = usable();
-        int policy = rule.nonFinitePolicy().ordinal();
         try {
-            int number;
-            if (rule instanceof ClipRule.Value r) {
-                number = NativeCuda.captureByValue(plan, stream, r.min(), r.max(), policy);
-            } else {
-                NormType type = normTypeOf(rule);
-                boolean perTensor = rule instanceof ClipRule.PerTensorNorm;
-                number = NativeCuda.captureByNorm(
-                        plan, stream, perTensor, kind(type), type.p(), maxNormOf(rule), epsilonOf(rule), policy);
-            }
+            int number = rule.clamps()
+                    ? NativeCuda.captureByValue(plan, stream, rule.address)
+                    : NativeCuda.captureByNorm(plan, stream, rule.address);
             captures++;
             return new CudaCapture(this, number, CudaRing.at(NativeCuda.captureSlot(plan, number), 1));
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
         }
     }
 
     /** Gives a captured clip a rule's numbers, for replays that the stream is given from here on. */
-    synchronized void setNumbers(long stream, int capture, ClipRule rule) {
+    synchronized void setNumbers(long stream, int capture, RuleTable rule) {
         long plan = usable();
         try {
-            if (rule instanceof ClipRule.Value r) {
-                NativeCuda.setNumbers(plan, stream, capture, 0, 0, r.min(), r.max());
-            } else {
-                NativeCuda.setNumbers(plan, stream, capture, maxNormOf(rule), epsilonOf(rule), 0, 0);
-            }
+            NativeCuda.setNumbers(plan, stream, capture, rule.address);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
         }
     }
 
@@ -181,11 +154,11 @@ public final class CudaPlan implements AutoCloseable {
         waitFor(usable());
     }
 
-    /** The norm of some tensors as measured last. */
-    public synchronized double norm(NormType type, int from, int to) {
+    /** The norm of some segments as measured last, unscaled. */
+    public synchronized double norm(NormType type, double inverseScale, int from, int to) {
         long plan = usable();
         try {
-            return NativeCuda.norm(plan, kind(type), type.p(), from, to);
+            return NativeCuda.norm(plan, kind(type), type.p(), inverseScale, from, to);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         }
@@ -213,11 +186,11 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** What the last clip multiplied a tensor by. */
-    public synchronized double coefficient(int tensor) {
+    /** What the last clip multiplied a segment by. */
+    public synchronized double coefficient(int segment) {
         long plan = usable();
         try {
-            return NativeCuda.coefficient(plan, tensor);
+            return NativeCuda.coefficient(plan, segment);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         }
@@ -227,6 +200,12 @@ public final class CudaPlan implements AutoCloseable {
     public synchronized long coefficientAddress() {
         usable();
         return coefficientAddress;
+    }
+
+    /** Where on the device it is written whether the last clip by norm found a non-finite gradient: a float, 1 or 0. */
+    public synchronized long nonFiniteAddress() {
+        usable();
+        return nonFiniteAddress;
     }
 
     /** The results so far, that of the ticket among them: waits for it. To be read while this plan's monitor is held. */

@@ -23,6 +23,7 @@ public final class DevicePieces implements PieceWork {
     private @Nullable CudaPlan plan;
     private @Nullable Piece planned;
     private ByteBuffer partials = ByteBuffer.allocateDirect(0);
+    private final RuleTable rule = new RuleTable(0);
 
     /** No piece yet. */
     public DevicePieces(int device) {
@@ -65,28 +66,29 @@ public final class DevicePieces implements PieceWork {
     public void scale(Piece piece, double coefficient) {
         if (piece.length() == 0) return;
         CudaPlan bound = uploaded(piece);
-        // The coefficient is a threshold over a norm of 1; that of a norm that is NaN is NaN.
+        // The coefficient is the length that a norm of 1 is given; that of a norm that is NaN is NaN.
         boolean isNaN = Double.isNaN(coefficient);
-        ClipRule.GlobalNorm rule = ClipRule.globalNorm(isNaN ? 1 : coefficient).withEpsilon(0);
+        NormLimit limit = NormLimit.of(ClipRule.normalizeAbove(0, isNaN ? 1 : coefficient));
+        rule.norm(RuleTable.Scope.ALL, NormType.L2, limit, NonFinitePolicy.PROPAGATE);
         bound.clipWithNorm(DEFAULT_STREAM, rule, isNaN ? Double.NaN : 1);
         download(piece);
     }
 
     @Override
     public long clamp(Piece piece, double min, double max) {
-        return changed(piece, ClipRule.value(min, max));
+        return changed(piece, rule.value(min, max, 1, NonFinitePolicy.PROPAGATE));
     }
 
     @Override
     public long zeroNonFinite(Piece piece) {
-        ClipRule zero = ClipRule.value(Double.POSITIVE_INFINITY).withNonFinitePolicy(NonFinitePolicy.ZERO);
-        return changed(piece, zero);
+        double none = Double.POSITIVE_INFINITY;
+        return changed(piece, rule.value(-none, none, 1, NonFinitePolicy.ZERO));
     }
 
-    private long changed(Piece piece, ClipRule rule) {
+    private long changed(Piece piece, RuleTable clamp) {
         if (piece.length() == 0) return 0;
         CudaPlan bound = uploaded(piece);
-        long changed = bound.changed(bound.clip(DEFAULT_STREAM, rule, false));
+        long changed = bound.changed(bound.clip(DEFAULT_STREAM, clamp, false));
         if (changed > 0) download(piece);
         return changed;
     }
@@ -114,9 +116,9 @@ public final class DevicePieces implements PieceWork {
             address = Cuda.allocate(device, piece.byteLength());
             capacity = piece.byteLength();
         }
-        DeviceTable table = new DeviceTable(new DType[] {piece.dtype()}, new long[] {piece.length()});
+        DeviceTable table = new DeviceTable(new DType[] {piece.dtype()}, new long[] {piece.length()}, new int[] {1}, 1);
         table.set(0, address);
-        current = new CudaPlan(device, table);
+        current = new CudaPlan(device, table, 0);
         plan = current;
         planned = piece;
         return current;

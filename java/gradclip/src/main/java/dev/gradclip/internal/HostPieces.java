@@ -36,17 +36,17 @@ public final class HostPieces implements PieceWork {
     public void scale(Piece piece, double coefficient) {
         CpuPlan bound = bound(piece);
         bound.setCoefficient(0, coefficient);
-        bound.scale();
+        bound.scale(0, 1);
     }
 
     @Override
     public long clamp(Piece piece, double min, double max) {
-        return bound(piece).clamp(min, max);
+        return bound(piece).clamp(0, 1, min, max);
     }
 
     @Override
     public long zeroNonFinite(Piece piece) {
-        return bound(piece).zeroNonFinite();
+        return bound(piece).zeroNonFinite(0, 1);
     }
 
     private CpuPlan bound(Piece piece) {

@@ -73,8 +73,13 @@ final class NativeCuda {
     /** Lets go of it; what was launched still runs. */
     static native void destroyGraph(int device, long graph);
 
-    /** Copies the table, checks each range and uploads. */
-    static native long createPlan(int device, long table, int rows, int segments);
+    /**
+     * Copies the table, one row a segment, checks each range and uploads.
+     *
+     * @param gradients the first so many segments; the others are their parameters, in the same order, or there are none
+     * @param parts at most, of one rule
+     */
+    static native long createPlan(int device, long table, int segments, int gradients, int parts);
 
     /** Waits for what is in flight. */
     static native void destroyPlan(long plan);
@@ -91,38 +96,23 @@ final class NativeCuda {
     /** Measures all; returns a ticket above 0. */
     static native long globalNorm(long plan, long stream, int norm, double p);
 
-    /**
-     * Measures unless {@code measured}, decides, and scales if it {@code applies}; returns a ticket. {@code policy}:
-     * NonFinitePolicy ordinal.
-     */
-    static native long clipByNorm(
-            long plan,
-            long stream,
-            boolean perTensor,
-            boolean measured,
-            boolean applies,
-            int norm,
-            double p,
-            double maxNorm,
-            double epsilon,
-            int policy);
+    /** Measures unless {@code measured}, decides, and scales if it {@code applies}; {@code rule}: {@link RuleTable}; returns a ticket. */
+    static native long clipByNorm(long plan, long stream, long rule, boolean measured, boolean applies);
 
     /** Decides by a norm that is given, and scales; returns a ticket. */
-    static native long clipWithNorm(long plan, long stream, double maxNorm, double epsilon, double norm, int policy);
+    static native long clipWithNorm(long plan, long stream, long rule, double norm);
 
     /** Clamps; returns a ticket. */
-    static native long clipByValue(long plan, long stream, double min, double max, int policy);
+    static native long clipByValue(long plan, long stream, long rule);
 
     /** As {@link #clipByNorm}, into the graph that the stream is captured into; returns the number of the captured clip. */
-    static native int captureByNorm(
-            long plan, long stream, boolean perTensor, int norm, double p, double maxNorm, double epsilon, int policy);
+    static native int captureByNorm(long plan, long stream, long rule);
 
     /** As {@link #clipByValue}, into the graph that the stream is captured into; returns the number of the captured clip. */
-    static native int captureByValue(long plan, long stream, double min, double max, int policy);
+    static native int captureByValue(long plan, long stream, long rule);
 
-    /** Other numbers for the replays that the stream is given from here on. */
-    static native void setNumbers(
-            long plan, long stream, int capture, double maxNorm, double epsilon, double min, double max);
+    /** A rule's numbers, but for its parts, for the replays that the stream is given from here on. */
+    static native void setNumbers(long plan, long stream, int capture, long rule);
 
     /** Lets another clip have the number. */
     static native void closeCapture(long plan, int capture);
@@ -136,8 +126,8 @@ final class NativeCuda {
     /** Waits for the stream of the plan's last call. */
     static native void synchronize(long plan);
 
-    /** The norm of the segments {@code [fromSegment, toSegment)} as measured last; synchronises. */
-    static native double norm(long plan, int norm, double p, int fromSegment, int toSegment);
+    /** The norm of the segments {@code [fromSegment, toSegment)} as measured last, unscaled; synchronises. */
+    static native double norm(long plan, int norm, double p, double inverseScale, int fromSegment, int toSegment);
 
     /**
      * Copies the tiles' partials of a plan of one segment, as measured last, to host memory: the middle plane, then, for
@@ -150,6 +140,9 @@ final class NativeCuda {
 
     /** Device address of the last clip's global coefficient, a double. */
     static native long coefficientAddress(long plan);
+
+    /** Device address of a float that is 1 where the last clip by norm found a non-finite gradient, else 0. */
+    static native long nonFiniteAddress(long plan);
 
     /** The address of a direct buffer's first byte, whatever its position. */
     static native long address(Buffer direct);

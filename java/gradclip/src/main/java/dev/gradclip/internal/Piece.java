@@ -84,6 +84,18 @@ public record Piece(
         return ABSENT[dtype.ordinal()];
     }
 
+    /** A run of the elements. */
+    public Piece slice(long from, long count) {
+        long bytes = from * dtype.bytes();
+        Buffer part = view == null ? null : view.slice((int) from, (int) count);
+        if (part == null && array == null) return new Piece(dtype, count, null, 0, null, at(bytes), readOnly, owner);
+        return new Piece(dtype, count, array, arrayOffset + bytes, part, 0, readOnly, owner);
+    }
+
+    private long at(long bytes) {
+        return address == 0 ? 0 : address + bytes;
+    }
+
     long byteLength() {
         return length * dtype.bytes();
     }

@@ -53,19 +53,42 @@ public final class ScaledNorm {
         return exponent == 0 ? mantissa : Math.scalb(mantissa, exponent);
     }
 
-    /**
-     * {@code min(1, maxNorm / (norm + epsilon))}; 1 when maxNorm is infinite or nothing is to be scaled (0 / 0); NaN for a
-     * NaN norm.
-     */
-    public double coefficient(double maxNorm, double epsilon) {
-        if (maxNorm == Double.POSITIVE_INFINITY || (mantissa == 0 && epsilon == 0)) return 1;
-        return Math.min(quotient(maxNorm, epsilon), 1);
+    /** The norm of elements that are all multiplied by a factor above 0. */
+    public void multiply(double factor) {
+        double product = mantissa * factor;
+        if (factor == 1 || mantissa == 0 || !Double.isFinite(mantissa)) return;
+        if (product >= Double.MIN_NORMAL && product <= Double.MAX_VALUE) {
+            mantissa = product;
+            return;
+        }
+        // Beyond what a double holds: the exponents are taken out first.
+        multiplyScaled(factor);
     }
 
-    private double quotient(double maxNorm, double epsilon) {
-        if (exponent > 0) return Math.scalb(maxNorm / (mantissa + Math.scalb(epsilon, -exponent)), -exponent);
-        double divisor = value() + epsilon;
-        if (exponent == 0 || divisor >= Double.MIN_NORMAL) return maxNorm / divisor;
-        return Math.scalb(maxNorm, -exponent) / (mantissa + Math.scalb(epsilon, -exponent));
+    private void multiplyScaled(double factor) {
+        double raised = mantissa < Double.MIN_NORMAL ? mantissa * 0x1p100 : mantissa;
+        double raisedFactor = factor < Double.MIN_NORMAL ? factor * 0x1p100 : factor;
+        int own = Math.getExponent(raised);
+        int its = Math.getExponent(raisedFactor);
+        exponent += own + its - (mantissa < Double.MIN_NORMAL ? 100 : 0) - (factor < Double.MIN_NORMAL ? 100 : 0);
+        mantissa = Math.scalb(raised, -own) * Math.scalb(raisedFactor, -its);
+    }
+
+    /**
+     * {@code min(1, maxNorm / (norm / divisor + epsilon))}; 1 when maxNorm is infinite or nothing is to be scaled (0 / 0); NaN
+     * for a NaN norm.
+     */
+    public double coefficient(double maxNorm, double epsilon, double divisor) {
+        if (maxNorm == Double.POSITIVE_INFINITY || (mantissa / divisor == 0 && epsilon == 0)) return 1;
+        return Math.min(quotient(maxNorm, epsilon, divisor), 1);
+    }
+
+    /** {@code maxNorm / (norm / divisor + epsilon)}. */
+    double quotient(double maxNorm, double epsilon, double divisor) {
+        double m = mantissa / divisor;
+        if (exponent > 0) return Math.scalb(maxNorm / (m + Math.scalb(epsilon, -exponent)), -exponent);
+        double sum = (exponent == 0 ? m : Math.scalb(m, exponent)) + epsilon;
+        if (exponent == 0 || sum >= Double.MIN_NORMAL) return maxNorm / sum;
+        return Math.scalb(maxNorm, -exponent) / (m + Math.scalb(epsilon, -exponent));
     }
 }

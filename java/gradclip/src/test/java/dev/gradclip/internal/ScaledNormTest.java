@@ -27,7 +27,7 @@ class ScaledNormTest {
         BigDecimal divisor = scaled(mantissa, exponent).add(new BigDecimal(epsilon));
         double expected =
                 new BigDecimal(max).divide(divisor, MathContext.DECIMAL128).doubleValue();
-        double got = norm.coefficient(max, epsilon);
+        double got = norm.coefficient(max, epsilon, 1);
         double want = Math.min(1, expected);
         String what = mantissa + " 2^" + exponent + ", max " + max + ", epsilon " + epsilon;
         // Two roundings more than exact where the coefficient is subnormal.
@@ -60,11 +60,11 @@ class ScaledNormTest {
         assertTrue(norm.isFinite());
         norm.set(Double.POSITIVE_INFINITY);
         assertFalse(norm.isFinite());
-        assertEquals(0, norm.coefficient(1, 1e-6));
-        assertEquals(1, norm.coefficient(Double.POSITIVE_INFINITY, 1e-6));
+        assertEquals(0, norm.coefficient(1, 1e-6, 1));
+        assertEquals(1, norm.coefficient(Double.POSITIVE_INFINITY, 1e-6, 1));
         norm.set(Double.NaN);
         assertFalse(norm.isFinite());
-        assertEquals(Double.NaN, norm.coefficient(1, 1e-6));
+        assertEquals(Double.NaN, norm.coefficient(1, 1e-6, 1));
     }
 
     @Test
@@ -80,6 +80,6 @@ class ScaledNormTest {
         assertEquals(0x1p901, norm.value());
         norm.setL2(0, 0, 0);
         assertEquals(0, norm.value());
-        assertEquals(1, norm.coefficient(0, 0), "nothing is to be scaled");
+        assertEquals(1, norm.coefficient(0, 0, 1), "nothing is to be scaled");
     }
 }

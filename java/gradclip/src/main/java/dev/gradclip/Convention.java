@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+/**
+ * Whose arithmetic a {@link NormRule} follows where libraries differ: in the epsilon, at a norm equal to the threshold, and at
+ * a norm that is not finite (under {@link NonFinitePolicy#PROPAGATE}). A model ported from one trains with the same numbers.
+ * None turns finite gradients into NaN, as TensorFlow and Optax do at a norm and a threshold of 0.
+ *
+ * <pre>{@code
+ * ClipRule rule = ClipRule.globalNorm(1.0).withConvention(Convention.TENSORFLOW);
+ * }</pre>
+ */
+public enum Convention {
+    /** {@code min(1, max / (norm + 1e-6))}; an infinite norm makes finite gradients 0, a NaN norm makes all NaN. */
+    PYTORCH(1e-6),
+
+    /**
+     * {@code max / max(norm, max)}, so that a norm equal to the threshold changes nothing; over all tensors a norm that is not finite
+     * makes every gradient NaN ({@code clip_by_global_norm}), of one tensor an infinite one makes finite gradients 0 ({@code
+     * clip_by_norm}).
+     */
+    TENSORFLOW(0),
+
+    /** {@code norm < max ? g : g / norm * max}: as TensorFlow's, but an infinite norm makes finite gradients 0. */
+    OPTAX(0),
+
+    /** As {@link #TENSORFLOW}: {@code global_clipnorm} over all tensors, {@code clipnorm} of one. */
+    KERAS(0),
+
+    /** {@code norm > max ? g * max / norm : g}, so that a NaN norm changes nothing. */
+    DL4J(0);
+
+    private final double epsilon;
+
+    Convention(double epsilon) {
+        this.epsilon = epsilon;
+    }
+
+    /** What is added to the norm before the threshold is divided by it. */
+    public double epsilon() {
+        return epsilon;
+    }
+}

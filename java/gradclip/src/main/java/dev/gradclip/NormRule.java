@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import java.util.Objects;
+
+/**
+ * A rule that multiplies gradients by a coefficient which follows from their norm. {@link ClipRule} has a method for each
+ * that libraries know; the {@code with…} methods refine it.
+ *
+ * <pre>{@code
+ * ClipRule rule = ClipRule.normalize(1.0).withScope(Scope.TENSOR).withNormType(NormType.L1);
+ * }</pre>
+ *
+ * @param form how a norm becomes a coefficient
+ * @param scope what has a norm of its own
+ * @param max threshold, 0 or more, infinity to measure only; λ of {@link Form#ADAPTIVE}
+ * @param length of {@link Form#NORMALIZE} the norm afterwards, else unused
+ * @param normType which norm
+ * @param epsilon added to the norm, 0 or more; with 0 a norm equal to the threshold is left unchanged; of {@link
+ *     Form#ADAPTIVE} the least norm that a parameter counts with
+ * @param convention see {@link Convention}
+ * @param inverseScale what gradients are multiplied by before all else: {@link ClipRule#unscale}
+ * @param nonFinitePolicy see {@link NonFinitePolicy}
+ */
+public record NormRule(
+        Form form,
+        Scope scope,
+        double max,
+        double length,
+        NormType normType,
+        double epsilon,
+        Convention convention,
+        double inverseScale,
+        NonFinitePolicy nonFinitePolicy)
+        implements ClipRule {
+
+    /** How a norm {@code n} becomes a coefficient; the ordinals cross JNI. */
+    public enum Form {
+        /** {@code min(1, max / (n + ε))}. */
+        CLIP,
+        /** As {@link #CLIP}, of {@code n / elements}. */
+        AVERAGE,
+        /** As {@link #CLIP}, of {@code n / √elements}, the root mean square for L2. */
+        RMS,
+        /** {@code n > max ? length / n : 1}; at most 2^127. */
+        NORMALIZE,
+        /** With {@code m = max · max(norm of the parameter, ε)}: {@code n ≥ m ? m / max(n, 1e-6) : 1}. */
+        ADAPTIVE
+    }
+
+    /** Checks each number. */
+    public NormRule {
+        Objects.requireNonNull(form, "form");
+        Objects.requireNonNull(scope, "scope");
+        Objects.requireNonNull(normType, "normType");
+        Objects.requireNonNull(convention, "convention");
+        Objects.requireNonNull(nonFinitePolicy, "nonFinitePolicy");
+        if (!(max >= 0)) {
+            String what = form == Form.ADAPTIVE ? "lambda" : form == Form.RMS ? "maxRms" : "maxNorm";
+            throw new IllegalArgumentException(what + " must be 0 or more (infinity measures only), but is " + max);
+        }
+        max += 0.0; // -0.0 would flip the signs of what it zeroes
+        if (!(length >= 0) || Double.isInfinite(length)) {
+            throw new IllegalArgumentException("length must be finite and 0 or more, but is " + length);
+        }
+        length += 0.0;
+        if (!(epsilon >= 0) || Double.isInfinite(epsilon)) {
+            throw new IllegalArgumentException("epsilon must be finite and 0 or more, but is " + epsilon);
+        }
+        requireInverseScale(inverseScale);
+        if (form == Form.ADAPTIVE && scope != Scope.ROW) {
+            throw new IllegalArgumentException("adaptive clipping goes by units, scope ROW, not " + scope
+                    + "; a tensor bound without rows is one unit");
+        }
+    }
+
+    /** A rule of one form as {@link ClipRule} makes it. */
+    static NormRule of(Form form, Scope scope, double max, double epsilon) {
+        return new NormRule(
+                form, scope, max, 0, NormType.L2, epsilon, Convention.PYTORCH, 1, NonFinitePolicy.PROPAGATE);
+    }
+
+    @Override
+    public String name() {
+        return switch (form) {
+            case CLIP ->
+                switch (scope) {
+                    case ALL -> "global-norm";
+                    case GROUP -> "per-group-norm";
+                    case TENSOR -> "per-tensor-norm";
+                    case ROW -> "per-row-norm";
+                };
+            case AVERAGE -> "average-norm";
+            case RMS -> "block-rms";
+            case NORMALIZE -> max == 0 ? "normalize" : "normalize-above";
+            case ADAPTIVE -> "adaptive";
+        };
+    }
+
+    /** The same rule for each of something else. */
+    public NormRule withScope(Scope value) {
+        return new NormRule(form, value, max, length, normType, epsilon, convention, inverseScale, nonFinitePolicy);
+    }
+
+    /** The same rule with another norm. */
+    public NormRule withNormType(NormType type) {
+        return new NormRule(form, scope, max, length, type, epsilon, convention, inverseScale, nonFinitePolicy);
+    }
+
+    /** The same rule with another epsilon. */
+    public NormRule withEpsilon(double value) {
+        return new NormRule(form, scope, max, length, normType, value, convention, inverseScale, nonFinitePolicy);
+    }
+
+    /** The same rule with a library's epsilon and its ways at the edges; {@link Form#ADAPTIVE} keeps its epsilon. */
+    public NormRule withConvention(Convention value) {
+        double added = form == Form.ADAPTIVE ? epsilon : value.epsilon();
+        return new NormRule(form, scope, max, length, normType, added, value, inverseScale, nonFinitePolicy);
+    }
+
+    @Override
+    public NormRule withNonFinitePolicy(NonFinitePolicy policy) {
+        return new NormRule(form, scope, max, length, normType, epsilon, convention, inverseScale, policy);
+    }
+
+    @Override
+    public NormRule unscale(double factor) {
+        return new NormRule(form, scope, max, length, normType, epsilon, convention, factor, nonFinitePolicy);
+    }
+
+    @Override
+    public NormRule times(double factor) {
+        boolean adaptive = form == Form.ADAPTIVE;
+        return new NormRule(
+                form,
+                scope,
+                max * factor,
+                length * factor,
+                normType,
+                adaptive ? epsilon : epsilon * factor,
+                convention,
+                inverseScale,
+                nonFinitePolicy);
+    }
+
+    /** Whether gradients can't be changed by it, unless by policy. */
+    boolean onlyMeasures() {
+        return max == Double.POSITIVE_INFINITY && inverseScale == 1;
+    }
+
+    /** Whether it has one coefficient for all. */
+    boolean hasOneCoefficient() {
+        return scope == Scope.ALL;
+    }
+
+    static void requireInverseScale(double factor) {
+        if (factor > 0 && factor != Double.POSITIVE_INFINITY) return;
+        throw new IllegalArgumentException("inverseScale must be above 0 and finite, but is " + factor);
+    }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+/** What a {@link NormRule} takes one norm and one coefficient of. */
+public enum Scope {
+    /** All tensors together: one norm, one coefficient. */
+    ALL,
+    /** Each group of {@link GradientClipperBuilder#group}; tensors in none are left as they are. */
+    GROUP,
+    /** Each tensor. */
+    TENSOR,
+    /** Each row of a tensor bound with {@link GradientClipperBuilder#rows}; a tensor bound without is one row. */
+    ROW
+}

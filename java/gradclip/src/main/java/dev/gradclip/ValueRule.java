@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import java.util.Objects;
+
+/**
+ * A clamp of every element: {@link ClipRule#value(double, double)}.
+ *
+ * @param min lower limit, in the precision the elements are added up in (float, or double for FLOAT64)
+ * @param max upper limit, likewise
+ * @param inverseScale what gradients are multiplied by first: {@link ClipRule#unscale}
+ * @param nonFinitePolicy see {@link NonFinitePolicy}
+ */
+public record ValueRule(double min, double max, double inverseScale, NonFinitePolicy nonFinitePolicy)
+        implements ClipRule {
+    /** Checks the limits. */
+    public ValueRule {
+        if (!(min <= max)) {
+            throw new IllegalArgumentException(
+                    "min must not be above max and neither may be NaN, but they are " + min + " and " + max);
+        }
+        NormRule.requireInverseScale(inverseScale);
+        Objects.requireNonNull(nonFinitePolicy, "nonFinitePolicy");
+    }
+
+    @Override
+    public String name() {
+        return "value";
+    }
+
+    @Override
+    public ValueRule withNonFinitePolicy(NonFinitePolicy policy) {
+        return new ValueRule(min, max, inverseScale, policy);
+    }
+
+    @Override
+    public ValueRule unscale(double factor) {
+        return new ValueRule(min, max, factor, nonFinitePolicy);
+    }
+
+    @Override
+    public ValueRule times(double factor) {
+        return new ValueRule(min * factor, max * factor, inverseScale, nonFinitePolicy);
+    }
+}
