@@ -78,7 +78,7 @@ final class ClipPhases implements Phases {
         foundNonFinite = !norm.isFinite();
         if (foundNonFinite && rule.policy() == NonFinitePolicy.ERROR) throw nonFinite(typeOf(rule));
         if (foundNonFinite && rule.policy() == NonFinitePolicy.SKIP) return untouched();
-        double coefficient = decideAll(rule.parts.get(0).normLimit());
+        double coefficient = decideAll(rule.parts[0].normLimit());
         return result(norm.value(), coefficient, clips, foundNonFinite, 0);
     }
 
@@ -180,7 +180,7 @@ final class ClipPhases implements Phases {
         clips = false;
         changes = false;
         // What no part covers is unscaled all the same.
-        if (rule.parts.size() != 1) assign(0, binding.size(), 1, rule.inverseScale);
+        if (!rule.coversAll) assign(0, binding.size(), 1, rule.inverseScale);
         for (ResolvedRule.Part part : rule.parts) {
             NormLimit limit = part.normLimit();
             switch (part.scope()) {
@@ -207,9 +207,9 @@ final class ClipPhases implements Phases {
     private void decideRows(int tensor, NormLimit limit) {
         boolean present = binding.isPresent(tensor);
         boolean adaptive = limit.form() == NormRule.Form.ADAPTIVE;
-        boolean isLimited = present && !(adaptive && !binding.isPresent(binding.size() + tensor));
         DType dtype = binding.shape(tensor).dtype();
-        long elements = segments.length(tensor);
+        long elements = present ? segments.length(tensor) : 0;
+        boolean isLimited = !adaptive || (segments.length(tensor) > 0 && binding.isPresent(binding.size() + tensor));
         NormType type = requireMeasured(measuredType);
         for (int i = segments.from(tensor); i < segments.from(tensor + 1); i++) {
             double coefficient = 1;
@@ -220,7 +220,7 @@ final class ClipPhases implements Phases {
                 coefficient = limit.coefficient(partNorm, elements, adaptive ? parameterNorm.value() : 0);
             }
             coefficients[i] = coefficient * limit.inverseScale();
-            if (!present || elements == 0) continue;
+            if (elements == 0) continue;
             clips |= Coefficients.changes(coefficient, dtype);
             changes |= Coefficients.changes(coefficients[i], dtype);
         }
@@ -245,7 +245,7 @@ final class ClipPhases implements Phases {
     }
 
     private ClipResult scaleAll(ResolvedRule rule, double totalNorm, boolean nonFinite) {
-        double coefficient = decideAll(rule.parts.get(0).normLimit());
+        double coefficient = decideAll(rule.parts[0].normLimit());
         return scale(coefficient, totalNorm, nonFinite);
     }
 
@@ -278,20 +278,28 @@ final class ClipPhases implements Phases {
                 }
             }
         }
+        long changed = zeroes ? zeroNonFinite(rule) : 0;
         if (rule.inverseScale != 1) unscaleAll(rule.inverseScale);
-        long changed = 0;
         for (ResolvedRule.Part part : rule.parts) {
             ValueRule value = part.valueRule();
             int from = segments.from(part.from());
             int to = segments.from(part.to());
-            long zeroed = zeroes ? plan.zeroNonFinite(from, to) : 0;
             changed += plan.clamp(from, to, value.min(), value.max());
-            // What was zeroed and then clamped away from 0 is counted once.
+        }
+        return result(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
+    }
+
+    /** How many elements become 0 and stay so: one that is then clamped away from 0 is counted there. */
+    private long zeroNonFinite(ResolvedRule rule) {
+        long changed = 0;
+        for (ResolvedRule.Part part : rule.parts) {
+            ValueRule value = part.valueRule();
+            long zeroed = plan.zeroNonFinite(segments.from(part.from()), segments.from(part.to()));
             if (value.min() <= 0 && value.max() >= 0) changed += zeroed;
         }
+        if (rule.coversAll) return changed;
         // Those of no part.
-        if (zeroes) changed += plan.zeroNonFinite(0, segments.gradients());
-        return result(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
+        return changed + plan.zeroNonFinite(0, segments.gradients());
     }
 
     private void unscaleAll(double inverseScale) {

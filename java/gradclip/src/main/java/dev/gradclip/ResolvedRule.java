@@ -36,7 +36,9 @@ final class ResolvedRule {
     }
 
     final ClipRule rule;
-    final List<Part> parts;
+    /** An array: a list's iterator is an allocation a clip. */
+    final Part[] parts;
+
     final double inverseScale;
 
     /** Null where it clamps. */
@@ -44,12 +46,15 @@ final class ResolvedRule {
 
     final boolean measuresParameters;
 
+    /** Whether one part is all tensors. */
+    final boolean coversAll;
+
     /** Whether it leaves every gradient as it is, unless by policy. */
     final boolean onlyMeasures;
 
-    private ResolvedRule(ClipRule rule, List<Part> parts, List<ClipRule> each) {
+    private ResolvedRule(ClipRule rule, List<Part> parts, List<ClipRule> each, int tensors) {
         this.rule = rule;
-        this.parts = List.copyOf(parts);
+        this.parts = parts.toArray(new Part[0]);
         inverseScale = rule.inverseScale();
         normType = each.get(0) instanceof NormRule first ? first.normType() : null;
         boolean adaptive = false;
@@ -60,6 +65,8 @@ final class ResolvedRule {
         }
         measuresParameters = adaptive;
         onlyMeasures = !writes;
+        coversAll =
+                parts.size() == 1 && parts.get(0).from() == 0 && parts.get(0).to() == tensors;
     }
 
     /**
@@ -86,7 +93,7 @@ final class ResolvedRule {
             add(new Group(0, tensors), rule, parts);
             each.add(rule);
         }
-        ResolvedRule resolved = new ResolvedRule(rule, parts, each);
+        ResolvedRule resolved = new ResolvedRule(rule, parts, each, tensors);
         if (resolved.measuresParameters && !segments.hasParameters()) {
             throw new IllegalArgumentException(
                     "adaptive clipping compares gradients with their parameters, but the clipper has"
@@ -139,24 +146,20 @@ final class ResolvedRule {
 
     /** Writes it for a device. */
     void write(RuleTable table, Segments segments) {
-        int all = segments.gradients();
-        boolean simple = parts.size() == 1
-                && segments.from(parts.get(0).from()) == 0
-                && segments.from(parts.get(0).to()) == all;
         if (normType == null) {
-            ValueRule first = parts.get(0).valueRule();
+            ValueRule first = parts[0].valueRule();
             table.value(first.min(), first.max(), inverseScale, policy());
-            if (!simple) writeParts(table, segments);
+            if (!coversAll) writeParts(table, segments);
             return;
         }
-        NormLimit limit = parts.get(0).normLimit();
+        NormLimit limit = parts[0].normLimit();
         if (isGlobal()) {
             table.norm(RuleTable.Scope.ALL, normType, limit, policy());
             return;
         }
-        Scope scope = parts.get(0).scope();
+        Scope scope = parts[0].scope();
         boolean perSegment = scope == Scope.ROW || (scope == Scope.TENSOR && segments.areTensors());
-        if (simple && perSegment) {
+        if (coversAll && perSegment) {
             table.norm(RuleTable.Scope.SEGMENT, normType, limit, policy());
             return;
         }
@@ -170,7 +173,7 @@ final class ResolvedRule {
 
     /** In ascending order, with what is between them. */
     private void writeParts(RuleTable table, Segments segments) {
-        List<Part> ascending = new ArrayList<>(parts);
+        List<Part> ascending = new ArrayList<>(List.of(parts));
         ascending.sort(Comparator.comparingInt(Part::from));
         int next = 0;
         for (Part part : ascending) {
