@@ -38,6 +38,13 @@ final class StreamedPieces {
                 : rule;
     }
 
+    static boolean comparesParameters(ClipRule rule) {
+        if (rule instanceof GroupRule groups) {
+            return groups.rules().values().stream().anyMatch(StreamedPieces::comparesParameters);
+        }
+        return rule instanceof NormRule norm && norm.form() == NormRule.Form.ADAPTIVE;
+    }
+
     boolean clamps() {
         return first(rule) instanceof ValueRule;
     }

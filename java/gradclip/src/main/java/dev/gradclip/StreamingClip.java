@@ -48,6 +48,7 @@ public final class StreamingClip implements AutoCloseable {
     private final StreamedPieces pieces;
     private final StreamedSums gradients;
     private final StreamedSums parameters;
+    private final boolean comparesParameters;
     private final StreamedTensors tensors = new StreamedTensors();
     private @Nullable StreamedDecision decision;
     private int applied;
@@ -64,6 +65,7 @@ public final class StreamingClip implements AutoCloseable {
         NormType measured = StreamedPieces.first(rule) instanceof NormRule norm ? norm.normType() : NormType.INF;
         gradients = new StreamedSums(measured, work);
         parameters = new StreamedSums(measured, work);
+        comparesParameters = StreamedPieces.comparesParameters(rule);
     }
 
     /**
@@ -102,7 +104,7 @@ public final class StreamingClip implements AutoCloseable {
         requireUndecided();
         tensors.rows(count, length);
         gradients.rows(count, length);
-        parameters.rows(count, length);
+        if (comparesParameters) parameters.rows(count, length);
     }
 
     /**
@@ -117,10 +119,13 @@ public final class StreamingClip implements AutoCloseable {
         tensors.add(piece);
     }
 
-    /** Measures the next piece of the weights that the current tensor is the gradient of, cut as {@link #measure} says. */
+    /**
+     * Measures the next piece of the weights that the current tensor is the gradient of, cut as {@link #measure} says; a rule that
+     * needs none leaves them.
+     */
     public void measureParameter(HostBuffer piece) {
         requireUndecided();
-        parameters.add(piece.pieces);
+        if (comparesParameters) parameters.add(piece.pieces);
         tensors.addParameter(piece);
     }
 
@@ -133,7 +138,7 @@ public final class StreamingClip implements AutoCloseable {
         requireUndecided();
         tensors.requireWhole(name);
         gradients.endTensor();
-        parameters.endTensor();
+        if (comparesParameters) parameters.endTensor();
         Streamed tensor = tensors.end(name);
         elements += tensor.length();
         return norm(tensor.firstRow(), tensor.endRow()).value();
