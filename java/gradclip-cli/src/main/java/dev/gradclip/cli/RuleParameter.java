@@ -19,7 +19,8 @@ enum RuleParameter {
     SCOPE("scope", "what has a norm of its own: all, tensor or row"),
     NORM_TYPE("norm-type", "1, 2, inf or any p above 0"),
     CONVENTION("convention", "whose ways at the edges: pytorch, tensorflow, optax, keras or dl4j"),
-    EPSILON("epsilon", "added to the norm; of adaptive the least norm that weights count with"),
+    EPSILON("epsilon", "added to the norm before dividing"),
+    WEIGHTS_EPSILON("epsilon", "the least norm that weights count with"),
     INVERSE_SCALE("inverse-scale", "what gradients are multiplied by before all else");
 
     private final String word;
@@ -48,7 +49,7 @@ enum RuleParameter {
             case SCOPE -> lowerCase(norm(rule).scope());
             case NORM_TYPE -> norm(rule).normType().toString();
             case CONVENTION -> lowerCase(norm(rule).convention());
-            case EPSILON -> norm(rule).epsilon();
+            case EPSILON, WEIGHTS_EPSILON -> norm(rule).epsilon();
             case INVERSE_SCALE -> rule.inverseScale();
         };
     }
@@ -63,7 +64,7 @@ enum RuleParameter {
             case SCOPE -> norm(rule).withScope(scope(text));
             case NORM_TYPE -> norm(rule).withNormType(NormTypeConverter.parse(text));
             case CONVENTION -> withConvention(norm(rule), constant(Convention.class, text));
-            case EPSILON -> norm(rule).withEpsilon(Numbers.parse(text));
+            case EPSILON, WEIGHTS_EPSILON -> norm(rule).withEpsilon(Numbers.parse(text));
             case INVERSE_SCALE -> rule.unscale(Numbers.parse(text));
             case MAX_NORM, MAX_RMS, LAMBDA, LENGTH, MIN, MAX -> rule;
         };

@@ -12,6 +12,7 @@ import static dev.gradclip.cli.RuleParameter.MAX_RMS;
 import static dev.gradclip.cli.RuleParameter.MIN;
 import static dev.gradclip.cli.RuleParameter.NORM_TYPE;
 import static dev.gradclip.cli.RuleParameter.SCOPE;
+import static dev.gradclip.cli.RuleParameter.WEIGHTS_EPSILON;
 
 import dev.gradclip.ClipRule;
 import java.util.List;
@@ -85,7 +86,7 @@ final class Rules {
                     "g · m / max(n, 1e-6) where n ≥ m = lambda · max(norm of weights, epsilon), by rows",
                     "Optax adaptive_grad_clip, timm; Brock et al. 2021",
                     List.of(LAMBDA),
-                    List.of(NORM_TYPE, EPSILON, INVERSE_SCALE),
+                    List.of(NORM_TYPE, WEIGHTS_EPSILON, INVERSE_SCALE),
                     a -> ClipRule.adaptive(a.number(LAMBDA)),
                     "lambda=0.01"),
             new RuleEntry(

@@ -60,6 +60,12 @@ class RulesCommandTest {
         assertTrue(text.lines().allMatch(l -> l.length() <= 110), text);
     }
 
+    @Test
+    void thePageShowsTheTable() throws Exception {
+        String page = Files.readString(Path.of("../../docs/cli.md"));
+        assertTrue(page.contains("```\n" + Outcome.of("rules").out() + "```\n"), "docs/cli.md is older than the table");
+    }
+
     private static String nameOf(RuleEntry rule) {
         var made = rule.exampleRule().rule();
         return made instanceof NormRule norm && norm.scope() == Scope.GROUP ? "" : made.name();
