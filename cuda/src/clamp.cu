@@ -16,7 +16,7 @@ struct Changes {
   unsigned zeroed;  ///< 1 if any
 };
 
-template <int Step>
+template <int Step, bool Wide>
 struct ClampVectors {
   Vectors& v;
   int left;
@@ -47,7 +47,7 @@ struct ClampVectors {
 
   template <class T>
   __device__ __forceinline__ typename Element<T>::Bits unscaled(typename Element<T>::Bits bits) const {
-    return limits.inverseScale == 1.0 ? bits : scaled<T>(bits, limits.inverseScale);
+    return !Wide || limits.inverseScale == 1.0 ? bits : scaled<T>(bits, limits.inverseScale);
   }
 
   template <class T>
@@ -83,6 +83,7 @@ struct ClampVectors {
   }
 };
 
+template <bool Wide>
 struct Clamp {
   std::int32_t dtype;
   const ClampLimits& limits;
@@ -90,7 +91,7 @@ struct Clamp {
 
   template <int Step>
   __device__ __forceinline__ unsigned apply(Vectors& v, int left) const {
-    return dispatch(dtype, ClampVectors<Step>{v, left, limits, changes});
+    return dispatch(dtype, ClampVectors<Step, Wide>{v, left, limits, changes});
   }
 };
 
@@ -122,29 +123,33 @@ __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params) {
 }
 
 /// A row's own limits, where parts have some.
+template <bool Wide>
 __device__ __forceinline__ ClampLimits limitsOf(const PartTable& parts, const ClampLimits& limits, const Row& row) {
-  if (parts.count == 0) return limits;
+  if (!Wide || parts.count == 0) return limits;
   const Part* const part = parts.parts + loadGlobal<std::uint32_t>(parts.ofSegment + row.segment);
   return {loadGlobal<double>(&part->min), loadGlobal<double>(&part->max), limits.inverseScale, limits.zeroNonFinite};
 }
 
+template <bool Wide>
 __device__ __forceinline__ void clampItem(const ClampParams& params, const ClampLimits& limits, const Item& item,
                                           Changes& changes) {
   const Row row = rowOfTile(params.items, item.firstTile);
   if (item.tiles == 1) {
-    const ClampLimits own = limitsOf(params.parts, limits, row);
-    const Clamp clamp = {row.dtype, own, changes};
+    const ClampLimits own = limitsOf<Wide>(params.parts, limits, row);
+    const Clamp<Wide> clamp = {row.dtype, own, changes};
     transformTile(tileOf(row, item.firstTile), clamp);
   } else {
     const Member member = memberOf(params.items, item, 0, 0xffffffffu);
     if (!member.active) return;
-    const ClampLimits own = limitsOf(params.parts, limits, member.row);
-    const Clamp clamp = {row.dtype, own, changes};
+    const ClampLimits own = limitsOf<Wide>(params.parts, limits, member.row);
+    const Clamp<Wide> clamp = {row.dtype, own, changes};
     transformShortTile(member.tile, clamp);
   }
 }
 
-__global__ void __launch_bounds__(kBlockThreads, 3) clampKernel(const ClampParams params) {
+/// Wide: with limits by parts or unscaling, which take registers that a plain clamp need not spill.
+template <bool Wide>
+__global__ void __launch_bounds__(kBlockThreads, Wide ? 2 : 3) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
     const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
     if (decision.mode == Mode::Untouched) return;
@@ -152,7 +157,7 @@ __global__ void __launch_bounds__(kBlockThreads, 3) clampKernel(const ClampParam
   const ClampLimits limits = limitsOf(params);
   Changes changes = {0, 0};
   for (std::uint32_t i = warpIndex(); i < params.itemCount; i += warpCount()) {
-    clampItem(params, limits, itemAt(params.items, i), changes);
+    clampItem<Wide>(params, limits, itemAt(params.items, i), changes);
   }
   countChanges(params.control, changes);
   if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);
@@ -160,10 +165,15 @@ __global__ void __launch_bounds__(kBlockThreads, 3) clampKernel(const ClampParam
 
 }  // namespace
 
-cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel, &grids->clamp); }
+cudaError_t findClampGrid(int device, Grids* grids) {
+  const cudaError_t error = residentBlocks(device, clampKernel<true>, &grids->clampWide);
+  return error == cudaSuccess ? residentBlocks(device, clampKernel<false>, &grids->clamp) : error;
+}
 
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params) {
-  return launch(clampKernel, blocksFor(params.itemCount, grids.clamp), kBlockThreads, kLastBlockBytes, stream, params);
+  const bool wide = params.parts.count != 0 || params.limits.inverseScale != 1.0 || params.capture.parameters != nullptr;
+  const unsigned blocks = blocksFor(params.itemCount, wide ? grids.clampWide : grids.clamp);
+  return launch(wide ? clampKernel<true> : clampKernel<false>, blocks, kBlockThreads, kLastBlockBytes, stream, params);
 }
 
 cudaError_t findGrids(int device, Grids* grids) {

@@ -67,13 +67,15 @@ __device__ __forceinline__ NormLimit limitOf(const DecideParams& p) {
 }
 
 /// What multiplies a segment's unscaled elements, by its own norm.
+template <bool Wide>
 __device__ inline double ownCoefficient(const DecideParams& p, const NormLimit& limit, std::uint32_t segment) {
   const ScaledNorm norm = segmentNorm(p, segment).times(limit.inverseScale);
   double parameter = 0.0;
-  if (limit.form == Form::Adaptive) {
+  if constexpr (Wide) {
     const std::uint32_t other = segment + p.parameters;
-    if (loadGlobal<std::uint8_t>(p.fold.segmentTypes + other) == 0) return 1.0;
-    parameter = segmentNorm(p, other).value();
+    const bool adaptive = limit.form == Form::Adaptive;
+    if (adaptive && loadGlobal<std::uint8_t>(p.fold.segmentTypes + other) == 0) return 1.0;
+    if (adaptive) parameter = segmentNorm(p, other).value();
   }
   return coefficientOf(limit, norm, loadGlobal<double>(p.fold.segmentElements + segment), parameter);
 }
@@ -86,11 +88,12 @@ __device__ inline void storeCoefficient(const DecideParams& p, std::uint32_t seg
 }
 
 /// What is done once a segment's sum is known, by one thread.
+template <bool Wide>
 __device__ inline void finishSegment(const DecideParams& p, const NormLimit& limit, std::uint32_t segment) {
   if (p.rule.verdict == Verdict::Maxima) {
     storeGlobal(p.fold.maxima + segment, loadGlobal<double>(at(p.fold.sums, kMiddle, segment)));
   } else {
-    storeCoefficient(p, segment, ownCoefficient(p, limit, segment), limit.inverseScale);
+    storeCoefficient(p, segment, ownCoefficient<Wide>(p, limit, segment), limit.inverseScale);
   }
 }
 
@@ -120,20 +123,21 @@ __device__ inline void finishPairs(const DecideParams& p, std::uint32_t number) 
   const NormLimit limit = limitOf(p);
   const std::uint32_t first = p.firstSegment + number * kWarp, segment = first + laneIndex();
   const std::uint32_t tiles = segment < p.lastSegment ? tilesOfPair(p, segment) : kRun + 1;
-  if (tiles <= 1) finishSegment(p, limit, segment);
+  if (tiles <= 1) finishSegment<true>(p, limit, segment);
   const unsigned longer = __ballot_sync(kAllLanes, tiles > 1 && tiles <= kRun);
   for (std::uint32_t i = 0; i < kWarp; ++i) {
     if ((longer >> i & 1u) == 0) continue;
     foldWhole(p, first + i);
     foldWhole(p, first + i + p.parameters);
-    if (laneIndex() == 0) finishSegment(p, limit, first + i);
+    if (laneIndex() == 0) finishSegment<true>(p, limit, first + i);
   }
 }
 
 /// A run of tiles of one segment.
+template <bool Wide>
 __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
   const Run run = loadGlobal<Run>(p.fold.runs + number);
-  if (finishesPairs(p) && tilesOfPair(p, gradientOf(p, run.segment)) <= kRun) return;
+  if (Wide && finishesPairs(p) && tilesOfPair(p, gradientOf(p, run.segment)) <= kRun) return;
   const std::uint32_t end = loadGlobal<std::uint32_t>(p.fold.segmentTile + run.segment + 1);
   const std::uint32_t n = end - run.firstTile < kRun ? end - run.firstTile : kRun;
   const bool whole = tilesOf(p.fold, run.segment) <= kRun;
@@ -142,7 +146,7 @@ __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
     double* const to = whole ? at(p.fold.sums, plane, run.segment) : at(p.fold.runSums, plane, number);
     if (laneIndex() == 0) storeGlobal(to, sum);
   }
-  if (whole && finishes(p) && laneIndex() == 0) finishSegment(p, limitOf(p), run.segment);
+  if (whole && finishes(p) && laneIndex() == 0) finishSegment<Wide>(p, limitOf(p), run.segment);
 }
 
 /// Up to kRun segments that a sum over segments adds up in one run.
@@ -165,13 +169,14 @@ __device__ inline void foldSegments(const DecideParams& p, std::uint32_t number)
 
 /// Finishes those of a run of segments that have one tile or none: their sums are there already. Where these are all, the
 /// run is folded here too: a million rows are spread over the grid.
+template <bool Wide>
 __device__ inline void foldShortSegments(const DecideParams& p, std::uint32_t number) {
   const SegmentRun run = segmentRun(p, number);
   const NormLimit limit = limitOf(p);
   bool onlyShort = true;
   for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
     const bool isShort = tilesOf(p.fold, run.first + i) <= 1;
-    if (isShort && finishes(p)) finishSegment(p, limit, run.first + i);
+    if (isShort && finishes(p)) finishSegment<Wide>(p, limit, run.first + i);
     onlyShort = onlyShort && isShort;
   }
   const bool folds = __all_sync(kAllLanes, onlyShort) != 0 && !isPower(p);
@@ -180,6 +185,7 @@ __device__ inline void foldShortSegments(const DecideParams& p, std::uint32_t nu
 }
 
 /// A segment of many runs.
+template <bool Wide>
 __device__ inline void foldDeep(const DecideParams& p, std::uint32_t number) {
   const uint4 words = loadGlobal<uint4>(p.fold.deep + number);
   const Deep deep = bitCast<Deep>(words);
@@ -188,7 +194,7 @@ __device__ inline void foldDeep(const DecideParams& p, std::uint32_t number) {
                                   at(p.fold.scratch, plane, deep.firstRun), deep.runs);
     if (laneIndex() == 0) storeGlobal(at(p.fold.sums, plane, deep.segment), sum);
   }
-  if (laneIndex() == 0 && finishes(p)) finishSegment(p, limitOf(p), deep.segment);
+  if (laneIndex() == 0 && finishes(p)) finishSegment<Wide>(p, limitOf(p), deep.segment);
 }
 
 /// The largest of some segments' maxima, by one warp.
@@ -297,7 +303,7 @@ __device__ inline void finishShortParts(const DecideParams& p) {
     const SegmentRun run = segmentsOf(part);
     if (loadGlobal<std::int32_t>(&part->perSegment) != 0) {
       const NormLimit limit = limitOf(part);
-      for (std::uint32_t k = laneIndex(); k < run.n; k += kWarp) finishSegment(p, limit, run.first + k);
+      for (std::uint32_t k = laneIndex(); k < run.n; k += kWarp) finishSegment<true>(p, limit, run.first + k);
     } else if (run.n <= kRun) {
       finishPart(p, part, run, normOfSegments(p, run));
     }
@@ -378,16 +384,19 @@ __device__ inline void finishDeepPairs(const DecideParams& p) {
     const std::uint32_t segment = bitCast<Deep>(loadGlobal<uint4>(p.fold.deep + i)).segment;
     const bool isParameter = segment >= p.lastSegment;
     if (isParameter && tilesOf(p.fold, segment - p.parameters) > kRun) continue;
-    finishSegment(p, limitOf(p), gradientOf(p, segment));
+    finishSegment<true>(p, limitOf(p), gradientOf(p, segment));
   }
 }
 
 /// After all runs of tiles are folded.
+template <bool Wide>
 __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
-  for (std::uint32_t i = p.firstDeep + warpInBlock(); i < p.lastDeep; i += warpsInBlock()) foldDeep(p, i);
+  for (std::uint32_t i = p.firstDeep + warpInBlock(); i < p.lastDeep; i += warpsInBlock()) foldDeep<Wide>(p, i);
   __syncthreads();
-  if (finishesPairs(p) && threadIdx.x == 0) finishDeepPairs(p);
-  finishShortParts(p);
+  if constexpr (Wide) {
+    if (finishesPairs(p) && threadIdx.x == 0) finishDeepPairs(p);
+    finishShortParts(p);
+  }
   if (!isPower(p)) {
     for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) {
       if (loadGlobal<std::uint32_t>(p.fold.groupDone + i) == 0) foldSegments(p, i);
@@ -396,41 +405,51 @@ __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
   __syncthreads();
 }
 
-__device__ __forceinline__ std::uint32_t pairItems(const DecideParams& p) {
-  return finishesPairs(p) ? (p.lastSegment - p.firstSegment + kWarp - 1) / kWarp : 0;
+/// Runs of 32 segments that are finished with their parameters.
+GRADCLIP_HD inline std::uint32_t pairItems(const DecideParams& p) {
+  return p.parameters == 0 ? 0 : (p.lastSegment - p.firstSegment + kWarp - 1) / kWarp;
 }
 
-__global__ void __launch_bounds__(kBlockThreads) decideKernel(const DecideParams p) {
+/// Wide: for rules with parts or parameters too. Two blocks a multiprocessor leave 128 registers, of which sm_90 uses 82 and, wide,
+/// 110; left to itself the compiler takes 64 and spills 196 and 580 bytes.
+template <bool Wide>
+__global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecideParams p) {
   const std::uint32_t runs = p.lastRun - p.firstRun, groups = runsIn(p.lastSegment - p.firstSegment);
-  const std::uint32_t pairs = pairItems(p);
+  const std::uint32_t pairs = Wide && finishesPairs(p) ? pairItems(p) : 0;
   for (std::uint32_t i = warpIndex(); i < runs + groups + pairs; i += warpCount()) {
     if (i < runs) {
-      foldTiles(p, p.firstRun + i);
+      foldTiles<Wide>(p, p.firstRun + i);
     } else if (i < runs + groups) {
-      foldShortSegments(p, i - runs);
-    } else {
+      foldShortSegments<Wide>(p, i - runs);
+    } else if constexpr (Wide) {
       finishPairs(p, i - runs - groups);
     }
   }
   if (!lastBlock(p.control)) return;
-  foldRest(p, groups);
+  foldRest<Wide>(p, groups);
   if (warpInBlock() != 0 || p.rule.verdict == Verdict::Maxima) return;
   const ScaledNorm norm = totalNorm(p);
   const std::int32_t bad = norm.finite() ? -1 : firstBadSegment(p);
-  finishLongParts(p);
-  __syncwarp(kAllLanes);
+  if constexpr (Wide) {
+    finishLongParts(p);
+    __syncwarp(kAllLanes);
+  }
   if (laneIndex() == 0) decide(p, norm, bad);
 }
 
 }  // namespace
 
-cudaError_t findDecideGrid(int device, Grids* grids) { return residentBlocks(device, decideKernel, &grids->decide); }
+cudaError_t findDecideGrid(int device, Grids* grids) {
+  const cudaError_t error = residentBlocks(device, decideKernel<true>, &grids->decideWide);
+  return error == cudaSuccess ? residentBlocks(device, decideKernel<false>, &grids->decide) : error;
+}
 
 cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params) {
-  const std::uint64_t segments = params.lastSegment - params.firstSegment, groups = runsIn(params.lastSegment - params.firstSegment);
-  const std::uint64_t pairs = params.parameters == 0 ? 0 : segments / kWarp + 1;
-  const unsigned blocks = blocksFor(params.lastRun - params.firstRun + groups + pairs, grids.decide);
-  return launch(decideKernel, blocks, kBlockThreads, kLastBlockBytes, stream, params);
+  const bool wide = params.parameters != 0 || params.parts.count != 0;
+  const std::uint64_t items = std::uint64_t{params.lastRun - params.firstRun} +
+                              runsIn(params.lastSegment - params.firstSegment) + pairItems(params);
+  const unsigned blocks = blocksFor(items, wide ? grids.decideWide : grids.decide);
+  return launch(wide ? decideKernel<true> : decideKernel<false>, blocks, kBlockThreads, kLastBlockBytes, stream, params);
 }
 
 }  // namespace gradclip

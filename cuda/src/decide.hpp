@@ -158,6 +158,7 @@ GRADCLIP_HD inline double adapted(const ScaledNorm& norm, double max) {
 /// What unscaled gradients are multiplied by; `elements` matters to Average and Rms, `parameterNorm` to Adaptive.
 GRADCLIP_HD inline double coefficientOf(const NormLimit& limit, const ScaledNorm& norm, double elements,
                                         double parameterNorm) {
+  if (limit.max > 0x1.fffffffffffffp1023) return 1.0;
   if (!norm.finite()) {
     if (limit.atNonFinite == AtNonFinite::NaN) return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
     if (limit.atNonFinite == AtNonFinite::Comparison && norm.mantissa != norm.mantissa) return 1.0;

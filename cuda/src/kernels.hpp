@@ -15,7 +15,8 @@ constexpr unsigned kBlockThreads = 256;
 /// How many blocks of each kernel a device holds at once.
 struct Grids {
   unsigned measure[4];  ///< by norm
-  unsigned decide, scale, clamp;
+  unsigned decide, decideWide;
+  unsigned scale, clamp, clampWide;
 };
 
 /// Fails where the binary has no code for the current device.

@@ -119,7 +119,9 @@ TEST_CASE("measured group by group, then clipped") {
     bound.restore();
     REQUIRE_OK(bound->measure(0, kL2, split, size));
     REQUIRE_OK(bound->measure(0, kL2, 0, split));
-    const Slot slot = bound.clip({false, true, kL2, 1, 1e-6, Policy::Error});
+    CudaPlan::NormClip measured = normClip(Scope::All, kL2, 1, 1e-6, Policy::Error);
+    measured.measured = true;
+    const Slot slot = bound.clip(measured);
     CHECK(slot.totalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
     checkElements(bound, slot.coefficient);
   }
@@ -154,12 +156,12 @@ TEST_CASE("non-finite gradients under each policy") {
 
       for (Policy policy : {Policy::Skip, Policy::Error}) {
         bound.restore();
-        slot = bound.clip({false, false, norm, 1, 1e-6, policy});
+        slot = bound.clip(normClip(Scope::All, norm, 1, 1e-6, policy));
         CHECK(slot.flags == (policy == Policy::Skip ? kNonFinite : kNonFinite | kRefused));
         CHECK(slot.coefficient == 1);
         CHECK(bound.coefficient(3) == 1);
         checkElements(bound, 1);
-        slot = bound.clip({true, false, norm, 1, 1e-6, policy});
+        slot = bound.clip(normClip(Scope::Segment, norm, 1, 1e-6, policy));
         CHECK(slot.badSegment == 9);
         CHECK(bound.coefficient(3) == 1);
         checkElements(bound, 1);
@@ -252,7 +254,7 @@ TEST_CASE("power norms, within rounding") {
     const NormOf power{NormKind::Power, p};
     CHECK(bound.globalNorm(power).totalNorm == doctest::Approx(want).epsilon(1e-12));
     bound.restore();
-    const Slot slot = bound.clip({false, false, power, want / 2, 0, Policy::Propagate});
+    const Slot slot = bound.clip(normClip(Scope::All, power, want / 2, 0, Policy::Propagate));
     CHECK(slot.coefficient == doctest::Approx(0.5).epsilon(1e-12));
     checkElements(bound, slot.coefficient);
     bound.restore();

@@ -13,6 +13,7 @@ using gradclip::CudaStatus;
 using gradclip::NormOf;
 using gradclip::Piece;
 using gradclip::Policy;
+using gradclip::Scope;
 using gradclip::Slot;
 namespace emulator = gradclip::emulator;
 

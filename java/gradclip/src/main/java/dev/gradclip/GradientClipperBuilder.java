@@ -23,6 +23,7 @@ public final class GradientClipperBuilder {
     final List<@Nullable GradientBuffer> bound = new ArrayList<>();
     private final List<Integer> rows = new ArrayList<>();
     private final List<@Nullable GradientBuffer> parameters = new ArrayList<>();
+    private final List<@Nullable GradientBuffer> parameterShapes = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
     private @Nullable Backend backend;
     private Team team = Team.ofThreads(Team.defaultThreads());
@@ -62,6 +63,7 @@ public final class GradientClipperBuilder {
         bound.add(buffer);
         rows.add(1);
         parameters.add(null);
+        parameterShapes.add(null);
         return this;
     }
 
@@ -104,6 +106,16 @@ public final class GradientClipperBuilder {
                     + " elements, but its gradient has " + length);
         }
         parameters.set(last, weights);
+        parameterShapes.set(last, weights);
+        hasParameters = true;
+        return this;
+    }
+
+    /** As {@link #parameter(GradientBuffer)}, weights that have no memory until {@link GradientClipper#rebindParameters}. */
+    public GradientClipperBuilder parameter(DType dtype) {
+        int last = last("parameter");
+        parameters.set(last, null);
+        parameterShapes.set(last, HostBuffer.shape(dtype, shapes.get(last).length()));
         hasParameters = true;
         return this;
     }
@@ -126,7 +138,7 @@ public final class GradientClipperBuilder {
     /** Type and length of a gradient, or, counted on from the last, of its parameter. */
     GradientBuffer shape(int entry) {
         if (entry < names.size()) return shapes.get(entry);
-        GradientBuffer weights = parameters.get(entry - names.size());
+        GradientBuffer weights = parameterShapes.get(entry - names.size());
         return weights == null ? shapes.get(entry - names.size()) : weights;
     }
 

@@ -29,8 +29,11 @@ final class TorchBinding {
     GradientClipper bind() {
         GradientClipper now = clipper;
         if (now == null || gradients.changed) now = rebuild();
-        if (now.backend() == Backend.JAVA) now.rebind(buffers());
+        boolean java = now.backend() == Backend.JAVA;
+        if (java) now.rebind(buffers(gradients.addresses, gradients.dtypes));
         else now.rebind(gradients.addresses);
+        if (gradients.units && java) now.rebindParameters(buffers(gradients.weights, gradients.weightTypes));
+        else if (gradients.units) now.rebindParameters(gradients.weights);
         return now;
     }
 
@@ -57,6 +60,7 @@ final class TorchBinding {
             // A buffer says which device; on the host the rebinding that follows brings the memory.
             if (onDevice && address != 0) builder.add(name, DeviceBuffer.wrap(address, length, dtype, null));
             else builder.declare(name, dtype, length);
+            if (gradients.units) builder.rows(gradients.rows[i]).parameter(gradients.weightTypes[i]);
         }
         GradientClipper built = builder.build();
         clipper = built;
@@ -64,17 +68,15 @@ final class TorchBinding {
         return built;
     }
 
-    private List<@Nullable HostBuffer> buffers() {
-        List<@Nullable HostBuffer> buffers = new ArrayList<>(gradients.addresses.length);
-        for (int i = 0; i < gradients.addresses.length; i++) {
-            long address = gradients.addresses[i];
-            buffers.add(address == 0 ? null : buffer(i, address));
+    private List<@Nullable HostBuffer> buffers(long[] addresses, DType[] dtypes) {
+        List<@Nullable HostBuffer> buffers = new ArrayList<>(addresses.length);
+        for (int i = 0; i < addresses.length; i++) {
+            buffers.add(addresses[i] == 0 ? null : buffer(i, addresses[i], dtypes[i]));
         }
         return buffers;
     }
 
-    private HostBuffer buffer(int i, long address) {
-        DType dtype = gradients.dtypes[i];
+    private HostBuffer buffer(int i, long address, DType dtype) {
         long bytes = gradients.lengths[i] * dtype.bytes();
         if (bytes > JavacppBuffers.LARGEST_PIECE) {
             throw new IllegalArgumentException(

@@ -29,6 +29,7 @@ public final class TorchClipperBuilder {
     private @Nullable Executor executor;
     private @Nullable ClipListener listener;
     private int threads;
+    private boolean units;
 
     TorchClipperBuilder() {}
 
@@ -117,9 +118,18 @@ public final class TorchClipperBuilder {
         return this;
     }
 
+    /**
+     * Binds the units of each parameter of two or more dimensions, its leading dimension, as rows, and every parameter's weights beside
+     * its gradient: for {@code ClipRule.perRowNorm} and {@code ClipRule.adaptive}. A bias is one unit.
+     */
+    public TorchClipperBuilder units() {
+        units = true;
+        return this;
+    }
+
     /** The clipper. */
     public TorchClipper build() {
-        return new TorchClipper(new TorchGradients(names, parameters), backend, this::settings);
+        return new TorchClipper(new TorchGradients(names, parameters, units), backend, this::settings);
     }
 
     private GradientClipperBuilder settings() {

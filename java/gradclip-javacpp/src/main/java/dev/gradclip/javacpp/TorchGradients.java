@@ -31,13 +31,23 @@ final class TorchGradients {
     /** Of each gradient that has elements, else 0. */
     final long[] addresses;
 
+    /** Units of each parameter, where they are bound, else 1. */
+    final int[] rows;
+
+    /** Type and address of each parameter's weights, where units are bound; 0 where its gradient is absent. */
+    final DType[] weightTypes;
+
+    final long[] weights;
+    final boolean units;
+
     /** {@link #HOST}, or the number of a CUDA device. */
     int place = HOST;
 
     /** Whether there are others now than those the latest clipper was built with: a type, a length, the place. */
     boolean changed = true;
 
-    TorchGradients(List<String> names, List<Tensor> parameters) {
+    TorchGradients(List<String> names, List<Tensor> parameters, boolean units) {
+        this.units = units;
         this.names = List.copyOf(names);
         this.parameters = parameters.toArray(new Tensor[0]);
         int n = this.parameters.length;
@@ -45,12 +55,17 @@ final class TorchGradients {
         dtypes = new DType[n];
         lengths = new long[n];
         addresses = new long[n];
+        rows = new int[n];
+        weightTypes = new DType[n];
+        weights = new long[n];
         for (int i = 0; i < n; i++) {
             Tensor parameter = this.parameters[i];
             slots[i] = parameter.mutable_grad();
             DType dtype = TorchTypes.of(parameter.scalar_type());
             dtypes[i] = dtype == null ? DType.FLOAT32 : dtype;
             lengths[i] = parameter.numel();
+            weightTypes[i] = dtypes[i];
+            rows[i] = units && parameter.dim() > 1 && lengths[i] > 0 ? Math.toIntExact(parameter.size(0)) : 1;
         }
     }
 
@@ -67,6 +82,7 @@ final class TorchGradients {
         int first = -1;
         for (int i = 0; i < slots.length; i++) {
             Tensor gradient = slots[i];
+            weights[i] = 0;
             if (!gradient.defined()) {
                 addresses[i] = 0;
                 continue;
@@ -80,7 +96,23 @@ final class TorchGradients {
                 throw Refusal.places(names.get(first), placeName(place), names.get(i), placeName(at));
             }
             addresses[i] = address(i, gradient);
+            if (units) weights[i] = weights(i);
         }
+    }
+
+    private long weights(int i) {
+        Tensor parameter = parameters[i];
+        DType dtype = TorchTypes.of(parameter.scalar_type());
+        if (dtype == null || !parameter.is_contiguous() || !slots[i].is_contiguous()) {
+            throw new IllegalArgumentException(
+                    names.get(i) + " has no units that lie one after the other: parameter and gradient must be"
+                            + " contiguous and of a floating-point type (channels_last is not); leave units() out, or leave it out");
+        }
+        if (dtype != weightTypes[i]) {
+            weightTypes[i] = dtype;
+            changed = true;
+        }
+        return lengths[i] == 0 ? 0 : parameter.data_ptr().address();
     }
 
     private long address(int i, Tensor gradient) {

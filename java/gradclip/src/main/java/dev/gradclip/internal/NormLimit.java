@@ -48,13 +48,14 @@ public record NormLimit(
     }
 
     /**
-     * What the unscaled gradients are multiplied by.
+     * What the unscaled gradients are multiplied by: 1 where the threshold is infinite, whatever the norm.
      *
      * @param norm theirs
      * @param elements how many there are, of {@link NormRule.Form#AVERAGE} and {@link NormRule.Form#RMS}
      * @param parameterNorm of {@link NormRule.Form#ADAPTIVE}
      */
     public double coefficient(ScaledNorm norm, long elements, double parameterNorm) {
+        if (max == Double.POSITIVE_INFINITY) return 1;
         double count = (double) Math.max(elements, 1);
         if (!norm.isFinite()) {
             if (atNonFinite == AtNonFinite.NAN) return Double.NaN;

@@ -41,6 +41,7 @@ import picocli.CommandLine.Spec;
             "Examples:",
             "  java -jar train.jar",
             "  java -jar train.jar --steps 10 --warmup 5 --gradients kept --frozen 0",
+            "  java -jar train.jar --rules --steps 10 --warmup 3",
             "  java -jar train.jar --beside native --own-threads   # what LibTorch's idle threads cost others, see docs/javacpp.md"
         })
 public final class Train implements Callable<Integer> {
@@ -94,6 +95,11 @@ public final class Train implements Callable<Integer> {
     @Option(names = "--own-threads", description = "gradclip works on threads of its own, not on LibTorch's.")
     private boolean ownThreads;
 
+    @Option(
+            names = "--rules",
+            description = "Times each clipping rule instead, on gradients bound by units; nothing is learnt.")
+    private boolean rules;
+
     @Option(names = "--json", paramLabel = "FILE", description = "Writes the figures there too.")
     private @Nullable Path json;
 
@@ -142,6 +148,14 @@ public final class Train implements Callable<Integer> {
                 gradients.name().toLowerCase(Locale.ROOT),
                 threads,
                 ownThreads ? ", gradclip's its own" : "");
+        if (rules) {
+            out.println("Added to a step by each rule, microseconds, " + steps + " steps:");
+            out.println();
+            try (RuleTimes times = new RuleTimes(training, Backend.preferred(), ownThreads ? threads : 0)) {
+                times.run(out, warmup, steps, norm);
+            }
+            return 0;
+        }
         out.println("Added to a step between backward() and step(), median microseconds of " + steps + " steps:");
         out.println();
         out.println(Row.HEAD);
