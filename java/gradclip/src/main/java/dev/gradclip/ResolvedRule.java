@@ -114,7 +114,7 @@ final class ResolvedRule {
         }
     }
 
-    private static Group group(String name, Map<String, Group> groups) {
+    static Group group(String name, Map<String, Group> groups) {
         Group group = groups.get(name);
         if (group == null) {
             throw new IllegalArgumentException("there is no group '" + name + "'; the groups are " + groups.keySet());

@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.CpuPlan;
-import dev.gradclip.internal.Cuda;
-import dev.gradclip.internal.DevicePieces;
-import dev.gradclip.internal.HostPieces;
-import dev.gradclip.internal.NativeLibrary;
-import dev.gradclip.internal.NormLimit;
-import dev.gradclip.internal.Piece;
+import dev.gradclip.StreamedTensors.Streamed;
 import dev.gradclip.internal.PieceWork;
 import dev.gradclip.internal.ScaledNorm;
 import dev.gradclip.internal.StreamedSums;
-import dev.gradclip.internal.Team;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -38,35 +28,44 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
+ * <p>What a {@link GradientClipper} has bound is told before a tensor's pieces: {@link #group} and {@link #rows}; weights for {@link
+ * ClipRule#adaptive} pass by {@link #measureParameter}. Under a rule per group each tensor is ended before {@link #decide}, also
+ * where none is measured.
+ *
+ * <pre>{@code
+ * clip.rows(64, 147); // [64, 3, 7, 7]
+ * while (gradient.read(window)) clip.measure(HostBuffer.wrap(window, gradient.dtype()));
+ * while (weights.read(window)) clip.measureParameter(HostBuffer.wrap(window, weights.dtype()));
+ * clip.endTensor("conv1.weight");
+ * }</pre>
+ *
  * <p>Pieces are in host memory; on the backend CUDA each is copied to the device and, where it changes, back.
  *
  * <p>Under {@link NonFinitePolicy#ZERO} both passes write zeros into the pieces that they are handed. One thread at a time.
  */
 public final class StreamingClip implements AutoCloseable {
     private final ClipRule rule;
-    private final NormType normType;
-    private final PieceWork work;
-    private final StreamedSums sums;
-    private final List<String> names = new ArrayList<>();
-    private final List<DType> dtypes = new ArrayList<>();
-    private @Nullable DType dtype;
-    private double[] coefficients = {};
-    private int tensors;
+    private final StreamedPieces pieces;
+    private final StreamedSums gradients;
+    private final StreamedSums parameters;
+    private final boolean comparesParameters;
+    private final StreamedTensors tensors = new StreamedTensors();
+    private @Nullable StreamedDecision decision;
+    private int applied;
     private long elements;
     private long elementsChanged;
     private double totalNorm = Double.NaN;
-    private double coefficient = Double.NaN;
-    private boolean clipped;
     private boolean nonFinite;
     private boolean untouched;
-    private boolean decided;
     private boolean closed;
 
     private StreamingClip(ClipRule rule, PieceWork work) {
         this.rule = rule;
-        this.work = work;
-        normType = rule instanceof NormRule r ? r.normType() : NormType.INF;
-        sums = new StreamedSums(normType, work);
+        pieces = new StreamedPieces(rule, work);
+        NormType measured = StreamedPieces.first(rule) instanceof NormRule norm ? norm.normType() : NormType.INF;
+        gradients = new StreamedSums(measured, work);
+        parameters = new StreamedSums(measured, work);
+        comparesParameters = StreamedPieces.comparesParameters(rule);
     }
 
     /**
@@ -76,86 +75,102 @@ public final class StreamingClip implements AutoCloseable {
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingClip of(ClipRule rule, Backend backend, int threads) {
-        return new StreamingClip(Objects.requireNonNull(rule, "rule"), work(backend, threads));
+        return new StreamingClip(Objects.requireNonNull(rule, "rule"), StreamedPieces.work(backend, threads));
     }
 
-    static PieceWork work(Backend backend, int threads) {
-        backend.require();
-        if (threads < 0) throw new IllegalArgumentException("threads must be 1 or more, or 0, but is " + threads);
-        if (backend == Backend.CUDA) return new DevicePieces(Cuda.currentDevice());
-        Team team = Team.ofThreads(threads == 0 ? Team.defaultThreads() : threads);
-        if (backend == Backend.JAVA) return new HostPieces(segments -> CpuPlan.java(segments, team));
-        int level = NativeLibrary.instance().level();
-        return new HostPieces(segments -> CpuPlan.nativeCpu(segments, team, level));
-    }
-
-    /** False for a value rule that heeds no non-finite elements: then {@link #decide} comes first and {@link #measure} never. */
+    /** False for a clamp that heeds no non-finite elements: then {@link #decide} comes first and {@link #measure} never. */
     public boolean needsMeasure() {
-        return !(rule instanceof ValueRule && rule.nonFinitePolicy() == NonFinitePolicy.PROPAGATE);
+        return !(pieces.clamps() && rule.nonFinitePolicy() == NonFinitePolicy.PROPAGATE);
     }
 
     /**
-     * Measures the next piece of the current tensor; each but its last is a multiple of 8 KiB.
+     * Begins a named group: the tensors ended from here to the next group, as {@link GradientClipperBuilder#group}.
+     *
+     * @throws IllegalArgumentException if the name is taken
+     */
+    public void group(String name) {
+        requireUndecided();
+        tensors.group(Objects.requireNonNull(name, "name"));
+    }
+
+    /**
+     * The tensor whose pieces come next is so many rows of so many elements each, as {@link GradientClipperBuilder#rows}. Its
+     * pieces then hold whole rows, or a multiple of 8 KiB or the rest of one.
+     *
+     * @throws IllegalArgumentException if there is less than one row
+     * @throws IllegalStateException after the tensor's first piece
+     */
+    public void rows(int count, long length) {
+        requireUndecided();
+        tensors.rows(count, length);
+        gradients.rows(count, length);
+        if (comparesParameters) parameters.rows(count, length);
+    }
+
+    /**
+     * Measures the next piece of the current tensor; each but its last, or its row's, is a multiple of 8 KiB.
      *
      * @throws IllegalArgumentException if a piece follows one that was not, or is of another type than the first
      */
     public void measure(HostBuffer piece) {
-        requireDecided(false);
-        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) {
-            requireWritable(piece);
-            nonFinite |= zeroNonFinite(piece) > 0;
-        }
-        sums.add(piece.pieces);
-        dtype = piece.dtype();
-        elements += piece.length();
+        requireUndecided();
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) nonFinite |= pieces.zeroNonFinite(piece) > 0;
+        gradients.add(piece.pieces);
+        tensors.add(piece);
     }
 
-    /** Ends the current tensor and returns its norm, 0 if it had no piece; the next piece begins another. */
+    /**
+     * Measures the next piece of the weights that the current tensor is the gradient of, cut as {@link #measure} says; a rule that
+     * needs none leaves them.
+     */
+    public void measureParameter(HostBuffer piece) {
+        requireUndecided();
+        if (comparesParameters) parameters.add(piece.pieces);
+        tensors.addParameter(piece);
+    }
+
+    /**
+     * Ends the current tensor and returns its norm, 0 if it had no piece; the next piece begins another.
+     *
+     * @throws IllegalArgumentException if it has not the elements of its rows, or of its parameter
+     */
     public double endTensor(String name) {
-        requireDecided(false);
-        names.add(name);
-        dtypes.add(dtype == null ? DType.FLOAT64 : dtype);
-        dtype = null;
-        tensors++;
-        return sums.endTensor();
+        requireUndecided();
+        tensors.requireWhole(name);
+        gradients.endTensor();
+        if (comparesParameters) parameters.endTensor();
+        Streamed tensor = tensors.end(name);
+        elements += tensor.length();
+        return norm(tensor.firstRow(), tensor.endRow()).value();
     }
 
     /**
      * Decides what {@link #apply} will do, from all tensors ended.
      *
      * @throws NonFiniteGradientException under the policy ERROR, naming the first such tensor; {@link #apply} is then refused
+     * @throws IllegalArgumentException if the rule names a group that is not there, or needs parameters and there are none
      * @throws IllegalStateException if the last tensor has not ended
      */
     public ClipResult decide() {
-        requireDecided(false);
-        if (dtype != null) throw new IllegalStateException("call endTensor after the last tensor's last piece");
-        ScaledNorm norm = sums.total();
+        requireUndecided();
+        if (tensors.isOpen()) throw new IllegalStateException("call endTensor after the last tensor's last piece");
+        ResolvedRule resolved = ResolvedRule.of(rule, tensors.groups(), tensors.segments(), tensors.size());
+        ScaledNorm norm = norm(0, gradients.segments());
         nonFinite |= !norm.isFinite();
         if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) throw nonFinite();
-        decided = true;
-        coefficients = new double[tensors];
-        if (!needsMeasure()) return result();
+        if (!pieces.clamps()) totalNorm = norm.value();
         untouched = nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
-        if (rule instanceof ValueRule) return result();
-        totalNorm = norm.value();
-        NormRule r = (NormRule) rule;
-        NormLimit limit = NormLimit.of(r);
-        if (r.hasOneCoefficient()) {
-            coefficient = untouched ? 1 : limit.coefficient(norm, elements, 0);
-            Arrays.fill(coefficients, coefficient);
-        } else {
-            coefficient = untouched ? 1 : Double.NaN;
-            for (int i = 0; i < tensors; i++) {
-                coefficients[i] = untouched ? 1 : limit.coefficient(sums.norm(i), elements, 0);
-            }
-        }
-        for (int i = 0; i < tensors; i++) clipped |= Coefficients.changes(coefficients[i], dtypes.get(i));
+        StreamedDecision made = new StreamedDecision(resolved, tensors, gradients, parameters);
+        if (!untouched) made.decide();
+        decision = made;
         return result();
     }
 
     private NonFiniteGradientException nonFinite() {
-        for (int i = 0; i < tensors; i++) {
-            if (!sums.norm(i).isFinite()) return new NonFiniteGradientException(names.get(i), tensorNorm(i));
+        for (int i = 0; i < tensors.size(); i++) {
+            Streamed tensor = tensors.get(i);
+            ScaledNorm norm = norm(tensor.firstRow(), tensor.endRow());
+            if (!norm.isFinite()) return new NonFiniteGradientException(tensor.name(), norm.value());
         }
         throw new IllegalStateException("the total norm is not finite, but every tensor's is");
     }
@@ -164,73 +179,119 @@ public final class StreamingClip implements AutoCloseable {
      * Scales or clamps the next piece of a tensor, in place; pieces may come in any order and of any length.
      *
      * @return how many elements a value rule changed; 0 for norm rules
-     * @throws IllegalStateException before {@link #decide}, or if the piece is read-only and may be written
+     * @throws IllegalStateException before {@link #decide}, if the tensor's rows have coefficients of their own, or if the piece
+     *     is read-only and may be written
      */
     public long apply(int tensor, HostBuffer piece) {
-        requireDecided(true);
+        StreamedDecision made = requireDecided();
+        if (!pieces.clamps() && made.hasRowCoefficients(tensor)) {
+            throw new IllegalStateException(tensors.get(tensor).name()
+                    + " has a coefficient for each of its rows; say where in it the piece begins");
+        }
+        return apply(made, tensor, 0, piece);
+    }
+
+    /**
+     * As {@link #apply(int, HostBuffer)}, of a tensor whose rows may have coefficients of their own.
+     *
+     * @param from how many of the tensor's elements are before the piece
+     * @throws IndexOutOfBoundsException if the tensor has no such elements
+     */
+    public long apply(int tensor, long from, HostBuffer piece) {
+        StreamedDecision made = requireDecided();
+        if (needsMeasure()) {
+            Streamed measured = tensors.get(tensor);
+            Objects.checkFromIndexSize(from, piece.length(), measured.length());
+        }
+        return apply(made, tensor, from, piece);
+    }
+
+    private long apply(StreamedDecision made, int tensor, long from, HostBuffer piece) {
         if (!needsMeasure()) {
-            tensors = Math.max(tensors, tensor + 1);
+            applied = Math.max(applied, tensor + 1);
             elements += piece.length();
         }
         if (untouched) return 0;
-        long changed = 0;
-        if (rule instanceof ValueRule || rule.nonFinitePolicy() == NonFinitePolicy.ZERO) requireWritable(piece);
-        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) changed = zeroNonFinite(piece);
-        if (rule instanceof ValueRule r) {
-            // What was zeroed and then clamped away from 0 is counted once.
-            if (r.min() > 0 || r.max() < 0) changed = 0;
-            for (Piece part : piece.pieces) changed += work.clamp(part, r.min(), r.max());
-            elementsChanged += changed;
-            clipped |= changed > 0;
-            return changed;
-        }
-        double c = coefficients[Objects.checkIndex(tensor, coefficients.length)];
-        if (Coefficients.changes(c, piece.dtype())) {
-            requireWritable(piece);
-            for (Piece part : piece.pieces) work.scale(part, c);
-        }
-        return 0;
-    }
-
-    private long zeroNonFinite(HostBuffer piece) {
-        long changed = 0;
-        for (Piece part : piece.pieces) changed += work.zeroNonFinite(part);
+        long changed = pieces.apply(made, tensor, from, piece);
+        elementsChanged += changed;
         return changed;
     }
 
-    /** The norm of a tensor before clipping, in the order ended. */
-    public double tensorNorm(int tensor) {
-        return sums.norm(Objects.checkIndex(tensor, names.size())).value();
+    /** Of unscaled rows; overwritten by the next call. */
+    private ScaledNorm norm(int fromRow, int toRow) {
+        ScaledNorm norm = gradients.total(fromRow, toRow);
+        norm.multiply(rule.inverseScale());
+        return norm;
     }
 
-    /** What a tensor is multiplied by. */
+    /** The norm of a tensor before clipping, after unscaling, in the order ended. */
+    public double tensorNorm(int tensor) {
+        Streamed ended = tensors.get(tensor);
+        return norm(ended.firstRow(), ended.endRow()).value();
+    }
+
+    /** The norm of one row before clipping, after unscaling. */
+    public double rowNorm(int tensor, int row) {
+        int at = tensors.get(tensor).row(row);
+        return norm(at, at + 1).value();
+    }
+
+    /**
+     * The norm of a named group before clipping, after unscaling.
+     *
+     * @throws IllegalArgumentException if there is no such group
+     */
+    public double groupNorm(String group) {
+        Group range = ResolvedRule.group(group, tensors.groups());
+        return norm(tensors.rowsBefore(range.from()), tensors.rowsBefore(range.to()))
+                .value();
+    }
+
+    /** What a tensor is multiplied by; NaN where each of its rows has a coefficient of its own. */
     public double tensorCoefficient(int tensor) {
-        requireDecided(true);
-        return coefficients[Objects.checkIndex(tensor, coefficients.length)];
+        StreamedDecision made = requireDecided();
+        return made.hasRowCoefficients(tensor) ? Double.NaN : rowCoefficient(tensor, 0);
+    }
+
+    /** What a row is multiplied by. */
+    public double rowCoefficient(int tensor, int row) {
+        return requireDecided().coefficient(tensors.get(tensor).row(row));
+    }
+
+    /** How many of a tensor's rows {@link #apply} scales, unscaling aside; a tensor without rows is one. */
+    public int clippedRows(int tensor) {
+        return requireDecided().clippedRows(tensor);
     }
 
     /** What has been found and done so far. */
     public ClipResult result() {
-        return new ClipSnapshot(
-                totalNorm, coefficient, clipped, nonFinite, tensors, elements, elementsChanged, null, 0);
+        StreamedDecision made = decision;
+        double coefficient = made == null ? Double.NaN : made.coefficient;
+        boolean clipped = elementsChanged > 0 || (made != null && made.clips);
+        int count = Math.max(applied, tensors.size());
+        return new ClipSnapshot(totalNorm, coefficient, clipped, nonFinite, count, elements, elementsChanged, null, 0);
     }
 
-    private static void requireWritable(HostBuffer piece) {
-        if (piece.isReadOnly())
-            throw new IllegalStateException("the piece is read-only, and this rule may write to it");
-    }
-
-    private void requireDecided(boolean expected) {
-        if (closed) throw new IllegalStateException("the StreamingClip is closed");
-        if (decided != expected) {
-            throw new IllegalStateException(
-                    expected ? "call decide first" : "decide was called; a new gradient needs a new StreamingClip");
+    private void requireUndecided() {
+        requireOpen();
+        if (decision != null) {
+            throw new IllegalStateException("decide was called; a new gradient needs a new StreamingClip");
         }
+    }
+
+    private StreamedDecision requireDecided() {
+        requireOpen();
+        if (decision == null) throw new IllegalStateException("call decide first");
+        return decision;
+    }
+
+    private void requireOpen() {
+        if (closed) throw new IllegalStateException("the StreamingClip is closed");
     }
 
     @Override
     public void close() {
         closed = true;
-        sums.close();
+        gradients.close();
     }
 }

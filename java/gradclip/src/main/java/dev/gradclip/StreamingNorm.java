@@ -29,7 +29,7 @@ public final class StreamingNorm implements AutoCloseable {
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingNorm of(NormType type, Backend backend, int threads) {
-        return new StreamingNorm(new StreamedSums(type, StreamingClip.work(backend, threads)));
+        return new StreamingNorm(new StreamedSums(type, StreamedPieces.work(backend, threads)));
     }
 
     /**
@@ -43,7 +43,9 @@ public final class StreamingNorm implements AutoCloseable {
 
     /** Ends the current tensor and returns its norm, 0 if it had no piece; the next piece begins another. */
     public double endTensor() {
-        return sums.endTensor();
+        int first = sums.segments();
+        sums.endTensor();
+        return sums.total(first, first + 1).value();
     }
 
     /** The norm over all tensors ended. */

@@ -2,7 +2,6 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.Backend;
-import dev.gradclip.ClipRule;
 import dev.gradclip.StreamingClip;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
 import java.io.IOException;
@@ -26,21 +25,29 @@ import picocli.CommandLine.Parameters;
         },
         customSynopsis = {
             "gradclip clip IN -o OUT (--max-norm M | --clip-value V | --min A --max B)",
-            "              [--norm-type 2|1|inf|P] [--per-tensor] [--epsilon E] [--error-if-nonfinite]",
-            "              [--backend auto|java|native|cuda] [--threads N] [--format text|json]"
+            "              [--norm-type 2|1|inf|P] [--per-tensor] [--epsilon E] [OPTIONS]",
+            "       gradclip clip IN -o OUT --rule NAME --param K=V... [--parameters FILE] [OPTIONS]",
+            "       gradclip clip IN -o OUT --group 'REGEX=RULE[,K=V...]'... [--parameters FILE] [OPTIONS]",
+            "OPTIONS: [--unscale F] [--non-finite propagate|error|skip|zero] [--error-if-nonfinite]",
+            "         [--backend auto|java|native|cuda] [--threads N] [--format text|json]"
         },
         footerHeading = "%nExamples:%n",
         footer = {
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1.0",
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 0.5 --norm-type inf",
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1 --per-tensor --format json",
-            "  gradclip clip grads.safetensors -o grads.safetensors --min -0.1 --max 0.1"
+            "  gradclip clip grads.safetensors -o grads.safetensors --min -0.1 --max 0.1",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --rule block-rms --param max-rms=0.01",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --rule adaptive --param lambda=0.01 \\",
+            "      --parameters model.safetensors",
+            "  gradclip clip grads.safetensors -o clipped.safetensors \\",
+            "      --group 'output.*=value,max=100' --group '.*=value,max=10'"
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
-            "1:a gradient is not finite and --error-if-nonfinite was given; OUT is not written",
-            "2:wrong usage, or IN is malformed or not there",
+            "1:a gradient is not finite and --non-finite error was given; OUT is not written",
+            "2:wrong usage, or IN or FILE is malformed or not there",
             "3:reading or writing failed, the disk is full, the backend is not available, an internal error"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
@@ -54,6 +61,9 @@ final class ClipCommand implements Callable<Integer> {
             paramLabel = "OUT",
             description = "file to write; may be IN")
     private Path out;
+
+    @Mixin
+    private final ThresholdOptions threshold = new ThresholdOptions();
 
     @Mixin
     private final RuleOptions rule = new RuleOptions();
@@ -72,17 +82,19 @@ final class ClipCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ClipRule chosen = rule.rule();
+        Selection selection = rule.selection(threshold);
         int threads = work.threads();
         Backend backend = work.backend();
-        try (SafetensorsFile file = SafetensorsFile.open(in)) {
-            FileClip clip = new FileClip(file, OutputTarget.of(out));
+        try (SafetensorsFile file = SafetensorsFile.open(in);
+                ParameterFile parameters =
+                        selection.parameters() == null ? null : ParameterFile.open(selection.parameters())) {
+            FileClip clip = new FileClip(file, parameters, OutputTarget.of(out), selection);
             ClipReport report;
-            try (StreamingClip stream = StreamingClip.of(chosen, backend, threads);
+            try (StreamingClip stream = StreamingClip.of(selection.rule(), backend, threads);
                     Progress progress =
                             Progress.of(terminal, "clip", file.header().dataBytes(), stream.needsMeasure() ? 2 : 1)) {
                 clip.run(stream, progress);
-                report = clip.report(stream, chosen, rule.normType(), BackendOptions.name(backend));
+                report = clip.report(stream, BackendOptions.name(backend));
             }
             report.print(terminal, format);
         }

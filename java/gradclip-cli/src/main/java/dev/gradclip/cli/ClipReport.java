@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.ClipResult;
-import dev.gradclip.NormType;
-import dev.gradclip.cli.safetensors.Shown;
+import dev.gradclip.ClipRule;
+import dev.gradclip.NormRule;
+import dev.gradclip.Scope;
+import dev.gradclip.StreamingClip;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -13,98 +15,146 @@ import org.jspecify.annotations.Nullable;
  * What {@code gradclip clip} says it did.
  *
  * @param backend name of the backend that worked
- * @param rule name of the rule
- * @param normType the norm limited, or null for a clamp
+ * @param selection what was chosen
  * @param result of the clip
- * @param perTensor norms and coefficients, or null unless each tensor has its own
+ * @param perTensor norms and coefficients, or null unless each tensor, or each row, has its own
+ * @param groups what each group was clipped by, or none
+ * @param rows of all tensors whose rows are clipped each for itself; null where none is
+ * @param withoutParameter how many tensors have no weights to be compared with
+ * @param ungrouped how many tensors are in no group where there are groups
  * @param tensors how many floating-point tensors the file has
  * @param elements in them
  * @param skipped how many tensors were copied as they are
  */
 record ClipReport(
         String backend,
-        String rule,
-        @Nullable NormType normType,
+        Selection selection,
         ClipResult result,
         @Nullable List<TensorClip> perTensor,
+        List<GroupClip> groups,
+        @Nullable Rows rows,
+        int withoutParameter,
+        int ungrouped,
         int tensors,
         long elements,
         int skipped) {
-    /** One tensor's norm and what it was multiplied by. */
-    record TensorClip(String name, double norm, double coefficient) {}
+    /**
+     * How many rows there are, and were scaled.
+     *
+     * @param all of them
+     * @param clipped of them
+     */
+    record Rows(long all, long clipped) {}
+
+    /**
+     * One tensor's norm and what it was multiplied by.
+     *
+     * @param name of the tensor
+     * @param norm before clipping
+     * @param coefficient NaN where rows have their own
+     * @param rows null unless rows have their own
+     */
+    record TensorClip(
+            String name,
+            double norm,
+            double coefficient,
+            @Nullable Rows rows) {}
+
+    /**
+     * What happened to one group.
+     *
+     * @param choice its names and its rule
+     * @param tensors in it
+     * @param norm before clipping, NaN for a clamp
+     * @param coefficient NaN where the group has not one
+     * @param rows null unless rows have their own
+     */
+    record GroupClip(
+            GroupChoice choice,
+            int tensors,
+            double norm,
+            double coefficient,
+            @Nullable Rows rows) {
+        /** Whether the group has one norm and one coefficient. */
+        boolean hasCoefficient() {
+            return hasOne(choice.chosen().rule());
+        }
+    }
+
+    private static boolean hasOne(ClipRule rule) {
+        return rule instanceof NormRule norm && norm.scope() == Scope.ALL;
+    }
+
+    static ClipReport of(
+            StreamingClip clip,
+            Selection selection,
+            ClipOrder order,
+            String backend,
+            int skipped,
+            int withoutParameter) {
+        boolean own = selection.rule() instanceof NormRule && !hasOne(selection.rule());
+        List<GroupClip> groups = new ArrayList<>();
+        for (int i = 0; i < selection.groups().size(); i++) groups.add(group(clip, selection, order, i));
+        return new ClipReport(
+                backend,
+                selection,
+                clip.result(),
+                own ? perTensor(clip, order) : null,
+                groups,
+                selection.goesByRows() ? rows(clip, order, 0, order.places().size()) : null,
+                withoutParameter,
+                groups.isEmpty() ? 0 : order.tensorsOf(-1),
+                order.places().size(),
+                order.elements(),
+                skipped);
+    }
+
+    private static List<TensorClip> perTensor(StreamingClip clip, ClipOrder order) {
+        List<TensorClip> result = new ArrayList<>(order.places().size());
+        for (int i = 0; i < order.places().size(); i++) {
+            ClipOrder.Place place = order.places().get(i);
+            Rows rows = place.goesByRows() ? rows(clip, order, i, i + 1) : null;
+            result.add(new TensorClip(place.entry().name(), clip.tensorNorm(i), clip.tensorCoefficient(i), rows));
+        }
+        return result;
+    }
+
+    private static GroupClip group(StreamingClip clip, Selection selection, ClipOrder order, int index) {
+        GroupChoice choice = selection.groups().get(index);
+        ClipRule rule = choice.chosen().rule();
+        int first = order.firstOf(index);
+        int count = order.tensorsOf(index);
+        return new GroupClip(
+                choice,
+                count,
+                rule instanceof NormRule ? clip.groupNorm(choice.name()) : Double.NaN,
+                hasOne(rule) ? clip.tensorCoefficient(first) : Double.NaN,
+                ChosenRule.goesByRows(rule) ? rows(clip, order, first, first + count) : null);
+    }
+
+    /** Of the tensors of some places that are clipped by rows. */
+    private static Rows rows(StreamingClip clip, ClipOrder order, int from, int to) {
+        long all = 0;
+        long clipped = 0;
+        for (int i = from; i < to; i++) {
+            if (!order.places().get(i).goesByRows()) continue;
+            all += order.places().get(i).rows();
+            clipped += clip.clippedRows(i);
+        }
+        return new Rows(all, clipped);
+    }
+
+    boolean measuresNorm() {
+        return selection.normType() != null;
+    }
+
+    /** Whether all tensors have one coefficient. */
+    boolean hasOneCoefficient() {
+        return hasOne(selection.rule());
+    }
 
     void print(Terminal terminal, Format format) throws IOException {
-        if (format == Format.JSON) json(terminal);
-        else text(terminal);
-    }
-
-    private void json(Terminal terminal) throws IOException {
-        try (JsonReport report = new JsonReport(terminal.out())) {
-            JsonGenerator json = report.generator();
-            json.writeStartObject();
-            json.writeStringField("backend", backend);
-            json.writeStringField("rule", rule);
-            if (normType == null) {
-                json.writeNullField("norm_type");
-                json.writeNullField("total_norm");
-            } else {
-                json.writeStringField("norm_type", normType.toString());
-                report.number("total_norm", result.totalNorm());
-            }
-            if (normType == null || perTensor != null) json.writeNullField("coefficient");
-            else report.number("coefficient", result.coefficient());
-            json.writeBooleanField("clipped", result.clipped());
-            json.writeBooleanField("non_finite", result.nonFinite());
-            json.writeNumberField("tensors", tensors);
-            json.writeNumberField("elements", elements);
-            json.writeNumberField("skipped", skipped);
-            if (normType == null) json.writeNumberField("elements_changed", result.elementsChanged());
-            if (perTensor != null) perTensorJson(report, perTensor);
-            json.writeEndObject();
-        }
-    }
-
-    private static void perTensorJson(JsonReport report, List<TensorClip> clips) throws IOException {
-        JsonGenerator json = report.generator();
-        json.writeArrayFieldStart("per_tensor");
-        for (TensorClip clip : clips) {
-            json.writeStartObject();
-            json.writeStringField("name", clip.name());
-            report.number("norm", clip.norm());
-            report.number("coefficient", clip.coefficient());
-            json.writeEndObject();
-        }
-        json.writeEndArray();
-    }
-
-    private void text(Terminal terminal) {
-        if (perTensor != null) perTensorText(terminal, perTensor);
-        String what;
-        if (normType == null) {
-            what = Numbers.count(result.elementsChanged(), "element") + " changed";
-        } else if (perTensor != null) {
-            what = "norm over all " + Numbers.exact(result.totalNorm()) + " (type " + normType + ")";
-        } else {
-            what = "norm " + Numbers.exact(result.totalNorm()) + " (type " + normType + "), coefficient "
-                    + Numbers.exact(result.coefficient());
-        }
-        terminal.out().println(rule + ": " + what + ", " + terminal.bold(result.clipped() ? "clipped" : "not clipped"));
-        terminal.out()
-                .println(Numbers.count(tensors, "tensor") + ", " + Numbers.count(elements, "element") + ", backend "
-                        + backend + skippedText());
-        if (result.nonFinite()) terminal.out().println("a gradient holds a NaN or an infinity");
-    }
-
-    private String skippedText() {
-        return skipped == 0 ? "" : "; " + Numbers.count(skipped, "tensor") + " copied, not floating point";
-    }
-
-    private static void perTensorText(Terminal terminal, List<TensorClip> clips) {
-        Table table = new Table(1, "name", "norm", "coefficient");
-        for (TensorClip clip : clips) {
-            table.add(
-                    List.of(Shown.escaped(clip.name()), Numbers.brief(clip.norm()), Numbers.brief(clip.coefficient())));
-        }
-        table.lines().forEach(terminal.out()::println);
+        if (format == Format.JSON) ClipJson.print(this, terminal);
+        else ClipText.print(this, terminal);
     }
 }

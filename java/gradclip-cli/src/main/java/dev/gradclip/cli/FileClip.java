@@ -1,52 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
-import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
 import dev.gradclip.HostBuffer;
-import dev.gradclip.NormRule;
-import dev.gradclip.NormType;
-import dev.gradclip.Scope;
 import dev.gradclip.StreamingClip;
-import dev.gradclip.cli.ClipReport.TensorClip;
 import dev.gradclip.cli.safetensors.BadFileException;
-import dev.gradclip.cli.safetensors.ElementType;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
-import dev.gradclip.cli.safetensors.Shown;
 import dev.gradclip.cli.safetensors.TensorEntry;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Clips one file into another: a pass that measures where the rule needs it, then a pass that writes. */
 final class FileClip {
     private final SafetensorsFile file;
+    private final @Nullable ParameterFile parameters;
     private final OutputTarget target;
-    private final List<TensorEntry> clipped = new ArrayList<>();
-    private long elements;
+    private final Selection selection;
+    private final ClipOrder order;
+    private final int withoutParameter;
 
-    /** @throws BadFileException if the file holds floating-point tensors that cannot be clipped */
-    FileClip(SafetensorsFile file, OutputTarget target) throws BadFileException {
+    /** Where in its tensor the piece begins that is written next, in elements. */
+    private long written;
+
+    /** @throws BadFileException if the files hold tensors that cannot be clipped, or none of a group or with weights */
+    FileClip(SafetensorsFile file, @Nullable ParameterFile parameters, OutputTarget target, Selection selection)
+            throws BadFileException {
         this.file = file;
+        this.parameters = parameters;
         this.target = target;
-        for (TensorEntry tensor : file.header().tensors()) {
-            if (tensor.type().use() == ElementType.Use.REFUSED) {
-                throw new BadFileException(file.path() + ": tensor " + Shown.quoted(tensor.name()) + ": dtype "
-                        + tensor.type() + " cannot be clipped, and copying it would leave a gradient unclipped");
-            }
-            if (tensor.type().dtype() != null) {
-                clipped.add(tensor);
-                elements += tensor.elements();
-            }
-        }
+        this.selection = selection;
+        order = new ClipOrder(file, selection);
+        withoutParameter = parameters == null ? 0 : parameters.missing(order);
     }
 
     void run(StreamingClip clip, Progress progress) throws IOException {
-        if (clip.needsMeasure()) measure(clip, progress);
+        measure(clip, progress);
         clip.decide();
         file.requireUnchanged();
+        if (parameters != null) parameters.file().requireUnchanged();
         try (AtomicOutput output = AtomicOutput.create(target)) {
             write(clip, output, progress);
             file.requireUnchanged();
@@ -55,24 +47,43 @@ final class FileClip {
     }
 
     private void measure(StreamingClip clip, Progress progress) throws IOException {
-        for (TensorEntry tensor : clipped) {
-            DType dtype = dtype(tensor);
-            file.forEachPiece(tensor, piece -> {
-                clip.measure(HostBuffer.wrap(piece, dtype));
-                progress.advance(piece.remaining());
-            });
-            clip.endTensor(tensor.name());
+        int group = -1;
+        for (ClipOrder.Place place : order.places()) {
+            while (group < place.group())
+                clip.group(selection.groups().get(++group).name());
+            if (clip.needsMeasure()) measure(clip, place, progress);
+            clip.endTensor(place.entry().name());
         }
+    }
+
+    private void measure(StreamingClip clip, ClipOrder.Place place, Progress progress) throws IOException {
+        TensorEntry tensor = place.entry();
+        DType dtype = dtype(tensor);
+        clip.rows(place.rows(), tensor.elements() / place.rows());
+        file.forEachPiece(tensor, place.rows(), piece -> {
+            clip.measure(HostBuffer.wrap(piece, dtype));
+            progress.advance(piece.remaining());
+        });
+        TensorEntry weights = parameters == null || !place.needsParameter() ? null : parameters.of(tensor);
+        if (parameters == null || weights == null) return;
+        DType ofWeights = dtype(weights);
+        parameters
+                .file()
+                .forEachPiece(weights, place.rows(), piece -> clip.measureParameter(HostBuffer.wrap(piece, ofWeights)));
     }
 
     private void write(StreamingClip clip, AtomicOutput output, Progress progress) throws IOException {
         output.write(ByteBuffer.wrap(file.header().bytes()));
-        int index = 0;
         for (TensorEntry tensor : file.header().tensors()) {
-            boolean floating = tensor.type().dtype() != null;
-            int own = floating ? index++ : -1;
+            DType dtype = tensor.type().dtype();
+            int index = dtype == null ? -1 : order.indexOf(tensor);
+            written = 0;
             file.forEachPiece(tensor, piece -> {
-                if (floating) clip.apply(own, HostBuffer.wrap(piece, dtype(tensor)));
+                if (dtype != null) {
+                    HostBuffer buffer = HostBuffer.wrap(piece, dtype);
+                    clip.apply(index, written, buffer);
+                    written += buffer.length();
+                }
                 progress.advance(piece.remaining());
                 output.write(piece);
             });
@@ -85,24 +96,8 @@ final class FileClip {
         return dtype;
     }
 
-    ClipReport report(StreamingClip clip, ClipRule rule, @Nullable NormType normType, String backend) {
-        boolean own = rule instanceof NormRule norm && norm.scope() == Scope.TENSOR;
-        return new ClipReport(
-                backend,
-                rule.name(),
-                normType,
-                clip.result(),
-                own ? perTensor(clip) : null,
-                clipped.size(),
-                elements,
-                file.header().tensors().size() - clipped.size());
-    }
-
-    private List<TensorClip> perTensor(StreamingClip clip) {
-        List<TensorClip> result = new ArrayList<>(clipped.size());
-        for (int i = 0; i < clipped.size(); i++) {
-            result.add(new TensorClip(clipped.get(i).name(), clip.tensorNorm(i), clip.tensorCoefficient(i)));
-        }
-        return result;
+    ClipReport report(StreamingClip clip, String backend) {
+        int copied = file.header().tensors().size() - order.places().size();
+        return ClipReport.of(clip, selection, order, backend, copied, withoutParameter);
     }
 }

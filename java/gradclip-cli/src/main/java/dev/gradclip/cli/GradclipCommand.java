@@ -10,11 +10,12 @@ import picocli.CommandLine.HelpCommand;
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         subcommands = HelpCommand.class,
-        description = "Clips gradients in safetensors files, by norm or by value.",
+        description = "Clips gradients in safetensors files, by the rules of the libraries that train.",
         footerHeading = "%nExamples:%n",
         footer = {
             "  gradclip demo",
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1.0",
+            "  gradclip rules",
             "  gradclip inspect grads.safetensors",
             "  gradclip bench",
             "  gradclip info",
@@ -24,7 +25,7 @@ import picocli.CommandLine.HelpCommand;
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
-            "1:a gradient is not finite and --error-if-nonfinite was given",
+            "1:a gradient is not finite and --non-finite error was given",
             "2:wrong usage, or a file that is malformed or not there",
             "3:reading or writing failed, a disk is full, a backend is not available, an internal error"
         })

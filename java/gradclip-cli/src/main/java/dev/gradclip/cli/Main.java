@@ -45,6 +45,7 @@ public final class Main {
         CommandLine root = new CommandLine(new GradclipCommand());
         root.addSubcommand("demo", new DemoCommand(terminal));
         root.addSubcommand("clip", new ClipCommand(terminal));
+        root.addSubcommand("rules", new RulesCommand(terminal));
         root.addSubcommand("inspect", new InspectCommand(terminal));
         root.addSubcommand("bench", new BenchCommand(terminal));
         root.addSubcommand("info", new InfoCommand(terminal));

@@ -10,11 +10,20 @@ final class NormTypeConverter implements ITypeConverter<NormType> {
     @Override
     public NormType convert(String text) {
         try {
+            return parse(text);
+        } catch (IllegalArgumentException e) {
+            throw new TypeConversionException(String.valueOf(e.getMessage()));
+        }
+    }
+
+    /** @throws IllegalArgumentException if the text is no norm */
+    static NormType parse(String text) {
+        try {
             double p = Numbers.parse(text);
             if (p > 0) return NormType.p(p);
         } catch (NumberFormatException e) {
             // The same advice as for a number that is no norm.
         }
-        throw new TypeConversionException("'" + text + "' is not 1, 2, inf or a number above 0");
+        throw new IllegalArgumentException("'" + text + "' is not 1, 2, inf or a number above 0");
     }
 }

@@ -40,6 +40,11 @@ final class Numbers {
         return Double.isFinite(value) ? Double.toString(value) : nonFinite(value);
     }
 
+    /** The same as people type it: {@code 1}, {@code 1e-6}. */
+    static String typed(double value) {
+        return exact(value).replace("E", "e").replaceFirst("\\.0(?=$|e)", "");
+    }
+
     /** {@code inf}, {@code -inf} or {@code nan}. */
     static String nonFinite(double value) {
         return Double.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";

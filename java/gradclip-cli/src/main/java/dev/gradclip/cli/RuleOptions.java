@@ -3,133 +3,137 @@ package dev.gradclip.cli;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.NonFinitePolicy;
-import dev.gradclip.NormType;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The options that choose a rule: one of three thresholds, and what refines it. */
+/** The options that choose a rule by its name, or one for each group of tensors, and those that any rule takes. */
 final class RuleOptions {
     @Spec(Spec.Target.MIXEE)
     private @Nullable CommandSpec command;
 
+    @Option(names = "--rule", paramLabel = "NAME", description = "a rule by name; 'gradclip rules' lists them")
+    private @Nullable String rule;
+
     @Option(
-            names = "--max-norm",
-            paramLabel = "M",
+            names = "--param",
+            paramLabel = "K=V",
+            description = "a parameter of --rule; once for each, 'gradclip rules NAME' lists them")
+    private List<String> params = new ArrayList<>();
+
+    @Option(
+            names = "--group",
+            paramLabel = "REGEX=RULE[,K=V…]",
+            description = "a rule for the tensors whose whole name matches; may be given again, the first that matches"
+                    + " counts, other tensors are left as they are")
+    private List<String> groups = new ArrayList<>();
+
+    @Option(
+            names = "--parameters",
+            paramLabel = "FILE",
+            description = "safetensors file of the weights that the rule adaptive compares gradients with, under the"
+                    + " same names; a tensor that is not there is left as it is")
+    private @Nullable Path parameters;
+
+    @Option(
+            names = "--unscale",
+            paramLabel = "F",
             converter = NumberConverter.class,
-            description = "scale by min(1, M / (norm + epsilon)); 0 zeroes, inf only measures")
-    private @Nullable Double maxNorm;
+            description = "multiply gradients by F before all else: 1 / the scale of the loss")
+    private @Nullable Double unscale;
 
     @Option(
-            names = "--clip-value",
-            paramLabel = "V",
-            converter = NumberConverter.class,
-            description = "clamp every element to [-V, V]")
-    private @Nullable Double clipValue;
-
-    @Option(
-            names = "--min",
-            paramLabel = "A",
-            converter = NumberConverter.class,
-            description = "clamp every element to [A, B]; -inf for no lower limit")
-    private @Nullable Double min;
-
-    @Option(
-            names = "--max",
-            paramLabel = "B",
-            converter = NumberConverter.class,
-            description = "see --min; inf for no upper limit")
-    private @Nullable Double max;
-
-    @Option(
-            names = "--norm-type",
-            paramLabel = "2|1|inf|P",
-            converter = NormTypeConverter.class,
-            description = "which norm --max-norm limits (default: 2)")
-    private @Nullable NormType normType;
-
-    @Option(names = "--per-tensor", description = "limit each tensor's norm instead of the norm over all")
-    private boolean perTensor;
-
-    @Option(
-            names = "--epsilon",
-            paramLabel = "E",
-            converter = NumberConverter.class,
-            description = "added to the norm before dividing (default: 1e-6, as PyTorch)")
-    private @Nullable Double epsilon;
+            names = "--non-finite",
+            paramLabel = "propagate|error|skip|zero",
+            description = "where a gradient holds a NaN or an infinity: follow the formula (default), write nothing and"
+                    + " exit with 1, copy IN, or set such elements to 0 first")
+    private @Nullable NonFinitePolicy nonFinite;
 
     @Option(
             names = "--error-if-nonfinite",
             description = "write nothing and exit with 1 if a gradient holds a NaN or an infinity")
     private boolean errorIfNonFinite;
 
-    boolean isPerTensor() {
-        return perTensor;
-    }
-
-    /** @throws ParameterException if the options contradict each other or a number is out of range */
-    ClipRule rule() {
-        checkTogether();
-        try {
-            return chosen().withNonFinitePolicy(errorIfNonFinite ? NonFinitePolicy.ERROR : NonFinitePolicy.PROPAGATE);
-        } catch (IllegalArgumentException e) {
-            throw usage(String.valueOf(e.getMessage()), e);
-        }
-    }
-
-    /** The norm that the rule limits, or null for a clamp. */
-    @Nullable
-    NormType normType() {
-        return maxNorm == null ? null : normType == null ? NormType.L2 : normType;
-    }
-
-    private void checkTogether() {
-        boolean range = min != null || max != null;
-        int thresholds = (maxNorm != null ? 1 : 0) + (clipValue != null ? 1 : 0) + (range ? 1 : 0);
-        if (thresholds != 1) {
-            String fault = thresholds == 0 ? "a threshold is missing" : "thresholds exclude each other";
-            throw usage(fault + ": give one of --max-norm M, --clip-value V, or --min A with --max B", null);
-        }
-        if (range && (min == null || max == null)) {
-            throw usage("--min and --max go together; inf or -inf stand for no limit", null);
-        }
-        if (maxNorm == null && (normType != null || perTensor || epsilon != null)) {
-            String option = normType != null ? "--norm-type" : perTensor ? "--per-tensor" : "--epsilon";
-            throw usage(option + " needs --max-norm: a clamp measures no norm", null);
-        }
-    }
-
-    private ClipRule chosen() {
-        if (maxNorm != null) return normRule(maxNorm);
-        if (clipValue != null) {
-            if (!(clipValue >= 0)) throw usage("--clip-value must be 0 or more, but is " + clipValue, null);
-            return ClipRule.value(clipValue);
-        }
-        double low = min == null ? Double.NEGATIVE_INFINITY : min;
-        double high = max == null ? Double.POSITIVE_INFINITY : max;
-        if (!(low <= high)) {
+    /** @throws ParameterException if the options contradict each other, or one is unknown or out of range */
+    Selection selection(ThresholdOptions threshold) {
+        int ways = (threshold.isGiven() ? 1 : 0) + (rule != null ? 1 : 0) + (groups.isEmpty() ? 0 : 1);
+        if (ways > 1) {
             throw usage(
-                    "--min must not be above --max and neither may be nan, but they are " + low + " and " + high, null);
+                    "--rule, --group and the thresholds --max-norm, --clip-value, --min and --max exclude each other");
         }
-        return ClipRule.value(low, high);
+        if (rule == null && !params.isEmpty()) throw usage("--param needs --rule, whose parameter it is");
+        if (nonFinite != null && nonFinite != NonFinitePolicy.ERROR && errorIfNonFinite) {
+            throw usage("--error-if-nonfinite is --non-finite error, and excludes another --non-finite");
+        }
+        try {
+            Selection chosen = chosen(threshold);
+            requireParametersInPlace(chosen);
+            return chosen;
+        } catch (IllegalArgumentException e) {
+            throw usage(String.valueOf(e.getMessage()));
+        }
     }
 
-    private ClipRule normRule(double limit) {
-        if (!(limit >= 0)) throw usage("--max-norm must be 0 or more, but is " + limit, null);
-        NormType type = normType == null ? NormType.L2 : normType;
-        double added = epsilon == null ? ClipRule.DEFAULT_EPSILON : epsilon;
-        if (!(added >= 0) || Double.isInfinite(added)) {
-            throw usage("--epsilon must be finite and 0 or more, but is " + added, null);
+    private Selection chosen(ThresholdOptions threshold) {
+        if (rule == null && groups.isEmpty()) return new Selection(refined(threshold.rule()), null, List.of(), null);
+        threshold.requireUnrefined();
+        if (rule != null) {
+            ChosenRule named = refined(Rules.find(rule).choose(params));
+            return new Selection(named.rule(), named, List.of(), parameters);
         }
-        return perTensor
-                ? ClipRule.perTensorNorm(limit).withNormType(type).withEpsilon(added)
-                : ClipRule.globalNorm(limit).withNormType(type).withEpsilon(added);
+        List<GroupChoice> choices = new ArrayList<>();
+        Map<String, ClipRule> rules = new LinkedHashMap<>();
+        for (String text : groups) {
+            GroupChoice choice = GroupChoice.parse(text);
+            choice = choice.with(refined(choice.chosen()));
+            choices.add(choice);
+            if (rules.put(choice.name(), choice.chosen().rule()) != null) {
+                throw new IllegalArgumentException("--group '" + choice.name() + "' is given twice");
+            }
+        }
+        return new Selection(perGroup(rules), null, choices, parameters);
     }
 
-    private ParameterException usage(String message, @Nullable Throwable cause) {
-        if (command == null) throw new IllegalStateException("options used outside a command", cause);
-        return new ParameterException(command.commandLine(), message, cause);
+    private static ClipRule perGroup(Map<String, ClipRule> rules) {
+        try {
+            return ClipRule.perGroup(rules);
+        } catch (IllegalArgumentException e) {
+            String fault = String.valueOf(e.getMessage()).split(";", 2)[0];
+            throw new IllegalArgumentException(fault + "; clip such groups in runs of their own", e);
+        }
+    }
+
+    private ChosenRule refined(ChosenRule chosen) {
+        return chosen.with(refined(chosen.rule()));
+    }
+
+    private ClipRule refined(ClipRule unrefined) {
+        NonFinitePolicy policy = nonFinite != null ? nonFinite : NonFinitePolicy.PROPAGATE;
+        ClipRule refined = unrefined.withNonFinitePolicy(errorIfNonFinite ? NonFinitePolicy.ERROR : policy);
+        if (unscale == null) return refined;
+        if (refined.inverseScale() != 1) {
+            throw new IllegalArgumentException("--unscale and the parameter inverse-scale exclude each other");
+        }
+        return refined.unscale(unscale);
+    }
+
+    private void requireParametersInPlace(Selection chosen) {
+        boolean needed = chosen.needsParameters();
+        if (needed && parameters == null) {
+            throw usage("the rule adaptive compares gradients with their weights: give --parameters FILE");
+        }
+        if (!needed && parameters != null) throw usage("--parameters is for the rule adaptive, which was not chosen");
+    }
+
+    private ParameterException usage(String message) {
+        if (command == null) throw new IllegalStateException("options used outside a command");
+        return new ParameterException(command.commandLine(), message);
     }
 }

@@ -324,7 +324,7 @@ class ClipCommandTest {
 
     @Test
     void helpTeaches() {
-        for (String command : List.of("clip", "inspect", "info")) {
+        for (String command : List.of("clip", "rules", "inspect", "info")) {
             String help = Outcome.of(command, "--help").expect(ExitCode.DONE).out();
             assertTrue(help.contains("Examples:") && help.contains("Exit codes:"), help);
             assertEquals(help, Outcome.of("help", command).expect(ExitCode.DONE).out());

@@ -37,7 +37,15 @@ class CudaCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"--max-norm 1", "--max-norm 1 --per-tensor --norm-type inf", "--clip-value 0.001"})
+    @ValueSource(
+            strings = {
+                "--max-norm 1",
+                "--max-norm 1 --per-tensor --norm-type inf",
+                "--clip-value 0.001",
+                "--rule normalize --param length=1 --param scope=tensor --unscale 0.001",
+                "--rule block-rms --param max-rms=1e-4 --param scope=row",
+                "--group .*w.*=average-norm,max-norm=1e-6 --group .*=per-row-norm,max-norm=1e-3"
+            })
     void writesWhatJavaWrites(String rule) throws Exception {
         for (String name : List.of("rnn-overflow", "gpt-mixed", "gpt-f64")) {
             Path in = Files.write(folder.resolve(name), RealGradientsTest.resource(name + ".safetensors"));

@@ -66,9 +66,12 @@ public final class DevicePieces implements PieceWork {
     public void scale(Piece piece, double coefficient) {
         if (piece.length() == 0) return;
         CudaPlan bound = uploaded(piece);
-        // The coefficient is the length that a norm of 1 is given; that of a norm that is NaN is NaN.
+        // The length that a norm of 1 is given, which is at most 2^127, times an unscaling; a norm that is NaN makes
+        // NaN.
         boolean isNaN = Double.isNaN(coefficient);
-        NormLimit limit = NormLimit.of(ClipRule.normalizeAbove(0, isNaN ? 1 : coefficient));
+        double length = isNaN ? 1 : Math.min(coefficient, 0x1p127);
+        double beyond = coefficient > length ? Math.min(coefficient / length, Double.MAX_VALUE) : 1;
+        NormLimit limit = NormLimit.of(ClipRule.normalizeAbove(0, length).unscale(beyond));
         rule.norm(RuleTable.Scope.ALL, NormType.L2, limit, NonFinitePolicy.PROPAGATE);
         bound.clipWithNorm(DEFAULT_STREAM, rule, isNaN ? Double.NaN : 1);
         download(piece);

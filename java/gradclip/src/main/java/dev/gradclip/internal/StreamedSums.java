@@ -6,22 +6,32 @@ import dev.gradclip.NormType;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Sums of tensors whose pieces come one after another; what is kept grows with the number of tensors only. */
+/** Sums of tensors whose pieces come one after another, row by row; what is kept grows with the number of rows only. */
 public final class StreamedSums implements AutoCloseable {
     private final NormType type;
     private final PieceWork work;
     private final ScaledNorm norm = new ScaledNorm();
     private final TensorSums current = new TensorSums();
     private @Nullable DType dtype;
+    private int rows = 1;
+    private long rowLength = Long.MAX_VALUE;
+    private int rowsEnded;
+    private long inRow;
     private boolean ended;
     private boolean closed;
     private SegmentSums sums = new SegmentSums(16);
-    private int tensors;
+    private int segments;
 
     /** Starts with no tensor. */
     public StreamedSums(NormType type, PieceWork work) {
         this.type = type;
         this.work = work;
+    }
+
+    /** The tensor whose pieces come next is so many rows of so many elements; unless told, one row of any length. */
+    public void rows(int count, long length) {
+        rows = count;
+        rowLength = count == 1 ? Long.MAX_VALUE : length;
     }
 
     /** The next piece or pieces of the current tensor. */
@@ -36,42 +46,62 @@ public final class StreamedSums implements AutoCloseable {
             throw new IllegalArgumentException(
                     "a piece of " + piece.dtype() + " in a tensor of " + dtype + "; call endTensor between tensors");
         }
+        dtype = piece.dtype();
+        for (long at = 0; at < piece.length(); ) {
+            if (rowsEnded == rows || rowLength == 0) {
+                throw new IllegalArgumentException("the tensor has more elements than its " + rows + " rows of "
+                        + rowLength + "; call endTensor between tensors");
+            }
+            long count = Math.min(rowLength - inRow, piece.length() - at);
+            addToRow(count == piece.length() ? piece : piece.slice(at, count));
+            at += count;
+            if (inRow == rowLength) endRow();
+        }
+    }
+
+    private void addToRow(Piece piece) {
         if (ended) {
             throw new IllegalArgumentException(
-                    "the piece before was not a multiple of 8 KiB, so it must be the tensor's last; "
+                    "the piece before was not a multiple of 8 KiB, so it must be the last of its tensor or row; "
                             + "call endTensor between tensors");
         }
-        dtype = piece.dtype();
         ended = piece.length() % Tiles.elements(piece.dtype()) != 0;
+        inRow += piece.length();
         work.measure(piece, type, current);
     }
 
-    /** Ends the current tensor and returns its norm. */
-    public double endTensor() {
-        requireOpen();
-        if (tensors == sums.middle.length) sums = sums.grown(2 * tensors);
-        current.finish(NormKind.of(type), sums, tensors);
-        dtype = null;
+    private void endRow() {
+        if (segments == sums.middle.length) sums = sums.grown(2 * segments);
+        current.finish(NormKind.of(type), sums, segments++);
+        rowsEnded++;
+        inRow = 0;
         ended = false;
-        return norm(tensors++).value();
     }
 
-    /** Tensors ended. */
-    public int tensors() {
-        return tensors;
+    /** Ends the current tensor; rows that no element came of count as empty. The next tensor is one row unless told. */
+    public void endTensor() {
+        requireOpen();
+        while (rowsEnded < rows) endRow();
+        dtype = null;
+        rowsEnded = 0;
+        rows(1, 0);
     }
 
-    /** The norm of one tensor; overwritten by the next call. */
-    public ScaledNorm norm(int tensor) {
-        sums.total(type, tensor, tensor + 1, norm);
+    /** Rows of the tensors ended. */
+    public int segments() {
+        return segments;
+    }
+
+    /** The norm over the rows {@code [from, to)}, of all tensors ended; overwritten by the next call. */
+    public ScaledNorm total(int from, int to) {
+        sums.total(type, from, to, norm);
         return norm;
     }
 
     /** The norm over all tensors ended; overwritten by the next call. */
     public ScaledNorm total() {
         requireOpen();
-        sums.total(type, 0, tensors, norm);
-        return norm;
+        return total(0, segments);
     }
 
     private void requireOpen() {

@@ -99,16 +99,26 @@ public final class SafetensorsFile implements AutoCloseable {
 
     /** Reads a tensor in pieces, in order; an empty one has none. */
     public void forEachPiece(TensorEntry tensor, PieceConsumer consumer) throws IOException {
+        forEachPiece(tensor, 1, consumer);
+    }
+
+    /** The same in pieces of whole rows, or, where one exceeds a piece, of one row's parts. */
+    public void forEachPiece(TensorEntry tensor, int rows, PieceConsumer consumer) throws IOException {
         long position = header.bytes().length + tensor.begin();
-        long left = tensor.bytes();
-        while (left > 0) {
-            buffer.clear().limit((int) Math.min(left, buffer.capacity()));
-            read(position);
-            int count = buffer.flip().limit();
-            consumer.accept(buffer);
-            position += count;
-            left -= count;
+        long rowBytes = tensor.bytes() / rows;
+        for (long at = 0; at < tensor.bytes(); ) {
+            int count = pieceAt(at, rowBytes, tensor.bytes() - at);
+            buffer.clear().limit(count);
+            read(position + at);
+            consumer.accept(buffer.flip());
+            at += count;
         }
+    }
+
+    private int pieceAt(long at, long rowBytes, long left) {
+        boolean holdsRows = rowBytes <= buffer.capacity();
+        long most = holdsRows ? buffer.capacity() / rowBytes * rowBytes : rowBytes - at % rowBytes;
+        return (int) Math.min(left, Math.min(most, buffer.capacity()));
     }
 
     private void read(long position) throws IOException {

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import dev.gradclip.cli.ClipReport.GroupClip;
+import dev.gradclip.cli.ClipReport.Rows;
+import dev.gradclip.cli.ClipReport.TensorClip;
+import dev.gradclip.cli.safetensors.Shown;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** A {@link ClipReport} for people. */
+final class ClipText {
+    private ClipText() {}
+
+    static void print(ClipReport clip, Terminal terminal) {
+        PrintStream out = terminal.out();
+        if (clip.perTensor() != null)
+            perTensor(clip.perTensor(), clip.rows() != null).lines().forEach(out::println);
+        if (!clip.groups().isEmpty()) groups(clip).lines().forEach(out::println);
+        out.println(rule(clip.selection()) + ": " + found(clip) + ", "
+                + terminal.bold(clip.result().clipped() ? "clipped" : "not clipped"));
+        out.println(Numbers.count(clip.tensors(), "tensor") + ", " + Numbers.count(clip.elements(), "element")
+                + ", backend " + clip.backend() + skipped(clip.skipped()));
+        if (clip.ungrouped() > 0) {
+            out.println(Numbers.count(clip.ungrouped(), "tensor") + " in no group, left unclipped");
+        }
+        if (clip.withoutParameter() > 0) {
+            out.println(Numbers.count(clip.withoutParameter(), "tensor") + " without weights in "
+                    + clip.selection().parameters() + ", left unclipped");
+        }
+        if (clip.result().nonFinite()) out.println("a gradient holds a NaN or an infinity");
+    }
+
+    private static String rule(Selection selection) {
+        if (selection.named() != null) return selection.named().shown();
+        double scale = selection.rule().inverseScale();
+        boolean told = scale == 1 || !selection.groups().isEmpty();
+        return selection.rule().name() + (told ? "" : " inverse-scale=" + Numbers.typed(scale));
+    }
+
+    private static String found(ClipReport clip) {
+        if (!clip.measuresNorm()) return Numbers.count(clip.result().elementsChanged(), "element") + " changed";
+        String norm = Numbers.exact(clip.result().totalNorm()) + " (type "
+                + clip.selection().normType() + ")";
+        if (clip.hasOneCoefficient()) {
+            return "norm " + norm + ", coefficient "
+                    + Numbers.exact(clip.result().coefficient());
+        }
+        return "norm over all " + norm + (clip.rows() == null ? "" : ", " + clipped(clip.rows()) + " rows");
+    }
+
+    private static String clipped(Rows rows) {
+        return String.format(Locale.ROOT, "%,d of %,d", rows.clipped(), rows.all());
+    }
+
+    private static String skipped(int tensors) {
+        return tensors == 0 ? "" : "; " + Numbers.count(tensors, "tensor") + " copied, not floating point";
+    }
+
+    private static Table perTensor(List<TensorClip> clips, boolean byRows) {
+        Table table = new Table(1, "name", "norm", byRows ? "rows clipped" : "coefficient");
+        for (TensorClip clip : clips) {
+            String what = coefficient(clip.coefficient(), clip.rows());
+            table.add(List.of(Shown.escaped(clip.name()), Numbers.brief(clip.norm()), what));
+        }
+        return table;
+    }
+
+    private static String coefficient(double coefficient, @Nullable Rows rows) {
+        return rows == null ? Numbers.brief(coefficient) : clipped(rows);
+    }
+
+    private static Table groups(ClipReport report) {
+        Table table = report.measuresNorm()
+                ? new Table(2, "group", "rule", "tensors", "norm", "coefficient", "rows clipped")
+                : new Table(2, "group", "rule", "tensors");
+        for (GroupClip clip : report.groups()) {
+            List<String> row = new ArrayList<>(List.of(
+                    Shown.escaped(clip.choice().name()),
+                    clip.choice().chosen().shown(),
+                    String.format(Locale.ROOT, "%,d", clip.tensors())));
+            if (report.measuresNorm()) {
+                row.add(Numbers.brief(clip.norm()));
+                row.add(clip.hasCoefficient() ? Numbers.brief(clip.coefficient()) : "-");
+                row.add(clip.rows() == null ? "-" : clipped(clip.rows()));
+            }
+            table.add(row);
+        }
+        return table;
+    }
+}

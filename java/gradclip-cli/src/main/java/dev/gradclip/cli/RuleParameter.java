@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import dev.gradclip.ClipRule;
+import dev.gradclip.Convention;
+import dev.gradclip.NormRule;
+import dev.gradclip.Scope;
+import dev.gradclip.ValueRule;
+import java.util.Locale;
+
+/** A number or a word of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule that is made. */
+enum RuleParameter {
+    MAX_NORM("max-norm", "the norm allowed; 0 zeroes, inf only measures"),
+    MAX_RMS("max-rms", "the root mean square allowed; 0 zeroes, inf only measures"),
+    LAMBDA("lambda", "a row's norm allowed, as a share of its weights' norm"),
+    LENGTH("length", "the norm afterwards"),
+    MIN("min", "lower limit; -inf for none"),
+    MAX("max", "upper limit; inf for none"),
+    SCOPE("scope", "what has a norm of its own: all, tensor or row"),
+    NORM_TYPE("norm-type", "1, 2, inf or any p above 0"),
+    CONVENTION("convention", "whose ways at the edges: pytorch, tensorflow, optax, keras or dl4j"),
+    EPSILON("epsilon", "added to the norm before dividing"),
+    WEIGHTS_EPSILON("epsilon", "the least norm that weights count with"),
+    INVERSE_SCALE("inverse-scale", "what gradients are multiplied by before all else");
+
+    private final String word;
+    private final String meaning;
+
+    RuleParameter(String word, String meaning) {
+        this.word = word;
+        this.meaning = meaning;
+    }
+
+    String word() {
+        return word;
+    }
+
+    String meaning() {
+        return meaning;
+    }
+
+    /** What it is in a rule: a Double or a String. */
+    Object of(ClipRule rule) {
+        return switch (this) {
+            case MIN -> ((ValueRule) rule).min();
+            case MAX -> ((ValueRule) rule).max();
+            case MAX_NORM, MAX_RMS, LAMBDA -> norm(rule).max();
+            case LENGTH -> norm(rule).length();
+            case SCOPE -> lowerCase(norm(rule).scope());
+            case NORM_TYPE -> norm(rule).normType().toString();
+            case CONVENTION -> lowerCase(norm(rule).convention());
+            case EPSILON, WEIGHTS_EPSILON -> norm(rule).epsilon();
+            case INVERSE_SCALE -> rule.inverseScale();
+        };
+    }
+
+    /**
+     * The rule with another value of one that refines it.
+     *
+     * @throws IllegalArgumentException if the text is no such value
+     */
+    ClipRule refine(ClipRule rule, String text) {
+        return switch (this) {
+            case SCOPE -> norm(rule).withScope(scope(text));
+            case NORM_TYPE -> norm(rule).withNormType(NormTypeConverter.parse(text));
+            case CONVENTION -> withConvention(norm(rule), constant(Convention.class, text));
+            case EPSILON, WEIGHTS_EPSILON -> norm(rule).withEpsilon(Numbers.parse(text));
+            case INVERSE_SCALE -> rule.unscale(Numbers.parse(text));
+            case MAX_NORM, MAX_RMS, LAMBDA, LENGTH, MIN, MAX -> rule;
+        };
+    }
+
+    /** A norm divided by a count has no epsilon in any library. */
+    private static NormRule withConvention(NormRule rule, Convention convention) {
+        NormRule changed = rule.withConvention(convention);
+        boolean divides = rule.form() == NormRule.Form.AVERAGE || rule.form() == NormRule.Form.RMS;
+        return divides ? changed.withEpsilon(rule.epsilon()) : changed;
+    }
+
+    private static Scope scope(String text) {
+        Scope scope = constant(Scope.class, text);
+        if (scope != Scope.GROUP) return scope;
+        throw new IllegalArgumentException("'group' is not one of all, tensor, row; --group makes groups");
+    }
+
+    private static <E extends Enum<E>> E constant(Class<E> type, String text) {
+        for (E constant : type.getEnumConstants()) if (lowerCase(constant).equals(text)) return constant;
+        StringBuilder known = new StringBuilder();
+        for (E constant : type.getEnumConstants()) {
+            if (constant == Scope.GROUP) continue;
+            known.append(known.isEmpty() ? "" : ", ").append(lowerCase(constant));
+        }
+        throw new IllegalArgumentException("'" + text + "' is not one of " + known);
+    }
+
+    private static String lowerCase(Enum<?> constant) {
+        return constant.name().toLowerCase(Locale.ROOT);
+    }
+
+    private static NormRule norm(ClipRule rule) {
+        return (NormRule) rule;
+    }
+}
