@@ -30,11 +30,16 @@ class CapturedRulesTest {
 
     /** A clip of some tensors in a graph. */
     private static final class Captured implements AutoCloseable {
-        final CudaStream stream = CudaStream.create();
+        final CudaStream stream;
         final CapturedClip clip;
         final CudaGraph graph;
 
         Captured(GradientClipper clipper, ClipRule rule) {
+            this(clipper, rule, CudaStream.create());
+        }
+
+        Captured(GradientClipper clipper, ClipRule rule, CudaStream stream) {
+            this.stream = stream;
             List<CapturedClip> captured = new ArrayList<>();
             graph = CudaGraph.capture(
                     stream, () -> captured.add(clipper.prepare(rule).capture(stream)));
@@ -177,8 +182,12 @@ class CapturedRulesTest {
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void groupsOfAGraphStayOnTheDevice(TestBackend backend) {
         ClipRule rule = EveryRule.groupNorms().get(0);
-        try (MixedTensors mixed = new MixedTensors(backend)) {
-            assertRefused(CudaException.class, "before the capture", () -> new Captured(mixed.clipper, rule).close());
+        try (MixedTensors mixed = new MixedTensors(backend);
+                CudaStream stream = CudaStream.create()) {
+            assertRefused(
+                    CudaException.class,
+                    "before the capture",
+                    () -> new Captured(mixed.clipper, rule, stream).close());
             mixed.clipper.clip(rule);
             try (Captured captured = new Captured(mixed.clipper, rule)) {
                 ClipRule other = ClipRule.perGroup(Map.of("first", ClipRule.globalNorm(1)));

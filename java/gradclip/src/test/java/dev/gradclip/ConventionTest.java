@@ -99,6 +99,20 @@ class ConventionTest {
         });
     }
 
+    /** DL4J's clips compare; its renormalisations divide by whatever the norm is. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void normalizingDividesByNaN(TestBackend backend) {
+        for (Convention convention : Convention.values()) {
+            NormRule rule = ClipRule.normalize(1).withConvention(convention);
+            for (Scope scope : new Scope[] {Scope.ALL, Scope.TENSOR, Scope.ROW}) {
+                NormRule each = rule.withScope(scope);
+                assertArrayEquals(new double[] {NAN, NAN}, clip(backend, each, 3, NAN), each::toString);
+                assertArrayEquals(new double[] {0, NAN}, clip(backend, each, 3, INF), each::toString);
+            }
+        }
+    }
+
     @ParameterizedTest
     @EnumSource
     void finiteGradientsBecomeNoNaN(Convention convention) {
