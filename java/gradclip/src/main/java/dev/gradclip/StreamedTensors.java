@@ -128,11 +128,14 @@ final class StreamedTensors {
         int[] counts = new int[ended.size()];
         long[] lengths = new long[ended.size()];
         boolean parameters = false;
+        boolean elements = false;
         for (int i = 0; i < counts.length; i++) {
             counts[i] = ended.get(i).rows();
             lengths[i] = ended.get(i).length();
             parameters |= ended.get(i).hasParameter();
+            elements |= lengths[i] > 0;
         }
-        return new Segments(counts, lengths, parameters);
+        // Where nothing came there is nothing that parameters could be missing for.
+        return new Segments(counts, lengths, parameters || !elements);
     }
 }

@@ -363,6 +363,25 @@ class StreamingRulesTest {
         assertEquals(3, bytes.getFloat(0));
     }
 
+    /** A threshold of 0 makes 0 of all there is: of nothing, nothing. */
+    @Test
+    void emptyTensorsAreNotClipped() {
+        for (Scope scope : List.of(Scope.ALL, Scope.TENSOR, Scope.ROW)) {
+            NormRule rule = ClipRule.globalNorm(0).withScope(scope);
+            HostBuffer empty = HostBuffer.wrap(new float[0]);
+            GradientClipperBuilder builder = GradientClipper.builder().add("a", empty);
+            try (GradientClipper clipper = builder.rows(3).build();
+                    StreamingClip clip = StreamingClip.of(rule, Backend.JAVA, 1)) {
+                clip.rows(3, 0);
+                assertMessage("more elements than its 3 rows of 0", () -> clip.measure(HostBuffer.wrap(new float[1])));
+                clip.measure(empty);
+                clip.endTensor("a");
+                assertEquals(clipper.clip(rule).toString(), clip.decide().toString());
+                assertEquals(0, clip.clippedRows(0), rule::toString);
+            }
+        }
+    }
+
     @Test
     void aClampHasNoCoefficient() {
         try (StreamingClip clip = StreamingClip.of(ClipRule.value(1), Backend.JAVA, 1)) {

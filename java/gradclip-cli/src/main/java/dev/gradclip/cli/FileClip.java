@@ -67,6 +67,8 @@ final class FileClip {
         TensorEntry weights = parameters == null || !place.needsParameter() ? null : parameters.of(tensor);
         if (parameters == null || weights == null) return;
         DType ofWeights = dtype(weights);
+        // An empty tensor has no piece, and yet has weights.
+        clip.measureParameter(HostBuffer.wrap(new float[0]));
         parameters
                 .file()
                 .forEachPiece(weights, place.rows(), piece -> clip.measureParameter(HostBuffer.wrap(piece, ofWeights)));

@@ -264,6 +264,20 @@ class ClipRulesTest {
     }
 
     @Test
+    void emptyTensorsHaveWeightsToo() throws IOException {
+        Path weights = new Gradients().add("none", "F64", new byte[0], 0, 3).write(folder.resolve("weights"));
+        String options = "--rule adaptive --param lambda=0.5 --parameters " + weights;
+        for (Gradients gradients : List.of(
+                new Gradients(),
+                new Gradients().add("none", "F32", new byte[0], 0, 3),
+                new Gradients().add("none", "F32", new byte[0], 0, 3).floats("other", 1))) {
+            gradients.write(in);
+            assertEquals(false, json(options).get("clipped"));
+            assertArrayEquals(Files.readAllBytes(in), Files.readAllBytes(out));
+        }
+    }
+
+    @Test
     void weightsThatDoNotFitAreRefusedByName() throws IOException {
         rows();
         Path weights = folder.resolve("weights.safetensors");

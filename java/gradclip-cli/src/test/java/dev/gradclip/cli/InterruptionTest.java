@@ -6,11 +6,20 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.Backend;
+import dev.gradclip.ClipRule;
+import dev.gradclip.StreamingClip;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
 import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -34,12 +43,14 @@ class InterruptionTest {
         }
     }
 
-    private void interruptWhileWriting(boolean kill) throws Exception {
+    private void interruptWhileWriting(boolean kill, Object... rule) throws Exception {
         Path in = Gradients.sparse(folder.resolve("in"), ELEMENTS);
         long size = Files.size(in);
         for (int i = 0; i < ATTEMPTS; i++) {
             Path out = out();
-            Child child = Child.start("", "clip", in, "-o", out, "--clip-value", "1");
+            List<Object> arguments = new ArrayList<>(List.of("clip", in, "-o", out));
+            arguments.addAll(Arrays.asList(rule));
+            Child child = Child.start("", arguments.toArray());
             boolean writing = child.awaitWriting(folder);
             if (kill) child.process().destroyForcibly();
             else child.process().destroy();
@@ -56,12 +67,17 @@ class InterruptionTest {
 
     @Test
     void killedWhileWriting() throws Exception {
-        interruptWhileWriting(true);
+        interruptWhileWriting(true, "--clip-value", "1");
+    }
+
+    @Test
+    void killedWhileWritingGroups() throws Exception {
+        interruptWhileWriting(true, "--group", "w=block-rms,max-rms=1,scope=row");
     }
 
     @Test
     void terminatedWhileWriting() throws Exception {
-        interruptWhileWriting(false);
+        interruptWhileWriting(false, "--clip-value", "1");
     }
 
     @Test
@@ -108,6 +124,26 @@ class InterruptionTest {
             new Gradients().floats("a", 1, 3).write(in);
             assertThrows(IOException.class, file::requireUnchanged);
         }
+    }
+
+    @Test
+    void weightsWrittenWhileTheyAreRead() throws IOException, InterruptedException {
+        Path in = new Gradients().floats("a", 1, 2).write(folder.resolve("in"));
+        Path weights = new Gradients().floats("a", 1, 2).write(folder.resolve("weights"));
+        Path out = out();
+        Selection adaptive = new Selection(ClipRule.adaptive(0.1), null, List.of(), weights);
+        try (SafetensorsFile file = SafetensorsFile.open(in);
+                ParameterFile parameters = ParameterFile.open(weights);
+                StreamingClip clip = StreamingClip.of(adaptive.rule(), Backend.JAVA, 1);
+                PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+                Progress progress = Progress.of(Terminal.plain(nowhere, nowhere), "clip", 8, 2)) {
+            FileClip fileClip = new FileClip(file, parameters, OutputTarget.of(out), adaptive);
+            Thread.sleep(50);
+            new Gradients().floats("a", 1, 3).write(weights);
+            IOException e = assertThrows(IOException.class, () -> fileClip.run(clip, progress));
+            assertTrue(String.valueOf(e.getMessage()).startsWith(weights + ": "), e::toString);
+        }
+        assertEquals("old", Files.readString(out));
     }
 
     @Test
