@@ -120,4 +120,24 @@ class FlightRecorderTest {
             }
         }
     }
+
+    /** It would take longer than all the rest of a first clip. */
+    @Test
+    void aClipDoesNotStartTheRecorder() {
+        String output = ChildJvm.run(List.of(), FirstClipProbe.class);
+        assertTrue(output.contains("started: false"), output);
+    }
+
+    @Test
+    void aRecordingFromTheStartHasTheFirstClip() throws IOException {
+        Path file = folder.resolve("start.jfr");
+        String output = ChildJvm.run(
+                List.of("-XX:StartFlightRecording=filename=" + file + ",+" + NAME + "#enabled=true"),
+                FirstClipProbe.class);
+        assertTrue(output.contains("started: true"), output);
+        long events = RecordingFile.readAllEvents(file).stream()
+                .filter(event -> event.getEventType().getName().equals(NAME))
+                .count();
+        assertEquals(1, events);
+    }
 }
