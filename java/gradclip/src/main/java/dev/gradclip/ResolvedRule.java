@@ -41,6 +41,9 @@ final class ResolvedRule {
 
     final double inverseScale;
 
+    /** Asked at each clip, where a {@link GroupRule} would make an iterator to answer. */
+    private final NonFinitePolicy policy;
+
     /** Null where it clamps. */
     final @Nullable NormType normType;
 
@@ -56,6 +59,7 @@ final class ResolvedRule {
         this.rule = rule;
         this.parts = parts.toArray(new Part[0]);
         inverseScale = rule.inverseScale();
+        policy = rule.nonFinitePolicy();
         normType = each.get(0) instanceof NormRule first ? first.normType() : null;
         boolean adaptive = false;
         boolean writes = false;
@@ -136,7 +140,7 @@ final class ResolvedRule {
     }
 
     NonFinitePolicy policy() {
-        return rule.nonFinitePolicy();
+        return policy;
     }
 
     /** Whether elements may be written. */

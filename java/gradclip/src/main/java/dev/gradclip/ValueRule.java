@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A clamp of every element: {@link ClipRule#value(double, double)}.
@@ -41,5 +42,20 @@ public record ValueRule(double min, double max, double inverseScale, NonFinitePo
     @Override
     public ValueRule times(double factor) {
         return new ValueRule(min * factor, max * factor, inverseScale, nonFinitePolicy);
+    }
+
+    /** Written out for the reason that {@link NormRule#equals} gives. */
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof ValueRule that
+                && Double.compare(min, that.min) == 0
+                && Double.compare(max, that.max) == 0
+                && Double.compare(inverseScale, that.inverseScale) == 0
+                && nonFinitePolicy == that.nonFinitePolicy;
+    }
+
+    @Override
+    public int hashCode() {
+        return 31 * Double.hashCode(min) + Double.hashCode(max);
     }
 }

@@ -101,6 +101,17 @@ class AllocationTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void everyRule(TestBackend backend) {
+        try (MixedTensors mixed = new MixedTensors(backend)) {
+            for (ClipRule rule : EveryRule.all()) {
+                assertResultOnly(mixed.clipper, rule.unscale(0.999), 100);
+                assertResultOnly(mixed.clipper, rule.withNonFinitePolicy(NonFinitePolicy.ZERO), 100);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void severalThreads(TestBackend backend) {
         try (GradientClipper clipper = clipper(backend, 3, 4, 60_000)) {
             assertResultOnly(clipper, ClipRule.globalNorm(1), 500);

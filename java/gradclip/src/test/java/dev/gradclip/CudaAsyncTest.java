@@ -246,6 +246,39 @@ class CudaAsyncTest {
         }
     }
 
+    /** What a loss scaler's kernels read: of every norm rule, policy and decision, one after the other. */
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("devices")
+    void whetherAGradientWasNotFiniteIsOnTheDevice(TestBackend backend) {
+        HostBuffer finite = threeFour();
+        HostBuffer bad = Values.buffer(DType.FLOAT32, 3, Double.NaN);
+        try (GradientClipper good = backend.clipper(finite);
+                GradientClipper poor = backend.clipper(bad)) {
+            for (NonFinitePolicy policy : new NonFinitePolicy[] {NonFinitePolicy.SKIP, NonFinitePolicy.ZERO}) {
+                for (NormRule rule : new NormRule[] {ClipRule.globalNorm(1), ClipRule.perTensorNorm(1)}) {
+                    good.clip(rule.unscale(0.5).withNonFinitePolicy(policy));
+                    assertEquals(0, found(good), rule.name());
+                }
+            }
+            good.decide(ClipRule.globalNorm(1));
+            assertEquals(0, found(good));
+            poor.decide(ClipRule.globalNorm(1));
+            assertEquals(1, found(poor));
+            poor.clip(ClipRule.perTensorNorm(1).withNonFinitePolicy(NonFinitePolicy.SKIP));
+            assertEquals(1, found(poor));
+            poor.clip(ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.ZERO));
+            assertEquals(1, found(poor), "it was found, though it is 0 now");
+            poor.clip(ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.ZERO));
+            assertEquals(0, found(poor), "the next clip finds none");
+        }
+    }
+
+    private static float found(GradientClipper clipper) {
+        float[] found = new float[1];
+        DeviceBuffer.wrap(clipper.nonFiniteAddress(), 1, DType.FLOAT32, clipper).copyTo(found);
+        return found[0];
+    }
+
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onHost")
     void onTheHostAnAsyncClipIsCompleteOnReturn(TestBackend backend) {
@@ -258,6 +291,7 @@ class CudaAsyncTest {
             assertTrue(String.valueOf(assertThrows(IllegalStateException.class, clipper::coefficientAddress)
                             .getMessage())
                     .contains("ClipResult"));
+            assertThrows(IllegalStateException.class, clipper::nonFiniteAddress);
         }
     }
 

@@ -41,7 +41,8 @@ public record NormLimit(
     }
 
     private static AtNonFinite atNonFinite(NormRule rule) {
-        if (rule.convention() == Convention.DL4J) return AtNonFinite.COMPARISON;
+        boolean compares = rule.form() != NormRule.Form.NORMALIZE;
+        if (rule.convention() == Convention.DL4J && compares) return AtNonFinite.COMPARISON;
         boolean global = rule.scope() == Scope.ALL && rule.form() == NormRule.Form.CLIP;
         boolean looks = rule.convention() == Convention.TENSORFLOW || rule.convention() == Convention.KERAS;
         return global && looks ? AtNonFinite.NAN : AtNonFinite.FORMULA;

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of several parts, and gradients beside their parameters, against the formulas on the definition's norms.
+#include "cuda_support.hpp"
+
+using gradclip::Form;
+using gradclip::kClipped;
+using gradclip::kNonFinite;
+using gradclip::NormLimit;
+using gradclip::Part;
+
+namespace {
+
+constexpr double kNone = reference::kInf;
+
+NormLimit limit(Form form, double max, double inverseScale = 1.0) {
+  NormLimit made = limitOf(max, form == Form::Adaptive ? 1e-3 : 0.0);
+  made.form = form;
+  made.length = form == Form::Normalize ? max : 0.0;
+  made.inverseScale = inverseScale;
+  return made;
+}
+
+Part part(std::int32_t from, std::int32_t to, bool perSegment, const NormLimit& numbers) {
+  return {from, to, perSegment ? 1 : 0, 0, numbers, 0.0, 0.0};
+}
+
+CudaPlan::NormClip byParts(NormOf norm, const std::vector<Part>& parts, Policy policy = Policy::Propagate) {
+  CudaPlan::NormClip clip{Scope::Parts, false, norm, limitOf(kNone, 0), policy};
+  clip.limit.inverseScale = parts.front().limit.inverseScale;
+  clip.parts = parts.data();
+  clip.partCount = static_cast<std::int32_t>(parts.size());
+  return clip;
+}
+
+std::vector<Tensor> tensors(const std::vector<std::size_t>& counts, unsigned seed = 0) {
+  std::vector<Tensor> made;
+  for (std::size_t count : counts) {
+    const DType dtype = kAllTypes[(seed + count) % 4];
+    made.push_back({dtype, spreadLanes(dtype, count, 3, 0, ++seed), seed % 4});
+  }
+  return made;
+}
+
+std::vector<Tensor> slice(const Bound& bound, std::size_t from, std::size_t to) {
+  return {bound.tensors.begin() + static_cast<std::ptrdiff_t>(from),
+          bound.tensors.begin() + static_cast<std::ptrdiff_t>(to)};
+}
+
+double elementsOf(const std::vector<Tensor>& some) {
+  double count = 0;
+  for (const Tensor& tensor : some) count += static_cast<double>(tensor.elements.size());
+  return count;
+}
+
+/// What multiplies the elements of some tensors that share a norm.
+double expectedCoefficient(const Bound& bound, NormKind norm, const NormLimit& numbers, std::size_t from, std::size_t to,
+                double parameter = 0.0) {
+  const std::vector<Tensor> run = slice(bound, from, to);
+  const gradclip::ScaledNorm total = referenceNorm(norm, run).times(numbers.inverseScale);
+  return gradclip::coefficientOf(numbers, total, elementsOf(run), parameter) * numbers.inverseScale;
+}
+
+void checkTensor(Bound& bound, std::size_t i, double coefficient) {
+  INFO("tensor " << i << " coefficient " << coefficient);
+  CHECK(reference::sameBits(bound.coefficient(i), coefficient));
+  Bits want = bound.tensors[i].elements;
+  for (auto& bits : want) bits = reference::scaled(bound.tensors[i].dtype, bits, coefficient);
+  CHECK(bound.now(i) == want);
+}
+
+void checkParts(Bound& bound, NormKind norm, const std::vector<Part>& parts) {
+  for (const Part& each : parts) {
+    const auto from = static_cast<std::size_t>(each.firstSegment), to = static_cast<std::size_t>(each.lastSegment);
+    for (std::size_t i = from; i < to; ++i) {
+      const bool alone = each.perSegment != 0;
+      checkTensor(bound, i, expectedCoefficient(bound, norm, each.limit, alone ? i : from, alone ? i + 1 : to));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("parts of every form, each by a norm of its own") {
+  Bound bound(tensors({5000, 3, 64, 0, 40960, 1, 20, 8192, 129, 7, 7, 7, 2048, 2049}));
+  for (NormOf norm : {kL1, kL2, kInfNorm}) {
+    for (double inverseScale : {1.0, 0.25}) {
+      const std::vector<Part> parts = {part(0, 2, false, limit(Form::Clip, 2.0, inverseScale)),
+                                       part(2, 3, true, limit(Form::Clip, kNone, inverseScale)),
+                                       part(3, 7, true, limit(Form::Rms, 0.25, inverseScale)),
+                                       part(7, 10, false, limit(Form::Normalize, 3.0, inverseScale)),
+                                       part(10, 14, false, limit(Form::Average, 0.001, inverseScale))};
+      bound.restore();
+      const Slot slot = bound.clip(byParts(norm, parts));
+      CHECK(has(slot, kClipped));
+      CHECK(slot.totalNorm == referenceNorm(norm.kind, bound.tensors).times(inverseScale).value());
+      CHECK(std::isnan(slot.coefficient));
+      checkParts(bound, norm.kind, parts);
+    }
+  }
+}
+
+TEST_CASE("a part of more segments than one run") {
+  std::vector<std::size_t> counts(2600);
+  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = i % 9;
+  counts[1500] = 30000;
+  Bound bound(tensors(counts));
+  const std::vector<Part> parts = {part(0, 1030, false, limit(Form::Clip, 1.0)),
+                                   part(1030, 1040, true, limit(Form::Clip, 0.5)),
+                                   part(1040, 2600, false, limit(Form::Normalize, 2.0))};
+  for (NormOf norm : {kL2, kInfNorm}) {
+    bound.restore();
+    bound.clip(byParts(norm, parts));
+    for (std::size_t i : {0u, 7u, 1029u, 1031u, 1040u, 1500u, 2599u}) {
+      const Part& own = parts[i < 1030 ? 0 : i < 1040 ? 1 : 2];
+      const bool alone = own.perSegment != 0;
+      const auto from = static_cast<std::size_t>(own.firstSegment), to = static_cast<std::size_t>(own.lastSegment);
+      checkTensor(bound, i, expectedCoefficient(bound, norm.kind, own.limit, alone ? i : from, alone ? i + 1 : to));
+    }
+  }
+}
+
+TEST_CASE("parts under each policy") {
+  for (double value : {reference::kInf, reference::kNaN}) {
+    std::vector<Tensor> odd = tensors({100, 200, 5000, 30});
+    odd[2].elements[4321] = reference::encode(odd[2].dtype, value);
+    Bound bound(odd);
+    const std::vector<Part> parts = {part(0, 2, false, limit(Form::Clip, 1.0)),
+                                     part(2, 4, true, limit(Form::Normalize, 1.0))};
+    for (Policy policy : {Policy::Skip, Policy::Error}) {
+      const Slot slot = bound.clip(byParts(kL2, parts, policy));
+      CHECK(has(slot, kNonFinite));
+      CHECK(slot.badSegment == 2);
+      for (std::size_t i = 0; i < 4; ++i) checkTensor(bound, i, 1.0);
+    }
+    const Slot slot = bound.clip(byParts(kL2, parts));
+    CHECK(has(slot, kNonFinite));
+    checkParts(bound, NormKind::L2, parts);
+    bound.restore();
+    CHECK(has(bound.clip(byParts(kL2, parts, Policy::Zero)), kNonFinite));
+    for (auto& bits : bound.tensors[2].elements) bits = reference::finite(bound.tensors[2].dtype, bits);
+    checkParts(bound, NormKind::L2, parts);
+  }
+}
+
+TEST_CASE("limits of parts") {
+  Bound bound(tensors({5000, 3, 64, 0, 4096, 1, 20, 129, 7, 7}));
+  std::vector<Part> parts = {part(0, 3, true, {}), part(3, 8, true, {}), part(8, 10, true, {})};
+  const std::pair<double, double> limits[] = {{-0.5, 0.25}, {-kNone, kNone}, {0.0, 0.0}};
+  for (std::size_t i = 0; i < 3; ++i) {
+    parts[i].min = limits[i].first;
+    parts[i].max = limits[i].second;
+  }
+  CudaPlan::ValueClip clip{0, 0, Policy::Propagate};
+  clip.parts = parts.data();
+  clip.partCount = 3;
+  const Slot slot = bound.clip(clip);
+  std::int64_t changed = 0;
+  for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
+    const auto [min, max] = limits[i < 3 ? 0 : i < 8 ? 1 : 2];
+    Bits want = bound.tensors[i].elements;
+    for (auto& bits : want) {
+      const std::uint64_t before = bits;
+      bits = reference::clamped(bound.tensors[i].dtype, bits, min, max);
+      changed += bits != before ? 1 : 0;
+    }
+    CHECK(bound.now(i) == want);
+  }
+  CHECK(slot.changed == changed);
+}
+
+TEST_CASE("each gradient beside its parameter, whichever is longer in tiles") {
+  const std::vector<std::size_t> counts = {0, 1, 7, 2048, 2049, 9000, 64, 64, 64, 64, 20000, 3, 4097, 8193};
+  std::vector<Tensor> both = tensors(counts);
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const DType dtype = kAllTypes[i % 4];
+    both.push_back({dtype, spreadLanes(dtype, counts[i], 3, static_cast<int>(i % 3), 77 + static_cast<unsigned>(i))});
+  }
+  Bound bound(both, counts.size());
+  const std::size_t absent = 5, absentGradient = 9;
+  bound.drop(counts.size() + absent);
+  bound.drop(absentGradient);
+  bound.rebind();
+  for (NormOf norm : {kL1, kL2, kInfNorm}) {
+    for (double lambda : {0.5, 2.0, 0.0, kNone}) {
+      bound.restore();
+      CudaPlan::NormClip clip{Scope::Segment, false, norm, limit(Form::Adaptive, lambda), Policy::Propagate};
+      bound.clip(clip);
+      for (std::size_t i = 0; i < counts.size(); ++i) {
+        if (i == absentGradient) continue;
+        const double parameter = referenceNorm(norm.kind, slice(bound, counts.size() + i, counts.size() + i + 1)).value();
+        const bool hasOne = i != absent && counts[i] > 0;
+        checkTensor(bound, i, hasOne ? expectedCoefficient(bound, norm.kind, clip.limit, i, i + 1, parameter) : 1.0);
+      }
+      for (std::size_t i = counts.size(); i < both.size(); ++i) CHECK(bound.now(i) == bound.tensors[i].elements);
+    }
+  }
+}
+
+TEST_CASE("a part of pairs beside a part without") {
+  Bound bound([] {
+    std::vector<Tensor> both = tensors({300, 40, 5000, 60});
+    for (const Tensor& parameter : tensors({300, 40, 5000, 60}, 50)) both.push_back(parameter);
+    return both;
+  }(), 4);
+  const std::vector<Part> parts = {part(0, 2, false, limit(Form::Clip, 0.5)), part(2, 4, true, limit(Form::Adaptive, 0.125))};
+  bound.clip(byParts(kL2, parts));
+  for (std::size_t i = 0; i < 2; ++i) checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[0].limit, 0, 2));
+  for (std::size_t i = 2; i < 4; ++i) {
+    const double parameter = referenceNorm(NormKind::L2, slice(bound, 4 + i, 5 + i)).value();
+    checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[1].limit, i, i + 1, parameter));
+  }
+  for (std::size_t i = 4; i < 8; ++i) CHECK(bound.now(i) == bound.tensors[i].elements);
+}
+
+TEST_CASE("more parts than there is room for") {
+  Bound bound(tensors({3, 4}));
+  const std::vector<Part> parts(6, part(0, 2, false, limit(Form::Clip, 1.0)));
+  std::int64_t ticket = 0;
+  CHECK_FALSE(bound->clipByNorm(0, byParts(kL2, parts), &ticket).ok());
+  const std::vector<Part> one = {part(0, 2, false, limit(Form::Clip, 1.0))};
+  bound.clip(byParts(kL2, one));
+  checkParts(bound, NormKind::L2, one);
+}

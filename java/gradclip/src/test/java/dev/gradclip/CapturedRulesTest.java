@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Each rule as part of a CUDA graph. */
+@Timeout(120)
+class CapturedRulesTest {
+    private static void assertRefused(Class<? extends Exception> type, String reason, Executable call) {
+        String message = String.valueOf(assertThrows(type, call).getMessage());
+        assertTrue(message.contains(reason), message);
+    }
+
+    private static void assertBits(MixedTensors expected, MixedTensors got, Object what) {
+        List<long[]> bits = got.bits();
+        for (int i = 0; i < bits.size(); i++) assertArrayEquals(expected.bits().get(i), bits.get(i), what::toString);
+    }
+
+    /** A clip of some tensors in a graph. */
+    private static final class Captured implements AutoCloseable {
+        final CudaStream stream;
+        final CapturedClip clip;
+        final CudaGraph graph;
+
+        Captured(GradientClipper clipper, ClipRule rule) {
+            this(clipper, rule, CudaStream.create());
+        }
+
+        Captured(GradientClipper clipper, ClipRule rule, CudaStream stream) {
+            this.stream = stream;
+            List<CapturedClip> captured = new ArrayList<>();
+            graph = CudaGraph.capture(
+                    stream, () -> captured.add(clipper.prepare(rule).capture(stream)));
+            clip = captured.get(0);
+        }
+
+        ClipResult launch() {
+            graph.launch(stream);
+            stream.synchronize();
+            return clip.latest();
+        }
+
+        @Override
+        public void close() {
+            graph.close();
+            clip.close();
+            stream.close();
+        }
+    }
+
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void doesWhatItDoesUncaptured(TestBackend backend) {
+        for (ClipRule rule : EveryRule.all()) {
+            for (double inverseScale : new double[] {1, 0.5}) {
+                ClipRule each = rule.unscale(inverseScale);
+                try (MixedTensors plain = new MixedTensors(backend);
+                        MixedTensors replayed = new MixedTensors(backend)) {
+                    // Its parts have to be on the device before the capture begins.
+                    replayed.clipper.clip(each);
+                    plain.clipper.clip(each);
+                    try (Captured captured = new Captured(replayed.clipper, each)) {
+                        for (int i = 0; i < 2; i++) {
+                            ClipResult want = plain.clipper.clip(each);
+                            assertEquals(want.toString(), captured.launch().toString(), each::toString);
+                            assertBits(plain, replayed, each);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void numbersOfEveryFormCanChange(TestBackend backend) {
+        for (ClipRule rule : EveryRule.norms()) {
+            NormRule first = (NormRule) rule;
+            boolean isFixed = first.scope() == Scope.GROUP || first.scope() == Scope.TENSOR;
+            if (isFixed) continue;
+            for (ClipRule next : List.of(first.times(0.5), first.unscale(0.25), first.times(0))) {
+                try (MixedTensors plain = new MixedTensors(backend);
+                        MixedTensors replayed = new MixedTensors(backend);
+                        Captured captured = new Captured(replayed.clipper, first)) {
+                    captured.clip.setRule(next, captured.stream);
+                    ClipResult want = plain.clipper.clip(next);
+                    assertEquals(want.toString(), captured.launch().toString(), next::toString);
+                    assertBits(plain, replayed, next);
+                }
+            }
+        }
+        for (ClipRule next : List.of(ClipRule.value(-3, 0.5), ClipRule.value(1).unscale(0.5))) {
+            try (MixedTensors plain = new MixedTensors(backend);
+                    MixedTensors replayed = new MixedTensors(backend);
+                    Captured captured = new Captured(replayed.clipper, ClipRule.value(2))) {
+                captured.clip.setRule(next, captured.stream);
+                ClipResult want = plain.clipper.clip(next);
+                assertEquals(want.toString(), captured.launch().toString(), next::toString);
+                assertBits(plain, replayed, next);
+            }
+        }
+    }
+
+    /** Captured to measure only, it clips by the numbers it is given later. */
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void fromMeasuringToClipping(TestBackend backend) {
+        NormRule none = ClipRule.normalizeAbove(Double.POSITIVE_INFINITY, 1);
+        try (MixedTensors plain = new MixedTensors(backend);
+                MixedTensors replayed = new MixedTensors(backend);
+                Captured captured = new Captured(replayed.clipper, none)) {
+            assertFalse(captured.launch().clipped());
+            assertBits(plain, replayed, none);
+            captured.clip.setRule(ClipRule.normalize(2), captured.stream);
+            plain.clipper.clip(ClipRule.normalize(2));
+            assertTrue(captured.launch().clipped());
+            assertBits(plain, replayed, "normalize");
+        }
+    }
+
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void whatCannotChange(TestBackend backend) {
+        NormRule rows = ClipRule.perRowNorm(8);
+        try (MixedTensors mixed = new MixedTensors(backend);
+                Captured captured = new Captured(mixed.clipper, rows)) {
+            for (ClipRule other : List.of(
+                    rows.withScope(Scope.ALL),
+                    rows.withConvention(Convention.KERAS),
+                    rows.withNormType(NormType.L1),
+                    rows.withNonFinitePolicy(NonFinitePolicy.ZERO),
+                    ClipRule.normalize(1).withScope(Scope.ROW),
+                    ClipRule.adaptive(1),
+                    ClipRule.value(1),
+                    EveryRule.groupNorms().get(0))) {
+                assertRefused(
+                        IllegalArgumentException.class, "numbers", () -> captured.clip.setRule(other, captured.stream));
+            }
+            assertEquals(rows, captured.clip.rule());
+        }
+        List<ClipRule> fixed = List.of(
+                ClipRule.globalNorm(1).withScope(Scope.GROUP),
+                EveryRule.groupNorms().get(0),
+                EveryRule.values().get(2));
+        for (ClipRule rule : fixed) {
+            try (MixedTensors mixed = new MixedTensors(backend)) {
+                mixed.clipper.clip(rule);
+                try (Captured captured = new Captured(mixed.clipper, rule)) {
+                    assertRefused(
+                            IllegalArgumentException.class,
+                            "numbers",
+                            () -> captured.clip.setRule(rule.times(2), captured.stream));
+                }
+            }
+        }
+        NormRule tensors = ClipRule.perTensorNorm(60);
+        try (MixedTensors mixed = new MixedTensors(backend)) {
+            mixed.clipper.clip(tensors);
+            try (Captured captured = new Captured(mixed.clipper, tensors)) {
+                assertRefused(
+                        IllegalArgumentException.class,
+                        "rows",
+                        () -> captured.clip.setRule(tensors.times(2), captured.stream));
+            }
+        }
+    }
+
+    /** A graph reads its parts where another rule's would go. */
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void groupsOfAGraphStayOnTheDevice(TestBackend backend) {
+        ClipRule rule = EveryRule.groupNorms().get(0);
+        try (MixedTensors mixed = new MixedTensors(backend);
+                CudaStream stream = CudaStream.create()) {
+            assertRefused(
+                    CudaException.class,
+                    "before the capture",
+                    () -> new Captured(mixed.clipper, rule, stream).close());
+            mixed.clipper.clip(rule);
+            try (Captured captured = new Captured(mixed.clipper, rule)) {
+                ClipRule other = ClipRule.perGroup(Map.of("first", ClipRule.globalNorm(1)));
+                assertRefused(CudaException.class, "close it first", () -> mixed.clipper.clip(other));
+                mixed.clipper.clip(rule);
+                mixed.clipper.clip(ClipRule.perRowNorm(8));
+                captured.launch();
+            }
+            mixed.clipper.clip(ClipRule.perGroup(Map.of("first", ClipRule.globalNorm(1))));
+        }
+    }
+}

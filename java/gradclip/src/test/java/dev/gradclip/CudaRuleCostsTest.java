@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.gradclip.internal.EmulatedCuda;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What each rule costs on the device, counted. */
+class CudaRuleCostsTest {
+    private static final TestBackend CUDA = new TestBackend(Backend.CUDA, 3, "cuda-emulated-3");
+
+    @BeforeEach
+    void needsTheEmulator() {
+        assumeTrue(EmulatedCuda.isLoaded(), "the emulated device is not built");
+    }
+
+    private static void assertEnqueued(MixedTensors mixed, ClipRule rule, int launches, int uploads) {
+        EmulatedCuda.counters();
+        mixed.clipper.clipAsync(rule, CudaStream.DEFAULT);
+        EmulatedCuda.Counters found = EmulatedCuda.counters();
+        assertTrue(found.launches() <= launches, () -> found + " for " + rule);
+        assertEquals(uploads, found.copiesToDevice(), () -> found + " for " + rule);
+        assertEquals(0, found.copiesToHost(), () -> found + " for " + rule);
+        assertEquals(0, found.allocations(), () -> found + " for " + rule);
+        assertEquals(0, found.synchronisations(), () -> found + " for " + rule);
+    }
+
+    @Test
+    void threeLaunchesAndNothingElse() {
+        try (MixedTensors mixed = new MixedTensors(CUDA)) {
+            for (ClipRule rule : EveryRule.all()) {
+                for (NonFinitePolicy policy : NonFinitePolicy.values()) {
+                    for (double inverseScale : new double[] {1, 0.5}) {
+                        ClipRule each = rule.withNonFinitePolicy(policy).unscale(inverseScale);
+                        mixed.clipper.clip(each);
+                        assertEnqueued(mixed, each, 3, 0);
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void powersTakeTwoMore() {
+        try (MixedTensors mixed = new MixedTensors(CUDA)) {
+            for (ClipRule rule : EveryRule.allByNorm()) {
+                ClipRule power = EveryRule.withNormType(rule, NormType.p(3));
+                mixed.clipper.clip(power);
+                assertEnqueued(mixed, power, 5, 0);
+            }
+        }
+    }
+
+    /** Parts go to the device once, in the same copy as rows that have moved. */
+    @Test
+    void aRuleForGroupsIsUploadedWhenItIsAnother() {
+        try (MixedTensors mixed = new MixedTensors(CUDA)) {
+            ClipRule one = EveryRule.groupNorms().get(0);
+            ClipRule other = EveryRule.values().get(2);
+            for (int i = 0; i < 5; i++) {
+                assertEnqueued(mixed, one, 3, 1);
+                assertEnqueued(mixed, one, 3, 0);
+                assertEnqueued(mixed, ClipRule.globalNorm(1), 3, 0);
+                assertEnqueued(mixed, ClipRule.perRowNorm(1), 3, 0);
+                assertEnqueued(mixed, one, 3, 0);
+                assertEnqueued(mixed, other, 3, 1);
+                // Some uploads ahead of the device, a next one has to wait.
+                CudaStream.DEFAULT.synchronize();
+            }
+        }
+    }
+}

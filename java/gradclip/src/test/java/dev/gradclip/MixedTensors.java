@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.jspecify.annotations.Nullable;
+
+/** Tensors of every type with rows, parameters and groups, absent ones and an empty one: what every rule is tried on. */
+final class MixedTensors implements AutoCloseable {
+    /** Where {@code odd} is: a row of its own in a tensor of group "first". */
+    static final int ODD_TENSOR = 2;
+
+    static final int ODD_ROW = 1;
+
+    /** Null where the gradient is absent. */
+    final List<@Nullable HostBuffer> gradients = new ArrayList<>();
+
+    /** Null where there is none. */
+    final List<@Nullable HostBuffer> parameters = new ArrayList<>();
+
+    final GradientClipper clipper;
+    private final List<Integer> rows = new ArrayList<>();
+    private final List<String> groups = new ArrayList<>();
+    private final TestBackend backend;
+    private final GradientClipperBuilder builder;
+    private final double odd;
+    private final double factor;
+    private String group = "";
+
+    MixedTensors(TestBackend backend) {
+        this(backend, 1, 1);
+    }
+
+    /**
+     * Elements are between 1/4 and 16.
+     *
+     * @param odd one element
+     * @param factor what all others are multiplied by
+     */
+    MixedTensors(TestBackend backend, double odd, double factor) {
+        this.backend = backend;
+        this.odd = odd;
+        this.factor = factor;
+        builder = backend.builder();
+        add(DType.FLOAT32, 100, 1, null);
+        group("first");
+        add(DType.FLOAT32, 231, 33, DType.FLOAT16);
+        add(DType.FLOAT64, 3000, 2, DType.FLOAT64);
+        group("empty");
+        group("second");
+        add(DType.FLOAT16, 5000, 1, null);
+        add(DType.BFLOAT16, 0, 3, DType.FLOAT32);
+        add(DType.BFLOAT16, 12, 4, DType.FLOAT32);
+        group("third");
+        add(DType.FLOAT32, 3075, 1025, DType.BFLOAT16);
+        absent(DType.FLOAT32, 64, 4);
+        add(DType.FLOAT64, 900, 300, null);
+        add(DType.FLOAT16, 30_000, 3, DType.FLOAT32);
+        clipper = builder.build();
+    }
+
+    private void group(String name) {
+        group = name;
+        builder.group(name);
+    }
+
+    private void add(DType dtype, int length, int rowCount, @Nullable DType parameterType) {
+        int tensor = gradients.size();
+        double[] values = values(tensor, length, rowCount, factor);
+        if (tensor == ODD_TENSOR) values[2000] = odd * factor;
+        HostBuffer gradient = Values.buffer(dtype, values);
+        gradients.add(gradient);
+        builder.add(backend.place(gradient)).rows(rowCount);
+        parameter(tensor, length, rowCount, parameterType);
+    }
+
+    private void absent(DType dtype, int length, int rowCount) {
+        int tensor = gradients.size();
+        gradients.add(null);
+        builder.declare("tensor " + tensor, dtype, length).rows(rowCount);
+        parameter(tensor, length, rowCount, dtype);
+    }
+
+    private void parameter(int tensor, int length, int rowCount, @Nullable DType dtype) {
+        rows.add(rowCount);
+        groups.add(group);
+        HostBuffer weights = dtype == null ? null : Values.buffer(dtype, values(100 + tensor, length, rowCount, 1));
+        parameters.add(weights);
+        if (weights != null) builder.parameter(backend.place(weights));
+    }
+
+    /** Rows' sizes differ by powers of two; nothing is subnormal in any type, nor its products. */
+    private static double[] values(long seed, int length, int rowCount, double factor) {
+        Random random = new Random(seed);
+        double[] values = new double[length];
+        for (int i = 0; i < length; i++) {
+            double size = Math.scalb(1 + 3 * random.nextDouble(), (int) ((long) i * rowCount / length % 5) - 2);
+            values[i] = (random.nextBoolean() ? size : -size) * factor;
+        }
+        return values;
+    }
+
+    int tensors() {
+        return gradients.size();
+    }
+
+    int rows(int tensor) {
+        return rows.get(tensor);
+    }
+
+    /** Empty where the tensor is in none. */
+    String group(int tensor) {
+        return groups.get(tensor);
+    }
+
+    /** The elements of each row now; none where it is absent. */
+    double[][] rows(@Nullable HostBuffer buffer, int tensor) {
+        double[] all = buffer == null ? new double[0] : Values.read(buffer);
+        int length = all.length / rows(tensor);
+        double[][] result = new double[rows(tensor)][];
+        for (int i = 0; i < result.length; i++) result[i] = Arrays.copyOfRange(all, i * length, (i + 1) * length);
+        return result;
+    }
+
+    /** The bits of all gradients that are there. */
+    List<long[]> bits() {
+        List<long[]> bits = new ArrayList<>();
+        for (HostBuffer gradient : gradients) if (gradient != null) bits.add(Values.bits(gradient));
+        return bits;
+    }
+
+    @Override
+    public void close() {
+        clipper.close();
+    }
+}

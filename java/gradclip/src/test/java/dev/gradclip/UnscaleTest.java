@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Gradients of a scaled loss: norms are those of the unscaled ones, and one multiplication does both. */
+class UnscaleTest {
+    static Stream<TestBackend> backends() {
+        return TestBackend.all();
+    }
+
+    private static void assertBits(List<long[]> expected, List<long[]> got, Object what) {
+        for (int i = 0; i < expected.size(); i++) {
+            assertArrayEquals(expected.get(i), got.get(i), () -> "tensor " + what);
+        }
+    }
+
+    /** No element is subnormal: then each product by a power of two is exact. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void byAPowerOfTwoItIsTheClipOfTheUnscaledToTheBit(TestBackend backend) {
+        for (ClipRule rule : EveryRule.all()) {
+            for (double odd : new double[] {1, Double.NaN, Double.NEGATIVE_INFINITY}) {
+                for (NonFinitePolicy policy : List.of(NonFinitePolicy.PROPAGATE, NonFinitePolicy.ZERO)) {
+                    ClipRule each = rule.withNonFinitePolicy(policy);
+                    try (MixedTensors plain = new MixedTensors(backend, odd, 1);
+                            MixedTensors scaled = new MixedTensors(backend, odd, 256)) {
+                        ClipResult want = plain.clipper.clip(each);
+                        ClipResult got = scaled.clipper.clip(each.unscale(0x1p-8));
+                        assertBits(plain.bits(), scaled.bits(), each);
+                        assertEquals(want.totalNorm(), got.totalNorm());
+                        assertEquals(want.coefficient() * 0x1p-8, got.coefficient());
+                        assertEquals(want.clipped(), got.clipped(), each::toString);
+                        assertEquals(want.nonFinite(), got.nonFinite());
+                        assertEquals(want.elementsChanged(), got.elementsChanged(), each::toString);
+                        if (EveryRule.clamps(each)) continue;
+                        assertEquals(want.rowNorm(6, 1000), got.rowNorm(6, 1000));
+                        assertEquals(want.rowCoefficient(6, 1000) * 0x1p-8, got.rowCoefficient(6, 1000));
+                        assertEquals(want.groupNorm("second"), got.groupNorm("second"));
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatIsSkippedOrRefusedStaysScaled(TestBackend backend) {
+        for (ClipRule rule : EveryRule.all()) {
+            try (MixedTensors mixed = new MixedTensors(backend, Double.NaN, 256)) {
+                List<long[]> before = mixed.bits();
+                ClipRule skip = rule.unscale(0x1p-8).withNonFinitePolicy(NonFinitePolicy.SKIP);
+                ClipRule error = skip.withNonFinitePolicy(NonFinitePolicy.ERROR);
+                ClipResult result = mixed.clipper.clip(skip);
+                assertTrue(result.nonFinite());
+                assertFalse(result.clipped());
+                assertThrows(NonFiniteGradientException.class, () -> mixed.clipper.clip(error));
+                assertBits(before, mixed.bits(), rule);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void unscalingAloneIsNoClip(TestBackend backend) {
+        for (DType dtype : DType.values()) {
+            HostBuffer buffer = Values.buffer(dtype, 3, 4);
+            try (GradientClipper clipper = backend.clipper(buffer)) {
+                ClipResult result = clipper.clip(
+                        ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(0.5));
+                assertEquals(2.5, result.totalNorm());
+                assertEquals(0.5, result.coefficient());
+                assertFalse(result.clipped());
+                assertArrayEquals(new double[] {1.5, 2}, Values.read(buffer));
+                clipper.clip(ClipRule.value(9).unscale(0.5));
+                assertArrayEquals(new double[] {0.75, 1}, Values.read(buffer));
+                assertEquals(1, clipper.clip(ClipRule.value(3.5, 9).unscale(4)).elementsChanged());
+                assertArrayEquals(new double[] {3.5, 4}, Values.read(buffer));
+            }
+        }
+    }
+
+    /** 40000 · 2 is infinite as FLOAT16: it is clamped, for only what came in infinite is zeroed. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void zeroLooksBeforeUnscaling(TestBackend backend) {
+        HostBuffer buffer = Values.buffer(DType.FLOAT16, 40_000, Double.NaN, -1, Double.NEGATIVE_INFINITY);
+        try (GradientClipper clipper = backend.clipper(buffer)) {
+            ClipResult result = clipper.clip(ClipRule.value(5).unscale(2).withNonFinitePolicy(NonFinitePolicy.ZERO));
+            assertTrue(result.nonFinite());
+            assertEquals(3, result.elementsChanged());
+        }
+        assertArrayEquals(new double[] {5, 0, -2, 0}, Values.read(buffer));
+    }
+
+    /** Norms beyond the largest and below the least double are right all the same. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void beyondTheRangeOfADouble(TestBackend backend) {
+        HostBuffer huge = Values.buffer(DType.FLOAT64, 3e300, 4e300);
+        HostBuffer tiny = Values.buffer(DType.FLOAT64, 3e-300, 4e-300);
+        try (GradientClipper a = backend.clipper(huge);
+                GradientClipper b = backend.clipper(tiny)) {
+            ClipResult far = a.clip(ClipRule.normalize(1).unscale(1e10));
+            assertEquals(Double.POSITIVE_INFINITY, far.totalNorm());
+            assertFalse(far.nonFinite());
+            ClipResult near =
+                    b.clip(ClipRule.globalNorm(Double.MIN_VALUE).withEpsilon(0).unscale(1e-100));
+            assertEquals(0, near.totalNorm());
+            assertFalse(near.clipped());
+        }
+        assertArrayEquals(new double[] {0.6, 0.8}, Values.read(huge), 1e-12);
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aNormThatIsGivenIsThatOfTheUnscaled(TestBackend backend) {
+        HostBuffer buffer = Values.buffer(DType.FLOAT32, 30, 40);
+        try (GradientClipper clipper = backend.clipper(buffer)) {
+            ClipResult result =
+                    clipper.clipWithNorm(ClipRule.globalNorm(2.5).withEpsilon(0).unscale(0.1), 5);
+            assertEquals(0.05, result.coefficient());
+            assertEquals(5, result.totalNorm());
+            assertEquals(
+                    0.5, clipper.decide(ClipRule.globalNorm(1e9).unscale(0.5)).coefficient());
+        }
+        assertArrayEquals(new double[] {1.5f, 2}, Values.read(buffer));
+    }
+
+    @Test
+    void whatCannotUnscale() {
+        for (double bad : new double[] {0, -1, Double.NaN, Double.POSITIVE_INFINITY}) {
+            for (ClipRule rule : EveryRule.all()) {
+                IllegalArgumentException e = assertThrows(IllegalArgumentException.class, () -> rule.unscale(bad));
+                assertTrue(String.valueOf(e.getMessage()).contains("inverseScale"), e::getMessage);
+            }
+        }
+    }
+}
