@@ -343,6 +343,20 @@ class StreamingRulesTest {
         }
     }
 
+    @Test
+    void errorDoesNotNameATensorWhoseNormIsMerelyHuge() {
+        ClipRule rule = ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.ERROR);
+        try (StreamingClip clip = StreamingClip.of(rule, Backend.JAVA, 1)) {
+            clip.measure(HostBuffer.wrap(Values.constant(9, 1e308)));
+            assertEquals(Double.POSITIVE_INFINITY, clip.endTensor("huge"));
+            clip.measure(HostBuffer.wrap(new double[] {Double.NEGATIVE_INFINITY}));
+            clip.endTensor("bad");
+            assertEquals(
+                    "bad",
+                    assertThrows(NonFiniteGradientException.class, clip::decide).tensor());
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(Backend.class)
     void onlyRowsThatChangeAreWritten(Backend backend) {

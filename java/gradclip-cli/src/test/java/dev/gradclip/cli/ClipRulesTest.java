@@ -225,11 +225,11 @@ class ClipRulesTest {
         assertEquals(2.0, report.get("rows_clipped"));
     }
 
-    /** Rows that end within the 8 MiB in which a file is read, and one that is longer. */
+    /** Rows that end within the 8 MiB in which a file is read, and longer ones, of a length that is no whole tiles. */
     @ParameterizedTest
-    @ValueSource(ints = {1, 3, 7, 1000})
+    @ValueSource(ints = {1, 2, 3, 7, 1000})
     void rowsAcrossPieces(int rows) throws IOException {
-        int length = (20 << 20) / 4 / rows;
+        int length = (20 << 20) / 4 / rows - 1;
         float[] values = new float[rows * length];
         for (int i = 0; i < values.length; i++) values[i] = i / length + 1;
         new Gradients()
