@@ -39,8 +39,7 @@ class ClipOpsTest {
     }
 
     private static Op each(OpOfOne op) {
-        return (tf, gradients) ->
-                gradients.stream().map(g -> op.apply(tf, g)).toList();
+        return (tf, gradients) -> gradients.stream().map(g -> op.apply(tf, g)).toList();
     }
 
     private static Operand<TInt32> allAxes(Ops tf) {
@@ -56,8 +55,7 @@ class ClipOpsTest {
             Operand<TFloat32> norm = tf.math.sqrt(tf.math.mul(half, tf.constant(2f)));
             Operand<TFloat32> one = tf.constant(1f);
             Operand<TFloat32> finite = tf.math.mul(
-                    tf.constant(c),
-                    tf.math.minimum(tf.math.div(one, norm), tf.math.div(one, tf.constant(c))));
+                    tf.constant(c), tf.math.minimum(tf.math.div(one, norm), tf.math.div(one, tf.constant(c))));
             Operand<TFloat32> scale = tf.select(tf.math.isFinite(norm), finite, tf.constant(Float.NaN));
             return gradients.stream()
                     .<Operand<TFloat32>>map(g -> tf.math.mul(g, scale))
@@ -81,8 +79,8 @@ class ClipOpsTest {
         return (tf, g) -> {
             Operand<TFloat32> inverse = tf.math.rsqrt(tf.reduceSum(tf.math.mul(g, g), allAxes(tf)));
             Operand<TFloat32> elements = tf.constant((float) g.shape().size());
-            Operand<TFloat32> least = tf.math.minimum(
-                    tf.math.mul(inverse, elements), tf.math.div(tf.constant(1f), tf.constant(c)));
+            Operand<TFloat32> least =
+                    tf.math.minimum(tf.math.mul(inverse, elements), tf.math.div(tf.constant(1f), tf.constant(c)));
             return tf.math.mul(tf.math.mul(g, tf.constant(c)), least);
         };
     }
