@@ -185,9 +185,7 @@ class CapturedRulesTest {
         try (MixedTensors mixed = new MixedTensors(backend);
                 CudaStream stream = CudaStream.create()) {
             assertRefused(
-                    CudaException.class,
-                    "before the capture",
-                    () -> new Captured(mixed.clipper, rule, stream).close());
+                    CudaException.class, "before the capture", () -> new Captured(mixed.clipper, rule, stream).close());
             mixed.clipper.clip(rule);
             try (Captured captured = new Captured(mixed.clipper, rule)) {
                 ClipRule other = ClipRule.perGroup(Map.of("first", ClipRule.globalNorm(1)));
