@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -40,8 +43,14 @@ class RulesAgreeTest {
         for (String group : List.of("first", "empty", "second", "third")) figures.add(result.groupNorm(group));
     }
 
-    private static void assertAgree(ClipRule rule, double odd) {
-        List<Outcome> outcomes = TestBackend.all().map(b -> clip(b, rule, odd)).toList();
+    /** One of each backend: which SIMD level or order of warps it is matters to norms alone. */
+    private static Stream<TestBackend> oneOfEach() {
+        Set<Backend> seen = new HashSet<>();
+        return TestBackend.all().filter(b -> seen.add(b.backend()));
+    }
+
+    private static void assertAgree(Stream<TestBackend> backends, ClipRule rule, double odd) {
+        List<Outcome> outcomes = backends.map(b -> clip(b, rule, odd)).toList();
         Outcome first = outcomes.get(0);
         for (Outcome outcome : outcomes) {
             String what = rule + " on " + outcome.backend();
@@ -56,13 +65,16 @@ class RulesAgreeTest {
     @ValueSource(strings = {"L2", "L1", "INF"})
     void toTheBit(String type) {
         NormType normType = type.equals("L2") ? NormType.L2 : type.equals("L1") ? NormType.L1 : NormType.INF;
-        for (ClipRule rule : EveryRule.allByNorm()) assertAgree(EveryRule.withNormType(rule, normType), 1);
+        for (ClipRule rule : EveryRule.allByNorm()) {
+            assertAgree(TestBackend.all(), EveryRule.withNormType(rule, normType), 1);
+        }
+        ;
     }
 
     @ParameterizedTest
     @ValueSource(doubles = {0x1p-3, 0.3, 5, 1e-35})
     void unscaled(double inverseScale) {
-        for (ClipRule rule : EveryRule.all()) assertAgree(rule.unscale(inverseScale), 1);
+        for (ClipRule rule : EveryRule.all()) assertAgree(oneOfEach(), rule.unscale(inverseScale), 1);
     }
 
     @ParameterizedTest
@@ -70,17 +82,17 @@ class RulesAgreeTest {
     void underEveryPolicyThatGoesOn(double odd) {
         for (ClipRule rule : EveryRule.all()) {
             for (NonFinitePolicy policy : NonFinitePolicy.values()) {
-                if (policy != NonFinitePolicy.ERROR) assertAgree(rule.withNonFinitePolicy(policy), odd);
+                if (policy != NonFinitePolicy.ERROR) assertAgree(oneOfEach(), rule.withNonFinitePolicy(policy), odd);
             }
         }
     }
 
     @ParameterizedTest
-    @ValueSource(doubles = {1, Double.NaN, Double.POSITIVE_INFINITY})
+    @ValueSource(doubles = {Double.NaN, Double.POSITIVE_INFINITY})
     void byEveryConvention(double odd) {
         for (ClipRule rule : EveryRule.norms()) {
             for (Convention convention : Convention.values()) {
-                assertAgree(((NormRule) rule).withConvention(convention), odd);
+                assertAgree(oneOfEach(), ((NormRule) rule).withConvention(convention), odd);
             }
         }
     }

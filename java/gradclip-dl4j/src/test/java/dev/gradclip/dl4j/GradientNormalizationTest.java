@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.dl4j;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.Convention;
@@ -107,19 +107,32 @@ class GradientNormalizationTest {
         if (odd != 1) network.gradient().getGradientFor("0_W").putScalar(3, odd);
     }
 
-    private static void assertSame(GradientNormalization normalization, double odd, double scale) {
-        MultiLayerNetwork theirs = network(normalization);
-        MultiLayerNetwork ours = network(GradientNormalization.None);
-        fill(theirs, odd, scale);
-        fill(ours, odd, scale);
-        float[] before = ours.getFlattenedGradients().toFloatVector();
-        assertArrayEquals(before, theirs.getFlattenedGradients().toFloatVector());
-        updatersOwn(theirs);
-        try (GradientClipper clipper = clipper(ours)) {
+    private static float[] before(double odd, double scale) {
+        MultiLayerNetwork network = network(GradientNormalization.None);
+        fill(network, odd, scale);
+        return network.getFlattenedGradients().toFloatVector();
+    }
+
+    private static float[] theirs(GradientNormalization normalization, double odd, double scale) {
+        MultiLayerNetwork network = network(normalization);
+        fill(network, odd, scale);
+        updatersOwn(network);
+        return network.getFlattenedGradients().toFloatVector();
+    }
+
+    private static float[] ours(GradientNormalization normalization, double odd, double scale) {
+        MultiLayerNetwork network = network(GradientNormalization.None);
+        fill(network, odd, scale);
+        try (GradientClipper clipper = clipper(network)) {
             clipper.clip(rule(normalization));
         }
-        float[] expected = theirs.getFlattenedGradients().toFloatVector();
-        float[] found = ours.getFlattenedGradients().toFloatVector();
+        return network.getFlattenedGradients().toFloatVector();
+    }
+
+    private static void assertSame(GradientNormalization normalization, double odd, double scale) {
+        float[] before = before(odd, scale);
+        float[] expected = theirs(normalization, odd, scale);
+        float[] found = ours(normalization, odd, scale);
         int changed = 0;
         for (int i = 0; i < expected.length; i++) {
             double allowed = Float.isFinite(expected[i]) ? FLOAT * Math.abs(expected[i]) : 0;
@@ -143,11 +156,25 @@ class GradientNormalizationTest {
         assertSame(normalization, 1, 0);
     }
 
-    /** No comparison finds NaN too large, so the clips leave it; a division by it makes NaN of all. */
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "None")
-    void notFinite(GradientNormalization normalization) {
-        assertSame(normalization, Double.NaN, 1);
+    void anInfinity(GradientNormalization normalization) {
         assertSame(normalization, Double.POSITIVE_INFINITY, 1);
+    }
+
+    /** No comparison finds NaN too large, so the clips leave it. */
+    @ParameterizedTest
+    @EnumSource(names = {"ClipL2PerLayer", "ClipL2PerParamType", "ClipElementWiseAbsoluteValue"})
+    void clipsOfNaN(GradientNormalization normalization) {
+        assertSame(normalization, Double.NaN, 1);
+    }
+
+    /** DL4J divides by the norm, NaN; ND4J divides by 1e-5 where it is told to divide by NaN. Here all becomes NaN. */
+    @ParameterizedTest
+    @EnumSource(names = {"RenormalizeL2PerLayer", "RenormalizeL2PerParamType"})
+    void divisionsByNaN(GradientNormalization normalization) {
+        float[] before = before(Double.NaN, 1);
+        assertEquals(before[0] * 1e5, theirs(normalization, Double.NaN, 1)[0], 1e5 * FLOAT);
+        assertTrue(Float.isNaN(ours(normalization, Double.NaN, 1)[0]));
     }
 }
