@@ -78,7 +78,7 @@ final class ClipPhases implements Phases {
         foundNonFinite = !norm.isFinite();
         if (foundNonFinite && rule.policy() == NonFinitePolicy.ERROR) throw nonFinite(typeOf(rule));
         if (foundNonFinite && rule.policy() == NonFinitePolicy.SKIP) return untouched();
-        double coefficient = decideAll(rule.parts[0].normLimit());
+        double coefficient = decideAll(rule.parts[0].normRule());
         return result(norm.value(), coefficient, clips, foundNonFinite, 0);
     }
 
@@ -168,8 +168,8 @@ final class ClipPhases implements Phases {
     // ---- decide -----------------------------------------------------------------------------------------------------
 
     /** One coefficient, of {@link #norm}. */
-    private double decideAll(NormLimit limit) {
-        double coefficient = limit.coefficient(norm, binding.elements(), 0);
+    private double decideAll(NormRule limit) {
+        double coefficient = NormLimit.coefficient(limit, norm, binding.elements(), 0);
         clips = false;
         changes = false;
         assign(0, binding.size(), coefficient, limit.inverseScale());
@@ -182,7 +182,7 @@ final class ClipPhases implements Phases {
         // What no part covers is unscaled all the same.
         if (!rule.coversAll) assign(0, binding.size(), 1, rule.inverseScale);
         for (ResolvedRule.Part part : rule.parts) {
-            NormLimit limit = part.normLimit();
+            NormRule limit = part.normRule();
             switch (part.scope()) {
                 case ALL, GROUP -> decideTogether(part.from(), part.to(), limit);
                 case TENSOR -> {
@@ -195,16 +195,16 @@ final class ClipPhases implements Phases {
         }
     }
 
-    private void decideTogether(int from, int to, NormLimit limit) {
+    private void decideTogether(int from, int to, NormRule limit) {
         total(from, to, partNorm);
         long elements = 0;
         for (int i = from; i < to; i++) {
             if (binding.isPresent(i)) elements += binding.shape(i).length();
         }
-        assign(from, to, limit.coefficient(partNorm, elements, 0), limit.inverseScale());
+        assign(from, to, NormLimit.coefficient(limit, partNorm, elements, 0), limit.inverseScale());
     }
 
-    private void decideRows(int tensor, NormLimit limit) {
+    private void decideRows(int tensor, NormRule limit) {
         boolean present = binding.isPresent(tensor);
         boolean adaptive = limit.form() == NormRule.Form.ADAPTIVE;
         DType dtype = binding.shape(tensor).dtype();
@@ -217,7 +217,7 @@ final class ClipPhases implements Phases {
                 plan.total(type, i, i + 1, partNorm);
                 partNorm.multiply(measuredScale);
                 if (adaptive) plan.total(type, segments.gradients() + i, segments.gradients() + i + 1, parameterNorm);
-                coefficient = limit.coefficient(partNorm, elements, adaptive ? parameterNorm.value() : 0);
+                coefficient = NormLimit.coefficient(limit, partNorm, elements, adaptive ? parameterNorm.value() : 0);
             }
             coefficients[i] = coefficient * limit.inverseScale();
             if (elements == 0) continue;
@@ -245,7 +245,7 @@ final class ClipPhases implements Phases {
     }
 
     private ClipResult scaleAll(ResolvedRule rule, double totalNorm, boolean nonFinite) {
-        double coefficient = decideAll(rule.parts[0].normLimit());
+        double coefficient = decideAll(rule.parts[0].normRule());
         return scale(coefficient, totalNorm, nonFinite);
     }
 

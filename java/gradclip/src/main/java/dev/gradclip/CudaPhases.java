@@ -4,7 +4,6 @@ package dev.gradclip;
 import dev.gradclip.internal.CudaCapture;
 import dev.gradclip.internal.CudaPlan;
 import dev.gradclip.internal.CudaRing;
-import dev.gradclip.internal.NormLimit;
 import dev.gradclip.internal.RuleTable;
 import org.jspecify.annotations.Nullable;
 
@@ -92,7 +91,7 @@ final class CudaPhases implements Phases {
         }
         RuleTable numbers = new RuleTable(0);
         if (rule instanceof NormRule norm) {
-            numbers.norm(RuleTable.Scope.ALL, norm.normType(), NormLimit.of(norm), norm.nonFinitePolicy());
+            numbers.norm(RuleTable.Scope.ALL, norm);
         } else if (rule instanceof ValueRule value) {
             numbers.value(value.min(), value.max(), value.inverseScale(), value.nonFinitePolicy());
         }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.NormLimit;
 import dev.gradclip.internal.RuleTable;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -11,27 +10,29 @@ import org.jspecify.annotations.Nullable;
 
 /** What a rule means for one clipper: which run of its tensors goes by which numbers. */
 final class ResolvedRule {
-    /**
-     * A run of tensors {@code [from, to)} that goes by one rule.
-     *
-     * @param scope of a norm rule; ALL is the run as a whole
-     * @param limit of a norm rule
-     * @param value of a clamp
-     */
-    record Part(
-            int from,
-            int to,
-            Scope scope,
-            @Nullable NormLimit limit,
-            @Nullable ValueRule value) {
-        NormLimit normLimit() {
-            if (limit == null) throw new IllegalStateException("the rule measures no norm");
-            return limit;
+    /** A run of tensors {@code [from, to)} that goes by one rule, which is not a {@link GroupRule}. */
+    record Part(int from, int to, ClipRule rule) {
+        NormRule normRule() {
+            if (rule instanceof NormRule norm) return norm;
+            throw new IllegalStateException("the rule measures no norm");
         }
 
         ValueRule valueRule() {
-            if (value == null) throw new IllegalStateException("the rule does not clamp");
-            return value;
+            if (rule instanceof ValueRule value) return value;
+            throw new IllegalStateException("the rule does not clamp");
+        }
+
+        /** ALL is the run as a whole. */
+        Scope scope() {
+            return rule instanceof NormRule norm ? norm.scope() : Scope.ALL;
+        }
+
+        boolean onlyMeasures() {
+            return rule instanceof NormRule norm && norm.onlyMeasures();
+        }
+
+        boolean isAdaptive() {
+            return rule instanceof NormRule norm && norm.form() == NormRule.Form.ADAPTIVE;
         }
     }
 
@@ -55,22 +56,21 @@ final class ResolvedRule {
     /** Whether it leaves every gradient as it is, unless by policy. */
     final boolean onlyMeasures;
 
-    private ResolvedRule(ClipRule rule, List<Part> parts, List<ClipRule> each, int tensors) {
+    private ResolvedRule(ClipRule rule, Part[] parts, int tensors) {
         this.rule = rule;
-        this.parts = parts.toArray(new Part[0]);
+        this.parts = parts;
         inverseScale = rule.inverseScale();
         policy = rule.nonFinitePolicy();
-        normType = each.get(0) instanceof NormRule first ? first.normType() : null;
+        normType = parts[0].rule() instanceof NormRule first ? first.normType() : null;
         boolean adaptive = false;
         boolean writes = false;
-        for (ClipRule one : each) {
-            adaptive |= one instanceof NormRule norm && norm.form() == NormRule.Form.ADAPTIVE;
-            writes |= !(one instanceof NormRule norm && norm.onlyMeasures());
+        for (Part part : parts) {
+            adaptive |= part.isAdaptive();
+            writes |= !part.onlyMeasures();
         }
         measuresParameters = adaptive;
         onlyMeasures = !writes;
-        coversAll =
-                parts.size() == 1 && parts.get(0).from() == 0 && parts.get(0).to() == tensors;
+        coversAll = parts.length == 1 && parts[0].from() == 0 && parts[0].to() == tensors;
     }
 
     /**
@@ -79,25 +79,7 @@ final class ResolvedRule {
      * @throws IllegalArgumentException if it names a group that is not there, or needs parameters and there are none
      */
     static ResolvedRule of(ClipRule rule, Map<String, Group> groups, Segments segments, int tensors) {
-        List<Part> parts = new ArrayList<>();
-        List<ClipRule> each = new ArrayList<>();
-        if (rule instanceof GroupRule perGroup) {
-            perGroup.rules().forEach((name, one) -> {
-                add(group(name, groups), one, parts);
-                each.add(one);
-            });
-        } else if (rule instanceof NormRule norm && norm.scope() == Scope.GROUP) {
-            if (groups.isEmpty()) {
-                throw new IllegalArgumentException(
-                        "scope GROUP needs groups, but the clipper has none; name them with builder().group(name)");
-            }
-            groups.values().forEach(range -> add(range, norm.withScope(Scope.ALL), parts));
-            each.add(rule);
-        } else {
-            add(new Group(0, tensors), rule, parts);
-            each.add(rule);
-        }
-        ResolvedRule resolved = new ResolvedRule(rule, parts, each, tensors);
+        ResolvedRule resolved = new ResolvedRule(rule, parts(rule, groups, tensors), tensors);
         if (resolved.measuresParameters && !segments.hasParameters()) {
             throw new IllegalArgumentException(
                     "adaptive clipping compares gradients with their parameters, but the clipper has"
@@ -106,12 +88,26 @@ final class ResolvedRule {
         return resolved;
     }
 
-    private static void add(Group range, ClipRule rule, List<Part> to) {
-        if (rule instanceof NormRule norm) {
-            to.add(new Part(range.from(), range.to(), norm.scope(), NormLimit.of(norm), null));
-        } else {
-            to.add(new Part(range.from(), range.to(), Scope.ALL, null, (ValueRule) rule));
+    /** Of a rule for all it allocates no more than it keeps: a threshold may be another at each clip. */
+    private static Part[] parts(ClipRule rule, Map<String, Group> groups, int tensors) {
+        if (rule instanceof GroupRule perGroup) {
+            List<Part> parts = new ArrayList<>();
+            perGroup.rules().forEach((name, one) -> parts.add(part(group(name, groups), one)));
+            return parts.toArray(new Part[0]);
         }
+        if (rule instanceof NormRule norm && norm.scope() == Scope.GROUP) {
+            if (groups.isEmpty()) {
+                throw new IllegalArgumentException(
+                        "scope GROUP needs groups, but the clipper has none; name them with builder().group(name)");
+            }
+            NormRule together = norm.withScope(Scope.ALL);
+            return groups.values().stream().map(range -> part(range, together)).toArray(Part[]::new);
+        }
+        return new Part[] {new Part(0, tensors, rule)};
+    }
+
+    private static Part part(Group range, ClipRule rule) {
+        return new Part(range.from(), range.to(), rule);
     }
 
     static Group group(String name, Map<String, Group> groups) {
@@ -156,23 +152,23 @@ final class ResolvedRule {
             if (!coversAll) writeParts(table, segments);
             return;
         }
-        NormLimit limit = parts[0].normLimit();
+        NormRule limit = parts[0].normRule();
         if (isGlobal()) {
-            table.norm(RuleTable.Scope.ALL, normType, limit, policy());
+            table.norm(RuleTable.Scope.ALL, limit);
             return;
         }
         Scope scope = parts[0].scope();
         boolean perSegment = scope == Scope.ROW || (scope == Scope.TENSOR && segments.areTensors());
         if (coversAll && perSegment) {
-            table.norm(RuleTable.Scope.SEGMENT, normType, limit, policy());
+            table.norm(RuleTable.Scope.SEGMENT, limit);
             return;
         }
-        table.norm(RuleTable.Scope.PARTS, normType, unlimited(), policy());
+        table.norm(RuleTable.Scope.PARTS, unlimited().withNormType(normType).withNonFinitePolicy(policy()));
         writeParts(table, segments);
     }
 
-    private NormLimit unlimited() {
-        return NormLimit.of(ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(inverseScale));
+    private NormRule unlimited() {
+        return ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(inverseScale);
     }
 
     /** In ascending order, with what is between them. */
@@ -199,11 +195,11 @@ final class ResolvedRule {
         boolean eachIsTensor = to - from == part.to() - part.from();
         boolean perSegment = part.scope() == Scope.ROW || (part.scope() == Scope.TENSOR && eachIsTensor);
         if (part.scope() != Scope.TENSOR || perSegment) {
-            table.addPart(from, to, perSegment, part.normLimit());
+            table.addPart(from, to, perSegment, part.normRule());
             return;
         }
         for (int i = part.from(); i < part.to(); i++) {
-            table.addPart(segments.from(i), segments.from(i + 1), false, part.normLimit());
+            table.addPart(segments.from(i), segments.from(i + 1), false, part.normRule());
         }
     }
 

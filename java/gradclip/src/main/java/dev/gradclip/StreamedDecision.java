@@ -52,7 +52,7 @@ final class StreamedDecision {
     }
 
     private void decide(ResolvedRule.Part part) {
-        NormLimit limit = part.normLimit();
+        NormRule limit = part.normRule();
         switch (part.scope()) {
             case ALL, GROUP -> {
                 double decided = decideTogether(part.from(), part.to(), limit);
@@ -67,10 +67,11 @@ final class StreamedDecision {
         }
     }
 
-    private double decideTogether(int from, int to, NormLimit limit) {
+    private double decideTogether(int from, int to, NormRule limit) {
         long elements = 0;
         for (int i = from; i < to; i++) elements += tensors.get(i).length();
-        double decided = limit.coefficient(norm(tensors.rowsBefore(from), tensors.rowsBefore(to)), elements, 0);
+        double decided =
+                NormLimit.coefficient(limit, norm(tensors.rowsBefore(from), tensors.rowsBefore(to)), elements, 0);
         assign(from, to, decided, limit.inverseScale());
         return decided;
     }
@@ -85,14 +86,14 @@ final class StreamedDecision {
         }
     }
 
-    private void decideRows(int index, NormLimit limit) {
+    private void decideRows(int index, NormRule limit) {
         Streamed tensor = tensors.get(index);
         boolean adaptive = limit.form() == NormRule.Form.ADAPTIVE;
         if (adaptive && (tensor.length() == 0 || !tensor.hasParameter())) return;
         long elements = tensor.length() / tensor.rows();
         for (int i = tensor.firstRow(); i < tensor.endRow(); i++) {
             double parameterNorm = adaptive ? parameters.total(i, i + 1).value() : 0;
-            double decided = limit.coefficient(norm(i, i + 1), elements, parameterNorm);
+            double decided = NormLimit.coefficient(limit, norm(i, i + 1), elements, parameterNorm);
             coefficients[i] = decided * limit.inverseScale();
             if (elements > 0 && Coefficients.changes(decided, tensor.dtype())) clippedRows[index]++;
         }

@@ -9,10 +9,13 @@ import ai.djl.training.Trainer;
 import ai.djl.util.PairList;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.CudaStream;
+import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.StepBinding;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
@@ -23,7 +26,8 @@ import org.jspecify.annotations.Nullable;
  * Clips the gradients of a DJL model on PyTorch in place, between the gradient collector's {@code close()} and {@code
  * Trainer.step()}. Each call finds them anew; frozen parameters and those without a gradient are left out. Nothing is copied.
  *
- * <p>Gradients on the CPU, of one device. Calls from several threads run one after the other.
+ * <p>Gradients on the CPU, or on one GPU, where the clip runs behind the backward pass on LibTorch's stream; that path was not checked here, for
+ * want of a GPU. Calls from several threads run one after the other.
  *
  * <pre>{@code
  * try (DjlClipper clipper = DjlClipper.of(trainer)) {
@@ -41,22 +45,23 @@ import org.jspecify.annotations.Nullable;
 public final class DjlClipper implements AutoCloseable {
     private final DjlGradients gradients;
     private final StepBinding binding;
+    private final DjlDeviceBinding deviceBinding;
     private final NDManager manager;
     private @Nullable NDManager handles;
-    private List<@Nullable HostBuffer> buffers = List.of();
+    private List<@Nullable GradientBuffer> buffers = List.of();
     private boolean closed;
 
     private DjlClipper(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         gradients = new DjlGradients(parameters);
         binding = new StepBinding(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"), settings);
+        deviceBinding = new DjlDeviceBinding(settings);
         manager = NDManager.newBaseManager("PyTorch");
     }
 
     /**
      * For all parameters of the model that a trainer trains.
      *
-     * @throws IllegalArgumentException if it trains on a GPU, or on several devices: then the gradients are not whole before
-     *     {@code step()}
+     * @throws IllegalArgumentException if it trains on several devices: then the gradients are not whole before {@code step()}
      */
     public static DjlClipper of(Trainer trainer) {
         return of(trainer, settings -> {});
@@ -74,9 +79,9 @@ public final class DjlClipper implements AutoCloseable {
      */
     public static DjlClipper of(Trainer trainer, Consumer<GradientClipperBuilder> settings) {
         Device[] devices = trainer.getDevices();
-        if (devices.length != 1 || devices[0].isGpu()) {
+        if (devices.length != 1) {
             throw new IllegalArgumentException("the trainer trains on " + Arrays.toString(devices)
-                    + "; clipped are gradients on one CPU device: call optDevices(new Device[] {Device.cpu()}) on the "
+                    + "; clipped are gradients on one device: call optDevices(new Device[] {Device.cpu()}) or {Device.gpu()} on the "
                     + "training configuration");
         }
         return of(trainer.getModel().getBlock().getParameters(), settings);
@@ -120,18 +125,37 @@ public final class DjlClipper implements AutoCloseable {
     /**
      * Clips the gradients that are there, in place, by a rule.
      *
-     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (on a GPU, sparse, not contiguous,
-     *     integer, beyond 2 GiB), or two that share memory; nothing was changed
+     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (sparse, not contiguous, integer,
+     *     beyond 2 GiB on the CPU), or two that share memory; nothing was changed
+     * @throws dev.gradclip.BackendUnavailableException if they are on a GPU and the CUDA backend can't run
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
      * @throws IllegalStateException if the clipper is closed, or a parameter not initialized
      */
     public ClipResult clip(ClipRule rule) {
-        return onGradients(clipper -> clipper.clip(rule));
+        return onGradients(clipper -> {
+            int device = DjlDeviceBinding.deviceOf(buffers);
+            return device < 0 ? clipper.clip(rule) : clipOnDevice(clipper, rule, device);
+        });
+    }
+
+    /** Behind what computed them, and before what comes next. */
+    private static ClipResult clipOnDevice(GradientClipper clipper, ClipRule rule, int device) {
+        CudaStream stream = CudaStream.of(TorchAbi.currentStream(device));
+        ClipResult result = clipper.clipAsync(rule, stream);
+        stream.synchronize();
+        // Throws what the clip did.
+        result.nonFinite();
+        return result;
     }
 
     /** The L2 norm over all gradients that are there; nothing is written. */
     public double globalNorm() {
-        return onGradients(GradientClipper::globalNorm);
+        return onGradients(clipper -> {
+            int device = DjlDeviceBinding.deviceOf(buffers);
+            // A norm runs on the default stream, which LibTorch's others are not ordered with.
+            if (device >= 0) CudaStream.of(TorchAbi.currentStream(device)).synchronize();
+            return clipper.globalNorm();
+        });
     }
 
     /**
@@ -157,7 +181,14 @@ public final class DjlClipper implements AutoCloseable {
      */
     public synchronized GradientClipper rebind() {
         if (handles == null) throw new IllegalStateException("collect() comes before rebind()");
-        return binding.bind(gradients.names(), buffers);
+        if (DjlDeviceBinding.deviceOf(buffers) >= 0) return deviceBinding.bind(gradients.names(), buffers);
+        return binding.bind(gradients.names(), onHost(buffers));
+    }
+
+    private static List<@Nullable HostBuffer> onHost(List<? extends @Nullable GradientBuffer> buffers) {
+        List<@Nullable HostBuffer> hosts = new ArrayList<>(buffers.size());
+        for (GradientBuffer buffer : buffers) hosts.add((HostBuffer) buffer);
+        return hosts;
     }
 
     private synchronized <T> T onGradients(Function<GradientClipper, T> work) {
@@ -182,6 +213,7 @@ public final class DjlClipper implements AutoCloseable {
         closed = true;
         release();
         binding.close();
+        deviceBinding.close();
         manager.close();
     }
 }

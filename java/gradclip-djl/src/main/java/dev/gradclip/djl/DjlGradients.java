@@ -10,6 +10,8 @@ import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.util.Pair;
 import ai.djl.util.PairList;
 import dev.gradclip.DType;
+import dev.gradclip.DeviceBuffer;
+import dev.gradclip.GradientBuffer;
 import dev.gradclip.HostBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -42,8 +44,8 @@ final class DjlGradients {
      *
      * @throws IllegalArgumentException naming one that can't be clipped where it is
      */
-    List<@Nullable HostBuffer> collect(NDManager handles) {
-        List<@Nullable HostBuffer> buffers = new ArrayList<>(parameters.size());
+    List<@Nullable GradientBuffer> collect(NDManager handles) {
+        List<@Nullable GradientBuffer> buffers = new ArrayList<>(parameters.size());
         int present = 0;
         for (int i = 0; i < parameters.size(); i++) {
             PtNDArray gradient = gradient(i);
@@ -76,14 +78,7 @@ final class DjlGradients {
         return ours.hasGradient() ? JniUtils.getGradient(ours) : null;
     }
 
-    private static HostBuffer wrap(String name, PtNDArray gradient) {
-        if (gradient.getDevice().isGpu()) {
-            throw refusal(
-                    name,
-                    "is on GPU " + gradient.getDevice()
-                            + "; clipped are those on the CPU: train on Device.cpu(), or use "
-                            + "gradclip-javacpp, which clips LibTorch's on a device");
-        }
+    private static GradientBuffer wrap(String name, PtNDArray gradient) {
         if (gradient.isSparse()) {
             throw refusal(name, "is sparse; build the embedding without a sparse format");
         }
@@ -95,6 +90,7 @@ final class DjlGradients {
                             + "; clipped are FLOAT64, FLOAT32, FLOAT16 and BFLOAT16");
         }
         long length = gradient.size();
+        if (gradient.getDevice().isGpu()) return onDevice(name, gradient, dtype, length);
         if (length == 0) return HostBuffer.allocate(dtype, 0);
         if (length > Integer.MAX_VALUE / dtype.bytes()) {
             throw refusal(
@@ -103,6 +99,19 @@ final class DjlGradients {
                             + "the parameter");
         }
         return HostBuffer.wrap(gradient.toByteBuffer(true), dtype, gradient);
+    }
+
+    /** DJL has no view of memory there, so LibTorch itself is asked; it makes no copy. */
+    private static DeviceBuffer onDevice(String name, PtNDArray gradient, DType dtype, long length) {
+        requireContiguous(name, gradient);
+        return DeviceBuffer.wrap(length == 0 ? 0 : TorchAbi.address(gradient), length, dtype, gradient);
+    }
+
+    static void requireContiguous(String name, PtNDArray gradient) {
+        if (!TorchAbi.isContiguous(gradient)) {
+            throw refusal(
+                    name, "is not contiguous; give the parameter an array that is not a transposed or sliced view");
+        }
     }
 
     private static @Nullable DType type(DataType type) {

@@ -71,8 +71,7 @@ public final class DevicePieces implements PieceWork {
         boolean isNaN = Double.isNaN(coefficient);
         double length = isNaN ? 1 : Math.min(coefficient, 0x1p127);
         double beyond = coefficient > length ? Math.min(coefficient / length, Double.MAX_VALUE) : 1;
-        NormLimit limit = NormLimit.of(ClipRule.normalizeAbove(0, length).unscale(beyond));
-        rule.norm(RuleTable.Scope.ALL, NormType.L2, limit, NonFinitePolicy.PROPAGATE);
+        rule.norm(RuleTable.Scope.ALL, ClipRule.normalizeAbove(0, length).unscale(beyond));
         bound.clipWithNorm(DEFAULT_STREAM, rule, isNaN ? Double.NaN : 1);
         download(piece);
     }

@@ -8,16 +8,10 @@ import dev.gradclip.Scope;
 /**
  * From a norm to a coefficient, by one norm rule's numbers: the arithmetic of {@code gradclip::NormLimit} in
  * cuda/src/decide.hpp. A rule of another form is one more case here and there.
- *
- * @param form the formula
- * @param atNonFinite what stands in for it
- * @param max threshold, or λ
- * @param length the norm afterwards, of {@link NormRule.Form#NORMALIZE}
- * @param epsilon added to the norm, or the least norm of a parameter
- * @param inverseScale what gradients are multiplied by before all else
  */
-public record NormLimit(
-        NormRule.Form form, AtNonFinite atNonFinite, double max, double length, double epsilon, double inverseScale) {
+public final class NormLimit {
+    private NormLimit() {}
+
     /** A longer factor would not be finite as a float. */
     private static final double LARGEST = 0x1p127;
 
@@ -35,12 +29,7 @@ public record NormLimit(
     }
 
     /** Of a rule. */
-    public static NormLimit of(NormRule rule) {
-        return new NormLimit(
-                rule.form(), atNonFinite(rule), rule.max(), rule.length(), rule.epsilon(), rule.inverseScale());
-    }
-
-    private static AtNonFinite atNonFinite(NormRule rule) {
+    static AtNonFinite atNonFinite(NormRule rule) {
         boolean compares = rule.form() != NormRule.Form.NORMALIZE;
         if (rule.convention() == Convention.DL4J && compares) return AtNonFinite.COMPARISON;
         boolean global = rule.scope() == Scope.ALL && rule.form() == NormRule.Form.CLIP;
@@ -51,34 +40,38 @@ public record NormLimit(
     /**
      * What the unscaled gradients are multiplied by: 1 where the threshold is infinite, whatever the norm.
      *
+     * @param rule whose numbers count
      * @param norm theirs
      * @param elements how many there are, of {@link NormRule.Form#AVERAGE} and {@link NormRule.Form#RMS}
      * @param parameterNorm of {@link NormRule.Form#ADAPTIVE}
      */
-    public double coefficient(ScaledNorm norm, long elements, double parameterNorm) {
+    public static double coefficient(NormRule rule, ScaledNorm norm, long elements, double parameterNorm) {
+        double max = rule.max();
+        double epsilon = rule.epsilon();
         if (max == Double.POSITIVE_INFINITY) return 1;
         double count = (double) Math.max(elements, 1);
         if (!norm.isFinite()) {
-            if (atNonFinite == AtNonFinite.NAN) return Double.NaN;
-            if (atNonFinite == AtNonFinite.COMPARISON && Double.isNaN(norm.value())) return 1;
+            AtNonFinite instead = atNonFinite(rule);
+            if (instead == AtNonFinite.NAN) return Double.NaN;
+            if (instead == AtNonFinite.COMPARISON && Double.isNaN(norm.value())) return 1;
         }
-        return switch (form) {
+        return switch (rule.form()) {
             case CLIP -> norm.coefficient(max, epsilon, 1);
             case AVERAGE -> norm.coefficient(max, epsilon, count);
             case RMS -> norm.coefficient(max, epsilon, Math.sqrt(count));
-            case NORMALIZE -> normalized(norm);
+            case NORMALIZE -> normalized(norm, max, rule.length());
             case ADAPTIVE -> adapted(norm, max * Math.max(parameterNorm, epsilon));
         };
     }
 
-    private double normalized(ScaledNorm norm) {
+    private static double normalized(ScaledNorm norm, double max, double length) {
         double value = norm.value();
         if (value == 0 || value <= max) return 1;
         double q = norm.quotient(length, 0, 1);
         return q > LARGEST ? LARGEST : q;
     }
 
-    private double adapted(ScaledNorm norm, double limit) {
+    private static double adapted(ScaledNorm norm, double limit) {
         double value = norm.value();
         if (value < limit || (value == 0 && limit == 0)) return 1;
         return value < LEAST_ADAPTIVE ? limit / LEAST_ADAPTIVE : norm.quotient(limit, 0, 1);

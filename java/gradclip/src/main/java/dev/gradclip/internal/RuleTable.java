@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal;
 
+import dev.gradclip.ClipRule;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormRule;
-import dev.gradclip.NormType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -27,14 +27,14 @@ public final class RuleTable {
     private static final int PART_COUNT = 12;
     private static final int P = 16;
     private static final int LIMIT = 24;
+    private static final int INVERSE_SCALE = 32;
     private static final int MIN = 64;
     private static final int MAX = 72;
     private static final int PART_PER_SEGMENT = 8;
     private static final int PART_LIMIT = 16;
     private static final int PART_MIN = 56;
     private static final int PART_MAX = 64;
-    private static final NormLimit NONE =
-            new NormLimit(NormRule.Form.CLIP, NormLimit.AtNonFinite.FORMULA, Double.POSITIVE_INFINITY, 0, 0, 1);
+    private static final NormRule NONE = ClipRule.globalNorm(Double.POSITIVE_INFINITY);
 
     private final ByteBuffer memory;
     final long address;
@@ -52,14 +52,14 @@ public final class RuleTable {
         return clamps;
     }
 
-    /** A rule that goes by norms. */
-    public RuleTable norm(Scope scope, NormType type, NormLimit limit, NonFinitePolicy policy) {
+    /** A rule that goes by norms; the scope is the device's, not its own. */
+    public RuleTable norm(Scope scope, NormRule rule) {
         clamps = false;
         memory.putInt(SCOPE, scope.ordinal());
-        memory.putInt(NORM, NormKind.of(type).ordinal());
-        memory.putDouble(P, type.p());
-        putLimit(LIMIT, limit);
-        return begun(policy);
+        memory.putInt(NORM, NormKind.of(rule.normType()).ordinal());
+        memory.putDouble(P, rule.normType().p());
+        putLimit(LIMIT, rule);
+        return begun(rule.nonFinitePolicy());
     }
 
     /** A rule that clamps. */
@@ -67,7 +67,8 @@ public final class RuleTable {
         clamps = true;
         memory.putDouble(MIN, min);
         memory.putDouble(MAX, max);
-        putLimit(LIMIT, new NormLimit(NONE.form(), NONE.atNonFinite(), 0, 0, 0, inverseScale));
+        putLimit(LIMIT, NONE);
+        memory.putDouble(LIMIT + INVERSE_SCALE, inverseScale);
         return begun(policy);
     }
 
@@ -79,7 +80,7 @@ public final class RuleTable {
     }
 
     /** The next part: the segments {@code [from, to)} have a coefficient each, or one together. */
-    public void addPart(int from, int to, boolean perSegment, NormLimit limit) {
+    public void addPart(int from, int to, boolean perSegment, NormRule limit) {
         addPart(from, to, perSegment, limit, 0, 0);
     }
 
@@ -88,7 +89,7 @@ public final class RuleTable {
         addPart(from, to, true, NONE, min, max);
     }
 
-    private void addPart(int from, int to, boolean perSegment, NormLimit limit, double min, double max) {
+    private void addPart(int from, int to, boolean perSegment, NormRule limit, double min, double max) {
         int at = HEAD_BYTES + parts * PART_BYTES;
         memory.putInt(at, from);
         memory.putInt(at + 4, to);
@@ -101,12 +102,12 @@ public final class RuleTable {
         memory.putInt(PART_COUNT, parts);
     }
 
-    private void putLimit(int at, NormLimit limit) {
+    private void putLimit(int at, NormRule limit) {
         memory.putInt(at, limit.form().ordinal());
-        memory.putInt(at + 4, limit.atNonFinite().ordinal());
+        memory.putInt(at + 4, NormLimit.atNonFinite(limit).ordinal());
         memory.putDouble(at + 8, limit.max());
         memory.putDouble(at + 16, limit.length());
         memory.putDouble(at + 24, limit.epsilon());
-        memory.putDouble(at + 32, limit.inverseScale());
+        memory.putDouble(at + INVERSE_SCALE, limit.inverseScale());
     }
 }
