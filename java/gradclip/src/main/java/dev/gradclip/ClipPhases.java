@@ -2,9 +2,7 @@
 package dev.gradclip;
 
 import dev.gradclip.internal.CpuPlan;
-import dev.gradclip.internal.NormLimit;
 import dev.gradclip.internal.ScaledNorm;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** Measure, decide, apply for one clipper on the CPU: what each rule does between the phases of a {@link CpuPlan}. */
@@ -14,8 +12,7 @@ final class ClipPhases implements Phases {
     private final Segments segments;
     private final ClipResult.TensorNorms details;
 
-    /** Per segment, of parameters too: those stay 1. */
-    private final double[] coefficients;
+    private final Decision decision;
 
     private final ScaledNorm norm = new ScaledNorm();
     private final ScaledNorm partNorm = new ScaledNorm();
@@ -23,11 +20,6 @@ final class ClipPhases implements Phases {
     private @Nullable NormType measuredType;
     private double measuredScale = 1;
     private boolean foundNonFinite;
-
-    /** Whether a coefficient, but for unscaling, changes elements; and with unscaling. */
-    private boolean clips;
-
-    private boolean changes;
     private long call;
 
     ClipPhases(HostBinding binding, ClipResult.TensorNorms details) {
@@ -35,9 +27,8 @@ final class ClipPhases implements Phases {
         this.binding = binding;
         this.details = details;
         segments = binding.segments();
-        coefficients = new double[segments.all()];
-        Arrays.fill(coefficients, 1);
-        for (int i = 0; i < coefficients.length; i++) plan.setCoefficient(i, 1);
+        decision = new HostDecision();
+        for (int i = 0; i < segments.all(); i++) plan.setCoefficient(i, 1);
     }
 
     @Override
@@ -64,7 +55,7 @@ final class ClipPhases implements Phases {
             throw new NonFiniteGradientException("the norm given", globalNorm);
         }
         if (nonFinite && rule.policy() == NonFinitePolicy.SKIP) return untouched();
-        return scaleAll(rule, globalNorm, nonFinite);
+        return scale(rule, globalNorm, nonFinite);
     }
 
     @Override
@@ -78,8 +69,8 @@ final class ClipPhases implements Phases {
         foundNonFinite = !norm.isFinite();
         if (foundNonFinite && rule.policy() == NonFinitePolicy.ERROR) throw nonFinite(typeOf(rule));
         if (foundNonFinite && rule.policy() == NonFinitePolicy.SKIP) return untouched();
-        double coefficient = decideAll(rule.parts[0].normRule());
-        return result(norm.value(), coefficient, clips, foundNonFinite, 0);
+        double coefficient = decision.decide(rule);
+        return result(norm.value(), coefficient, decision.clips, foundNonFinite, 0);
     }
 
     @Override
@@ -97,9 +88,7 @@ final class ClipPhases implements Phases {
         if (rule.clamps()) return clamp(rule);
         if (rule.mayWrite()) binding.requireWritable();
         if (!measureForNorm(rule, isMeasured)) return untouched();
-        if (rule.isGlobal()) return scaleAll(rule, norm.value(), foundNonFinite);
-        decideParts(rule);
-        return scale(Double.NaN, norm.value(), foundNonFinite);
+        return scale(rule, norm.value(), foundNonFinite);
     }
 
     // ---- measure ----------------------------------------------------------------------------------------------------
@@ -148,13 +137,15 @@ final class ClipPhases implements Phases {
         call++;
         measuredType = type;
         measuredScale = scale;
-        total(0, binding.size(), norm);
+        plan.total(type, 0, segments.gradients(), norm);
+        norm.multiply(scale);
     }
 
-    /** The norm of unscaled tensors. */
-    private void total(int from, int to, ScaledNorm into) {
-        plan.total(requireMeasured(measuredType), segments.from(from), segments.from(to), into);
-        into.multiply(measuredScale);
+    /** Of the unscaled segments {@code [from, to)}; overwritten by the next call. */
+    private ScaledNorm partNorm(NormType type, int from, int to) {
+        plan.total(type, from, to, partNorm);
+        partNorm.multiply(measuredScale);
+        return partNorm;
     }
 
     private NonFiniteGradientException nonFinite(NormType type) {
@@ -167,95 +158,66 @@ final class ClipPhases implements Phases {
 
     // ---- decide -----------------------------------------------------------------------------------------------------
 
-    /** One coefficient, of {@link #norm}. */
-    private double decideAll(NormRule limit) {
-        double coefficient = NormLimit.coefficient(limit, norm, binding.elements(), 0);
-        clips = false;
-        changes = false;
-        assign(0, binding.size(), coefficient, limit.inverseScale());
-        return coefficient * limit.inverseScale();
-    }
-
-    private void decideParts(ResolvedRule rule) {
-        clips = false;
-        changes = false;
-        // What no part covers is unscaled all the same.
-        if (!rule.coversAll) assign(0, binding.size(), 1, rule.inverseScale);
-        for (ResolvedRule.Part part : rule.parts) {
-            NormRule limit = part.normRule();
-            switch (part.scope()) {
-                case ALL, GROUP -> decideTogether(part.from(), part.to(), limit);
-                case TENSOR -> {
-                    for (int i = part.from(); i < part.to(); i++) decideTogether(i, i + 1, limit);
-                }
-                case ROW -> {
-                    for (int i = part.from(); i < part.to(); i++) decideRows(i, limit);
-                }
-            }
+    private final class HostDecision extends Decision {
+        HostDecision() {
+            super(segments.gradients());
         }
-    }
 
-    private void decideTogether(int from, int to, NormRule limit) {
-        total(from, to, partNorm);
-        long elements = 0;
-        for (int i = from; i < to; i++) {
-            if (binding.isPresent(i)) elements += binding.shape(i).length();
+        @Override
+        int tensors() {
+            return binding.size();
         }
-        assign(from, to, NormLimit.coefficient(limit, partNorm, elements, 0), limit.inverseScale());
-    }
 
-    private void decideRows(int tensor, NormRule limit) {
-        boolean present = binding.isPresent(tensor);
-        boolean adaptive = limit.form() == NormRule.Form.ADAPTIVE;
-        DType dtype = binding.shape(tensor).dtype();
-        long elements = present ? segments.length(tensor) : 0;
-        boolean isLimited = !adaptive || (segments.length(tensor) > 0 && binding.isPresent(binding.size() + tensor));
-        NormType type = requireMeasured(measuredType);
-        for (int i = segments.from(tensor); i < segments.from(tensor + 1); i++) {
-            double coefficient = 1;
-            if (isLimited) {
-                plan.total(type, i, i + 1, partNorm);
-                partNorm.multiply(measuredScale);
-                if (adaptive) plan.total(type, segments.gradients() + i, segments.gradients() + i + 1, parameterNorm);
-                coefficient = NormLimit.coefficient(limit, partNorm, elements, adaptive ? parameterNorm.value() : 0);
-            }
-            coefficients[i] = coefficient * limit.inverseScale();
-            if (elements == 0) continue;
-            clips |= Coefficients.changes(coefficient, dtype);
-            changes |= Coefficients.changes(coefficients[i], dtype);
+        @Override
+        int from(int tensor) {
+            return segments.from(tensor);
         }
-    }
 
-    private void assign(int from, int to, double coefficient, double inverseScale) {
-        double unscaled = coefficient * inverseScale;
-        Arrays.fill(coefficients, segments.from(from), segments.from(to), unscaled);
-        for (int i = from; i < to; i++) {
-            HostBuffer shape = binding.shape(i);
-            if (!binding.isPresent(i) || shape.length() == 0) continue;
-            clips |= Coefficients.changes(coefficient, shape.dtype());
-            changes |= Coefficients.changes(unscaled, shape.dtype());
+        @Override
+        DType dtype(int tensor) {
+            return binding.shape(tensor).dtype();
+        }
+
+        @Override
+        long elements(int tensor) {
+            return binding.isPresent(tensor) ? binding.shape(tensor).length() : 0;
+        }
+
+        @Override
+        ScaledNorm norm(int from, int to) {
+            // Measured already, or given.
+            if (from == 0 && to == segments.gradients()) return norm;
+            return partNorm(requireMeasured(measuredType), from, to);
+        }
+
+        @Override
+        boolean hasParameter(int tensor) {
+            return segments.length(tensor) > 0 && binding.isPresent(binding.size() + tensor);
+        }
+
+        @Override
+        double parameterNorm(int segment) {
+            int parameter = segments.gradients() + segment;
+            plan.total(requireMeasured(measuredType), parameter, parameter + 1, parameterNorm);
+            return parameterNorm.value();
         }
     }
 
     // ---- apply ------------------------------------------------------------------------------------------------------
 
     private ClipResult untouched() {
-        Arrays.fill(coefficients, 0, segments.gradients(), 1);
+        decision.leave();
         return result(norm.value(), 1, false, true, 0);
     }
 
-    private ClipResult scaleAll(ResolvedRule rule, double totalNorm, boolean nonFinite) {
-        double coefficient = decideAll(rule.parts[0].normRule());
-        return scale(coefficient, totalNorm, nonFinite);
-    }
-
-    /** Applies {@link #coefficients} where one of them changes anything. */
-    private ClipResult scale(double coefficient, double totalNorm, boolean nonFinite) {
-        if (changes) {
-            for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, coefficients[i]);
+    /** Applies the coefficients where one of them changes anything. */
+    private ClipResult scale(ResolvedRule rule, double totalNorm, boolean nonFinite) {
+        double coefficient = decision.decide(rule);
+        if (decision.changes) {
+            for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, decision.coefficients[i]);
             plan.scale(0, segments.gradients());
         }
-        return result(totalNorm, coefficient, clips, nonFinite, 0);
+        return result(totalNorm, coefficient, decision.clips, nonFinite, 0);
     }
 
     private ClipResult clamp(ResolvedRule rule) {
@@ -324,15 +286,13 @@ final class ClipPhases implements Phases {
 
     @Override
     public double norm(int fromSegment, int toSegment, long ofCall) {
-        plan.total(requireCurrent(ofCall), fromSegment, toSegment, partNorm);
-        partNorm.multiply(measuredScale);
-        return partNorm.value();
+        return partNorm(requireCurrent(ofCall), fromSegment, toSegment).value();
     }
 
     @Override
     public double coefficient(int segment, long ofCall) {
         requireCurrent(ofCall);
-        return coefficients[segment];
+        return decision.coefficients[segment];
     }
 
     @Override

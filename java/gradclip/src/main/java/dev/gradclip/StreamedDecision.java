@@ -2,21 +2,17 @@
 package dev.gradclip;
 
 import dev.gradclip.StreamedTensors.Streamed;
-import dev.gradclip.internal.NormLimit;
 import dev.gradclip.internal.ScaledNorm;
 import dev.gradclip.internal.StreamedSums;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** What a rule makes of the norms of a stream: {@link ClipPhases}' arithmetic, over {@link StreamedSums}. */
-final class StreamedDecision {
+/** What a rule makes of a stream's norms, by the rows of its tensors. */
+final class StreamedDecision extends Decision {
     private final ResolvedRule rule;
     private final StreamedTensors tensors;
     private final StreamedSums gradients;
     private final StreamedSums parameters;
-
-    /** Per row; none where the rule clamps. */
-    private final double[] coefficients;
 
     /** Per tensor, how many rows are scaled, unscaling aside. */
     private final int[] clippedRows;
@@ -27,83 +23,67 @@ final class StreamedDecision {
     /** What everything is multiplied by, where that is one number. */
     double coefficient;
 
-    boolean clips;
-
     StreamedDecision(ResolvedRule rule, StreamedTensors tensors, StreamedSums gradients, StreamedSums parameters) {
+        // None where the rule clamps.
+        super(rule.clamps() ? 0 : gradients.segments());
         this.rule = rule;
         this.tensors = tensors;
         this.gradients = gradients;
         this.parameters = parameters;
-        coefficients = new double[rule.clamps() ? 0 : gradients.segments()];
         clippedRows = new int[tensors.size()];
         clamps = new ValueRule[rule.clamps() ? tensors.size() : 0];
-        Arrays.fill(coefficients, 1);
         coefficient = rule.clamps() ? Double.NaN : 1;
     }
 
     /** Until it is called, everything is left as it is. */
     void decide() {
-        coefficient = Double.NaN;
-        if (!rule.clamps()) assign(0, tensors.size(), 1, rule.inverseScale);
-        for (ResolvedRule.Part part : rule.parts) {
-            if (rule.clamps()) Arrays.fill(clamps, part.from(), part.to(), part.valueRule());
-            else decide(part);
+        if (!rule.clamps()) {
+            coefficient = decide(rule);
+            return;
         }
+        for (ResolvedRule.Part part : rule.parts) Arrays.fill(clamps, part.from(), part.to(), part.valueRule());
     }
 
-    private void decide(ResolvedRule.Part part) {
-        NormRule limit = part.normRule();
-        switch (part.scope()) {
-            case ALL, GROUP -> {
-                double decided = decideTogether(part.from(), part.to(), limit);
-                if (rule.isGlobal()) coefficient = decided * rule.inverseScale;
-            }
-            case TENSOR -> {
-                for (int i = part.from(); i < part.to(); i++) decideTogether(i, i + 1, limit);
-            }
-            case ROW -> {
-                for (int i = part.from(); i < part.to(); i++) decideRows(i, limit);
-            }
-        }
+    @Override
+    int tensors() {
+        return tensors.size();
     }
 
-    private double decideTogether(int from, int to, NormRule limit) {
-        long elements = 0;
-        for (int i = from; i < to; i++) elements += tensors.get(i).length();
-        double decided =
-                NormLimit.coefficient(limit, norm(tensors.rowsBefore(from), tensors.rowsBefore(to)), elements, 0);
-        assign(from, to, decided, limit.inverseScale());
-        return decided;
+    @Override
+    int from(int tensor) {
+        return tensors.rowsBefore(tensor);
     }
 
-    private void assign(int from, int to, double decided, double inverseScale) {
-        Arrays.fill(coefficients, tensors.rowsBefore(from), tensors.rowsBefore(to), decided * inverseScale);
-        for (int i = from; i < to; i++) {
-            Streamed tensor = tensors.get(i);
-            if (tensor.length() == 0 || !Coefficients.changes(decided, tensor.dtype())) continue;
-            clips = true;
-            clippedRows[i] = tensor.rows();
-        }
+    @Override
+    DType dtype(int tensor) {
+        return tensors.get(tensor).dtype();
     }
 
-    private void decideRows(int index, NormRule limit) {
-        Streamed tensor = tensors.get(index);
-        boolean adaptive = limit.form() == NormRule.Form.ADAPTIVE;
-        if (adaptive && (tensor.length() == 0 || !tensor.hasParameter())) return;
-        long elements = tensor.length() / tensor.rows();
-        for (int i = tensor.firstRow(); i < tensor.endRow(); i++) {
-            double parameterNorm = adaptive ? parameters.total(i, i + 1).value() : 0;
-            double decided = NormLimit.coefficient(limit, norm(i, i + 1), elements, parameterNorm);
-            coefficients[i] = decided * limit.inverseScale();
-            if (elements > 0 && Coefficients.changes(decided, tensor.dtype())) clippedRows[index]++;
-        }
-        clips |= clippedRows[index] > 0;
+    @Override
+    long elements(int tensor) {
+        return tensors.get(tensor).length();
     }
 
-    private ScaledNorm norm(int fromRow, int toRow) {
+    @Override
+    ScaledNorm norm(int fromRow, int toRow) {
         ScaledNorm norm = gradients.total(fromRow, toRow);
         norm.multiply(rule.inverseScale);
         return norm;
+    }
+
+    @Override
+    boolean hasParameter(int tensor) {
+        return tensors.get(tensor).hasParameter() && tensors.get(tensor).length() > 0;
+    }
+
+    @Override
+    double parameterNorm(int row) {
+        return parameters.total(row, row + 1).value();
+    }
+
+    @Override
+    void clips(int tensor, int rows) {
+        clippedRows[tensor] = rows;
     }
 
     double coefficient(int row) {
