@@ -410,8 +410,8 @@ GRADCLIP_HD inline std::uint32_t pairItems(const DecideParams& p) {
   return p.parameters == 0 ? 0 : (p.lastSegment - p.firstSegment + kWarp - 1) / kWarp;
 }
 
-/// Wide: for rules with parts or parameters too. Two blocks a multiprocessor leave 128 registers, of which sm_90 uses 82 and, wide,
-/// 110; left to itself the compiler takes 64 and spills 196 and 580 bytes.
+/// Wide: for rules with parts or parameters too. Two blocks a multiprocessor leave 128 registers, of which sm_90 uses 88 and, wide,
+/// 110; left to itself the compiler takes 64 and spills 88 and 404 bytes.
 template <bool Wide>
 __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecideParams p) {
   const std::uint32_t runs = p.lastRun - p.firstRun, groups = runsIn(p.lastSegment - p.firstSegment);

@@ -8,8 +8,10 @@
 
 #if defined(__CUDACC__)
 #define GRADCLIP_HD __host__ __device__
+#define GRADCLIP_NOINLINE __noinline__
 #else
 #define GRADCLIP_HD
+#define GRADCLIP_NOINLINE
 #endif
 
 namespace gradclip {
