@@ -269,16 +269,7 @@ public final class GradientClipperBuilder {
     }
 
     Map<String, Group> groups() {
-        Map<String, Group> groups = new LinkedHashMap<>();
-        String open = null;
-        int from = 0;
-        for (Map.Entry<String, Integer> start : groupStarts.entrySet()) {
-            if (open != null) groups.put(open, new Group(from, start.getValue()));
-            open = start.getKey();
-            from = start.getValue();
-        }
-        if (open != null) groups.put(open, new Group(from, names.size()));
-        return groups;
+        return Group.of(groupStarts, names.size());
     }
 
     /** Where the work will be done. */

@@ -1,5 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
+
 /** A named run of tensors: {@code [from, to)} in the order bound. */
-record Group(int from, int to) {}
+record Group(int from, int to) {
+    /** By the tensor that each begins with, in ascending order: one ends where the next begins, the last after all tensors. */
+    static Map<String, Group> of(Map<String, Integer> starts, int tensors) {
+        Map<String, Group> groups = new LinkedHashMap<>();
+        String open = null;
+        int from = 0;
+        for (Map.Entry<String, Integer> start : starts.entrySet()) {
+            if (open != null) groups.put(open, new Group(from, start.getValue()));
+            open = start.getKey();
+            from = start.getValue();
+        }
+        if (open != null) groups.put(open, new Group(from, tensors));
+        return groups;
+    }
+}
