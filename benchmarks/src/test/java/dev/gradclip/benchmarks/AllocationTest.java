@@ -55,8 +55,8 @@ public class AllocationTest {
     void aLittleMoreIsAFault() throws RunnerException {
         Allocation found = count(new OptionsBuilder().include("AllocationTest.Waste.array$"));
         assertEquals(224, found.bytes(), 1);
-        assertEquals("224 bytes a call, of 216 that result, rule and JMH need", found.fault("bites"));
-        assertEquals("224 bytes a call, of 128 that result, rule and JMH need", found.fault("clamp"));
+        assertEquals("224 bytes a call, of 220 that result, rule and JMH need", found.fault("bites"));
+        assertEquals("224 bytes a call, of 132 that result, rule and JMH need", found.fault("clamp"));
         assertEquals("224", found.toString());
     }
 
@@ -64,11 +64,11 @@ public class AllocationTest {
     void whatJmhAllocatesIsShared() {
         assertEquals("", new Allocation(6_000, 1).fault("measure"));
         assertEquals("≤ 6000", new Allocation(6_000, 1).toString());
-        assertEquals("", new Allocation(216 + 8, 1024).fault("bites"));
-        assertTrue(!new Allocation(216 + 9, 1024).fault("bites").isEmpty());
-        assertEquals("", new Allocation(128 + 8, 1024).fault("doesNotBite"));
-        assertTrue(!new Allocation(128 + 9, 1024).fault("doesNotBite").isEmpty());
-        assertTrue(!new Allocation(9, 1024).fault("measure").isEmpty());
+        assertEquals("", new Allocation(216 + 12, 1024).fault("bites"));
+        assertTrue(!new Allocation(216 + 13, 1024).fault("bites").isEmpty());
+        assertEquals("", new Allocation(128 + 12, 1024).fault("doesNotBite"));
+        assertTrue(!new Allocation(128 + 13, 1024).fault("doesNotBite").isEmpty());
+        assertTrue(!new Allocation(13, 1024).fault("measure").isEmpty());
         assertTrue(!new Allocation(Double.NaN, 1024).fault("bites").isEmpty());
     }
 }
