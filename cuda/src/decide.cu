@@ -258,6 +258,7 @@ __device__ inline ScaledNorm normOfSegments(const DecideParams& p, const Segment
 __device__ inline ScaledNorm normOfMany(const DecideParams& p, const SegmentRun& run) {
   if (isPower(p)) return powerNorm(p, run);
   const std::uint32_t runs = runsIn(run.n);
+  __syncwarp(kAllLanes);  // other lanes may still read what the norm before left there
   for (std::uint32_t i = 0; i < runs; ++i) {
     const std::uint32_t left = run.n - i * kRun;
     for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
