@@ -8,7 +8,9 @@
 #   build.sh --test-threads OUTDIR                  the C++ tests under ThreadSanitizer
 #   build.sh --cross-aarch64 OUTDIR                 the C++ tests for aarch64, under qemu
 # A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
-# GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use.
+# GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use. GRADCLIP_CUDA_ARCHITECTURES=all
+# compiles for every architecture; one, the default, for the GPU that is here, or 9.0, and PTX, which the driver compiles for
+# all others. GRADCLIP_TESTS of --test: quick, the default, leaves out the C++ tests that take longest; thorough; or all.
 set -eu
 
 here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
@@ -70,6 +72,16 @@ find_nvcc() {
   echo "gradclip: CUDA library not built: nvcc not found; install the CUDA toolkit. Continuing without it."
 }
 
+# Sets architectures to what cmake's option of that name takes.
+find_architectures() {
+  architectures=${GRADCLIP_CUDA_ARCHITECTURES:-one}
+  [ "$architectures" = one ] || return 0
+  architectures=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2> /dev/null | head -n 1 | tr -d . || true)
+  case $architectures in
+    "" | *[!0-9]*) architectures=90 ;;
+  esac
+}
+
 configure_and_build() { # build tree, cmake options
   tree=$1
   shift
@@ -84,8 +96,10 @@ configure_and_build() { # build tree, cmake options
   }
 }
 
-run_tests() { # build tree
-  (cd "$1" && ctest --output-on-failure --parallel "${GRADCLIP_JOBS:-2}")
+run_tests() { # build tree, ctest options
+  tests=$1
+  shift
+  (cd "$tests" && ctest --output-on-failure --no-tests=error --parallel "${GRADCLIP_JOBS:-2}" "$@")
 }
 
 platform() {
@@ -168,7 +182,12 @@ if [ "$mode" = test ]; then
   configure_and_build "$out/cmake-asan" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
     -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_SANITIZE=address,undefined -DGRADCLIP_EMULATOR=ON -DGRADCLIP_BUILT_LIBRARY="$library" \
     -DGRADCLIP_BUILT_CUDA_LIBRARY="$cuda_library" -DGRADCLIP_CUDA_REPORT="$cuda_report"
-  run_tests "$out/cmake-asan"
+  case ${GRADCLIP_TESTS:-quick} in
+    quick) run_tests "$out/cmake-asan" -LE thorough ;;
+    thorough) run_tests "$out/cmake-asan" -L 'thorough|library' ;;
+    all) run_tests "$out/cmake-asan" ;;
+    *) die "GRADCLIP_TESTS is $GRADCLIP_TESTS; expected quick, thorough or all" ;;
+  esac
   exit 0
 fi
 
@@ -176,9 +195,11 @@ find_jni
 [ -f "$headers/dev_gradclip_internal_NativeCpu.h" ] ||
   die "no dev_gradclip_internal_NativeCpu.h in $headers; javac does not write it twice: run mvn clean"
 find_nvcc
+find_architectures
 configure_and_build "$out/cmake" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
   -DGRADCLIP_BUILD_ID="${GRADCLIP_BUILD_ID:-}" -DGRADCLIP_JNI_HEADERS="$headers" -DGRADCLIP_JAVA_HOME="$java_home" \
-  -DGRADCLIP_BUILD_TESTS=OFF -DGRADCLIP_EMULATOR=ON -DGRADCLIP_NVCC="$nvcc"
+  -DGRADCLIP_BUILD_TESTS=OFF -DGRADCLIP_EMULATOR=ON -DGRADCLIP_NVCC="$nvcc" \
+  -DGRADCLIP_CUDA_ARCHITECTURES="$architectures"
 mkdir -p "$out/test" "$out/emulated"
 copy_built() { # file in the build tree, place in OUTDIR
   cmp -s "$out/cmake/$1" "$out/$2" || cp -- "$out/cmake/$1" "$out/$2"

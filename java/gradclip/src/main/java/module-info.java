@@ -2,7 +2,7 @@
 /** Gradient clipping by norm and by value, in place, with the same bits on every backend. */
 module dev.gradclip {
     requires jdk.jfr;
-    requires static transitive org.jspecify;
+    requires static org.jspecify;
 
     exports dev.gradclip;
 }

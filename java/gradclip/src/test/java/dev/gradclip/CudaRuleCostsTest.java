@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 /** What each rule costs on the device, counted. */
 class CudaRuleCostsTest {
-    private static final TestBackend CUDA = new TestBackend(Backend.CUDA, 3, "cuda-emulated-3");
+    private static final TestBackend CUDA = new TestBackend(Backend.CUDA, 3, "cuda-emulated");
 
     @BeforeEach
     void needsTheEmulator() {

@@ -4,7 +4,9 @@ package dev.gradclip;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** Tensors of every type with rows, parameters and groups, absent ones and an empty one: what every rule is tried on. */
@@ -13,6 +15,8 @@ final class MixedTensors implements AutoCloseable {
     static final int ODD_TENSOR = 2;
 
     static final int ODD_ROW = 1;
+
+    private static final Map<Drawn, double[]> DRAWN = new ConcurrentHashMap<>();
 
     /** Null where the gradient is absent. */
     final List<@Nullable HostBuffer> gradients = new ArrayList<>();
@@ -93,13 +97,21 @@ final class MixedTensors implements AutoCloseable {
 
     /** Rows' sizes differ by powers of two; nothing is subnormal in any type, nor its products. */
     private static double[] values(long seed, int length, int rowCount, double factor) {
-        Random random = new Random(seed);
-        double[] values = new double[length];
-        for (int i = 0; i < length; i++) {
-            double size = Math.scalb(1 + 3 * random.nextDouble(), (int) ((long) i * rowCount / length % 5) - 2);
-            values[i] = (random.nextBoolean() ? size : -size) * factor;
+        return DRAWN.computeIfAbsent(new Drawn(seed, length, rowCount, factor), Drawn::values)
+                .clone();
+    }
+
+    /** Drawn once: a test makes hundreds of the same. */
+    private record Drawn(long seed, int length, int rowCount, double factor) {
+        double[] values() {
+            Random random = new Random(seed);
+            double[] values = new double[length];
+            for (int i = 0; i < length; i++) {
+                double size = Math.scalb(1 + 3 * random.nextDouble(), (int) ((long) i * rowCount / length % 5) - 2);
+                values[i] = (random.nextBoolean() ? size : -size) * factor;
+            }
+            return values;
         }
-        return values;
     }
 
     int tensors() {

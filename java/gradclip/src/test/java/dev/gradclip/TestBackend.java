@@ -10,9 +10,10 @@ import org.jspecify.annotations.Nullable;
 
 /** A backend, for the native one a SIMD level and for the emulated one an order of warps: what every contract test runs on. */
 record TestBackend(Backend backend, int level, String name) {
-    private static final int WARP_ORDERS = 2;
+    /** Another number is another order of the emulated device's warps; a second run of the tests is given another one. */
+    private static final int WARP_ORDER = Integer.getInteger("test.warp.order", 1);
 
-    /** Plain Java, each SIMD level that this machine runs, and two orders of warps of the emulated device, or the real one. */
+    /** Plain Java, each SIMD level that this machine runs, and the emulated device, or the real one. */
     static Stream<TestBackend> all() {
         List<TestBackend> all = new ArrayList<>();
         all.add(new TestBackend(Backend.JAVA, -1, "java"));
@@ -23,9 +24,7 @@ record TestBackend(Backend backend, int level, String name) {
             }
         }
         if (EmulatedCuda.isLoaded()) {
-            for (int order = 1; order <= WARP_ORDERS; order++) {
-                all.add(new TestBackend(Backend.CUDA, order, "cuda-emulated-" + order));
-            }
+            all.add(new TestBackend(Backend.CUDA, WARP_ORDER, "cuda-emulated"));
         }
         if (EmulatedCuda.isRealRequired()) {
             Backend.CUDA.require();
