@@ -18,7 +18,7 @@ rm -rf "$out"
 mkdir -p "$out/jars" "$out/natives" "$out/tests"
 out=$(CDPATH="" cd -- "$out" && pwd)
 cd "$root"
-maven() { mvn -B -ntp -q "$@" >&2; }
+maven() { mvn -B -ntp -q -Dcuda.architectures=all "$@" >&2; }
 maven -DskipTests -Dmaven.javadoc.skip=true package
 [ -f java/gradclip/target/native/libgradclip_cuda.so ] || {
   echo "gpu-bundle: there is no libgradclip_cuda.so; nvcc is needed to build it" >&2
