@@ -16,7 +16,7 @@ import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is on the disk before OUT is replaced, and before the command says that it is done: seen by the JVM's own events. */
+/** What is on the disk before the command says that it is done, as the JVM's own events tell it. */
 class SyncTest {
     @TempDir
     Path folder;
