@@ -215,6 +215,22 @@ class DeviceBufferTest {
     }
 
     @Test
+    void memoryStaysUntilTheLastOfTwoClippersLetsGo() {
+        DeviceBuffer buffer = DeviceBuffer.allocate(DType.FLOAT32, 2);
+        buffer.copyFrom(new float[] {3, 4});
+        long address = buffer.address();
+        GradientClipper first = GradientClipper.of(buffer);
+        try (GradientClipper second = GradientClipper.of(buffer)) {
+            buffer.close();
+            assertEquals(0, EmulatedCuda.deviceOf(address));
+            first.close();
+            assertEquals(0, EmulatedCuda.deviceOf(address), "the second clipper still works there");
+            assertEquals(5, second.globalNorm());
+        }
+        assertEquals(-1, EmulatedCuda.deviceOf(address));
+    }
+
+    @Test
     void aStreamIsClosedOnce() {
         CudaStream stream = CudaStream.create();
         stream.synchronize();

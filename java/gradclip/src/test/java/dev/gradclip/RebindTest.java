@@ -134,6 +134,74 @@ class RebindTest {
         }
     }
 
+    /** A row begins where the one before it ends, whatever its type. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onHost")
+    void rowsOfEveryTypeAreReboundByAddress(TestBackend backend) {
+        assumeTrue(Backend.NATIVE.isAvailable() && TestSupport.isLoaded(), "addresses need the native library");
+        long memory = TestSupport.reserve(1 << 20);
+        try {
+            for (DType dtype : DType.values()) {
+                long weights = memory + (1 << 19);
+                fill(dtype, memory, 3, 4, 6, 8, 0, 0, 9, 12);
+                fill(dtype, weights, 1, 0, 0, 2, 2, 0, 0, 4);
+                try (GradientClipper clipper = backend.builder()
+                        .declare("a", dtype, 8)
+                        .rows(4)
+                        .parameter(dtype)
+                        .build()) {
+                    clipper.rebind(new long[] {memory});
+                    clipper.rebindParameters(new long[] {weights});
+                    ClipResult result = clipper.clip(ClipRule.adaptive(1));
+                    double[] norms = {5, 10, 0, 15};
+                    double[] coefficients = {1.0 / 5, 2.0 / 10, 1, 4.0 / 15};
+                    for (int row = 0; row < 4; row++) {
+                        assertEquals(norms[row], result.rowNorm(0, row), dtype + " row " + row);
+                        assertEquals(coefficients[row], result.rowCoefficient(0, row), 1e-15);
+                    }
+                }
+            }
+        } finally {
+            TestSupport.release(memory, 1 << 20);
+        }
+    }
+
+    /** Copies the values to an address, by the kernels that clamp. */
+    private static void fill(DType dtype, long address, double... values) {
+        for (int i = 0; i < values.length; i++) {
+            HostBuffer element = HostBuffer.wrap(address + (long) i * dtype.bytes(), 1, dtype, null);
+            try (GradientClipper clipper = GradientClipper.of(element)) {
+                clipper.clipByValue(values[i], values[i]);
+            }
+        }
+    }
+
+    /** What was refused leaves nothing behind that the next rebinding would find. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void afterARefusalAnotherTensorMoves(TestBackend backend) {
+        HostBuffer[] buffers = {
+            HostBuffer.wrap(new float[] {3}), HostBuffer.wrap(new float[] {4}), HostBuffer.wrap(new float[] {12})
+        };
+        long[] at = new long[3];
+        for (int i = 0; i < 3; i++) at[i] = Placed.onDevice(buffers[i]).address();
+        try (GradientClipper clipper = backend.builder()
+                .declare("a", DType.FLOAT32, 1)
+                .declare("b", DType.FLOAT32, 1)
+                .build()) {
+            clipper.rebind(new long[] {at[0], at[1]});
+            assertRefused(() -> clipper.rebind(new long[] {64, at[1]}), "a ");
+            clipper.rebind(new long[] {at[0], at[2]});
+            assertEquals(Math.sqrt(9 + 144), clipper.globalNorm());
+            assertRefused(() -> clipper.rebind(new long[] {at[1], at[1] + 1}), "b ");
+            clipper.rebind(new long[] {at[0], at[1]});
+            assertEquals(5, clipper.globalNorm());
+            assertRefused(() -> clipper.rebind(new long[] {at[1], at[1]}), "a", "b");
+            clipper.rebind(new long[] {at[0], 0});
+            assertEquals(3, clipper.globalNorm());
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("backends")
     void whatDoesNotFitIsNamedAndNothingIsRebound(TestBackend backend) {

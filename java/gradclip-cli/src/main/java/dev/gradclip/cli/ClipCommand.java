@@ -93,7 +93,7 @@ final class ClipCommand implements Callable<Integer> {
             try (StreamingClip stream = StreamingClip.of(selection.rule(), backend, threads);
                     Progress progress =
                             Progress.of(terminal, "clip", file.header().dataBytes(), stream.needsMeasure() ? 2 : 1)) {
-                clip.run(stream, progress);
+                clip.run(stream, progress::advance);
                 report = clip.report(stream, BackendOptions.name(backend));
             }
             report.print(terminal, format);

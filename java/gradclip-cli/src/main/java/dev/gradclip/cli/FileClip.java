@@ -9,6 +9,7 @@ import dev.gradclip.cli.safetensors.SafetensorsFile;
 import dev.gradclip.cli.safetensors.TensorEntry;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /** Clips one file into another: a pass that measures where the rule needs it, then a pass that writes. */
@@ -34,7 +35,8 @@ final class FileClip {
         withoutParameter = parameters == null ? 0 : parameters.missing(order);
     }
 
-    void run(StreamingClip clip, Progress progress) throws IOException {
+    /** @param progress is told of the bytes of each piece, once it is measured and again before it is written */
+    void run(StreamingClip clip, LongConsumer progress) throws IOException {
         measure(clip, progress);
         clip.decide();
         file.requireUnchanged();
@@ -46,7 +48,7 @@ final class FileClip {
         }
     }
 
-    private void measure(StreamingClip clip, Progress progress) throws IOException {
+    private void measure(StreamingClip clip, LongConsumer progress) throws IOException {
         int group = -1;
         for (ClipOrder.Place place : order.places()) {
             while (group < place.group())
@@ -56,13 +58,13 @@ final class FileClip {
         }
     }
 
-    private void measure(StreamingClip clip, ClipOrder.Place place, Progress progress) throws IOException {
+    private void measure(StreamingClip clip, ClipOrder.Place place, LongConsumer progress) throws IOException {
         TensorEntry tensor = place.entry();
         DType dtype = dtype(tensor);
         clip.rows(place.rows(), tensor.elements() / place.rows());
         file.forEachPiece(tensor, place.rows(), piece -> {
             clip.measure(HostBuffer.wrap(piece, dtype));
-            progress.advance(piece.remaining());
+            progress.accept(piece.remaining());
         });
         TensorEntry weights = parameters == null || !place.needsParameter() ? null : parameters.of(tensor);
         if (parameters == null || weights == null) return;
@@ -74,7 +76,7 @@ final class FileClip {
                 .forEachPiece(weights, place.rows(), piece -> clip.measureParameter(HostBuffer.wrap(piece, ofWeights)));
     }
 
-    private void write(StreamingClip clip, AtomicOutput output, Progress progress) throws IOException {
+    private void write(StreamingClip clip, AtomicOutput output, LongConsumer progress) throws IOException {
         output.write(ByteBuffer.wrap(file.header().bytes()));
         for (TensorEntry tensor : file.header().tensors()) {
             DType dtype = tensor.type().dtype();
@@ -86,7 +88,7 @@ final class FileClip {
                     clip.apply(index, written, buffer);
                     written += buffer.length();
                 }
-                progress.advance(piece.remaining());
+                progress.accept(piece.remaining());
                 output.write(piece);
             });
         }

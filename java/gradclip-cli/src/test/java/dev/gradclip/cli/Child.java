@@ -13,6 +13,11 @@ import java.util.stream.Collectors;
 record Child(Process process, Path log) {
     /** Starts it in a shell after the setup given, such as {@code ulimit -f 10; }. */
     static Child start(String setup, Object... args) throws IOException {
+        return start(Main.class, setup, args);
+    }
+
+    /** Another program of these classes. */
+    static Child start(Class<?> program, String setup, Object... args) throws IOException {
         String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
         Path java = Path.of(System.getProperty("java.home"), "bin", "java");
         String command = Arrays.stream(args).map(a -> quoted(a.toString())).collect(Collectors.joining(" "));
@@ -21,8 +26,8 @@ record Child(Process process, Path log) {
         ProcessBuilder builder = new ProcessBuilder(
                 "sh",
                 "-c",
-                setup + "exec " + quoted(java.toString()) + " -XX:-UsePerfData -Xmx256m -cp " + quoted(classPath)
-                        + " dev.gradclip.cli.Main " + command);
+                setup + "exec " + quoted(java.toString()) + " -XX:-UsePerfData -Xmx256m -cp " + quoted(classPath) + " "
+                        + program.getName() + " " + command);
         builder.environment().remove("JAVA_TOOL_OPTIONS");
         return new Child(
                 builder.redirectErrorStream(true).redirectOutput(log.toFile()).start(), log);
@@ -36,15 +41,12 @@ record Child(Process process, Path log) {
         return process.exitValue();
     }
 
-    /** Waits until it has begun to write its output into a folder; false if it ended before that was seen. */
-    boolean awaitWriting(Path folder) throws IOException, InterruptedException {
-        while (process.isAlive()) {
-            try (var files = Files.newDirectoryStream(folder, ".gradclip-*.tmp")) {
-                if (files.iterator().hasNext()) return true;
-            }
-            Thread.sleep(1);
+    /** Waits until it has said something, which it must before it ends. */
+    void awaitSaid(String text) throws InterruptedException {
+        while (!said().contains(text)) {
+            if (!process.isAlive()) throw new AssertionError("the command ended: " + said());
+            Thread.sleep(5);
         }
-        return false;
     }
 
     String said() {

@@ -95,6 +95,18 @@ class MalformedFileTest {
                 "ends at 8");
     }
 
+    /** To the byte: one too few or too many between two tensors is a fault, none is not. */
+    @ParameterizedTest
+    @ValueSource(ints = {-1, 0, 1})
+    void oneByteBetweenTensors(int gap) throws IOException {
+        String entries =
+                Gradients.entry("a", "F32", "[2]", 0, 8) + "," + Gradients.entry("b", "U8", "[3]", 8 + gap, 11 + gap);
+        byte[] file = Gradients.file("{" + entries + "}", new byte[11 + gap]);
+        if (gap < 0) refused(file, "tensor 'b'", "overlap 'a'", "ends at 8");
+        else if (gap > 0) refused(file, "tensor 'b'", "leave a hole of 1 bytes after 'a'");
+        else Outcome.of("inspect", Gradients.write(folder.resolve("in"), file)).expect(ExitCode.DONE);
+    }
+
     @Test
     void sameRangeTwice() {
         headerRefused(
