@@ -64,8 +64,10 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_currentDevice(JNIEn
   return cudaCurrentDevice();
 }
 
-JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_deviceOf(JNIEnv*, jclass, jlong address) {
-  return cudaDeviceOf(address);
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_deviceOf(JNIEnv* env, jclass, jlong address) {
+  int device = -1;
+  checked(env, cudaDeviceOf(address, &device));
+  return device;
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_freeMemory(JNIEnv* env, jclass, jint device) {

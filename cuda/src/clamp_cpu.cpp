@@ -82,8 +82,8 @@ struct Clamp {
   V min, max;
 
   Clamp(double minimum, double maximum)
-      : min(hn::Set(hn::ScalableTag<T>(), static_cast<T>(minimum))),
-        max(hn::Set(hn::ScalableTag<T>(), static_cast<T>(maximum))) {}
+      : min(hn::Set(hn::ScalableTag<T>(), limitIn<T>(minimum))),
+        max(hn::Set(hn::ScalableTag<T>(), limitIn<T>(maximum))) {}
 
   HWY_INLINE auto mask(V v) const { return hn::Or(hn::Gt(v, max), hn::Lt(v, min)); }
   HWY_INLINE V replaced(V v) const { return hn::IfThenElse(hn::Gt(v, max), max, min); }
@@ -106,8 +106,8 @@ struct ClampShort {
 
   ClampShort(double minimum, double maximum) {
     const Tag d;
-    const std::uint16_t low = Element<T>::encode(static_cast<float>(minimum));
-    const std::uint16_t high = Element<T>::encode(static_cast<float>(maximum));
+    const std::uint16_t low = Element<T>::encode(limitIn<T>(minimum));
+    const std::uint16_t high = Element<T>::encode(limitIn<T>(maximum));
     min = hn::Set(d, static_cast<std::int16_t>(low));
     max = hn::Set(d, static_cast<std::int16_t>(high));
     // Neither zero lies beyond a limit of zero, and nothing beyond a limit that is NaN.

@@ -83,7 +83,7 @@ __device__ inline double ownCoefficient(const DecideParams& p, const NormLimit& 
 /// Leaves what a segment is multiplied by to the scale kernel.
 __device__ inline void storeCoefficient(const DecideParams& p, std::uint32_t segment, double coefficient,
                                         double inverseScale) {
-  storeGlobal(p.fold.coefficients + segment, coefficient * inverseScale);
+  storeGlobal(p.fold.coefficients + segment, ofScaled(coefficient, inverseScale));
   if (changes(coefficient, loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment))) atomicOr(&p.control->changes, 1u);
 }
 
@@ -351,8 +351,8 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   }
   if (p.rule.verdict == Verdict::Value) return {Mode::Global, none, false, false};
   const NormLimit limit = limitOf(p);
-  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0);
-  return {Mode::Global, coefficient * limit.inverseScale, false, changes(coefficient, p.types)};
+  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.rule.verdict == Verdict::Given);
+  return {Mode::Global, ofScaled(coefficient, limit.inverseScale), false, changes(coefficient, p.types)};
 }
 
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.

@@ -147,7 +147,7 @@ GRADCLIP_HD inline double normalized(const NormLimit& limit, const ScaledNorm& n
   const double value = norm.value();
   if (value == 0.0 || value <= limit.max) return 1.0;
   const double q = norm.quotient(limit.length, 0.0, 1.0);
-  return q > 0x1p127 ? 0x1p127 : q;  // a larger one would not be finite as a float
+  return q > 0x1p127 ? 0x1p127 : q;
 }
 
 /// Of Form::Adaptive: max is what the parameter's norm allows.
@@ -157,10 +157,11 @@ GRADCLIP_HD inline double adapted(const ScaledNorm& norm, double max) {
   return value < 1e-6 ? max / 1e-6 : norm.quotient(max, 0.0, 1.0);
 }
 
-/// What unscaled gradients are multiplied by; `elements` matters to Average and Rms, `parameterNorm` to Adaptive.
+/// What unscaled gradients are multiplied by; 1 where all are 0, which epsilon would otherwise clip. A norm of 0 that is `given`
+/// says nothing of the elements. `elements` matters to Average and Rms, `parameterNorm` to Adaptive.
 GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit, const ScaledNorm& norm, double elements,
-                                        double parameterNorm) {
-  if (limit.max > 0x1.fffffffffffffp1023) return 1.0;
+                                        double parameterNorm, bool given = false) {
+  if (limit.max > 0x1.fffffffffffffp1023 || (norm.mantissa == 0.0 && !given)) return 1.0;
   if (!norm.finite()) {
     if (limit.atNonFinite == AtNonFinite::NaN) return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
     if (limit.atNonFinite == AtNonFinite::Comparison && norm.mantissa != norm.mantissa) return 1.0;
@@ -174,6 +175,12 @@ GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit
     case Form::Adaptive: return adapted(norm, limit.max * maximum(parameterNorm, limit.epsilon));
   }
   return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+}
+
+/// What the gradients are multiplied by as they are: the largest double at most, for infinity would make NaN of zeros.
+GRADCLIP_HD inline double ofScaled(double coefficient, double inverseScale) {
+  const double product = coefficient * inverseScale;
+  return product > 0x1.fffffffffffffp1023 ? 0x1.fffffffffffffp1023 : product;
 }
 
 /// Whether a coefficient changes elements that it multiplies in float, in double.

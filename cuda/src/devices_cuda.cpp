@@ -93,12 +93,13 @@ int cudaCurrentDevice() {
   return called(cudaGetDevice(&device), "cudaGetDevice").ok() ? device : 0;
 }
 
-int cudaDeviceOf(std::int64_t address) {
-  cudaPointerAttributes attributes;
+CudaStatus cudaDeviceOf(std::int64_t address, int* device) {
+  cudaPointerAttributes attributes{};
   const CudaStatus status =
       called(cudaPointerGetAttributes(&attributes, devicePointer(address)), "cudaPointerGetAttributes");
-  const bool device = attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
-  return status.ok() && device ? attributes.device : -1;
+  const bool found = attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  *device = status.ok() && found ? attributes.device : -1;
+  return status.fatal() ? status : CudaStatus{};
 }
 
 CudaStatus cudaFreeMemory(int device, std::int64_t* bytes) {

@@ -133,15 +133,30 @@ GRADCLIP_HD inline typename Element<T>::Bits absoluteBits(typename Element<T>::B
   return static_cast<typename Element<T>::Bits>(bits & ~Element<T>::kSign);
 }
 
-/// A coefficient below 2^-100 multiplies in double where A is float: a float product would flush tiny thresholds to 0.
-GRADCLIP_HD inline bool isTiny(double coefficient) { return coefficient < 0x1p-100 && coefficient > -0x1p-100; }
+/// Whether a coefficient multiplies in double where A is float: one below 2^-100, for a float product would flush tiny
+/// thresholds to 0, or one that is infinite as a float, which would make NaN of 0.
+GRADCLIP_HD inline bool needsDouble(double coefficient) {
+  const double magnitude = coefficient < 0.0 ? -coefficient : coefficient;
+  return magnitude < 0x1p-100 || magnitude >= 0x1.ffffffp127;
+}
 
 template <class T>
 GRADCLIP_HD inline typename Element<T>::Bits scaled(typename Element<T>::Bits bits, double coefficient) {
   using A = typename Element<T>::A;
   const A x = Element<T>::decode(bits);
-  if (isTiny(coefficient)) return Element<T>::encode(static_cast<A>(static_cast<double>(x) * coefficient));
+  if (needsDouble(coefficient)) return Element<T>::encode(static_cast<A>(static_cast<double>(x) * coefficient));
   return Element<T>::encode(x * static_cast<A>(coefficient));
+}
+
+/// A clamp's limit in A: a finite one beyond the largest number of the type is that number.
+template <class T>
+GRADCLIP_HD inline typename Element<T>::A limitIn(double limit) {
+  using A = typename Element<T>::A;
+  constexpr double kLargestDouble = 0x1.fffffffffffffp1023;
+  const A largest = Element<T>::decode(Element<T>::kInfinity - 1);
+  if (limit > static_cast<double>(largest) && limit <= kLargestDouble) return largest;
+  if (limit < -static_cast<double>(largest) && limit >= -kLargestDouble) return -largest;
+  return static_cast<A>(limit);
 }
 
 /// Compares in A; a NaN and an element within the limits keep their bits.
@@ -149,8 +164,8 @@ template <class T>
 GRADCLIP_HD inline typename Element<T>::Bits clamped(typename Element<T>::Bits bits, double min, double max) {
   using A = typename Element<T>::A;
   const A x = Element<T>::decode(bits);
-  if (x > static_cast<A>(max)) return Element<T>::encode(static_cast<A>(max));
-  if (x < static_cast<A>(min)) return Element<T>::encode(static_cast<A>(min));
+  if (x > limitIn<T>(max)) return Element<T>::encode(limitIn<T>(max));
+  if (x < limitIn<T>(min)) return Element<T>::encode(limitIn<T>(min));
   return bits;
 }
 

@@ -69,7 +69,8 @@ CudaStatus Rows::checkRanges() {
 CudaStatus Rows::checkMemory(const Range& range) {
   if (range.first < knownFirst_ || range.first >= knownEnd_) knownEnd_ = range.first;
   while (knownEnd_ < range.end) {
-    const int device = cudaDeviceOf(knownEnd_);
+    int device = -1;
+    if (auto s = cudaDeviceOf(knownEnd_, &device); !s.ok()) return s;
     if (device < 0) {
       return refused(range.row, knownEnd_ == range.first ? "is not at device memory" : "reaches beyond its device memory");
     }

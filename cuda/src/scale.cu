@@ -18,7 +18,7 @@ struct Scaling {
   bool zero;  ///< non-finite elements become 0
 
   /// A product of floats will do, and no element is looked at.
-  __device__ __forceinline__ bool plain() const { return !zero && !isTiny(coefficient); }
+  __device__ __forceinline__ bool plain() const { return !zero && !needsDouble(coefficient); }
 };
 
 template <class T>
@@ -27,7 +27,7 @@ __device__ __forceinline__ typename Element<T>::Bits scaledElement(typename Elem
   using A = typename Element<T>::A;
   if (scaling.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
   if (sizeof(T) == 8 ? !changesDouble(scaling.coefficient) : !changesFloat(scaling.coefficient)) return bits;
-  if (isTiny(scaling.coefficient)) return scaled<T>(bits, scaling.coefficient);
+  if (needsDouble(scaling.coefficient)) return scaled<T>(bits, scaling.coefficient);
   return Element<T>::encode(Element<T>::decode(bits) * static_cast<A>(scaling.coefficient));
 }
 

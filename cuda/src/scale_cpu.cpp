@@ -56,8 +56,8 @@ void scale(void* x, std::int64_t count, double coefficient) {
   using A = typename Element<T>::A;
   const A rounded = static_cast<A>(coefficient);
   if (rounded == A(1)) return;
-  // Tiny coefficients are too rare for vectors, and a padded copy costs more than a few elements.
-  if (isTiny(coefficient) || count <= kScalarElements) {
+  // Coefficients that need doubles are too rare for vectors, and a padded copy costs more than a few elements.
+  if (needsDouble(coefficient) || count <= kScalarElements) {
     for (std::int64_t i = 0; i < count; ++i) storeBits<T>(x, i, scaled<T>(loadBits<T>(x, i), coefficient));
     return;
   }

@@ -7,10 +7,8 @@ namespace {
 /// From the definition: compare in A with limits rounded to A; a limit is stored rounded to the type.
 std::uint64_t clampedBits(DType dtype, std::uint64_t bits, double min, double max) {
   const double x = reference::decode(dtype, bits);
-  if (dtype != DType::Float64) {
-    min = static_cast<float>(min);
-    max = static_cast<float>(max);
-  }
+  min = reference::limitIn(dtype, min);
+  max = reference::limitIn(dtype, max);
   if (x > max) return reference::encode(dtype, max);
   if (x < min) return reference::encode(dtype, min);
   return bits;
@@ -62,10 +60,10 @@ void checkZeroNonFinite(DType dtype, const Bits& elements) {
 }
 
 /// Limits that fall on, between and beyond 16-bit numbers, on either side of zero.
-const double kLimits[] = {-reference::kInf, -1e30,      -70000,  -3.0,     -1.00001, -1.0, -0.1,
-                          -1e-7,            -1e-30,     -1e-44,  -0.0,     0.0,      1e-44, 1e-30,
-                          1e-7,             0.1,        0.99999, 1.0,      1.00001,  3.0,   65519.99,
-                          65520,            3.39e38,    1e300,   reference::kInf};
+const double kLimits[] = {-reference::kInf, -1e300, -3.4e38, -1e30,   -70000, -3.0,    -1.00001, -1.0,  -0.1,
+                          -1e-7,            -1e-30, -1e-44,  -0.0,    0.0,    1e-44,   1e-30,    1e-7,  0.1,
+                          0.99999,          1.0,    1.00001, 3.0,     65519.99, 65520, 70000,    3.39e38,
+                          3.4e38,           3.5e38, 1e300,   reference::kInf};
 
 }  // namespace
 

@@ -89,6 +89,48 @@ TEST_CASE("tiny coefficients multiply in double") {
   }
 }
 
+TEST_CASE("coefficients beyond the largest float multiply in double, and zeros stay") {
+  std::vector<Tensor> tensors = mixed();
+  for (Tensor& tensor : tensors) {
+    for (auto& bits : tensor.elements) {
+      bits = reference::encode(tensor.dtype, reference::decode(tensor.dtype, bits) * 0x1p-135);
+    }
+  }
+  Bound bound(tensors);
+  for (double inverseScale : {0x1.fffffep127, 0x1.ffffffp127, 3.41e38, 0x1p135, 0x1.3p600, 0x1.fffffffffffffp1023}) {
+    for (Scope scope : {Scope::All, Scope::Segment}) {
+      bound.restore();
+      CudaPlan::NormClip clip = normClip(scope, kL2, kNoLimit, 1e-6, Policy::Zero);
+      clip.limit.inverseScale = inverseScale;
+      CHECK(bound.clip(clip).flags == 0);
+      checkElements(bound, inverseScale);
+    }
+  }
+}
+
+TEST_CASE("a coefficient and an unscaling that no double holds together") {
+  Bound bound({{DType::Float64, {1, 0}}, {DType::Float32, {0, 0x80000000u}}});
+  CudaPlan::NormClip clip = normClip(Scope::All, kL2, 0, 0, Policy::Propagate);
+  clip.limit.form = gradclip::Form::Normalize;
+  clip.limit.length = 1e300;
+  clip.limit.inverseScale = 1e290;
+  CHECK(bound.clip(clip).coefficient == 0x1.fffffffffffffp1023);
+  checkElements(bound, 0x1.fffffffffffffp1023);
+}
+
+TEST_CASE("zeros are not clipped, whatever epsilon makes of their norm") {
+  Bound bound({{DType::Float64, {0, 1ull << 63}}, {DType::Float32, Bits(3000, 0x80000000u)}});
+  for (Scope scope : {Scope::All, Scope::Segment}) {
+    CHECK(bound.clip(normClip(scope, kL2, 1e-7, 1e-6, Policy::Propagate)).flags == 0);
+    CHECK(bound.coefficient(0) == 1);
+    CHECK(bound.coefficient(1) == 1);
+  }
+  const Slot given = bound.clip(CudaPlan::GivenClip{limitOf(1e-7, 1e-6), 0, Policy::Propagate});
+  CHECK(has(given, kClipped));
+  CHECK(given.coefficient == 1e-7 / 1e-6);
+  checkElements(bound, 1);
+}
+
 TEST_CASE("per tensor") {
   Bound bound(mixed());
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
@@ -187,7 +229,8 @@ TEST_CASE("non-finite gradients under each policy") {
 TEST_CASE("values") {
   for (Policy policy : {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero}) {
     Bound bound(mixed());
-    for (auto [min, max] : {std::pair{-0.5, 0.5}, {-1e-30, 1e-40}, {0.25, 3.0}, {-0.0, 0.0}, {-kNoLimit, kNoLimit}, {-65520.0, 0.3}}) {
+    for (auto [min, max] : {std::pair{-0.5, 0.5}, {-1e-30, 1e-40}, {0.25, 3.0}, {-0.0, 0.0}, {-kNoLimit, kNoLimit}, {-65520.0, 0.3},
+                            {-70000.0, 70000.0}, {70000.0, 80000.0}, {-1e300, 1e39}}) {
       bound.restore();
       const Slot slot = bound.clip({min, max, policy});
       std::int64_t changed = 0;

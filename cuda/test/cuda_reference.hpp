@@ -60,17 +60,15 @@ inline std::uint64_t scaled(DType dtype, std::uint64_t bits, double coefficient)
   if (dtype == DType::Float64) return coefficient == 1 ? bits : encode(dtype, x * coefficient);
   const float rounded = static_cast<float>(coefficient);
   if (rounded == 1.0f) return bits;
-  const bool tiny = std::fabs(coefficient) < 0x1p-100;
-  return encode(dtype, tiny ? static_cast<float>(x * coefficient) : static_cast<float>(x) * rounded);
+  const bool inDouble = std::fabs(coefficient) < 0x1p-100 || std::isinf(rounded);
+  return encode(dtype, inDouble ? static_cast<float>(x * coefficient) : static_cast<float>(x) * rounded);
 }
 
 /// Compares in A with limits rounded to A; a limit is stored rounded to the type.
 inline std::uint64_t clamped(DType dtype, std::uint64_t bits, double min, double max) {
   const double x = decode(dtype, bits);
-  if (dtype != DType::Float64) {
-    min = static_cast<float>(min);
-    max = static_cast<float>(max);
-  }
+  min = limitIn(dtype, min);
+  max = limitIn(dtype, max);
   return x > max ? encode(dtype, max) : x < min ? encode(dtype, min) : bits;
 }
 

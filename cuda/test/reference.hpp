@@ -58,6 +58,15 @@ inline std::uint64_t encode(DType dtype, double value) {
   return sign | std::min(infinity, start - hidden + static_cast<std::uint64_t>(units));
 }
 
+/// The limit in A: a finite one that the type has no finite number near is the type's largest.
+inline double limitIn(DType dtype, double limit) {
+  if (std::isfinite(limit) && std::isinf(decode(dtype, encode(dtype, limit)))) {
+    const double largest = decode(dtype, encode(dtype, kInf) - 1);
+    return std::copysign(largest, limit);
+  }
+  return dtype == DType::Float64 ? limit : static_cast<float>(limit);
+}
+
 inline double pairwise(const std::vector<double>& values) {
   if (values.size() == 1) return values[0];
   std::vector<double> half;

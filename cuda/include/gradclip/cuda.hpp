@@ -39,8 +39,8 @@ CudaStatus cudaDescribe(int device, char* text, std::size_t bytes);
 
 int cudaCurrentDevice();
 
-/// The device whose memory an address lies in, or -1.
-int cudaDeviceOf(std::int64_t address);
+/// The device whose memory an address lies in, or -1; fails where the device is lost, which knows of no address any more.
+CudaStatus cudaDeviceOf(std::int64_t address, int* device);
 
 CudaStatus cudaFreeMemory(int device, std::int64_t* bytes);
 

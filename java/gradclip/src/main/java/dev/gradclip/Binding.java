@@ -36,6 +36,13 @@ abstract sealed class Binding permits HostBinding, DeviceBinding {
         return entry < size() ? names.get(entry) : "the parameter of " + names.get(entry - size());
     }
 
+    /** Of the first segment with a norm that is not finite: the same on every backend. */
+    final NonFiniteGradientException nonFinite(int segment, double norm) {
+        int tensor = segments.ownerOf(segment);
+        if (segments.rows(tensor) == 1) return new NonFiniteGradientException(name(tensor), norm);
+        return new NonFiniteGradientException(name(tensor), segment - segments.from(tensor), norm);
+    }
+
     final void requireCount(int count) {
         if (count != size()) {
             throw new IllegalArgumentException(

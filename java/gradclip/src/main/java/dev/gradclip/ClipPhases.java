@@ -49,7 +49,7 @@ final class ClipPhases implements Phases {
         if (rule.mayWrite()) binding.requireWritable();
         call++;
         measuredType = null;
-        norm.set(globalNorm);
+        norm.setGiven(globalNorm);
         boolean nonFinite = !norm.isFinite();
         if (nonFinite && rule.policy() == NonFinitePolicy.ERROR) {
             throw new NonFiniteGradientException("the norm given", globalNorm);
@@ -149,9 +149,9 @@ final class ClipPhases implements Phases {
     }
 
     private NonFiniteGradientException nonFinite(NormType type) {
-        for (int i = 0; i < binding.size(); i++) {
-            plan.total(type, segments.from(i), segments.from(i + 1), partNorm);
-            if (!partNorm.isFinite()) return new NonFiniteGradientException(binding.name(i), partNorm.value());
+        for (int i = 0; i < segments.gradients(); i++) {
+            plan.total(type, i, i + 1, partNorm);
+            if (!partNorm.isFinite()) return binding.nonFinite(i, partNorm.value());
         }
         throw new IllegalStateException("the total norm is not finite, but every tensor's is");
     }

@@ -59,7 +59,7 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     /**
      * Scales all gradients to a norm of {@code length}, up or down; a norm of 0 stays 0 (normalized gradient descent; {@link
      * Scope#TENSOR} or {@link Scope#GROUP} is DL4J's {@code RenormalizeL2PerParamType} or {@code PerLayer}, whose length is 1).
-     * Norms below {@code length · 2^-127} are scaled by 2^127.
+     * Unscaled norms below {@code length · 2^-127} are scaled by 2^127.
      *
      * @throws IllegalArgumentException if length is negative, infinite or NaN
      */
@@ -170,8 +170,10 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     // ---- values -----------------------------------------------------------------------------------------------------
 
     /**
-     * Clamps every element to {@code [-limit, limit]} (PyTorch {@code clip_grad_value_}, Keras {@code clipvalue}).
+     * Clamps every element to {@code [-limit, limit]} (PyTorch {@code clip_grad_value_}, Keras {@code clipvalue}). Where the
+     * limit is beyond an element type's largest number, such as 70000 for FLOAT16, that number is the limit.
      *
+     * @param limit infinity for none
      * @throws IllegalArgumentException if limit is negative or NaN
      */
     static ValueRule value(double limit) {
@@ -182,7 +184,7 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Clamps every element to {@code [min, max]}.
+     * Clamps every element to {@code [min, max]}, limits beyond an element type's largest number being that number.
      *
      * @throws IllegalArgumentException if either is NaN or min is above max
      */

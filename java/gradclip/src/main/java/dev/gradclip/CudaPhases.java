@@ -200,8 +200,7 @@ final class CudaPhases implements Phases {
                 perTensor,
                 ticket);
         if (!ring.kept(ticket)) return null;
-        if (refused)
-            throw new NonFiniteGradientException(binding.name(binding.segments().ownerOf(segment)), norm);
+        if (refused) throw binding.nonFinite(segment, norm);
         return snapshot;
     }
 

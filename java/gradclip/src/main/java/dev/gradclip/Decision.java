@@ -52,7 +52,10 @@ abstract class Decision {
     final double decide(ResolvedRule rule) {
         clips = false;
         changes = false;
-        if (rule.isGlobal()) return decideTogether(0, tensors(), rule.parts[0].normRule()) * rule.inverseScale;
+        if (rule.isGlobal()) {
+            double decided = decideTogether(0, tensors(), rule.parts[0].normRule());
+            return NormLimit.ofScaled(decided, rule.inverseScale);
+        }
         // What no part covers is unscaled all the same.
         if (!rule.coversAll) assign(0, tensors(), 1, rule.inverseScale);
         for (ResolvedRule.Part part : rule.parts) {
@@ -79,7 +82,7 @@ abstract class Decision {
     }
 
     private void assign(int from, int to, double decided, double inverseScale) {
-        double unscaled = decided * inverseScale;
+        double unscaled = NormLimit.ofScaled(decided, inverseScale);
         Arrays.fill(coefficients, from(from), from(to), unscaled);
         for (int i = from; i < to; i++) {
             if (elements(i) == 0) continue;
@@ -102,7 +105,7 @@ abstract class Decision {
             double decided = isLimited
                     ? NormLimit.coefficient(rule, norm(i, i + 1), elements, adaptive ? parameterNorm(i) : 0)
                     : 1;
-            coefficients[i] = decided * rule.inverseScale();
+            coefficients[i] = NormLimit.ofScaled(decided, rule.inverseScale());
             if (elements == 0) continue;
             changes |= Coefficients.changes(coefficients[i], dtype);
             if (Coefficients.changes(decided, dtype)) clipped++;

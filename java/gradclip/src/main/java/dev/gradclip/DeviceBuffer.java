@@ -56,7 +56,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
      * @throws CudaException if there is no such device, or it has not so much memory
      */
     public static DeviceBuffer allocate(int device, DType dtype, long length) {
-        long bytes = bytes(dtype, length);
+        long bytes = HostBuffer.bytes(dtype, length);
         Backend.CUDA.require();
         if (bytes == 0) return new DeviceBuffer(dtype, 0, device, 0, null, false);
         return new DeviceBuffer(dtype, length, device, Cuda.allocate(device, bytes), null, true);
@@ -71,7 +71,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
      * @throws BackendUnavailableException if there is no CUDA device
      */
     public static DeviceBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
-        long bytes = bytes(dtype, length);
+        long bytes = HostBuffer.bytes(dtype, length);
         Backend.CUDA.require();
         if (bytes == 0) return new DeviceBuffer(dtype, 0, Cuda.currentDevice(), 0, owner, false);
         if (address % dtype.bytes() != 0) {
@@ -84,14 +84,6 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
                     + "HostBuffer wraps host memory, and a gradient that is absent is declared without an address");
         }
         return new DeviceBuffer(dtype, length, device, address, owner, false);
-    }
-
-    private static long bytes(DType dtype, long length) {
-        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
-        if (length > Long.MAX_VALUE / dtype.bytes()) {
-            throw new IllegalArgumentException(length + " elements of " + dtype + " exceed the address space");
-        }
-        return length * dtype.bytes();
     }
 
     private static String hex(long address) {

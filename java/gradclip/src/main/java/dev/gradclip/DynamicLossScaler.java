@@ -18,6 +18,11 @@ package dev.gradclip;
  * <p>One thread at a time.
  */
 public final class DynamicLossScaler {
+    /** A loss is scaled, and gradients unscaled, in FLOAT32: from here on both the scale and its inverse are normal floats. */
+    private static final double LEAST = Float.MIN_NORMAL;
+
+    private static final String RANGE = "must be from 2^-126 to the largest float";
+
     private final double growthFactor;
     private final double backoffFactor;
     private final int growthInterval;
@@ -32,16 +37,14 @@ public final class DynamicLossScaler {
     /**
      * Starts at a scale.
      *
+     * @param initialScale from 2^-126 to the largest float, as every later scale
      * @param growthFactor above 1
      * @param backoffFactor between 0 and 1
      * @param growthInterval finite steps in a row before the scale grows
      * @throws IllegalArgumentException if a number is out of its range
      */
     public DynamicLossScaler(double initialScale, double growthFactor, double backoffFactor, int growthInterval) {
-        require(
-                initialScale > 0 && Double.isFinite(initialScale),
-                "initialScale must be above 0 and finite",
-                initialScale);
+        require(isScale(initialScale), "initialScale " + RANGE, initialScale);
         require(
                 growthFactor > 1 && Double.isFinite(growthFactor),
                 "growthFactor must be above 1 and finite",
@@ -52,6 +55,10 @@ public final class DynamicLossScaler {
         this.growthFactor = growthFactor;
         this.backoffFactor = backoffFactor;
         this.growthInterval = growthInterval;
+    }
+
+    private static boolean isScale(double number) {
+        return number >= LEAST && number <= Float.MAX_VALUE;
     }
 
     private static void require(boolean holds, String rule, double number) {
@@ -71,18 +78,23 @@ public final class DynamicLossScaler {
     /**
      * Goes on from a checkpoint.
      *
-     * @throws IllegalArgumentException if the scale is not above 0 and finite, or finiteSteps is negative
+     * @throws IllegalArgumentException if the scale is not from 2^-126 to the largest float, or finiteSteps is negative
      */
     public void restore(double savedScale, int savedFiniteSteps) {
-        require(savedScale > 0 && Double.isFinite(savedScale), "scale must be above 0 and finite", savedScale);
+        require(isScale(savedScale), "scale " + RANGE, savedScale);
         require(savedFiniteSteps >= 0, "finiteSteps must be 0 or more", savedFiniteSteps);
         scale = savedScale;
         finiteSteps = savedFiniteSteps;
     }
 
-    /** A rule for gradients of a loss times {@link #scale}: unscales them, or leaves all as they are where one is not finite. */
+    /**
+     * A rule for gradients of a loss times {@link #scale}: unscales them, or leaves all as they are where one is not finite. What the
+     * rule {@linkplain ClipRule#unscale unscales} itself, as gradients added up over micro-batches, it does too.
+     *
+     * @throws IllegalArgumentException if both unscalings together are not above 0 and finite
+     */
     public ClipRule unscaling(ClipRule rule) {
-        return rule.unscale(1 / scale).withNonFinitePolicy(NonFinitePolicy.SKIP);
+        return rule.unscale(rule.inverseScale() / scale).withNonFinitePolicy(NonFinitePolicy.SKIP);
     }
 
     /**
@@ -96,8 +108,7 @@ public final class DynamicLossScaler {
     /** As {@link #update(ClipResult)}, where it is known in another way whether a gradient was not finite. */
     public boolean update(boolean foundNonFinite) {
         if (foundNonFinite) {
-            // Never 0: its inverse would unscale nothing.
-            scale = Math.max(scale * backoffFactor, Double.MIN_NORMAL);
+            scale = Math.max(scale * backoffFactor, LEAST);
             finiteSteps = 0;
             return false;
         }

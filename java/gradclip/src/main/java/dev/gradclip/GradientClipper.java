@@ -124,6 +124,7 @@ public final class GradientClipper implements AutoCloseable {
 
     /** A norm over all tensors; nothing is written. */
     public double globalNorm(NormType type) {
+        Objects.requireNonNull(type, "type");
         acquire();
         try {
             forgetMeasured();
@@ -356,6 +357,7 @@ public final class GradientClipper implements AutoCloseable {
      * @throws IllegalStateException if another norm type has been measured since the last {@link #apply}
      */
     public void measure(String group, NormType type) {
+        Objects.requireNonNull(type, "type");
         acquire();
         try {
             Group range = group(group);
@@ -429,7 +431,7 @@ public final class GradientClipper implements AutoCloseable {
      *     memory, or an address is not on the device; nothing is rebound
      */
     public void rebind(long[] addresses) {
-        binding.requireCount(addresses.length);
+        binding.requireCount(Objects.requireNonNull(addresses, "addresses").length);
         acquire();
         try {
             binding.rebind(0, addresses);
@@ -446,7 +448,7 @@ public final class GradientClipper implements AutoCloseable {
      * @throws IllegalArgumentException naming the tensor that does not fit, or two that share memory; nothing is rebound
      */
     public void rebind(List<? extends @Nullable GradientBuffer> buffers) {
-        binding.requireCount(buffers.size());
+        binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
         acquire();
         try {
             binding.rebind(0, buffers);
@@ -475,7 +477,7 @@ public final class GradientClipper implements AutoCloseable {
      */
     public void rebindParameters(long[] addresses) {
         requireParameters();
-        binding.requireCount(addresses.length);
+        binding.requireCount(Objects.requireNonNull(addresses, "addresses").length);
         acquire();
         try {
             binding.rebind(binding.size(), addresses);
@@ -491,7 +493,7 @@ public final class GradientClipper implements AutoCloseable {
      */
     public void rebindParameters(List<? extends @Nullable GradientBuffer> buffers) {
         requireParameters();
-        binding.requireCount(buffers.size());
+        binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
         acquire();
         try {
             binding.rebind(binding.size(), buffers);

@@ -47,16 +47,30 @@ public final class GradientClipperBuilder {
      * @throws IllegalArgumentException if the name is taken
      */
     public GradientClipperBuilder add(String name, GradientBuffer gradient) {
-        Objects.requireNonNull(gradient, "gradient of " + name);
+        if (gradient == null) throw new NullPointerException("the gradient of " + name + " is null");
         return add(name, gradient, gradient);
     }
 
-    /** The next tensor, absent until {@link GradientClipper#rebind} gives it memory. */
+    /**
+     * The next tensor, absent until {@link GradientClipper#rebind} gives it memory.
+     *
+     * @throws IllegalArgumentException if the name is taken, or length is negative or beyond what memory can hold
+     */
     public GradientClipperBuilder declare(String name, DType dtype, long length) {
-        return add(name, HostBuffer.shape(dtype, length), null);
+        return add(name, shape(name, dtype, length), null);
+    }
+
+    private static HostBuffer shape(String name, DType dtype, long length) {
+        if (dtype == null) throw new NullPointerException("the type of " + name + " is null");
+        try {
+            return HostBuffer.shape(dtype, length);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(name + ": " + e.getMessage(), e);
+        }
     }
 
     private GradientClipperBuilder add(String name, GradientBuffer shape, @Nullable GradientBuffer buffer) {
+        Objects.requireNonNull(name, "name");
         if (!taken.add(name)) throw new IllegalArgumentException("there are two tensors named '" + name + "'");
         names.add(name);
         shapes.add(shape);
@@ -70,7 +84,7 @@ public final class GradientClipperBuilder {
     /**
      * The tensor added last is so many rows of equal length, one after the other: its leading dimension, in which samples or
      * units are counted. Each then has a norm of its own for {@link Scope#ROW}; a norm over more rows is added up row by row, so
-     * its last digit may differ from that of the same tensor bound without rows.
+     * its last digit may differ from that of the same tensor bound without rows. An empty tensor may have 0.
      *
      * <pre>{@code
      * builder.add("conv1.weight", gradient).rows(64).parameter(weights) // [64, 3, 7, 7]: 64 units
@@ -82,12 +96,14 @@ public final class GradientClipperBuilder {
     public GradientClipperBuilder rows(int count) {
         int last = last("rows");
         long length = shapes.get(last).length();
-        if (count < 1 || length % count != 0) {
+        boolean divides = count == 0 ? length == 0 : count > 0 && length % count == 0;
+        if (!divides) {
             throw new IllegalArgumentException(names.get(last) + " has " + length + " elements, which are not " + count
                     + " rows of equal length; rows are the leading dimension of a contiguous tensor: bind parts of another"
                     + " layout as tensors of their own");
         }
-        rows.set(last, count);
+        // Nothing is one row of nothing.
+        rows.set(last, Math.max(count, 1));
         return this;
     }
 
@@ -100,6 +116,7 @@ public final class GradientClipperBuilder {
      */
     public GradientClipperBuilder parameter(GradientBuffer weights) {
         int last = last("parameter");
+        if (weights == null) throw new NullPointerException("the parameter of " + names.get(last) + " is null");
         long length = shapes.get(last).length();
         if (weights.length() != length) {
             throw new IllegalArgumentException("the parameter of " + names.get(last) + " has " + weights.length()
@@ -115,7 +132,12 @@ public final class GradientClipperBuilder {
     public GradientClipperBuilder parameter(DType dtype) {
         int last = last("parameter");
         parameters.set(last, null);
-        parameterShapes.set(last, HostBuffer.shape(dtype, shapes.get(last).length()));
+        parameterShapes.set(
+                last,
+                shape(
+                        "the parameter of " + names.get(last),
+                        dtype,
+                        shapes.get(last).length()));
         hasParameters = true;
         return this;
     }
@@ -128,8 +150,15 @@ public final class GradientClipperBuilder {
     Segments segments() {
         int[] counts = new int[names.size()];
         long[] lengths = new long[names.size()];
+        long sum = 0;
         for (int i = 0; i < counts.length; i++) {
             counts[i] = rows.get(i);
+            sum += hasParameters ? 2L * counts[i] : counts[i];
+            if (sum > Segments.MOST) {
+                throw new IllegalArgumentException(names.get(i) + " has " + counts[i]
+                        + " rows, with which the clipper has more than the " + Segments.MOST
+                        + " that it can have; a tensor without rows is one");
+            }
             lengths[i] = shapes.get(i).length();
         }
         return new Segments(counts, lengths, hasParameters);

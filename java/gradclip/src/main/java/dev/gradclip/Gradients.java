@@ -3,6 +3,7 @@ package dev.gradclip;
 
 import java.nio.FloatBuffer;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Clips arrays in one line: nothing to build, nothing to close, safe from any thread on different arrays.
@@ -114,21 +115,26 @@ public final class Gradients {
         }
     }
 
+    private static <T> T required(@Nullable T gradient, GradientClipperBuilder next) {
+        if (gradient != null) return gradient;
+        throw new NullPointerException("the gradient of tensor " + next.names.size() + " is null");
+    }
+
     private static GradientClipper bind(float[][] gradients) {
         GradientClipperBuilder builder = GradientClipper.builder().unwatched();
-        for (float[] gradient : gradients) builder.add(HostBuffer.wrap(gradient));
+        for (float[] gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
         return builder.build();
     }
 
     private static GradientClipper bind(double[][] gradients) {
         GradientClipperBuilder builder = GradientClipper.builder().unwatched();
-        for (double[] gradient : gradients) builder.add(HostBuffer.wrap(gradient));
+        for (double[] gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
         return builder.build();
     }
 
     private static GradientClipper bind(List<FloatBuffer> gradients) {
         GradientClipperBuilder builder = GradientClipper.builder().unwatched();
-        for (FloatBuffer gradient : gradients) builder.add(HostBuffer.wrap(gradient));
+        for (FloatBuffer gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
         return builder.build();
     }
 }

@@ -4,6 +4,7 @@ package dev.gradclip;
 import dev.gradclip.internal.CpuPlan;
 import dev.gradclip.internal.Overlaps;
 import dev.gradclip.internal.Piece;
+import dev.gradclip.internal.RowException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -37,7 +38,11 @@ final class HostBinding extends Binding {
             addPieces(i, pieces);
         }
         refuseOverlaps(Arrays.asList(bound));
-        plan = planner.apply(pieces);
+        try {
+            plan = planner.apply(pieces);
+        } catch (RowException e) {
+            throw new IllegalArgumentException(name(segments().ownerOf(e.row())) + " " + e.why(), e);
+        }
         for (int i = 0; i < entries; i++) bindPieces(i, bound[i]);
     }
 
@@ -113,6 +118,11 @@ final class HostBinding extends Binding {
             if (shapes[entry].pieces.size() != 1) {
                 throw new IllegalArgumentException(name(entry) + " is bound in " + shapes[entry].pieces.size()
                         + " pieces; rebind it with buffers");
+            }
+            if (HostBuffer.isBeyond(
+                    now[i], shapes[entry].length() * shapes[entry].dtype().bytes())) {
+                throw new IllegalArgumentException(
+                        name(entry) + " at 0x" + Long.toHexString(now[i]) + " would reach beyond the address space");
             }
             if (now[i] != 0 && shapes[entry].length() > 0) Backend.NATIVE.require();
         }

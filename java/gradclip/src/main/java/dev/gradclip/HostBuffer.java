@@ -55,12 +55,11 @@ public final class HostBuffer implements GradientBuffer {
     /**
      * Memory of its own outside the heap, zeroed, freed when nothing refers to it; {@link #memory} shows it.
      *
-     * @throws IllegalArgumentException if length is negative
+     * @throws IllegalArgumentException if length is negative or beyond the address space
      */
     public static HostBuffer allocate(DType dtype, long length) {
-        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
         List<Piece> pieces = new ArrayList<>();
-        long left = Math.multiplyExact(length, (long) dtype.bytes());
+        long left = bytes(dtype, length);
         do {
             int bytes = (int) Math.min(left, LARGEST_PIECE);
             ByteBuffer memory = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
@@ -189,17 +188,19 @@ public final class HostBuffer implements GradientBuffer {
      * Elements at an address, at any alignment, kept alive by {@code owner}, which stays reachable through this object.
      * Reading it needs the native library; the JVM dies where the range is not mapped.
      *
-     * @throws IllegalArgumentException if length is negative, or the address is 0 and the length is not
+     * @throws IllegalArgumentException if length is negative, the range reaches beyond the address space, or the address is 0 and the
+     *     length is not
      * @throws BackendUnavailableException if the native library is not there to read it
      */
     public static HostBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
-        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        long bytes = bytes(dtype, length);
         if (address == 0 && length > 0) {
             throw new IllegalArgumentException("address is 0 for " + length
                     + " elements; for a gradient that is absent, " + "declare the tensor and leave its address out");
         }
-        if (length > Long.MAX_VALUE / dtype.bytes()) {
-            throw new IllegalArgumentException(length + " elements of " + dtype + " exceed the address space");
+        if (isBeyond(address, bytes)) {
+            throw new IllegalArgumentException(length + " elements of " + dtype + " at 0x" + Long.toHexString(address)
+                    + " reach beyond the address space");
         }
         if (length > 0) Backend.NATIVE.require();
         return new HostBuffer(Piece.ofAddress(dtype, address, length, owner));
@@ -219,9 +220,10 @@ public final class HostBuffer implements GradientBuffer {
     /** As {@link #ofPieces(HostBuffer...)}. */
     public static HostBuffer ofPieces(List<HostBuffer> buffers) {
         if (buffers.isEmpty()) throw new IllegalArgumentException("a tensor needs at least one piece");
-        DType dtype = buffers.get(0).dtype;
         List<Piece> pieces = new ArrayList<>();
+        DType dtype = Objects.requireNonNull(buffers.get(0), "piece 0").dtype;
         for (HostBuffer buffer : buffers) {
+            if (buffer == null) throw new NullPointerException("piece " + pieces.size() + " is null");
             if (buffer.dtype != dtype) {
                 throw new IllegalArgumentException("pieces of one tensor must have one type, but piece " + pieces.size()
                         + " is " + buffer.dtype + " and the first is " + dtype);
@@ -239,9 +241,24 @@ public final class HostBuffer implements GradientBuffer {
         return new HostBuffer(dtype, List.copyOf(pieces));
     }
 
+    /** How many bytes elements take, if that many can be. */
+    static long bytes(DType dtype, long length) {
+        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        if (length > Long.MAX_VALUE / dtype.bytes()) {
+            throw new IllegalArgumentException(length + " elements of " + dtype + " exceed the address space");
+        }
+        return length * dtype.bytes();
+    }
+
+    /** Whether a range goes on beyond the last address, or from the lower half of all addresses into the upper. */
+    static boolean isBeyond(long address, long bytes) {
+        long end = address + bytes;
+        return bytes > 0 && (Long.compareUnsigned(end, address) < 0 || (address >= 0 && end < 0));
+    }
+
     /** A type and a length whose memory comes later. */
     static HostBuffer shape(DType dtype, long length) {
-        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        bytes(dtype, length);
         return new HostBuffer(Piece.ofAddress(dtype, 0, length, null));
     }
 

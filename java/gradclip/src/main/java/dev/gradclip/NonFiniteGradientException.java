@@ -8,8 +8,17 @@ public final class NonFiniteGradientException extends ArithmeticException {
     private final String tensor;
 
     NonFiniteGradientException(String tensor, double norm) {
+        this(tensor, "its norm is " + norm);
+    }
+
+    /** Of a tensor with rows, by the first of them that is not finite. */
+    NonFiniteGradientException(String tensor, int row, double norm) {
+        this(tensor, "the norm of its row " + row + " is " + norm);
+    }
+
+    private NonFiniteGradientException(String tensor, String what) {
         super(
-                "gradient of " + tensor + " is not finite (its norm is " + norm
+                "gradient of " + tensor + " is not finite (" + what
                         + "); nothing was changed. Lower the learning rate or the loss scale, or choose the policy SKIP or ZERO");
         this.tensor = tensor;
     }

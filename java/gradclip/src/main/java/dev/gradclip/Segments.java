@@ -8,6 +8,9 @@ import java.util.Arrays;
  * parameters, where there are any, follow in the same order.
  */
 final class Segments {
+    /** Each is 40 bytes or more of a table, which is less than 2 GiB. */
+    static final int MOST = Integer.MAX_VALUE / 40;
+
     private final int[] first;
     private final long[] lengths;
     private final boolean parameters;

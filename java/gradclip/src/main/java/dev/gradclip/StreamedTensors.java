@@ -31,6 +31,9 @@ final class StreamedTensors {
         }
     }
 
+    /** What is kept of each row is in arrays that double. */
+    private static final int MOST_ROWS = 1 << 30;
+
     private final List<Streamed> ended = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
     private @Nullable DType dtype;
@@ -60,12 +63,12 @@ final class StreamedTensors {
 
     void rows(int count, long ofLength) {
         if (isOpen()) throw new IllegalStateException("call rows before the tensor's first piece");
-        if (count < 1 || ofLength < 0) {
+        if (count < 0 || ofLength < 0) {
             throw new IllegalArgumentException(
-                    "a tensor has 1 row or more, of 0 elements or more, not " + count + " of " + ofLength);
+                    "a tensor has 0 rows or more, of 0 elements or more, not " + count + " of " + ofLength);
         }
-        rows = count;
-        rowLength = ofLength;
+        rows = Math.max(count, 1);
+        rowLength = count == 0 ? 0 : ofLength;
     }
 
     void group(String name) {
@@ -87,7 +90,11 @@ final class StreamedTensors {
 
     /** Refuses a tensor whose elements are not those of its rows, or of its parameter, before anything is made of it. */
     void requireWhole(String name) {
-        if (rowLength >= 0 && length != 0 && length != Math.multiplyExact(rows, rowLength)) {
+        if ((long) rowsBefore(ended.size()) + rows > MOST_ROWS) {
+            throw new IllegalArgumentException(
+                    name + " has " + rows + " rows, with which there are more than " + MOST_ROWS);
+        }
+        if (rowLength >= 0 && length != 0 && (length % rows != 0 || length / rows != rowLength)) {
             throw new IllegalArgumentException(
                     name + " has " + length + " elements, which are not its " + rows + " rows of " + rowLength);
         }

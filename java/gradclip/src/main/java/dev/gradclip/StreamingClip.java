@@ -97,14 +97,17 @@ public final class StreamingClip implements AutoCloseable {
      * The tensor whose pieces come next is so many rows of so many elements each, as {@link GradientClipperBuilder#rows}. Its
      * pieces then hold whole rows, or a multiple of 8 KiB or the rest of one.
      *
-     * @throws IllegalArgumentException if there is less than one row
+     * @param count 0 of a tensor that is empty
+     * @throws IllegalArgumentException if count or length is negative
      * @throws IllegalStateException after the tensor's first piece
      */
     public void rows(int count, long length) {
         requireUndecided();
         tensors.rows(count, length);
-        gradients.rows(count, length);
-        if (comparesParameters) parameters.rows(count, length);
+        // Nothing comes of it, which is one row of nothing.
+        int least = Math.max(count, 1);
+        gradients.rows(least, length);
+        if (comparesParameters) parameters.rows(least, length);
     }
 
     /**
@@ -169,8 +172,12 @@ public final class StreamingClip implements AutoCloseable {
     private NonFiniteGradientException nonFinite() {
         for (int i = 0; i < tensors.size(); i++) {
             Streamed tensor = tensors.get(i);
-            ScaledNorm norm = norm(tensor.firstRow(), tensor.endRow());
-            if (!norm.isFinite()) return new NonFiniteGradientException(tensor.name(), norm.value());
+            for (int row = 0; row < tensor.rows(); row++) {
+                ScaledNorm norm = norm(tensor.row(row), tensor.row(row) + 1);
+                if (norm.isFinite()) continue;
+                if (tensor.rows() == 1) return new NonFiniteGradientException(tensor.name(), norm.value());
+                return new NonFiniteGradientException(tensor.name(), row, norm.value());
+            }
         }
         throw new IllegalStateException("the total norm is not finite, but every tensor's is");
     }

@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A clamp of every element: {@link ClipRule#value(double, double)}.
  *
- * @param min lower limit, in the precision the elements are added up in (float, or double for FLOAT64)
+ * @param min lower limit, in the precision the elements are added up in (float, or double for FLOAT64), and where it is finite within
+ *     the elements' type
  * @param max upper limit, likewise
  * @param inverseScale what gradients are multiplied by first: {@link ClipRule#unscale}
  * @param nonFinitePolicy see {@link NonFinitePolicy}

@@ -79,6 +79,31 @@ class CudaFaultTest {
         }
     }
 
+    /** A lost device knows of no memory; the tensors are not to blame. */
+    @Test
+    void afterAFaultNoTensorIsBlamed() {
+        DeviceBuffer sound = DeviceBuffer.allocate(DType.FLOAT32, 4);
+        GradientClipper other = GradientClipper.builder()
+                .backend(Backend.CUDA)
+                .declare("w", DType.FLOAT32, 4)
+                .build();
+        long address = EmulatedCuda.allocate(4000);
+        GradientClipper clipper = GradientClipper.of(wrap(address, 1000));
+        EmulatedCuda.free(address);
+        assertThrows(CudaFatalException.class, clipper::globalNorm);
+        for (Executable call : List.<Executable>of(
+                () -> GradientClipper.builder().add("w", sound).build(),
+                () -> wrap(sound.address(), 4),
+                () -> other.rebind(new long[] {sound.address()}))) {
+            CudaFatalException e = assertThrows(CudaFatalException.class, call);
+            assertEquals(ILLEGAL_ADDRESS, e.code());
+        }
+        assertStopped(other::globalNorm);
+        other.close();
+        clipper.close();
+        sound.close();
+    }
+
     @Test
     void theGetterOfAnAsyncClipTellsTheFault() {
         long address = EmulatedCuda.allocate(4000);

@@ -13,6 +13,18 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** The scale follows what clips find, as PyTorch's GradScaler does. */
 final class DynamicLossScalerTest {
+    private static final double[] NO_SCALES = {
+        0,
+        -1,
+        Double.NaN,
+        Double.POSITIVE_INFINITY,
+        Double.MIN_VALUE,
+        1e-310,
+        Math.nextDown((double) Float.MIN_NORMAL),
+        Math.nextUp((double) Float.MAX_VALUE),
+        1e39
+    };
+
     @Test
     void growsAfterAnIntervalAndBacksOffAtOnce() {
         DynamicLossScaler scaler = new DynamicLossScaler(1024, 2, 0.5, 3);
@@ -41,14 +53,55 @@ final class DynamicLossScalerTest {
     }
 
     @Test
-    void staysWithinAFloatAndAboveZero() {
+    void staysWhereAFloatHoldsTheScaleAndItsInverse() {
         DynamicLossScaler high = new DynamicLossScaler(0x1p127, 2, 0.5, 1);
         high.update(false);
         assertEquals(0x1p127, high.scale());
-        DynamicLossScaler low = new DynamicLossScaler(0x1p-1000, 2, 0x1p-100, 1);
-        low.update(true);
-        assertEquals(Double.MIN_NORMAL, low.scale());
-        assertTrue(1 / low.scale() < Double.POSITIVE_INFINITY);
+        DynamicLossScaler low = new DynamicLossScaler(0x1p-120, 2, 0.1, 1);
+        for (int i = 0; i < 9; i++) low.update(true);
+        assertEquals(Float.MIN_NORMAL, low.scale());
+        assertEquals(0x1p126, low.unscaling(ClipRule.globalNorm(1)).inverseScale());
+        low.update(false);
+        assertEquals(0x1p-125, low.scale());
+    }
+
+    /** Batch upon batch overflows, far beyond what training survives; the first good one is then clipped as ever. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#all")
+    void gradientsAreRightAfterAnyNumberOfOverflows(TestBackend backend) {
+        DynamicLossScaler scaler = new DynamicLossScaler();
+        for (int i = 0; i < 200; i++) {
+            scaler.update(true);
+            if (i < 140 && i % 20 > 0) continue;
+            float loss = (float) scaler.scale();
+            HostBuffer buffer = HostBuffer.wrap(new float[] {loss * 0.5f, loss * -0.25f, loss * 0, loss * 3});
+            try (GradientClipper clipper = backend.clipper(buffer)) {
+                ClipResult result = clipper.clip(scaler.unscaling(ClipRule.globalNorm(1)));
+                assertEquals(Math.sqrt(9.3125), result.totalNorm());
+                assertFalse(result.nonFinite());
+            }
+            double[] right = {0.16384633f, -0.081923164f, 0, 0.983078f};
+            assertArrayEquals(right, Values.read(buffer), 1e-7, "scale " + scaler.scale());
+        }
+    }
+
+    /** Gradients added up over four micro-batches, of which the rule takes the mean. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#all")
+    void unscalesWhatTheRuleUnscalesToo(TestBackend backend) {
+        DynamicLossScaler scaler = new DynamicLossScaler();
+        for (ClipRule rule : EveryRule.all()) {
+            ClipRule both = scaler.unscaling(rule.unscale(0.25));
+            assertEquals(0x1p-18, both.inverseScale(), rule::toString);
+            assertEquals(NonFinitePolicy.SKIP, both.nonFinitePolicy());
+        }
+        HostBuffer buffer = scaled(new DynamicLossScaler(4096, 2, 0.5, 1), 12, 0);
+        try (GradientClipper clipper = backend.clipper(buffer)) {
+            NormRule mean = ClipRule.globalNorm(1.5).withEpsilon(0).unscale(0.25);
+            ClipResult result = clipper.clip(new DynamicLossScaler(4096, 2, 0.5, 1).unscaling(mean));
+            assertEquals(3, result.totalNorm());
+        }
+        assertArrayEquals(new double[] {1.5, 0}, Values.read(buffer));
     }
 
     @Test
@@ -61,14 +114,23 @@ final class DynamicLossScalerTest {
         next.update(false);
         next.update(false);
         assertEquals(16, next.scale());
-        assertThrows(IllegalArgumentException.class, () -> next.restore(0, 0));
+        for (double bad : NO_SCALES) {
+            IllegalArgumentException e = assertThrows(IllegalArgumentException.class, () -> next.restore(bad, 0));
+            assertTrue(String.valueOf(e.getMessage()).contains("scale must be from 2^-126"), e::getMessage);
+        }
         assertThrows(IllegalArgumentException.class, () -> next.restore(1, -1));
+        assertEquals(16, next.scale(), "what is refused changes nothing");
+        for (double good : new double[] {Float.MIN_NORMAL, Float.MAX_VALUE}) {
+            next.restore(good, 0);
+            assertEquals(1 / good, next.unscaling(ClipRule.globalNorm(1)).inverseScale());
+        }
     }
 
     @Test
     void numbersOutOfRangeAreRefused() {
-        assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(0, 2, 0.5, 1));
-        assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(Double.NaN, 2, 0.5, 1));
+        for (double bad : NO_SCALES) {
+            assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(bad, 2, 0.5, 1));
+        }
         assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(1, 1, 0.5, 1));
         assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(1, 2, 1, 1));
         assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(1, 2, 0.5, 0));

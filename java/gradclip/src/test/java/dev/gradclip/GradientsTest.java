@@ -9,8 +9,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /** The one-liners. */
 class GradientsTest {
@@ -111,6 +113,33 @@ class GradientsTest {
         assertEquals(0, Gradients.globalNorm(List.of()));
         assertEquals(0, Gradients.clipByGlobalNorm(1, new float[0]).totalNorm());
         assertEquals(0, Gradients.clipByGlobalNorm(1, new double[0][]).tensors());
+    }
+
+    @Test
+    @SuppressWarnings("NullAway") // what code without its checks may pass
+    void nullIsNamedByItsPlace() {
+        float[] f = {3, 4};
+        double[] d = {3, 4};
+        FloatBuffer b = direct(3, 4);
+        ClipRule rule = ClipRule.globalNorm(1);
+        List<Executable> calls = List.of(
+                () -> Gradients.clipByGlobalNorm(1, f, null),
+                () -> Gradients.clipByGlobalNorm(1, d, null),
+                () -> Gradients.clipByGlobalNorm(1, Arrays.asList(b, null)),
+                () -> Gradients.clipByNorm(1, f, null),
+                () -> Gradients.clipByValue(1, d, null),
+                () -> Gradients.clipByValue(-1, 1, f, null),
+                () -> Gradients.globalNorm(d, null),
+                () -> Gradients.globalNorm(Arrays.asList(b, null)),
+                () -> Gradients.clip(rule, f, null),
+                () -> Gradients.clip(rule, d, null),
+                () -> Gradients.clip(rule, Arrays.asList(b, null)),
+                () -> GradientClipper.of(HostBuffer.wrap(f), null));
+        for (Executable call : calls) {
+            String message = assertThrows(NullPointerException.class, call).getMessage();
+            assertEquals("the gradient of tensor 1 is null", message);
+        }
+        assertArrayEquals(new float[] {3, 4}, f);
     }
 
     @Test

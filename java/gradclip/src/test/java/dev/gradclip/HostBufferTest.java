@@ -17,6 +17,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What memory is taken, and what is refused with advice. */
 class HostBufferTest {
@@ -24,10 +26,10 @@ class HostBufferTest {
         return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    private static void assertRefused(Executable call, String reason) {
+    private static void assertRefused(Executable call, String... reasons) {
         String message = String.valueOf(
                 assertThrows(IllegalArgumentException.class, call).getMessage());
-        assertTrue(message.contains(reason), message);
+        for (String reason : reasons) assertTrue(message.contains(reason), message);
     }
 
     @Test
@@ -68,10 +70,85 @@ class HostBufferTest {
     }
 
     @Test
+    void noRangeGoesBeyondTheAddressSpace() {
+        for (DType dtype : DType.values()) {
+            long beyond = Long.MAX_VALUE / dtype.bytes() + 1;
+            assertRefused(() -> HostBuffer.allocate(dtype, beyond), String.valueOf(beyond), dtype.toString());
+            assertRefused(() -> HostBuffer.allocate(dtype, Long.MAX_VALUE), dtype.toString());
+        }
+        long most = Long.MAX_VALUE / 4;
+        assertRefused(() -> HostBuffer.wrap(4096, most, DType.FLOAT32, null), "0x1000", "beyond the address space");
+        assertRefused(() -> HostBuffer.wrap(Long.MAX_VALUE - 8, most, DType.FLOAT32, null), "beyond");
+        assertRefused(() -> HostBuffer.wrap(-8, 4, DType.FLOAT32, null), "beyond");
+        assertRefused(() -> HostBuffer.wrap(-8, 2, DType.FLOAT32, null), "beyond");
+        assertRefused(() -> HostBuffer.wrap(Long.MIN_VALUE, most + 1, DType.FLOAT32, null), "exceed");
+        assertFalse(HostBuffer.isBeyond(-8, 4));
+        assertFalse(HostBuffer.isBeyond(-8, 0));
+        assertFalse(HostBuffer.isBeyond(64, Long.MAX_VALUE - 64));
+        assertEquals(0, HostBuffer.wrap(-1, 0, DType.FLOAT32, null).length());
+    }
+
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#all")
+    @SuppressWarnings("NullAway") // what code without its checks may pass
+    void whatCannotExistIsRefusedByName(TestBackend backend) {
+        for (DType dtype : DType.values()) {
+            long[] lengths = {Long.MAX_VALUE, Long.MAX_VALUE / dtype.bytes(), 1L << 45, 1L << 44};
+            for (long length : lengths) {
+                assertRefused(
+                        () -> backend.builder()
+                                .declare("first", DType.FLOAT32, 5)
+                                .declare("w", dtype, length)
+                                .build(),
+                        "w");
+            }
+            GradientClipperBuilder both = backend.builder();
+            assertRefused(
+                    () -> both.declare("v", dtype, Long.MAX_VALUE / dtype.bytes())
+                            .declare("u", dtype, Long.MAX_VALUE / dtype.bytes())
+                            .build(),
+                    "v");
+            assertRefused(() -> backend.builder().declare("w", dtype, -1), "w", "-1");
+        }
+        // Their sums count in one plane of partials, and of three once one is FLOAT64.
+        GradientClipperBuilder mixed = backend.builder().declare("v", DType.FLOAT32, 1L << 38);
+        if (!backend.onDevice()) {
+            assertRefused(() -> mixed.declare("w", DType.FLOAT64, 1).build(), "w is beyond the 2 TiB", "682 GiB");
+        }
+        for (Executable call : List.<Executable>of(
+                () -> backend.builder().add("w", (GradientBuffer) null),
+                () -> backend.builder().declare("w", null, 1),
+                () -> backend.builder().declare("w", DType.FLOAT32, 1).parameter((GradientBuffer) null),
+                () -> backend.builder().declare("w", DType.FLOAT32, 1).parameter((DType) null))) {
+            String message = String.valueOf(
+                    assertThrows(NullPointerException.class, call).getMessage());
+            assertTrue(message.contains("of w is null"), message);
+        }
+        assertThrows(NullPointerException.class, () -> backend.builder().declare(null, DType.FLOAT32, 1));
+    }
+
+    @Test
+    void anAddressIsRefusedByNameWhenItComesLater() {
+        try (GradientClipper clipper = GradientClipper.builder()
+                .backend(Backend.JAVA)
+                .declare("v", DType.FLOAT32, 4)
+                .declare("w", DType.FLOAT32, 4)
+                .build()) {
+            assertRefused(() -> clipper.rebind(new long[] {0, -8}), "w ", "beyond the address space");
+            assertRefused(() -> clipper.rebind(new long[] {Long.MAX_VALUE - 8, 0}), "v ");
+            assertEquals(0, clipper.globalNorm());
+        }
+    }
+
+    @Test
+    @SuppressWarnings("NullAway") // what code without its checks may pass
     void piecesAreWholeTilesOfOneType() {
         HostBuffer tile = HostBuffer.wrap(new float[2048]);
         HostBuffer odd = HostBuffer.wrap(new float[2047]);
         assertRefused(() -> HostBuffer.ofPieces(), "at least one");
+        String message = assertThrows(NullPointerException.class, () -> HostBuffer.ofPieces(tile, null))
+                .getMessage();
+        assertEquals("piece 1 is null", message);
         assertRefused(() -> HostBuffer.ofPieces(odd, tile), "2047");
         assertRefused(() -> HostBuffer.ofPieces(tile, odd, tile), "piece 1");
         assertRefused(() -> HostBuffer.ofPieces(tile, HostBuffer.wrap(new double[1024])), "FLOAT64");

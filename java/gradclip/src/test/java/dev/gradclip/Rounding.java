@@ -26,16 +26,32 @@ final class Rounding {
     /** {@code round_T(x * coefficient)}, the product in the precision that the type is added up in. */
     static double scaled(DType dtype, double x, double coefficient) {
         if (dtype == DType.FLOAT64) return x * coefficient;
-        if (coefficient < 0x1p-100) return nearest(dtype, (float) (x * coefficient));
+        if (coefficient < 0x1p-100 || Double.isInfinite((float) coefficient))
+            return nearest(dtype, (float) (x * coefficient));
         // The product of two floats is exact in double, so that this rounds once, as a product of floats does.
         return nearest(dtype, (float) (x * (float) coefficient));
     }
 
-    /** An element after a clamp, limits in the precision that the type is added up in. */
+    /** An element after a clamp, limits in the precision that the type is added up in and, where finite, within the type. */
     static double clamped(DType dtype, double x, double min, double max) {
-        double low = dtype == DType.FLOAT64 ? min : (float) min;
-        double high = dtype == DType.FLOAT64 ? max : (float) max;
+        double low = limit(dtype, min);
+        double high = limit(dtype, max);
         return x > high ? nearest(dtype, high) : x < low ? nearest(dtype, low) : x;
+    }
+
+    private static double limit(DType dtype, double limit) {
+        boolean beyond = Double.isFinite(limit) && Double.isInfinite(nearest(dtype, (float) limit));
+        if (beyond && dtype != DType.FLOAT64) return Math.copySign(largest(dtype), limit);
+        return dtype == DType.FLOAT64 ? limit : (float) limit;
+    }
+
+    static double largest(DType dtype) {
+        return switch (dtype) {
+            case FLOAT64 -> Double.MAX_VALUE;
+            case FLOAT32 -> Float.MAX_VALUE;
+            case FLOAT16 -> 65504;
+            case BFLOAT16 -> 0x1.fep127;
+        };
     }
 
     /** The bits that hold a value of a type; NaN is the canonical quiet NaN. */

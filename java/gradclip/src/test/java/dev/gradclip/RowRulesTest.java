@@ -7,7 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -64,6 +67,139 @@ class RowRulesTest {
                     4, clipper.clip(ClipRule.normalize(12).withScope(Scope.ROW)).rowCoefficient(0, 0));
         }
         assertArrayEquals(new double[] {6, 6, 6, 6, 6, 6, 6, 6}, Values.read(buffer));
+    }
+
+    /** Of a tensor without elements there may be no row: nothing is clipped. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void noRows(TestBackend backend) {
+        HostBuffer empty = Values.buffer(DType.FLOAT32);
+        HostBuffer batch = Values.buffer(DType.FLOAT32, 3, 4);
+        GradientClipperBuilder builder = backend.builder().add("empty", backend.place(empty));
+        try (GradientClipper clipper = builder.rows(0)
+                .parameter(backend.place(Values.buffer(DType.FLOAT32)))
+                .add("batch", backend.place(batch))
+                .rows(1)
+                .parameter(backend.place(Values.buffer(DType.FLOAT32, 0.3, 0.4)))
+                .build()) {
+            ClipResult result = clipper.clip(ClipRule.perRowNorm(2.5).withEpsilon(0));
+            assertEquals(0, result.tensorNorm(0));
+            assertEquals(1, result.tensorCoefficient(0));
+            assertEquals(5, result.totalNorm());
+            assertFalse(clipper.clip(ClipRule.adaptive(5)).clipped());
+        }
+        assertArrayEquals(new double[] {1.5, 2}, Values.read(batch));
+        for (int rows : new int[] {0, -1}) {
+            GradientClipperBuilder full = backend.builder().add("full", backend.place(batch));
+            assertRefused(() -> full.rows(rows), "full", rows + " rows");
+        }
+        assertRefused(() -> backend.builder().add("empty", backend.place(empty)).rows(-1), "empty", "-1 rows");
+    }
+
+    private static void assertRefused(Executable call, String... said) {
+        String message = String.valueOf(
+                assertThrows(IllegalArgumentException.class, call).getMessage());
+        for (String word : said) assertTrue(message.contains(word), message);
+    }
+
+    @Test
+    void noRowsOfAStream() {
+        for (ClipRule rule : List.of(ClipRule.perRowNorm(2.5).withEpsilon(0), ClipRule.adaptive(5))) {
+            try (StreamingClip clip = StreamingClip.of(rule, Backend.JAVA, 1)) {
+                clip.rows(0, 7);
+                clip.measureParameter(Values.buffer(DType.FLOAT32));
+                clip.endTensor("empty");
+                clip.rows(1, 2);
+                clip.measureParameter(Values.buffer(DType.FLOAT32, 0.3, 0.4));
+                clip.measure(Values.buffer(DType.FLOAT32, 3, 4));
+                clip.endTensor("batch");
+                assertTrue(clip.decide().clipped());
+                assertEquals(0, clip.clippedRows(0));
+                assertEquals(1, clip.clippedRows(1));
+                clip.rowCoefficient(0, 0);
+            }
+        }
+        try (StreamingClip clip = StreamingClip.of(ClipRule.perRowNorm(1), Backend.JAVA, 1)) {
+            assertRefused(() -> clip.rows(-1, 2), "-1");
+            clip.rows(0, 7);
+            clip.measure(Values.buffer(DType.FLOAT32, 3));
+            assertRefused(() -> clip.endTensor("full"), "full has 1 elements");
+        }
+    }
+
+    /** More than a clipper, or a stream, can keep anything of. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void tooManyRows(TestBackend backend) {
+        HostBuffer empty = Values.buffer(DType.FLOAT32);
+        for (int rows : new int[] {Integer.MAX_VALUE, 1 << 28, Segments.MOST + 1}) {
+            GradientClipperBuilder builder = backend.builder()
+                    .add("first", backend.place(Values.buffer(DType.FLOAT32, 3)))
+                    .add("w", backend.place(empty));
+            assertRefused(() -> builder.rows(rows).build(), "w ", rows + " rows");
+        }
+        GradientClipperBuilder twice = backend.builder()
+                .declare("first", DType.FLOAT64, 0)
+                .rows(Segments.MOST / 2)
+                .declare("w", DType.FLOAT64, 0)
+                .rows(Segments.MOST);
+        assertRefused(twice::build, "w ");
+        GradientClipperBuilder withParameters = backend.builder().declare("w", DType.FLOAT64, 0);
+        withParameters.rows(Segments.MOST / 2 + 1).parameter(DType.FLOAT32);
+        assertRefused(withParameters::build, "w ");
+        try (StreamingClip clip = StreamingClip.of(ClipRule.perRowNorm(1), Backend.JAVA, 1)) {
+            clip.rows(Integer.MAX_VALUE, 0);
+            assertRefused(() -> clip.endTensor("w"), "w ", "2147483647 rows");
+        }
+        try (StreamingClip clip = StreamingClip.of(ClipRule.perRowNorm(1), Backend.JAVA, 1)) {
+            clip.rows(1 << 29, Long.MAX_VALUE);
+            clip.measure(Values.buffer(DType.FLOAT32, 3));
+            assertRefused(() -> clip.endTensor("w"), "w has 1 elements");
+        }
+    }
+
+    /** Every backend names the first such row, with its norm; where there are no rows, the tensor's norm. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void errorNamesTheRow(TestBackend backend) {
+        double[][] odd = {
+            {Double.POSITIVE_INFINITY, 1, Double.NaN, 1},
+            {1, 1, Double.NaN, Double.NEGATIVE_INFINITY},
+            {1, Double.NEGATIVE_INFINITY, 1, 1}
+        };
+        String[] said = {
+            "the norm of its row 0 is Infinity", "the norm of its row 1 is NaN", "the norm of its row 0 is Infinity"
+        };
+        for (int i = 0; i < odd.length; i++) {
+            for (ClipRule rule : List.of(ClipRule.globalNorm(1), ClipRule.perRowNorm(1), ClipRule.value(1))) {
+                ClipRule strict = rule.unscale(0.5).withNonFinitePolicy(NonFinitePolicy.ERROR);
+                for (int rows : new int[] {1, 2}) {
+                    String norm = rows == 2 ? said[i] : i == 2 ? "its norm is Infinity" : "its norm is NaN";
+                    GradientClipperBuilder builder = backend.builder()
+                            .add("sound", backend.place(Values.buffer(DType.FLOAT32, 3, 4)))
+                            .rows(2)
+                            .add("w", backend.place(Values.buffer(DType.FLOAT32, odd[i])))
+                            .rows(rows);
+                    try (GradientClipper clipper = builder.build()) {
+                        assertSaid(norm, () -> clipper.clip(strict));
+                    }
+                }
+                try (StreamingClip clip = StreamingClip.of(strict, Backend.JAVA, 1)) {
+                    clip.endTensor("sound");
+                    clip.rows(2, 2);
+                    clip.measure(Values.buffer(DType.FLOAT32, odd[i]));
+                    clip.endTensor("w");
+                    assertSaid(said[i], clip::decide);
+                }
+            }
+        }
+    }
+
+    private static void assertSaid(String norm, Executable call) {
+        NonFiniteGradientException e = assertThrows(NonFiniteGradientException.class, call);
+        assertEquals("w", e.tensor());
+        String message = String.valueOf(e.getMessage());
+        assertTrue(message.startsWith("gradient of w is not finite (" + norm + ")"), message);
     }
 
     /** A tensor bound with rows is still one tensor to every other scope. */

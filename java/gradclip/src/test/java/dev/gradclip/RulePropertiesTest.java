@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -156,6 +157,67 @@ class RulePropertiesTest {
                     first = Values.bits(buffer);
                 }
             }
+        }
+    }
+
+    /** Where all elements are 0 nothing is clipped, though c / (0 + ε) is less than 1: no tensor, no row, to no listener. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#all")
+    void zerosAreNotClipped(TestBackend backend) {
+        for (ClipRule rule : EveryRule.allByNorm()) {
+            for (ClipRule small : List.of(
+                    rule, rule.times(1e-12), rule.times(0), rule.times(1e-9).unscale(0.5))) {
+                try (MixedTensors zeros = new MixedTensors(backend, 0, 0)) {
+                    List<long[]> before = zeros.bits();
+                    ClipResult result = zeros.clipper.clip(small);
+                    assertFalse(result.clipped(), small::toString);
+                    assertEquals(0, result.totalNorm());
+                    for (int i = 0; i < zeros.tensors(); i++) {
+                        assertEquals(small.inverseScale(), result.rowCoefficient(i, zeros.rows(i) - 1));
+                    }
+                    List<long[]> after = zeros.bits();
+                    for (int i = 0; i < before.size(); i++) assertArrayEquals(before.get(i), after.get(i));
+                }
+            }
+        }
+        List<ClipEvent> heard = new ArrayList<>();
+        HostBuffer buffer = Values.buffer(DType.FLOAT64, 0, -0.0);
+        GradientClipperBuilder builder = backend.builder().listener(heard::add);
+        try (GradientClipper clipper = builder.add(backend.place(buffer)).build()) {
+            assertFalse(clipper.clipByGlobalNorm(1e-7).clipped());
+            assertEquals(1, clipper.decide(ClipRule.globalNorm(1e-7)).coefficient());
+            // Of a norm that is given nobody knows what it is of.
+            assertEquals(1e-7 / 1e-6, clipper.clipWithNorm(1e-7, 0).coefficient());
+            clipper.clipByGlobalNorm(0);
+        }
+        assertEquals(
+                List.of(false, false, true, false),
+                heard.stream().map(ClipEvent::clipped).toList());
+        assertEquals(
+                List.of(1.0, 1.0, 1e-7 / 1e-6, 1.0),
+                heard.stream().map(ClipEvent::coefficient).toList());
+    }
+
+    /** Beside a row that is not, in a clipper and in a stream. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#all")
+    void aRowOfZerosIsNotClipped(TestBackend backend) {
+        NormRule rule = ClipRule.perRowNorm(1e-7);
+        HostBuffer rows = Values.buffer(DType.FLOAT32, 3, 4, 0, -0.0);
+        try (StreamingClip clip = StreamingClip.of(rule, Backend.JAVA, 1)) {
+            clip.rows(2, 2);
+            clip.measure(rows);
+            clip.endTensor("w");
+            assertTrue(clip.decide().clipped());
+            assertEquals(1, clip.clippedRows(0));
+        }
+        GradientClipperBuilder builder =
+                backend.builder().add(backend.place(rows)).rows(2);
+        try (GradientClipper clipper = builder.build()) {
+            ClipResult result = clipper.clip(rule);
+            assertTrue(result.clipped());
+            assertEquals(1e-7 / (5 + 1e-6), result.rowCoefficient(0, 0));
+            assertEquals(1, result.rowCoefficient(0, 1));
         }
     }
 

@@ -15,6 +15,9 @@ import java.nio.ShortBuffer;
 final class JavaTile {
     private static final ThreadLocal<JavaTile> OF_THREAD = ThreadLocal.withInitial(JavaTile::new);
 
+    /** Coefficients from here on round to an infinite float. */
+    private static final double BEYOND_FLOAT = 0x1.ffffffp127;
+
     private static final int MOST = 4096;
     private final short[] halves = new short[MOST];
     private final float[] floats = new float[MOST];
@@ -160,7 +163,10 @@ final class JavaTile {
         for (int i = 0; i < n; i++) doubles[i] = max == 0 ? 0 : Math.pow(Math.abs(doubles[i]) / max, p);
     }
 
-    /** Rounds {@code x * coefficient} into each element; see docs/reduction.md for coefficients below 2^-100. */
+    /**
+     * Rounds {@code x * coefficient} into each element; see docs/reduction.md for coefficients below 2^-100 and beyond the largest
+     * float.
+     */
     void scale(double coefficient, Piece piece, long from, int n) {
         if (piece.dtype() == DType.FLOAT64) {
             if (coefficient == 1) return;
@@ -183,7 +189,7 @@ final class JavaTile {
     }
 
     private static void scale(float[] x, int start, int n, double coefficient) {
-        if (coefficient < 0x1p-100) {
+        if (coefficient < 0x1p-100 || coefficient >= BEYOND_FLOAT) {
             for (int i = start; i < start + n; i++) {
                 float y = (float) (x[i] * coefficient);
                 x[i] = Float.isNaN(y) ? Float.NaN : y;
@@ -197,7 +203,10 @@ final class JavaTile {
         }
     }
 
-    /** Clamps to [min, max]; returns how many elements changed, and writes only these. NaN stays. */
+    /**
+     * Clamps to [min, max], a finite limit beyond the type's largest number being that number; returns how many elements
+     * changed, and writes only these. NaN stays.
+     */
     long clamp(double min, double max, Piece piece, long from, int n) {
         long changed = 0;
         if (piece.dtype() == DType.FLOAT64) {
@@ -210,8 +219,8 @@ final class JavaTile {
             }
             return changed;
         }
-        float low = (float) min;
-        float high = (float) max;
+        float low = limit(piece.dtype(), min);
+        float high = limit(piece.dtype(), max);
         float[] x = floatsOf(piece, from, n);
         int start = x == floats ? 0 : start(piece, from);
         for (int i = 0; i < n; i++) {
@@ -220,6 +229,21 @@ final class JavaTile {
             else if (v < low) changed += store(piece, from + i, low);
         }
         return changed;
+    }
+
+    private static float limit(DType dtype, double limit) {
+        float largest = largest(dtype);
+        if (limit > largest && limit <= Double.MAX_VALUE) return largest;
+        if (limit < -largest && limit >= -Double.MAX_VALUE) return -largest;
+        return (float) limit;
+    }
+
+    private static float largest(DType dtype) {
+        return switch (dtype) {
+            case FLOAT16 -> 65504;
+            case BFLOAT16 -> 0x1.fep127f;
+            case FLOAT32, FLOAT64 -> Float.MAX_VALUE;
+        };
     }
 
     /** Sets NaN and infinities to +0; returns how many elements changed, and writes only these. */

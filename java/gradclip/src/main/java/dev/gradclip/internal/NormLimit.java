@@ -12,7 +12,7 @@ import dev.gradclip.Scope;
 public final class NormLimit {
     private NormLimit() {}
 
-    /** A longer factor would not be finite as a float. */
+    /** What normalizing multiplies by at most. */
     private static final double LARGEST = 0x1p127;
 
     /** Least norm that adaptive clipping divides by, in Optax and in timm. */
@@ -38,7 +38,8 @@ public final class NormLimit {
     }
 
     /**
-     * What the unscaled gradients are multiplied by: 1 where the threshold is infinite, whatever the norm.
+     * What the unscaled gradients are multiplied by: 1 where the threshold is infinite, whatever the norm, and where all elements
+     * are 0, which epsilon would otherwise clip.
      *
      * @param rule whose numbers count
      * @param norm theirs
@@ -48,7 +49,7 @@ public final class NormLimit {
     public static double coefficient(NormRule rule, ScaledNorm norm, long elements, double parameterNorm) {
         double max = rule.max();
         double epsilon = rule.epsilon();
-        if (max == Double.POSITIVE_INFINITY) return 1;
+        if (max == Double.POSITIVE_INFINITY || norm.isOfZeros()) return 1;
         double count = (double) Math.max(elements, 1);
         if (!norm.isFinite()) {
             AtNonFinite instead = atNonFinite(rule);
@@ -62,6 +63,14 @@ public final class NormLimit {
             case NORMALIZE -> normalized(norm, max, rule.length());
             case ADAPTIVE -> adapted(norm, max * Math.max(parameterNorm, epsilon));
         };
+    }
+
+    /**
+     * What the gradients are multiplied by as they are: the coefficient of the unscaled ones times the unscaling, or the largest
+     * double where that is more, for infinity would make NaN of zeros.
+     */
+    public static double ofScaled(double coefficient, double inverseScale) {
+        return Math.min(coefficient * inverseScale, Double.MAX_VALUE);
     }
 
     private static double normalized(ScaledNorm norm, double max, double length) {

@@ -16,6 +16,8 @@ final class PlanMemory {
     /** A tensor of a few elements takes 45 ns to measure, which is what this many bytes take from the caches. */
     private static final int LEAST_COST = 512;
 
+    private static final int MOST_DOUBLES = Integer.MAX_VALUE / 8;
+
     /** Equal to no piece that could be bound. */
     private static final Piece BY_ADDRESS = Piece.ofAddress(DType.FLOAT32, -1, -1, null);
 
@@ -44,6 +46,7 @@ final class PlanMemory {
     /**
      * @param bound the pieces of each segment
      * @param addressed whether native code reads the table, so that addresses of direct buffers are looked up
+     * @throws RowException if a segment is beyond what a plan takes
      */
     PlanMemory(List<List<Piece>> bound, boolean addressed) {
         this.addressed = addressed;
@@ -66,6 +69,11 @@ final class PlanMemory {
                 set(row, piece);
                 float64 |= piece.dtype() == DType.FLOAT64;
                 tile += Tiles.count(piece.dtype(), piece.length());
+                if (2L * segments + (float64 ? 3 : 1) * tile > MOST_DOUBLES) {
+                    throw new RowException(
+                            segment,
+                            "is beyond the 2 TiB that one clipper takes, or 682 GiB where a tensor is FLOAT64");
+                }
                 long bytes = piece.length() * piece.dtype().bytes();
                 row++;
                 cost[row] = cost[row - 1] + (bytes == 0 ? 0 : Math.max(bytes, LEAST_COST));

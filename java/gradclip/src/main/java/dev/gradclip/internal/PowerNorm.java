@@ -12,7 +12,7 @@ final class PowerNorm {
         double largest = 0;
         for (int i = from; i < to; i++) largest = Math.max(largest, maxima[i]);
         if (largest == 0 || !Double.isFinite(largest)) {
-            norm.set(largest);
+            norm.set(largest, 0);
             return;
         }
         int exponent = Math.getExponent(largest);

@@ -11,15 +11,23 @@ public final class ScaledNorm {
 
     private double mantissa;
     private int exponent;
+    private boolean given;
 
-    /** A plain double. */
-    public void set(double norm) {
+    /** A norm that is not measured here. */
+    public void setGiven(double norm) {
         set(norm, 0);
+        given = true;
     }
 
     void set(double newMantissa, int newExponent) {
         mantissa = newMantissa;
         exponent = newExponent;
+        given = false;
+    }
+
+    /** Whether every element was found to be 0; a norm of 0 that is given says nothing of the elements. */
+    public boolean isOfZeros() {
+        return mantissa == 0 && !given;
     }
 
     /** From the sums of squares: {@code low} of x·2^600, {@code middle} of x, {@code high} of x·2^-600. */

@@ -41,7 +41,7 @@ final class SegmentSums {
             case INF -> {
                 double largest = 0;
                 for (int i = from; i < to; i++) largest = Math.max(largest, middle[i]);
-                norm.set(largest);
+                norm.set(largest, 0);
             }
             case L1 -> norm.setL1(sum(middle, from, to), rareSum(high, from, to));
             case L2 -> norm.setL2(rareSum(low, from, to), sum(middle, from, to), rareSum(high, from, to));

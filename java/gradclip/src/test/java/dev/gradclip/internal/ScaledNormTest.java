@@ -58,11 +58,11 @@ class ScaledNormTest {
         norm.set(0x1p430, 600);
         assertEquals(Double.POSITIVE_INFINITY, norm.value());
         assertTrue(norm.isFinite());
-        norm.set(Double.POSITIVE_INFINITY);
+        norm.set(Double.POSITIVE_INFINITY, 0);
         assertFalse(norm.isFinite());
         assertEquals(0, norm.coefficient(1, 1e-6, 1));
         assertEquals(1, norm.coefficient(Double.POSITIVE_INFINITY, 1e-6, 1));
-        norm.set(Double.NaN);
+        norm.set(Double.NaN, 0);
         assertFalse(norm.isFinite());
         assertEquals(Double.NaN, norm.coefficient(1, 1e-6, 1));
     }
@@ -81,5 +81,18 @@ class ScaledNormTest {
         norm.setL2(0, 0, 0);
         assertEquals(0, norm.value());
         assertEquals(1, norm.coefficient(0, 0, 1), "nothing is to be scaled");
+    }
+
+    @Test
+    void aGivenNormOfZeroSaysNothingOfTheElements() {
+        ScaledNorm norm = new ScaledNorm();
+        norm.setL2(0, 0, 0);
+        assertTrue(norm.isOfZeros());
+        norm.setGiven(0);
+        assertFalse(norm.isOfZeros());
+        norm.setL1(0, 0);
+        assertTrue(norm.isOfZeros());
+        norm.set(0x1p-500, -600);
+        assertFalse(norm.isOfZeros(), "though its double is 0");
     }
 }
