@@ -7,6 +7,7 @@
 #   build.sh --test OUTDIR VERSION JNI_HEADER_DIR   the C++ tests under AddressSanitizer and UBSan
 #   build.sh --test-threads OUTDIR                  the C++ tests under ThreadSanitizer
 #   build.sh --cross-aarch64 OUTDIR                 the C++ tests for aarch64, under qemu
+#   build.sh --check                                what a build would lack, in a line, and nothing else
 # A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
 # GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use. GRADCLIP_CUDA_ARCHITECTURES=all
 # compiles for every architecture; one, the default, for the GPU that is here, or 9.0, and PTX, which the driver compiles for
@@ -142,7 +143,7 @@ test_threads() {
 
 mode=build
 case "${1:-}" in
-  --test | --test-threads | --cross-aarch64)
+  --check | --test | --test-threads | --cross-aarch64)
     mode=${1#--}
     shift
     ;;
@@ -156,6 +157,9 @@ case $mode in
     ;;
 esac
 
+if [ "$mode" = check ]; then
+  set -- "" "" ""
+fi
 [ $# -eq 3 ] || die "usage: build.sh [--test] OUTDIR VERSION JNI_HEADER_DIR"
 out=$1
 version=$2
@@ -192,6 +196,10 @@ if [ "$mode" = test ]; then
 fi
 
 find_jni
+if [ "$mode" = check ]; then
+  if [ "${GRADCLIP_CUDA_SKIP:-0}" != 1 ]; then find_nvcc; fi
+  exit 0
+fi
 [ -f "$headers/dev_gradclip_internal_NativeCpu.h" ] ||
   die "no dev_gradclip_internal_NativeCpu.h in $headers; javac does not write it twice: run mvn clean"
 find_nvcc

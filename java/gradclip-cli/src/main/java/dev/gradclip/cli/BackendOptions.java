@@ -55,6 +55,19 @@ final class BackendOptions {
                 command.commandLine(), "--threads must be 1 to " + MOST_THREADS + ", but is " + threads);
     }
 
+    void sayFallback(Terminal terminal) {
+        sayFallback(terminal, choice);
+    }
+
+    /** Says in a line that plain Java worked where nobody asked for it, and why. */
+    static void sayFallback(Terminal terminal, Choice choice) {
+        if (choice != Choice.AUTO || Backend.NATIVE.isAvailable()) return;
+        // The launcher knows which tool its build had to do without; a jar knows only that it holds no library.
+        String missing = System.getProperty("gradclip.missing", "");
+        String why = missing.isEmpty() ? Backend.NATIVE.reason() + "; 'gradclip info' tells what to do" : missing;
+        terminal.out().println("plain Java did the work, not native code: " + why);
+    }
+
     static String name(Backend backend) {
         return backend.name().toLowerCase(Locale.ROOT);
     }

@@ -26,18 +26,21 @@ import picocli.CommandLine.Spec;
                     + "and 16Mi bfloat16 elements. Beside them the machine's own limit, measured in the same run."
         },
         customSynopsis = {
-            "gradclip bench [--seconds S] [--backend auto|java|native|cuda] [--threads N]",
-            "               [--format text|json] [--png FILE]"
+            "gradclip bench [--seconds S] [--backend auto|java|native|cuda]",
+            "               [--threads N] [--format text|json] [--png FILE]"
         },
         footerHeading = "%nJSON:%n",
         footer = {
             "  version, threads, processors, simd; seconds asked for and took_seconds",
-            "  limits    by size: read_gb_s, reading with as many threads; rewrite_gb_s, reading and writing back",
-            "  results   by measurement: backend; tensors, elements and bytes all told, dtype; case: norm,",
-            "            does_not_bite, bites or clamp; median_us, p10_us and p90_us of so many calls;",
-            "            moved_bytes: N of a norm and of a clip that does not bite, 3 N of one that bites, N and",
-            "            the 64-byte lines that change of a clamp; gb_s: moved_bytes by median_us; limit_us: at the",
-            "            machine's own rates; of_limit: limit_us by median_us; both null on a device",
+            "  limits    by size: read_gb_s, reading with as many threads; rewrite_gb_s,",
+            "            reading and writing back",
+            "  results   by measurement: backend; tensors, elements and bytes all told,",
+            "            dtype; case: norm, does_not_bite, bites or clamp; median_us, p10_us",
+            "            and p90_us of so many calls; moved_bytes: N of a norm and of a clip",
+            "            that does not bite, 3 N of one that bites, N and the 64-byte lines",
+            "            that change of a clamp; gb_s: moved_bytes by median_us; limit_us: at",
+            "            the machine's own rates; of_limit: limit_us by median_us; both null",
+            "            on a device",
             "  left_out  sizes that were not measured, and the reason",
             "",
             "Examples:",
@@ -98,6 +101,7 @@ final class BenchCommand implements Callable<Integer> {
             report = new Bench(backends, threads, seconds, progress).run(plan);
         }
         report.print(terminal, format);
+        if (format == Format.TEXT) BackendOptions.sayFallback(terminal, choice);
         if (target != null) BenchChart.write(report, target, terminal);
         return ExitCode.DONE;
     }
@@ -111,6 +115,6 @@ final class BenchCommand implements Callable<Integer> {
         if (seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS) return;
         if (command == null) throw new IllegalStateException("options used outside a command");
         throw new ParameterException(
-                command.commandLine(), "--seconds must be 0.1 to 3600, but is " + Numbers.exact(seconds));
+                command.commandLine(), "--seconds must be 0.1 to 3600, but is " + Numbers.typed(seconds));
     }
 }

@@ -2,6 +2,7 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.Backend;
+import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.StreamingClip;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
 import java.io.IOException;
@@ -24,29 +25,35 @@ import picocli.CommandLine.Parameters;
                     + "The output appears whole or not at all."
         },
         customSynopsis = {
-            "gradclip clip IN -o OUT (--max-norm M | --clip-value V | --min A --max B)",
-            "              [--norm-type 2|1|inf|P] [--per-tensor] [--epsilon E] [OPTIONS]",
-            "       gradclip clip IN -o OUT --rule NAME --param K=V... [--parameters FILE] [OPTIONS]",
-            "       gradclip clip IN -o OUT --group 'REGEX=RULE[,K=V...]'... [--parameters FILE] [OPTIONS]",
-            "OPTIONS: [--unscale F] [--non-finite propagate|error|skip|zero] [--error-if-nonfinite]",
+            "gradclip clip IN -o OUT --max-norm M [--norm-type 2|1|inf|P]",
+            "              [--per-tensor] [--epsilon E] [OPTIONS]",
+            "       gradclip clip IN -o OUT (--clip-value V | --min A --max B) [OPTIONS]",
+            "       gradclip clip IN -o OUT --rule NAME --param K=V...",
+            "              [--parameters FILE] [OPTIONS]",
+            "       gradclip clip IN -o OUT --group 'REGEX=RULE[,K=V...]'...",
+            "              [--parameters FILE] [OPTIONS]",
+            "OPTIONS: [--unscale F] [--non-finite error|skip|zero|propagate]",
             "         [--backend auto|java|native|cuda] [--threads N] [--format text|json]"
         },
         footerHeading = "%nExamples:%n",
         footer = {
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1.0",
-            "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 0.5 --norm-type inf",
-            "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1 --per-tensor --format json",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 0.5 \\",
+            "      --norm-type inf",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1 \\",
+            "      --per-tensor --format json",
             "  gradclip clip grads.safetensors -o grads.safetensors --min -0.1 --max 0.1",
-            "  gradclip clip grads.safetensors -o clipped.safetensors --rule block-rms --param max-rms=0.01",
-            "  gradclip clip grads.safetensors -o clipped.safetensors --rule adaptive --param lambda=0.01 \\",
-            "      --parameters model.safetensors",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --rule block-rms \\",
+            "      --param max-rms=0.01",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --rule adaptive \\",
+            "      --param lambda=0.01 --parameters model.safetensors",
             "  gradclip clip grads.safetensors -o clipped.safetensors \\",
             "      --group 'output.*=value,max=100' --group '.*=value,max=10'"
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
-            "1:a gradient is not finite and --non-finite error was given; OUT is not written",
+            "1:a gradient holds a NaN or an infinity, and no other --non-finite was given; OUT is not written",
             "2:wrong usage, or IN or FILE is malformed or not there",
             "3:reading or writing failed, the disk is full, the backend is not available, an internal error"
         })
@@ -97,6 +104,9 @@ final class ClipCommand implements Callable<Integer> {
                 report = clip.report(stream, BackendOptions.name(backend));
             }
             report.print(terminal, format);
+            if (format == Format.TEXT) work.sayFallback(terminal);
+        } catch (NonFiniteGradientException e) {
+            throw new NonFiniteFileException(in, e);
         }
         return ExitCode.DONE;
     }

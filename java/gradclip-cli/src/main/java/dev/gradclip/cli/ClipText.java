@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.cli.ClipReport.GroupClip;
 import dev.gradclip.cli.ClipReport.Rows;
 import dev.gradclip.cli.ClipReport.TensorClip;
@@ -20,8 +21,7 @@ final class ClipText {
         if (clip.perTensor() != null)
             perTensor(clip.perTensor(), clip.rows() != null).lines().forEach(out::println);
         if (!clip.groups().isEmpty()) groups(clip).lines().forEach(out::println);
-        out.println(rule(clip.selection()) + ": " + found(clip) + ", "
-                + terminal.bold(clip.result().clipped() ? "clipped" : "not clipped"));
+        out.println(rule(clip.selection()) + ": " + found(clip) + ", " + terminal.bold(outcome(clip)));
         out.println(Numbers.count(clip.tensors(), "tensor") + ", " + Numbers.count(clip.elements(), "element")
                 + ", backend " + clip.backend() + skipped(clip.skipped()));
         if (clip.ungrouped() > 0) {
@@ -31,7 +31,26 @@ final class ClipText {
             out.println(Numbers.count(clip.withoutParameter(), "tensor") + " without weights in "
                     + clip.selection().parameters() + ", left unclipped");
         }
-        if (clip.result().nonFinite()) out.println("a gradient holds a NaN or an infinity");
+        if (clip.result().nonFinite()) out.println("a gradient holds a NaN or an infinity: " + consequence(clip));
+    }
+
+    /** What a formula makes of a NaN is no clip that anybody wanted. */
+    private static String outcome(ClipReport clip) {
+        if (isPropagated(clip)) return "not finite";
+        return clip.result().clipped() ? "clipped" : "not clipped";
+    }
+
+    private static boolean isPropagated(ClipReport clip) {
+        return clip.result().nonFinite() && clip.selection().rule().nonFinitePolicy() == NonFinitePolicy.PROPAGATE;
+    }
+
+    private static String consequence(ClipReport clip) {
+        return switch (clip.selection().rule().nonFinitePolicy()) {
+            case PROPAGATE -> "OUT holds what the formula makes of it, NaN wherever that leads";
+            case SKIP -> "OUT is a copy of IN";
+            case ZERO -> "such elements were set to 0 first";
+            case ERROR -> "OUT is not written";
+        };
     }
 
     private static String rule(Selection selection) {
@@ -43,11 +62,11 @@ final class ClipText {
 
     private static String found(ClipReport clip) {
         if (!clip.measuresNorm()) return Numbers.count(clip.result().elementsChanged(), "element") + " changed";
-        String norm = Numbers.exact(clip.result().totalNorm()) + " (type "
+        String norm = Numbers.brief(clip.result().totalNorm()) + " (type "
                 + clip.selection().normType() + ")";
         if (clip.hasOneCoefficient()) {
             return "norm " + norm + ", coefficient "
-                    + Numbers.exact(clip.result().coefficient());
+                    + Numbers.brief(clip.result().coefficient());
         }
         return "norm over all " + norm + (clip.rows() == null ? "" : ", " + clipped(clip.rows()) + " rows");
     }

@@ -4,7 +4,6 @@ package dev.gradclip.cli;
 import dev.gradclip.cli.demo.Demo;
 import dev.gradclip.cli.demo.DemoPlan;
 import dev.gradclip.cli.demo.DemoResult;
-import dev.gradclip.cli.demo.Digits;
 import dev.gradclip.cli.demo.Framework;
 import dev.gradclip.cli.demo.Frameworks;
 import java.io.IOException;
@@ -46,22 +45,26 @@ import picocli.CommandLine.Spec;
                     + "for it, on the framework's own threads. Its numbers are the framework's, on this machine."
         },
         customSynopsis = {
-            "gradclip demo [digits] [temporal-order] [--seed N] [--seconds S] [--data DIR]",
-            "              [--framework torch|djl|dl4j] [--png FILE] [--json FILE] [--force]",
-            "              [--backend auto|java|native|cuda] [--threads N]"
+            "gradclip demo [digits] [temporal-order] [--seed N] [--seconds S]",
+            "              [--data DIR] [--framework torch|djl|dl4j] [--png FILE]",
+            "              [--json FILE] [--force] [--backend auto|java|native|cuda]",
+            "              [--threads N]"
         },
         footerHeading = "%nData:%n",
         footer = {
-            "  " + Digits.CREDIT,
+            "  UCI Optical Recognition of Handwritten Digits, test part",
+            "  (E. Alpaydin, C. Kaynak, 1998), CC BY 4.0",
             "",
             "JSON:",
             "  written_by, version, backend, seed, seconds",
-            "  digits, temporal_order  null where left out; of both: learning_rate, and runs with clipping, steps,",
-            "      final_loss (mean of the last 50 steps), clipped_steps and largest_norm (before clipping)",
-            "  digits: framework (null for the demo's own), model, source, train and test images; of a run:",
-            "      test_accuracy, and by step losses and norms",
-            "  temporal_order: most_updates; of a run: length, number run, error in 1000 new sequences,",
-            "      solved; success: by clipping and length the rate of runs that solved it",
+            "  digits, temporal_order  null where left out; of both: learning_rate, and runs",
+            "      with clipping, steps, final_loss (mean of the last 50 steps),",
+            "      clipped_steps and largest_norm (before clipping)",
+            "  digits: framework (null for the demo's own), model, source, train and test",
+            "      images; of a run: test_accuracy, and by step losses and norms",
+            "  temporal_order: most_updates; of a run: length, number run, error in 1000",
+            "      new sequences, solved; success: by clipping and length the rate of runs",
+            "      that solved it",
             "",
             "Examples:",
             "  gradclip demo",
@@ -150,7 +153,7 @@ final class DemoCommand implements Callable<Integer> {
         Set<Experiment> experiments = experiments();
         if (framework != null) checkFramework(framework);
         if (!(seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS)) {
-            throw usage("--seconds must be 0.1 to 86400, but is " + Numbers.exact(seconds));
+            throw usage("--seconds must be 0.1 to 86400, but is " + Numbers.typed(seconds));
         }
         boolean digits = experiments.contains(Experiment.DIGITS);
         if (data != null && !digits) throw usage("--data is for digits, which is not asked for");

@@ -27,8 +27,8 @@ final class DemoText {
         PrintStream out = terminal.out();
         int steps = digits.runs().get(0).trace().steps();
         out.println();
-        out.println("digits: " + digits.model() + "; plain SGD, learning rate " + rate(digits.learningRate()) + ", "
-                + Numbers.count(steps, "step"));
+        out.println("digits: " + digits.model() + "; plain SGD, learning rate " + Numbers.brief(digits.learningRate())
+                + ", " + Numbers.count(steps, "step"));
         out.println(Numbers.count(digits.train(), "image") + " to learn from, " + digits.test() + " to be tested by: "
                 + digits.source());
         Table table = new Table(1, "clipping", "final loss", "test accuracy", "steps clipped", "largest norm");
@@ -47,7 +47,7 @@ final class DemoText {
         PrintStream out = terminal.out();
         out.println();
         out.println("temporal-order: a tanh RNN tells in which order A and B came; plain SGD, learning rate "
-                + rate(result.learningRate()) + ", at most "
+                + Numbers.brief(result.learningRate()) + ", at most "
                 + Numbers.count(result.updates(), "update"));
         out.println("solved: fewer than 10 of 1,000 new sequences told wrong");
         List<String> header = new ArrayList<>(List.of("length"));
@@ -57,11 +57,6 @@ final class DemoText {
         Table table = new Table(0, header.toArray(String[]::new));
         for (int length : result.lengths()) table.add(row(result, length));
         print(table, terminal);
-    }
-
-    /** Without zeros at its end. */
-    private static String rate(double learningRate) {
-        return Numbers.brief(learningRate).replaceAll("\\.?0+$", "");
     }
 
     private static List<String> row(TemporalResult result, int length) {

@@ -5,7 +5,7 @@ package dev.gradclip.cli;
 final class ExitCode {
     static final int DONE = 0;
 
-    /** A gradient is not finite and {@code --error-if-nonfinite} was given. */
+    /** A gradient is not finite and {@code --non-finite} does not say to go on. */
     static final int NON_FINITE = 1;
 
     /** Wrong usage, or a file that cannot be taken as it is. */

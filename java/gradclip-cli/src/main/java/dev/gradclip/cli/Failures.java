@@ -2,7 +2,6 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.BackendUnavailableException;
-import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.cli.safetensors.BadFileException;
 import dev.gradclip.cli.safetensors.Shown;
 import java.io.IOException;
@@ -29,7 +28,7 @@ final class Failures {
     int report(Throwable e) {
         if (e instanceof ParameterException usage) return reportUsage(usage);
         if ("1".equals(System.getenv("GRADCLIP_DEBUG"))) e.printStackTrace(terminal.err());
-        if (e instanceof NonFiniteGradientException) return fail(e.getMessage(), ExitCode.NON_FINITE);
+        if (e instanceof NonFiniteFileException) return fail(e.getMessage(), ExitCode.NON_FINITE);
         if (e instanceof BadFileException) return fail(e.getMessage(), ExitCode.USAGE);
         if (e instanceof BackendUnavailableException) return fail(e.getMessage(), ExitCode.FAILURE);
         if (e instanceof FileSystemException file) return fail(fileMessage(file), ExitCode.FAILURE);

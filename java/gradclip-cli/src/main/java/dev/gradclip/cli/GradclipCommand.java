@@ -25,7 +25,7 @@ import picocli.CommandLine.HelpCommand;
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
-            "1:a gradient is not finite and --non-finite error was given",
+            "1:a gradient holds a NaN or an infinity, and no other --non-finite was given",
             "2:wrong usage, or a file that is malformed or not there",
             "3:reading or writing failed, a disk is full, a backend is not available, an internal error"
         })

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.cli.FileInspection.Inspected;
 import dev.gradclip.cli.FileInspection.Measures;
 import dev.gradclip.cli.safetensors.Shown;
+import dev.gradclip.cli.safetensors.TensorEntry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,20 +33,20 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
     }
 
     private void text(Terminal terminal) {
-        Table table = new Table(
-                3, "tensor", "dtype", "shape", "elements", "L1", "L2", "max|x|", "mean", "zeros", "NaN", "Inf");
+        List<String> header = new ArrayList<>(List.of("tensor", "type", "L1", "L2", "max|x|", "mean", "zeros"));
+        if (hasNonFinite()) header.addAll(List.of("NaN", "Inf"));
+        Table table = new Table(2, header.toArray(String[]::new));
         for (Inspected tensor : tensors) {
-            table.add(row(
-                    Shown.escaped(tensor.entry().name()),
-                    tensor.entry().type().name(),
-                    shape(tensor.entry().shape()),
-                    tensor.entry().elements(),
-                    tensor.measures()));
+            table.add(row(Shown.escaped(tensor.entry().name()), type(tensor.entry()), tensor.measures()));
         }
-        table.add(row("total", "", "", total.counts().elements(), total));
+        table.add(row("total", "", total));
         List<String> lines = table.lines();
         terminal.out().println(terminal.bold(lines.get(0)));
         lines.subList(1, lines.size()).forEach(terminal.out()::println);
+        terminal.out()
+                .println(Numbers.count(measured(), "tensor") + ", "
+                        + Numbers.count(total.counts().elements(), "element")
+                        + (hasNonFinite() ? "" : ", no NaN and no infinity"));
         long others = tensors.size() - measured();
         if (others > 0) {
             terminal.out()
@@ -53,27 +54,35 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
         }
     }
 
-    private static List<String> row(
-            String name, String dtype, String shape, long elements, @Nullable Measures measures) {
-        List<String> row = new ArrayList<>(List.of(name, dtype, shape, String.format(Locale.ROOT, "%,d", elements)));
+    /** Columns of zeros would say in ten characters what a word below says. */
+    private boolean hasNonFinite() {
+        return total.counts().nan() + total.counts().infinite() > 0;
+    }
+
+    private List<String> row(String name, String type, @Nullable Measures measures) {
+        List<String> row = new ArrayList<>(List.of(name, type));
         if (measures == null) {
-            row.addAll(Collections.nCopies(7, "-"));
-        } else {
-            ElementStats counts = measures.counts();
-            row.addAll(List.of(
-                    Numbers.brief(measures.l1()),
-                    Numbers.brief(measures.l2()),
-                    Numbers.brief(measures.max()),
-                    counts.elements() == 0 ? "-" : Numbers.brief(counts.mean()),
-                    counts.elements() == 0 ? "-" : String.format(Locale.ROOT, "%.2f%%", 100 * counts.zeroShare()),
-                    String.format(Locale.ROOT, "%,d", counts.nan()),
-                    String.format(Locale.ROOT, "%,d", counts.infinite())));
+            row.addAll(Collections.nCopies(hasNonFinite() ? 7 : 5, "-"));
+            return row;
+        }
+        ElementStats counts = measures.counts();
+        row.addAll(List.of(
+                Numbers.brief(measures.l1()),
+                Numbers.brief(measures.l2()),
+                Numbers.brief(measures.max()),
+                counts.elements() == 0 ? "-" : Numbers.brief(counts.mean()),
+                counts.elements() == 0 ? "-" : String.format(Locale.ROOT, "%.1f%%", 100 * counts.zeroShare())));
+        if (hasNonFinite()) {
+            row.add(String.format(Locale.ROOT, "%,d", counts.nan()));
+            row.add(String.format(Locale.ROOT, "%,d", counts.infinite()));
         }
         return row;
     }
 
-    private static String shape(List<Long> shape) {
-        return shape.stream().map(String::valueOf).collect(Collectors.joining("×", "[", "]"));
+    private static String type(TensorEntry tensor) {
+        return tensor.shape().stream()
+                .map(String::valueOf)
+                .collect(Collectors.joining("×", tensor.type().name() + "[", "]"));
     }
 
     private void json(Terminal terminal) throws IOException {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import dev.gradclip.NonFinitePolicy;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -52,9 +53,11 @@ public final class Main {
         return root.setOut(writer(terminal.out()))
                 .setErr(writer(terminal.err()))
                 .setColorScheme(CommandLine.Help.defaultColorScheme(terminal.colours() ? Ansi.ON : Ansi.OFF))
-                .setCaseInsensitiveEnumValuesAllowed(true)
+                .registerConverter(BackendOptions.Choice.class, new WordConverter<>(BackendOptions.Choice.class))
+                .registerConverter(Format.class, new WordConverter<>(Format.class))
+                .registerConverter(NonFinitePolicy.class, new WordConverter<>(NonFinitePolicy.class))
                 .setExpandAtFiles(false)
-                .setUsageHelpWidth(100)
+                .setUsageHelpWidth(80)
                 .setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e))
                 .setExecutionExceptionHandler((e, line, result) -> failures.report(e));
     }

@@ -30,19 +30,21 @@ final class Numbers {
         throw new NumberFormatException("'" + text + "' is not a number");
     }
 
-    /** Six significant digits, for people. */
+    /** What is found, for people: five significant digits, {@code 0.19504}, {@code 2.57e23}; a report in JSON has all. */
     static String brief(double value) {
-        return Double.isFinite(value) ? String.format(Locale.ROOT, "%.6g", value) : nonFinite(value);
+        return Double.isFinite(value) ? trimmed(String.format(Locale.ROOT, "%.5g", value)) : nonFinite(value);
     }
 
-    /** As few digits as read back to the same double, for people who compare. */
-    static String exact(double value) {
-        return Double.isFinite(value) ? Double.toString(value) : nonFinite(value);
+    /** Without zeros that say nothing: at the end of a fraction, and before an exponent. */
+    private static String trimmed(String number) {
+        String text = number.replaceFirst("e\\+?(-?)0*(?=\\d)", "e$1");
+        return text.replaceFirst("(\\.\\d*?)0+(?=$|e)", "$1").replaceFirst("\\.(?=$|e)", "");
     }
 
-    /** The same as people type it: {@code 1}, {@code 1e-6}. */
+    /** What was given, as people type it, with as few digits as read back to the same double: {@code 1}, {@code 1e-6}. */
     static String typed(double value) {
-        return exact(value).replace("E", "e").replaceFirst("\\.0(?=$|e)", "");
+        if (!Double.isFinite(value)) return nonFinite(value);
+        return Double.toString(value).replace("E", "e").replaceFirst("\\.0(?=$|e)", "");
     }
 
     /** {@code inf}, {@code -inf} or {@code nan}. */

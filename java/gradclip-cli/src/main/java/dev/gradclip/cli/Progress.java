@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import java.util.concurrent.atomic.AtomicLong;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -15,9 +16,13 @@ final class Progress implements AutoCloseable {
     private static final int WIDTH = 79;
 
     private final @Nullable ProgressBar bar;
+    private final long grain;
+    private final AtomicLong done = new AtomicLong();
 
-    private Progress(@Nullable ProgressBar bar) {
+    /** The bar divides the time by its count, in whole nanoseconds: one that counts to billions would have none left. */
+    private Progress(@Nullable ProgressBar bar, long grain) {
         this.bar = bar;
+        this.grain = grain;
     }
 
     /**
@@ -27,26 +32,31 @@ final class Progress implements AutoCloseable {
      * @param passes how often its bytes pass
      */
     static Progress of(Terminal terminal, String task, long fileBytes, int passes) {
-        if (!terminal.progress() || fileBytes < LONG_FILE) return new Progress(null);
-        return new Progress(bar(terminal, task)
-                .setInitialMax(fileBytes * passes)
-                .setUnit(" MiB", 1 << 20)
-                .build());
+        if (!terminal.progress() || fileBytes < LONG_FILE) return new Progress(null, 1);
+        return new Progress(
+                bar(terminal, task)
+                        .setInitialMax((fileBytes * passes) >> 20)
+                        .setUnit(" MiB", 1)
+                        .build(),
+                1 << 20);
     }
 
     /** A bar over so many steps. */
     static Progress ofSteps(Terminal terminal, String task, int steps) {
-        if (!terminal.progress()) return new Progress(null);
-        return new Progress(bar(terminal, task).setInitialMax(steps).build());
+        if (!terminal.progress()) return new Progress(null, 1);
+        return new Progress(bar(terminal, task).setInitialMax(steps).build(), 1);
     }
 
     /** A bar that tells how much of a whole is done, in hundredths. */
     static Progress ofWork(Terminal terminal, String task, long whole) {
-        if (!terminal.progress()) return new Progress(null);
-        return new Progress(bar(terminal, task)
-                .setInitialMax(whole)
-                .setUnit("", Math.max(1, whole / 100))
-                .build());
+        if (!terminal.progress()) return new Progress(null, 1);
+        long grain = Math.max(1, whole / 10_000);
+        return new Progress(
+                bar(terminal, task)
+                        .setInitialMax(whole / grain)
+                        .setUnit("", Math.max(1, whole / grain / 100))
+                        .build(),
+                grain);
     }
 
     private static ProgressBarBuilder bar(Terminal terminal, String task) {
@@ -63,7 +73,7 @@ final class Progress implements AutoCloseable {
     }
 
     void advance(long by) {
-        if (bar != null) bar.stepBy(by);
+        if (bar != null) bar.stepTo(done.addAndGet(by) / grain);
     }
 
     @Override

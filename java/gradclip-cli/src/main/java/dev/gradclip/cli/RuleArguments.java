@@ -38,12 +38,8 @@ final class RuleArguments {
         return given.get(parameter);
     }
 
-    /** @throws IllegalArgumentException if it is not a number */
+    /** @throws IllegalArgumentException if it is no number that the parameter may be */
     double number(RuleParameter parameter) {
-        try {
-            return Numbers.parse(String.valueOf(given.get(parameter)));
-        } catch (NumberFormatException e) {
-            throw new IllegalArgumentException(parameter.word() + ": " + e.getMessage(), e);
-        }
+        return parameter.number(String.valueOf(given.get(parameter)));
     }
 }

@@ -52,19 +52,11 @@ record RuleEntry(
             ClipRule rule = maker.apply(arguments);
             for (RuleParameter parameter : optional) {
                 String text = arguments.text(parameter);
-                if (text != null) rule = refined(rule, parameter, text);
+                if (text != null) rule = parameter.refine(rule, text);
             }
             return new ChosenRule(this, rule);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException("rule " + name + ": " + e.getMessage(), e);
-        }
-    }
-
-    private static ClipRule refined(ClipRule rule, RuleParameter parameter, String text) {
-        try {
-            return parameter.refine(rule, text);
-        } catch (IllegalArgumentException e) {
-            throw new IllegalArgumentException(parameter.word() + ": " + e.getMessage(), e);
         }
     }
 

@@ -51,14 +51,12 @@ final class RuleOptions {
 
     @Option(
             names = "--non-finite",
-            paramLabel = "propagate|error|skip|zero",
-            description = "where a gradient holds a NaN or an infinity: follow the formula (default), write nothing and"
-                    + " exit with 1, copy IN, or set such elements to 0 first")
+            paramLabel = "error|skip|zero|propagate",
+            description = "where a gradient holds a NaN or an infinity: write nothing, name the tensor and exit with 1"
+                    + " (default), copy IN, set such elements to 0 first, or follow the formula wherever it leads")
     private @Nullable NonFinitePolicy nonFinite;
 
-    @Option(
-            names = "--error-if-nonfinite",
-            description = "write nothing and exit with 1 if a gradient holds a NaN or an infinity")
+    @Option(names = "--error-if-nonfinite", description = "the same as --non-finite error")
     private boolean errorIfNonFinite;
 
     /** @throws ParameterException if the options contradict each other, or one is unknown or out of range */
@@ -115,13 +113,12 @@ final class RuleOptions {
     }
 
     private ClipRule refined(ClipRule unrefined) {
-        NonFinitePolicy policy = nonFinite != null ? nonFinite : NonFinitePolicy.PROPAGATE;
-        ClipRule refined = unrefined.withNonFinitePolicy(errorIfNonFinite ? NonFinitePolicy.ERROR : policy);
+        ClipRule refined = unrefined.withNonFinitePolicy(nonFinite != null ? nonFinite : NonFinitePolicy.ERROR);
         if (unscale == null) return refined;
         if (refined.inverseScale() != 1) {
             throw new IllegalArgumentException("--unscale and the parameter inverse-scale exclude each other");
         }
-        return refined.unscale(unscale);
+        return refined.unscale(Range.FACTOR.require("--unscale", unscale));
     }
 
     private void requireParametersInPlace(Selection chosen) {

@@ -4,30 +4,33 @@ package dev.gradclip.cli;
 import dev.gradclip.ClipRule;
 import dev.gradclip.Convention;
 import dev.gradclip.NormRule;
+import dev.gradclip.NormType;
 import dev.gradclip.Scope;
 import dev.gradclip.ValueRule;
 import java.util.Locale;
 
 /** A number or a word of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule that is made. */
 enum RuleParameter {
-    MAX_NORM("max-norm", "the norm allowed; 0 zeroes, inf only measures"),
-    MAX_RMS("max-rms", "the root mean square allowed; 0 zeroes, inf only measures"),
-    LAMBDA("lambda", "a row's norm allowed, as a share of its weights' norm"),
-    LENGTH("length", "the norm afterwards"),
-    MIN("min", "lower limit; -inf for none"),
-    MAX("max", "upper limit; inf for none"),
-    SCOPE("scope", "what has a norm of its own: all, tensor or row"),
-    NORM_TYPE("norm-type", "1, 2, inf or any p above 0"),
-    CONVENTION("convention", "whose ways at the edges: pytorch, tensorflow, optax, keras or dl4j"),
-    EPSILON("epsilon", "added to the norm before dividing"),
-    WEIGHTS_EPSILON("epsilon", "the least norm that weights count with"),
-    INVERSE_SCALE("inverse-scale", "what gradients are multiplied by before all else");
+    MAX_NORM("max-norm", Range.LIMIT, "the norm allowed; 0 zeroes, inf only measures"),
+    MAX_RMS("max-rms", Range.LIMIT, "the root mean square allowed; 0 zeroes, inf only measures"),
+    LAMBDA("lambda", Range.LIMIT, "a row's norm allowed, as a share of its weights' norm"),
+    LENGTH("length", Range.LENGTH, "the norm afterwards"),
+    MIN("min", Range.NUMBER, "lower limit; -inf for none"),
+    MAX("max", Range.NUMBER, "upper limit; inf for none"),
+    SCOPE("scope", Range.NUMBER, "what has a norm of its own: all, tensor or row"),
+    NORM_TYPE("norm-type", Range.NUMBER, "1, 2, inf or any p above 0"),
+    CONVENTION("convention", Range.NUMBER, "whose edges: pytorch, tensorflow, optax, keras or dl4j"),
+    EPSILON("epsilon", Range.LENGTH, "added to the norm before dividing"),
+    WEIGHTS_EPSILON("epsilon", Range.LENGTH, "the least norm that weights count with"),
+    INVERSE_SCALE("inverse-scale", Range.FACTOR, "what gradients are multiplied by before all else");
 
     private final String word;
+    private final Range range;
     private final String meaning;
 
-    RuleParameter(String word, String meaning) {
+    RuleParameter(String word, Range range, String meaning) {
         this.word = word;
+        this.range = range;
         this.meaning = meaning;
     }
 
@@ -37,6 +40,15 @@ enum RuleParameter {
 
     String meaning() {
         return meaning;
+    }
+
+    /** @throws IllegalArgumentException if the text is no number that it may be */
+    double number(String text) {
+        try {
+            return range.require(word, Numbers.parse(text));
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException(word + ": " + e.getMessage(), e);
+        }
     }
 
     /** What it is in a rule: a Double or a String. */
@@ -62,10 +74,10 @@ enum RuleParameter {
     ClipRule refine(ClipRule rule, String text) {
         return switch (this) {
             case SCOPE -> norm(rule).withScope(scope(text));
-            case NORM_TYPE -> norm(rule).withNormType(NormTypeConverter.parse(text));
+            case NORM_TYPE -> norm(rule).withNormType(normType(text));
             case CONVENTION -> withConvention(norm(rule), constant(Convention.class, text));
-            case EPSILON, WEIGHTS_EPSILON -> norm(rule).withEpsilon(Numbers.parse(text));
-            case INVERSE_SCALE -> rule.unscale(Numbers.parse(text));
+            case EPSILON, WEIGHTS_EPSILON -> norm(rule).withEpsilon(number(text));
+            case INVERSE_SCALE -> rule.unscale(number(text));
             case MAX_NORM, MAX_RMS, LAMBDA, LENGTH, MIN, MAX -> rule;
         };
     }
@@ -77,20 +89,28 @@ enum RuleParameter {
         return divides ? changed.withEpsilon(rule.epsilon()) : changed;
     }
 
-    private static Scope scope(String text) {
-        Scope scope = constant(Scope.class, text);
-        if (scope != Scope.GROUP) return scope;
-        throw new IllegalArgumentException("'group' is not one of all, tensor, row; --group makes groups");
+    private NormType normType(String text) {
+        try {
+            return NormTypeConverter.parse(text);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(word + ": " + e.getMessage(), e);
+        }
     }
 
-    private static <E extends Enum<E>> E constant(Class<E> type, String text) {
+    private Scope scope(String text) {
+        Scope scope = constant(Scope.class, text);
+        if (scope != Scope.GROUP) return scope;
+        throw new IllegalArgumentException(word + ": 'group' is not one of all, tensor, row; --group makes groups");
+    }
+
+    private <E extends Enum<E>> E constant(Class<E> type, String text) {
         for (E constant : type.getEnumConstants()) if (lowerCase(constant).equals(text)) return constant;
         StringBuilder known = new StringBuilder();
         for (E constant : type.getEnumConstants()) {
             if (constant == Scope.GROUP) continue;
             known.append(known.isEmpty() ? "" : ", ").append(lowerCase(constant));
         }
-        throw new IllegalArgumentException("'" + text + "' is not one of " + known);
+        throw new IllegalArgumentException(word + ": '" + text + "' is not one of " + known);
     }
 
     private static String lowerCase(Enum<?> constant) {

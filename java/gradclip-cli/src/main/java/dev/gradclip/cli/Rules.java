@@ -103,7 +103,16 @@ final class Rules {
     /** Without a lower limit, that is the upper one's negative. */
     private static ClipRule value(RuleArguments arguments) {
         double max = arguments.number(MAX);
-        return arguments.text(MIN) == null ? ClipRule.value(max) : ClipRule.value(arguments.number(MIN), max);
+        if (arguments.text(MIN) != null) return value(arguments.number(MIN), max);
+        if (max >= 0) return ClipRule.value(max);
+        throw new IllegalArgumentException(
+                "max must be 0 or more where min is not given, but is " + Numbers.typed(max));
+    }
+
+    private static ClipRule value(double min, double max) {
+        if (min <= max) return ClipRule.value(min, max);
+        throw new IllegalArgumentException(
+                "min must not be above max, but they are " + Numbers.typed(min) + " and " + Numbers.typed(max));
     }
 
     static boolean isKnown(String name) {

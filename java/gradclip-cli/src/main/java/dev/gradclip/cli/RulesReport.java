@@ -9,20 +9,34 @@ import java.util.stream.Collectors;
 
 /** What {@code gradclip rules} shows. */
 final class RulesReport {
+    private static final int WIDTH = 80;
+
     private RulesReport() {}
 
-    /** Three lines a rule: side by side, formula, parameters and source would be wider than a terminal. */
+    /** Columns: formulas, parameters and sources side by side would be wider than a terminal. */
     static void table(Terminal terminal) {
-        Table table = new Table(2, "rule", "formula; parameters; source (g: gradient, n: its norm)");
-        for (RuleEntry rule : Rules.ALL) {
-            table.add(List.of(rule.name(), rule.formula()));
-            table.add(List.of("", parameters(rule)));
-            table.add(List.of("", rule.source()));
-        }
-        List<String> lines = table.lines();
         PrintStream out = terminal.out();
-        out.println(terminal.bold(lines.get(0)));
-        lines.subList(1, lines.size()).forEach(out::println);
+        out.println("g: gradient, n: its norm; a parameter without = is needed");
+        for (RuleEntry rule : Rules.ALL) {
+            out.println();
+            out.println(terminal.bold(rule.name()));
+            for (String text : List.of(rule.formula(), parameters(rule), rule.source())) wrapped(text, "    ", out);
+        }
+    }
+
+    /** Breaks between words, where a line would be wider than a terminal. */
+    private static void wrapped(String text, String indent, PrintStream out) {
+        StringBuilder line = new StringBuilder(indent);
+        for (String word : text.split(" ", -1)) {
+            boolean first = line.length() == indent.length();
+            if (!first && line.length() + 1 + word.length() > WIDTH) {
+                out.println(line);
+                line = new StringBuilder(indent).append(word);
+            } else {
+                line.append(first ? "" : " ").append(word);
+            }
+        }
+        out.println(line);
     }
 
     private static String parameters(RuleEntry rule) {
@@ -33,20 +47,23 @@ final class RulesReport {
 
     static void details(Terminal terminal, RuleEntry rule) {
         PrintStream out = terminal.out();
-        out.println(terminal.bold(rule.name()) + ": " + rule.formula());
-        out.println("g: gradient, n: its norm. " + rule.source());
+        out.println(terminal.bold(rule.name()));
+        wrapped(rule.formula(), "    ", out);
+        wrapped(rule.source(), "    ", out);
+        out.println("g: gradient, n: its norm");
         Table table = new Table(3, "parameter", "default", "meaning");
         for (RuleParameter parameter : rule.parameters()) {
             boolean needed = rule.required().contains(parameter);
             table.add(List.of(parameter.word(), needed ? "needed" : rule.defaultOf(parameter), parameter.meaning()));
         }
         table.lines().forEach(out::println);
-        out.println("  " + example(rule));
+        out.println(example(rule, " \\\n    "));
     }
 
-    static String example(RuleEntry rule) {
+    /** A command line, whose options come after the break. */
+    private static String example(RuleEntry rule, String before) {
         boolean needsWeights = ChosenRule.needsParameters(rule.exampleRule().rule());
-        return "gradclip clip grads.safetensors -o clipped.safetensors " + rule.usage()
+        return "gradclip clip grads.safetensors -o clipped.safetensors" + before + rule.usage()
                 + (needsWeights ? " --parameters model.safetensors" : "");
     }
 
@@ -76,7 +93,7 @@ final class RulesReport {
             json.writeEndObject();
         }
         json.writeEndArray();
-        json.writeStringField("example", example(rule));
+        json.writeStringField("example", example(rule, " "));
         json.writeEndObject();
     }
 }

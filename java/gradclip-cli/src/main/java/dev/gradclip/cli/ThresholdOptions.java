@@ -106,25 +106,24 @@ final class ThresholdOptions {
     private ClipRule chosen() {
         if (maxNorm != null) return normRule(maxNorm);
         if (clipValue != null) {
-            if (!(clipValue >= 0)) throw usage("--clip-value must be 0 or more, but is " + clipValue, null);
-            return ClipRule.value(clipValue);
+            return ClipRule.value(Range.LIMIT.require("--clip-value", clipValue));
         }
         double low = min == null ? Double.NEGATIVE_INFINITY : min;
         double high = max == null ? Double.POSITIVE_INFINITY : max;
         if (!(low <= high)) {
             throw usage(
-                    "--min must not be above --max and neither may be nan, but they are " + low + " and " + high, null);
+                    "--min must not be above --max and neither may be nan, but they are " + Numbers.typed(low) + " and "
+                            + Numbers.typed(high),
+                    null);
         }
         return ClipRule.value(low, high);
     }
 
     private ClipRule normRule(double limit) {
-        if (!(limit >= 0)) throw usage("--max-norm must be 0 or more, but is " + limit, null);
+        Range.LIMIT.require("--max-norm", limit);
         NormType type = normType == null ? NormType.L2 : normType;
         double added = epsilon == null ? ClipRule.DEFAULT_EPSILON : epsilon;
-        if (!(added >= 0) || Double.isInfinite(added)) {
-            throw usage("--epsilon must be finite and 0 or more, but is " + added, null);
-        }
+        Range.LENGTH.require("--epsilon", added);
         return perTensor
                 ? ClipRule.perTensorNorm(limit).withNormType(type).withEpsilon(added)
                 : ClipRule.globalNorm(limit).withNormType(type).withEpsilon(added);

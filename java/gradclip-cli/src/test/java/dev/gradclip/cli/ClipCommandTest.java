@@ -104,7 +104,9 @@ class ClipCommandTest {
     @Test
     void range() throws IOException {
         new Gradients().floats("a", -3, Float.NEGATIVE_INFINITY, Float.NaN, 5).write(in);
-        assertEquals(2.0, json("--min", "-1", "--max", "inf").get("elements_changed"));
+        assertEquals(
+                2.0,
+                json("--min", "-1", "--max", "inf", "--non-finite", "propagate").get("elements_changed"));
         assertArrayEquals(new float[] {-1, -1, Float.NaN, 5}, written(4));
     }
 
@@ -129,9 +131,9 @@ class ClipCommandTest {
     @Test
     void nonFiniteNumbersAreStrings() {
         new Gradients().floats("a", 1, Float.POSITIVE_INFINITY).write(in);
-        assertEquals("inf", json("--max-norm", "1").get("total_norm"));
+        assertEquals("inf", json("--max-norm", "1", "--non-finite", "propagate").get("total_norm"));
         new Gradients().floats("a", 1, Float.NaN).write(in);
-        Map<String, Object> report = json("--max-norm", "1");
+        Map<String, Object> report = json("--max-norm", "1", "--non-finite", "propagate");
         assertEquals("nan", report.get("total_norm"));
         assertEquals("nan", report.get("coefficient"));
         assertEquals(true, report.get("non_finite"));
@@ -139,15 +141,44 @@ class ClipCommandTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"--max-norm=1", "--max-norm=1 --per-tensor", "--max-norm=1 --norm-type=inf", "--clip-value=1"})
-    void errorIfNonFinite(String rule) {
-        new Gradients().floats("good", 1).floats("bad.weight", Float.NaN).write(in);
-        Object[] options = (rule + " --error-if-nonfinite").split(" ", -1);
-        clip(options).refused(ExitCode.NON_FINITE, "bad.weight");
-        assertFalse(Files.exists(out));
+            strings = {
+                "--max-norm=1",
+                "--max-norm=1 --error-if-nonfinite",
+                "--max-norm=1 --non-finite=error",
+                "--max-norm=1 --per-tensor",
+                "--max-norm=1 --norm-type=inf",
+                "--clip-value=1",
+                "--rule=block-rms --param=max-rms=1",
+                "--rule=per-row-norm --param=max-norm=1",
+                "--group=.*=global-norm,max-norm=1"
+            })
+    void aGradientThatIsNotFiniteIsAnErrorUnlessItIsAskedFor(String rule) {
+        Object[] options = rule.split(" ", -1);
+        for (float bad : new float[] {Float.NaN, Float.NEGATIVE_INFINITY}) {
+            new Gradients().floats("good", 1).floats("bad.weight", 2, bad).write(in);
+            clip(options)
+                    .refused(
+                            ExitCode.NON_FINITE,
+                            in + ": tensor 'bad.weight' holds a NaN or an infinity; nothing was written",
+                            "--non-finite skip, zero or propagate");
+            assertFalse(Files.exists(out));
+        }
         new Gradients().floats("good", 1).write(in);
         clip(options).expect(ExitCode.DONE);
         assertTrue(Files.exists(out));
+    }
+
+    @Test
+    void whatBecameOfANanIsSaidAndIsNoClip() {
+        new Gradients().floats("a", 3, Float.NaN).write(in);
+        String text =
+                clip("--max-norm", "1", "--non-finite", "propagate").expect(0).out();
+        assertTrue(text.contains("norm nan (type 2), coefficient nan, not finite\n"), text);
+        assertTrue(text.contains("OUT holds what the formula makes of it"), text);
+        text = clip("--max-norm", "1", "--non-finite", "skip").expect(0).out();
+        assertTrue(text.contains("not clipped") && text.contains("OUT is a copy of IN"), text);
+        text = clip("--max-norm", "1", "--non-finite", "zero").expect(0).out();
+        assertTrue(text.contains("norm 3 (type 2)") && text.contains("such elements were set to 0 first"), text);
     }
 
     @Test
@@ -256,7 +287,9 @@ class ClipCommandTest {
         text = clip("--clip-value", "1").expect(ExitCode.DONE).out();
         assertTrue(text.contains("value: 2 elements changed, clipped"), text);
         text = clip("--max-norm", "9").expect(ExitCode.DONE).out();
-        assertTrue(text.contains("norm 5.0 (type 2), coefficient 1.0, not clipped"), text);
+        assertTrue(text.contains("norm 5 (type 2), coefficient 1, not clipped"), text);
+        text = clip("--max-norm", "0.1").expect(ExitCode.DONE).out();
+        assertTrue(text.contains("norm 5 (type 2), coefficient 0.02, clipped"), text);
     }
 
     @Test

@@ -314,8 +314,8 @@ class ClipRulesTest {
         assertArrayEquals(new float[] {3 * 0.2f, 0, 4 * 0.2f}, written(3));
         byte[] before = Files.readAllBytes(out);
         for (String error : List.of("error", "error --error-if-nonfinite")) {
-            clip(rule + error).refused(ExitCode.NON_FINITE, "gradient of a is not finite");
-            clip("--clip-value 1 --non-finite " + error).refused(ExitCode.NON_FINITE, "gradient of a is not finite");
+            clip(rule + error).refused(ExitCode.NON_FINITE, "tensor 'a' holds a NaN");
+            clip("--clip-value 1 --non-finite " + error).refused(ExitCode.NON_FINITE, "tensor 'a' holds a NaN");
         }
         assertArrayEquals(before, Files.readAllBytes(out), "an older OUT stays");
         assertEquals(1.0 + 2, json("--clip-value 1 --non-finite zero").get("elements_changed"));
@@ -369,28 +369,42 @@ class ClipRulesTest {
                 "--rule normalize --param length | 'length' is not NAME=VALUE",
                 "--rule normalize --param lenth=1 | no parameter 'lenth'; it takes length, scope",
                 "--rule normalize --param length=x | length: 'x' is not a number",
-                "--rule normalize --param length=inf | length must be finite",
+                "--rule normalize --param length=inf | rule normalize: length must be 0 or more and finite, but is inf",
                 "--rule normalize --param length=1 --param length=1 | length is given twice",
                 "--rule normalize --param length=1 --param scope=group | not one of all, tensor, row",
                 "--rule normalize --param length=1 --param norm-type=0 | norm-type: '0'",
-                "--rule global-norm --param max-norm=-1 | maxNorm must be 0 or more",
-                "--rule global-norm --param max-norm=nan | maxNorm must be 0 or more",
+                "--rule global-norm --param max-norm=-1 | max-norm must be 0 or more, but is -1",
+                "--rule global-norm --param max-norm=nan | max-norm must be 0 or more, but is nan",
                 "--rule global-norm --param max-norm=1 --param convention=jax | convention: 'jax' is not one of pytorch",
                 "--rule global-norm --param max-norm=1 --param scope=row | no parameter 'scope'",
                 "--rule value --param min=1 | needs max",
-                "--rule value --param min=1 --param max=0 | min must not be above max",
-                "--rule value --param max=1 --param inverse-scale=0 | inverseScale must be above 0",
+                "--rule global-norm --param max-norm=1 --param epsilon=x | epsilon: 'x' is not a number",
+                "--rule global-norm --param max-norm=1 --param epsilon=-1e-6 | epsilon must be 0 or more and finite, but is -1e-6",
+                "--rule block-rms --param max-rms=-1 | rule block-rms: max-rms must be 0 or more, but is -1",
+                "--rule adaptive --param lambda=-1 | lambda must be 0 or more, but is -1",
+                "--rule value --param min=1 --param max=0 | min must not be above max, but they are 1 and 0",
+                "--rule value --param max=-2 | max must be 0 or more where min is not given, but is -2",
+                "--rule value --param max=nan | max must be a number, but is nan",
+                "--rule value --param max=1 --param inverse-scale=0 | inverse-scale must be above 0 and finite, but is 0",
+                "--group .*=global-norm,max-norm=-1 | max-norm must be 0 or more, but is -1",
+                "--max-norm -1 | --max-norm must be 0 or more, but is -1",
+                "--max-norm 1 --epsilon inf | --epsilon must be 0 or more and finite, but is inf",
+                "--clip-value nan | --clip-value must be 0 or more, but is nan",
+                "--min 2 --max 1 | neither may be nan, but they are 2 and 1",
+                "--max-norm 1 --unscale 0 | --unscale must be above 0 and finite, but is 0",
                 "--rule value --param max=1 --max-norm 1 | exclude each other",
                 "--rule value --param max=1 --per-tensor | --per-tensor needs --max-norm",
                 "--rule value --param max=1 --norm-type 1 | --norm-type needs --max-norm",
-                "--rule value --param max=1 --unscale -1 | inverseScale must be above 0",
+                "--rule value --param max=1 --unscale -1 | --unscale must be above 0 and finite, but is -1",
                 "--rule value --param max=1 --unscale 2 --param inverse-scale=2 | exclude each other",
                 "--rule adaptive --param lambda=1 | --parameters FILE",
                 "--rule value --param max=1 --parameters x | --parameters is for the rule adaptive",
                 "--max-norm 1 --parameters x | --parameters is for the rule adaptive",
                 "--max-norm 1 --param epsilon=1 | --param needs --rule",
                 "--max-norm 1 --non-finite skip --error-if-nonfinite | --error-if-nonfinite is --non-finite error",
-                "--max-norm 1 --non-finite ignore | --non-finite"
+                "--max-norm 1 --non-finite ignore | '--non-finite': 'ignore' is not one of propagate, error, skip, zero",
+                "--max-norm 1 --backend gpu | '--backend': 'gpu' is not one of auto, java, native, cuda",
+                "--max-norm 1 --format yaml | '--format': 'yaml' is not one of text, json"
             })
     void wrongUsage(String optionsAndFault) {
         rows();

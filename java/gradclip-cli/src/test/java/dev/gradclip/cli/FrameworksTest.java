@@ -74,6 +74,22 @@ class FrameworksTest {
         demo("--framework", "torch").refused(ExitCode.FAILURE, "torch is not built", "-pl java/examples/train -am");
     }
 
+    /** A folder that a command is started in may be anybody's: code is taken from where the launcher says, and nowhere else. */
+    @Test
+    void theCurrentFolderIsNotLookedInto() throws Exception {
+        Path cwd = folder.resolve("cwd/java/examples");
+        Files.createDirectories(cwd);
+        jar("djl", StubFramework.class.getName());
+        Files.move(folder.resolve("djl"), cwd.resolve("djl"));
+        Child child =
+                Child.start("cd '" + folder.resolve("cwd") + "' && ", "demo", "--framework", "djl", "--seconds", "2");
+        assertEquals(ExitCode.FAILURE, child.await(), child::said);
+        assertTrue(child.said().contains("./gradclip demo --framework djl finds it"), child::said);
+        System.clearProperty(EXAMPLES);
+        demo("--framework", "djl")
+                .refused(ExitCode.FAILURE, "not on the class path", "./gradclip demo --framework djl");
+    }
+
     @Test
     void anotherOfThatNameIsNotTaken() throws IOException {
         jar("dl4j", StubFramework.class.getName());

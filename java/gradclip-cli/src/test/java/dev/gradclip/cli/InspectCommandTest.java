@@ -4,6 +4,8 @@ package dev.gradclip.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -70,15 +72,42 @@ class InspectCommandTest {
                 .write(folder.resolve("in"));
         List<String> lines =
                 Outcome.of("inspect", in).expect(ExitCode.DONE).out().lines().toList();
-        assertEquals(6, lines.size());
-        assertTrue(lines.get(1).startsWith(name + "  F32    [3]"), lines.get(1));
+        assertEquals(7, lines.size());
+        assertTrue(lines.get(1).startsWith(name + "  F32[3]"), lines.get(1));
         assertTrue(lines.get(2).startsWith("évil\\u000a\\u001b[31m "), lines.get(2));
-        assertTrue(lines.get(3).matches("i +U8 +\\[2×2\\] +4( +-){7}"), lines.get(3));
+        assertTrue(lines.get(3).matches("i +U8\\[2×2\\]( +-){5}"), lines.get(3));
         assertTrue(lines.get(4).startsWith("total "), lines.get(4));
-        assertEquals("1 tensor of a dtype that is not clipped, not in the total", lines.get(5));
+        assertEquals("2 tensors, 4 elements, no NaN and no infinity", lines.get(5));
+        assertEquals("1 tensor of a dtype that is not clipped, not in the total", lines.get(6));
         assertEquals(
                 1,
                 lines.subList(0, 5).stream().mapToInt(String::length).distinct().count());
+    }
+
+    @Test
+    void aTableFitsATerminalWhereNamesAllow() throws IOException {
+        for (String file : List.of("rnn-calm", "rnn-exploding")) {
+            Path in = Files.write(folder.resolve(file), RealGradientsTest.resource(file + ".safetensors"));
+            Outcome.of("inspect", in)
+                    .expect(ExitCode.DONE)
+                    .out()
+                    .lines()
+                    .forEach(line -> assertTrue(line.length() <= 80, line));
+        }
+    }
+
+    @Test
+    void nanAndInfinityHaveColumnsWhereThereAreAny() {
+        List<String> lines = Outcome.of("inspect", write())
+                .expect(ExitCode.DONE)
+                .out()
+                .lines()
+                .toList();
+        assertTrue(lines.get(0).endsWith("zeros  NaN  Inf"), lines.get(0));
+        assertTrue(lines.get(2).matches("index +I32\\[2\\]( +-){7}"), lines.get(2));
+        assertTrue(lines.get(3).matches("b .* 1 +0"), lines.get(3));
+        assertTrue(lines.get(7).matches("total .* 20.0% +1 +1"), lines.get(7));
+        assertEquals("5 tensors, 10 elements", lines.get(8));
     }
 
     @Test

@@ -72,8 +72,16 @@ class NumbersTest {
 
     @Test
     void briefForPeople() {
-        assertEquals("0.333333", Numbers.brief(1 / 3.0));
-        assertEquals("2.57000e+23", Numbers.brief(2.57e23));
+        assertEquals("0.33333", Numbers.brief(1 / 3.0));
+        assertEquals("2.57e23", Numbers.brief(2.57e23));
+        assertEquals("-7.1706e-13", Numbers.brief(-7.17063e-13));
+        assertEquals("1e-10", Numbers.brief(1e-10));
+        assertEquals("1e100", Numbers.brief(1e100));
+        assertEquals("120", Numbers.brief(120));
+        assertEquals("-5.1993e-10", Numbers.brief(-5.1993e-10));
+        assertEquals("1e5", Numbers.brief(99999.9));
+        assertEquals("5", Numbers.brief(5));
+        assertEquals("0", Numbers.brief(0));
         assertEquals("nan", Numbers.brief(Double.NaN));
     }
 }

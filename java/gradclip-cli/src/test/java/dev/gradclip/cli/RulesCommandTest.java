@@ -31,11 +31,8 @@ class RulesCommandTest {
                 Files.write(folder.resolve("grads.safetensors"), RealGradientsTest.resource("gpt-mixed.safetensors"));
         Files.copy(grads, folder.resolve("model.safetensors"));
         String text = Outcome.of("rules", name).expect(ExitCode.DONE).out();
-        String example = text.lines()
-                .filter(l -> l.startsWith("  gradclip "))
-                .findFirst()
-                .orElseThrow();
-        String[] words = example.strip().split(" ", -1);
+        String example = text.substring(text.indexOf("gradclip clip "));
+        String[] words = example.strip().split("[ \\\\\n]+", -1);
         Object[] arguments = Stream.of(words)
                 .skip(1)
                 .map(w -> w.endsWith(".safetensors") ? folder.resolve(w).toString() : w)
@@ -47,7 +44,7 @@ class RulesCommandTest {
     /** What is called the default is what a rule has that is not told. */
     @Test
     void theTableHoldsAllThatIsTaken() {
-        String text = Outcome.of("rules").expect(ExitCode.DONE).out();
+        String text = Outcome.of("rules").expect(ExitCode.DONE).out().replaceAll("(?<=\\S)\n +", " ");
         for (RuleEntry rule : Rules.ALL) {
             assertTrue(text.contains(rule.formula()) && text.contains(rule.source()), text);
             assertEquals(rule.name(), nameOf(rule), "the name that the library gives it");
@@ -57,7 +54,6 @@ class RulesCommandTest {
         assertTrue(text.contains("max-norm, scope=tensor, norm-type=2, convention=pytorch, epsilon=0"), text);
         assertTrue(text.contains("lambda, norm-type=2, epsilon=0.001, inverse-scale=1"), text);
         assertTrue(text.contains("max, min=-max, inverse-scale=1"), text);
-        assertTrue(text.lines().allMatch(l -> l.length() <= 110), text);
     }
 
     @Test

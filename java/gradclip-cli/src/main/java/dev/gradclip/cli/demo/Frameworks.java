@@ -11,13 +11,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds a {@link Framework}: on the class path, or built by an example, whose jar names the jars of the framework. Each has a class
  * loader of its own, for they ask for different versions of the same libraries.
  */
 public final class Frameworks {
-    /** The folder with the examples of this source tree; the launcher sets it. */
+    /** The folder with the examples of this source tree; the launcher sets it, and without it none is looked into. */
     static final String EXAMPLES = "gradclip.examples";
 
     /** Frameworks and the examples that have them. */
@@ -49,19 +50,26 @@ public final class Frameworks {
         } catch (ServiceConfigurationError | LinkageError e) {
             throw new IOException(name + " as it is built does not fit this command (" + e + "); " + build(name), e);
         }
+        if (System.getProperty(EXAMPLES) == null) {
+            throw new IOException(
+                    "the demo for " + name + " is not on the class path, and is looked for elsewhere only by"
+                            + " gradclip's source tree: there, ./gradclip demo --framework " + name + " finds it");
+        }
         throw new IOException("the demo for " + name + " is not built; " + build(name));
     }
 
     private static ClassLoader loader(String name) throws IOException {
         ClassLoader own = Frameworks.class.getClassLoader();
         Path jar = jar(name);
-        if (!Files.isRegularFile(jar)) return own;
+        if (jar == null || !Files.isRegularFile(jar)) return own;
         return new URLClassLoader(name, new URL[] {jar.toUri().toURL()}, own);
     }
 
-    private static Path jar(String name) {
+    /** Only where the launcher says where: never by the current folder, which may be anybody's. */
+    private static @Nullable Path jar(String name) {
+        String examples = System.getProperty(EXAMPLES);
         String example = EXAMPLE.getOrDefault(name, name);
-        return Path.of(System.getProperty(EXAMPLES, "java/examples"), example, "target", example + ".jar");
+        return examples == null ? null : Path.of(examples, example, "target", example + ".jar");
     }
 
     private static String build(String name) {
