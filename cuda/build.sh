@@ -9,12 +9,15 @@
 #   build.sh --cross-aarch64 OUTDIR                 the C++ tests for aarch64, under qemu
 #   build.sh --check                                what a build would lack, in a line, and nothing else
 # A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
-# GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use. GRADCLIP_CUDA_ARCHITECTURES=all
-# compiles for every architecture; one, the default, for the GPU that is here, or 9.0, and PTX, which the driver compiles for
-# all others. GRADCLIP_TESTS of --test: quick, the default, leaves out the C++ tests that take longest; thorough; or all.
+# GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use.
+# GRADCLIP_CUDA_ARCHITECTURES: one, the default, compiles for the GPU that is here, or 9.0, and PTX, which the driver compiles
+#   for all others; all, for every architecture.
+# GRADCLIP_TESTS of --test: quick, the default, leaves out the C++ tests that take longest; thorough; or all.
+# GRADCLIP_JOBS: how much runs at a time, else as much as there are processors.
 set -eu
 
 here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
+jobs=${GRADCLIP_JOBS:-$(nproc 2> /dev/null || echo 2)}
 
 die() {
   echo "gradclip: $1" >&2
@@ -91,7 +94,7 @@ configure_and_build() { # build tree, cmake options
     cat "$tree/configure.log" >&2
     die "cmake failed"
   }
-  cmake --build "$tree" --parallel "${GRADCLIP_JOBS:-2}" > "$tree/build.log" 2>&1 || {
+  cmake --build "$tree" --parallel "$jobs" > "$tree/build.log" 2>&1 || {
     cat "$tree/build.log" >&2
     die "compiling failed"
   }
@@ -100,7 +103,7 @@ configure_and_build() { # build tree, cmake options
 run_tests() { # build tree, ctest options
   tests=$1
   shift
-  (cd "$tests" && ctest --output-on-failure --no-tests=error --parallel "${GRADCLIP_JOBS:-2}" "$@")
+  (cd "$tests" && ctest --output-on-failure --no-tests=error --parallel "$jobs" "$@")
 }
 
 platform() {
