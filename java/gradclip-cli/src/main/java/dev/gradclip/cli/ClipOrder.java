@@ -60,7 +60,7 @@ final class ClipOrder {
                 + " cannot be clipped, and copying it would leave a gradient unclipped");
     }
 
-    private static int groupOf(TensorEntry tensor, List<GroupChoice> groups) {
+    private static int groupOf(TensorEntry tensor, List<GroupChoice> groups) throws BadFileException {
         for (int i = 0; i < groups.size(); i++) if (groups.get(i).matches(tensor.name())) return i;
         return -1;
     }

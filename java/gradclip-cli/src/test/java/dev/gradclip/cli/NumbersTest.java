@@ -3,6 +3,7 @@ package dev.gradclip.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -33,6 +34,19 @@ class NumbersTest {
     @ValueSource(strings = {"", " 1", "1f", "1d", "0x1p3", ".", "1e", "1,5", "--1"})
     void refuses(String text) {
         assertThrows(NumberFormatException.class, () -> Numbers.parse(text));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"1e400", "-1e400", "1.8e308", "1e99999999999", "1e-400", "-0.1e-330", "1e-99999999999"})
+    void refusesWhatADoubleHasAsInfinityOrZero(String text) {
+        NumberFormatException e = assertThrows(NumberFormatException.class, () -> Numbers.parse(text));
+        assertTrue(e.getMessage().startsWith("'" + text + "' is "), e::toString);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"1.7976931348623157e308", "4.9e-324", "0e999", "-0.000", "0e-999", "+.0"})
+    void takesTheLargestTheLeastAndZero(String text) {
+        assertEquals(Double.parseDouble(text), Numbers.parse(text));
     }
 
     private static String json(double value) throws IOException {
