@@ -32,7 +32,8 @@ import picocli.CommandLine.Parameters;
             "              [--parameters FILE] [OPTIONS]",
             "       gradclip clip IN -o OUT --group 'REGEX=RULE[,K=V...]'...",
             "              [--parameters FILE] [OPTIONS]",
-            "OPTIONS: [--unscale F] [--non-finite error|skip|zero|propagate]",
+            "OPTIONS: [--exclude REGEX]... [--unscale F]",
+            "         [--non-finite error|skip|zero|propagate]",
             "         [--backend auto|java|native|cuda] [--threads N] [--format text|json]"
         },
         footerHeading = "%nExamples:%n",
@@ -48,7 +49,9 @@ import picocli.CommandLine.Parameters;
             "  gradclip clip grads.safetensors -o clipped.safetensors --rule adaptive \\",
             "      --param lambda=0.01 --parameters model.safetensors",
             "  gradclip clip grads.safetensors -o clipped.safetensors \\",
-            "      --group 'output.*=value,max=100' --group '.*=value,max=10'"
+            "      --group 'output.*=value,max=100' --group '.*=value,max=10'",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1 \\",
+            "      --exclude '.*_scale'"
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
@@ -76,6 +79,9 @@ final class ClipCommand implements Callable<Integer> {
     private final RuleOptions rule = new RuleOptions();
 
     @Mixin
+    private final Exclusion exclusion = new Exclusion();
+
+    @Mixin
     private final BackendOptions work = new BackendOptions();
 
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
@@ -95,7 +101,7 @@ final class ClipCommand implements Callable<Integer> {
         try (SafetensorsFile file = SafetensorsFile.open(in);
                 ParameterFile parameters =
                         selection.parameters() == null ? null : ParameterFile.open(selection.parameters())) {
-            FileClip clip = new FileClip(file, parameters, OutputTarget.of(out), selection);
+            FileClip clip = new FileClip(file, parameters, OutputTarget.of(out), selection, exclusion);
             ClipReport report;
             try (StreamingClip stream = StreamingClip.of(selection.rule(), backend, threads);
                     Progress progress =

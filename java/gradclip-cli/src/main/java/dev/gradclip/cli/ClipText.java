@@ -24,6 +24,7 @@ final class ClipText {
         out.println(rule(clip.selection()) + ": " + found(clip) + ", " + terminal.bold(outcome(clip)));
         out.println(Numbers.count(clip.tensors(), "tensor") + ", " + Numbers.count(clip.elements(), "element")
                 + ", backend " + clip.backend() + skipped(clip.skipped()));
+        if (clip.excluded() > 0) out.println(Numbers.count(clip.excluded(), "tensor") + " excluded, left as they are");
         if (clip.ungrouped() > 0) {
             out.println(Numbers.count(clip.ungrouped(), "tensor") + " in no group, left unclipped");
         }
@@ -76,7 +77,7 @@ final class ClipText {
     }
 
     private static String skipped(int tensors) {
-        return tensors == 0 ? "" : "; " + Numbers.count(tensors, "tensor") + " copied, not floating point";
+        return tensors == 0 ? "" : "; " + Numbers.count(tensors, "tensor") + " copied, of a dtype that is not clipped";
     }
 
     private static Table perTensor(List<TensorClip> clips, boolean byRows) {

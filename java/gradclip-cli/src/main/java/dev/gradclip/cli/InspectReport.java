@@ -21,8 +21,9 @@ import org.jspecify.annotations.Nullable;
  * @param file the file
  * @param tensors each of its tensors
  * @param total over those that were measured
+ * @param excluded how many tensors the user left out
  */
-record InspectReport(Path file, List<Inspected> tensors, Measures total) {
+record InspectReport(Path file, List<Inspected> tensors, Measures total, int excluded) {
     void print(Terminal terminal, Format format) throws IOException {
         if (format == Format.JSON) json(terminal);
         else text(terminal);
@@ -52,6 +53,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
             terminal.out()
                     .println(Numbers.count(others, "tensor") + " of a dtype that is not clipped, not in the total");
         }
+        if (excluded > 0) terminal.out().println(Numbers.count(excluded, "tensor") + " excluded");
     }
 
     /** Columns of zeros would say in ten characters what a word below says. */
@@ -96,6 +98,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
             json.writeObjectFieldStart("total");
             json.writeNumberField("tensors", measured());
             json.writeNumberField("not_measured", tensors.size() - measured());
+            if (excluded > 0) json.writeNumberField("excluded", excluded);
             json.writeNumberField("elements", total.counts().elements());
             measuresJson(report, total);
             json.writeEndObject();

@@ -38,7 +38,7 @@ final class ParameterFile implements AutoCloseable {
             throw new BadFileException(
                     where(found) + " has the shape " + found.shape() + ", but its gradient has " + gradient.shape());
         }
-        if (found.type().dtype() == null) {
+        if (found.type().dtype() == null && found.elements() > 0) {
             throw new BadFileException(
                     where(found) + ": dtype " + found.type() + " has no norm here; F64, F32, F16 and BF16 have");
         }
