@@ -30,7 +30,7 @@ final class ClipText {
         }
         if (clip.withoutParameter() > 0) {
             out.println(Numbers.count(clip.withoutParameter(), "tensor") + " without weights in "
-                    + clip.selection().parameters() + ", left unclipped");
+                    + Shown.escaped(String.valueOf(clip.selection().parameters())) + ", left unclipped");
         }
         if (clip.result().nonFinite()) out.println("a gradient holds a NaN or an infinity: " + consequence(clip));
     }
@@ -84,7 +84,7 @@ final class ClipText {
         Table table = new Table(1, "name", "norm", byRows ? "rows clipped" : "coefficient");
         for (TensorClip clip : clips) {
             String what = coefficient(clip.coefficient(), clip.rows());
-            table.add(List.of(Shown.escaped(clip.name()), Numbers.brief(clip.norm()), what));
+            table.add(List.of(clip.name(), Numbers.brief(clip.norm()), what));
         }
         return table;
     }
@@ -99,7 +99,7 @@ final class ClipText {
                 : new Table(2, "group", "rule", "tensors");
         for (GroupClip clip : report.groups()) {
             List<String> row = new ArrayList<>(List.of(
-                    Shown.escaped(clip.choice().name()),
+                    clip.choice().name(),
                     clip.choice().chosen().shown(),
                     String.format(Locale.ROOT, "%,d", clip.tensors())));
             if (report.measuresNorm()) {

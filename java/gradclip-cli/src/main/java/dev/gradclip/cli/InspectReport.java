@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,7 +37,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
         if (hasNonFinite()) header.addAll(List.of("NaN", "Inf"));
         Table table = new Table(2, header.toArray(String[]::new));
         for (Inspected tensor : tensors) {
-            table.add(row(Shown.escaped(tensor.entry().name()), type(tensor.entry()), tensor.measures()));
+            table.add(row(tensor.entry().name(), type(tensor.entry()), tensor.measures()));
         }
         table.add(row("total", "", total));
         List<String> lines = table.lines();
@@ -82,9 +81,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
     }
 
     private static String type(TensorEntry tensor) {
-        return tensor.shape().stream()
-                .map(String::valueOf)
-                .collect(Collectors.joining("×", tensor.type().name() + "[", "]"));
+        return tensor.type().name() + Shown.shape(tensor.shape(), "×");
     }
 
     private void json(Terminal terminal) throws IOException {

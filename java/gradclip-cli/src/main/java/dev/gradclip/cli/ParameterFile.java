@@ -35,8 +35,8 @@ final class ParameterFile implements AutoCloseable {
         TensorEntry found = weights.get(gradient.name());
         if (found == null) return null;
         if (!found.shape().equals(gradient.shape())) {
-            throw new BadFileException(
-                    where(found) + " has the shape " + found.shape() + ", but its gradient has " + gradient.shape());
+            throw new BadFileException(where(found) + " has the shape " + Shown.shape(found.shape(), ", ")
+                    + ", but its gradient has " + Shown.shape(gradient.shape(), ", "));
         }
         if (found.type().dtype() == null && found.elements() > 0) {
             throw new BadFileException(

@@ -40,7 +40,7 @@ class NumbersTest {
     @ValueSource(strings = {"1e400", "-1e400", "1.8e308", "1e99999999999", "1e-400", "-0.1e-330", "1e-99999999999"})
     void refusesWhatADoubleHasAsInfinityOrZero(String text) {
         NumberFormatException e = assertThrows(NumberFormatException.class, () -> Numbers.parse(text));
-        assertTrue(e.getMessage().startsWith("'" + text + "' is "), e::toString);
+        assertTrue(String.valueOf(e.getMessage()).startsWith("'" + text + "' is "), e::toString);
     }
 
     @ParameterizedTest
