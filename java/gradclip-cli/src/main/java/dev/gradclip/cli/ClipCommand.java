@@ -58,7 +58,8 @@ import picocli.CommandLine.Parameters;
             "0:done",
             "1:a gradient holds a NaN or an infinity, and no other --non-finite was given; OUT is not written",
             "2:wrong usage, or IN or FILE is malformed or not there",
-            "3:reading or writing failed, the disk is full, the backend is not available, an internal error"
+            "3:reading or writing failed, the disk is full, the backend is not available, an internal error; the message"
+                    + " says so where OUT is written all the same, and must not be clipped again"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
 final class ClipCommand implements Callable<Integer> {
@@ -98,6 +99,7 @@ final class ClipCommand implements Callable<Integer> {
         Selection selection = rule.selection(threshold);
         int threads = work.threads();
         Backend backend = work.backend();
+        boolean written = false;
         try (SafetensorsFile file = SafetensorsFile.open(in);
                 ParameterFile parameters =
                         selection.parameters() == null ? null : ParameterFile.open(selection.parameters())) {
@@ -107,12 +109,17 @@ final class ClipCommand implements Callable<Integer> {
                     Progress progress =
                             Progress.of(terminal, "clip", file.header().dataBytes(), stream.needsMeasure() ? 2 : 1)) {
                 clip.run(stream, progress::advance);
+                written = true;
                 report = clip.report(stream, BackendOptions.name(backend));
             }
             report.print(terminal, format);
             if (format == Format.TEXT) work.sayFallback(terminal);
+            if (terminal.out().checkError()) throw new IOException(Terminal.UNWRITABLE);
         } catch (NonFiniteGradientException e) {
             throw new NonFiniteFileException(in, e);
+        } catch (IOException | RuntimeException | Error e) {
+            if (!written) throw e;
+            throw new WrittenException(out, Failures.message(e), e);
         }
         return ExitCode.DONE;
     }
