@@ -39,9 +39,7 @@ final class Failures {
         if (e instanceof OutOfMemoryError) {
             return "out of memory (" + e.getMessage() + "); GRADCLIP_JAVA_OPTS=-Xmx4g gives more";
         }
-        boolean told = e instanceof IOException
-                || e instanceof NonFiniteGradientException
-                || e instanceof BackendUnavailableException;
+        boolean told = e instanceof IOException || e instanceof BackendUnavailableException;
         return told ? String.valueOf(e.getMessage()) : "internal error: " + e + "; GRADCLIP_DEBUG=1 shows where";
     }
 

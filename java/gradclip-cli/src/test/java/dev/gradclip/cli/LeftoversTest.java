@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What a killed run left is removed by the next one; nothing else ever is. */
 class LeftoversTest {
-    private static final FileTime OLD = FileTime.from(Instant.now().minus(Leftovers.AGE.multipliedBy(2)));
+    private final FileTime old = FileTime.from(Instant.now().minus(Leftovers.AGE.multipliedBy(2)));
 
     @TempDir
     Path folder;
@@ -54,8 +54,8 @@ class LeftoversTest {
 
     @Test
     void whatAKilledRunLeftIsRemoved() throws IOException {
-        file(Leftovers.name(1), OLD);
-        Files.setPosixFilePermissions(file(Leftovers.name(-1), OLD), PosixFilePermissions.fromString("r--------"));
+        file(Leftovers.name(1), old);
+        Files.setPosixFilePermissions(file(Leftovers.name(-1), old), PosixFilePermissions.fromString("r--------"));
         clip();
         assertEquals(Set.of("in", "out"), names());
     }
@@ -73,13 +73,13 @@ class LeftoversTest {
                 "a.gradclip-0123456789abcdef.tmp",
                 ".gradclip-.tmp",
                 ".gradclip-thesis.tmp")) {
-            file(name, OLD);
+            file(name, old);
             stay.add(name);
         }
         FileTime younger = FileTime.from(Instant.now().minus(Leftovers.AGE).plus(Duration.ofMinutes(2)));
         file(Leftovers.name(1), younger);
-        Files.setLastModifiedTime(Files.createDirectory(folder.resolve(Leftovers.name(2))), OLD);
-        Path target = file("target", OLD);
+        Files.setLastModifiedTime(Files.createDirectory(folder.resolve(Leftovers.name(2))), old);
+        Path target = file("target", old);
         Files.createSymbolicLink(folder.resolve(Leftovers.name(3)), target);
         stay.addAll(List.of(Leftovers.name(1), Leftovers.name(2), Leftovers.name(3), "target"));
         clip();
@@ -88,7 +88,7 @@ class LeftoversTest {
 
     @Test
     void anothersFileIsNotRemoved() throws IOException {
-        Path other = file(Leftovers.name(1), OLD);
+        Path other = file(Leftovers.name(1), old);
         try {
             Files.setAttribute(other, "unix:uid", 54321, LinkOption.NOFOLLOW_LINKS);
         } catch (IOException e) {
@@ -104,7 +104,7 @@ class LeftoversTest {
         try (AtomicOutput output = AtomicOutput.create(OutputTarget.of(other))) {
             Set<String> temporary = names();
             temporary.remove("in");
-            Files.setLastModifiedTime(folder.resolve(temporary.iterator().next()), OLD);
+            Files.setLastModifiedTime(folder.resolve(temporary.iterator().next()), old);
             clip();
             output.commit();
         }
@@ -113,7 +113,7 @@ class LeftoversTest {
 
     @Test
     void whatAnotherProcessWritesIsNotRemoved() throws Exception {
-        Path temporary = file(Leftovers.name(1), OLD);
+        Path temporary = file(Leftovers.name(1), old);
         Path java = Path.of(System.getProperty("java.home"), "bin", "java");
         String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
         Process holder = new ProcessBuilder(

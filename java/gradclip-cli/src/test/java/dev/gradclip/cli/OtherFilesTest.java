@@ -122,7 +122,7 @@ class OtherFilesTest {
         for (String mark : new String[] {"\u0080\2", "{\"", "\u001f\u008b\b", "PK\3\4"}) {
             byte[] length = Arrays.copyOf(latin(mark), 8);
             int bytes = 0;
-            for (int i = 3; i >= 0; i--) bytes = bytes << 8 | length[i] & 0xff;
+            for (int i = 3; i >= 0; i--) bytes = (bytes << 8) | (length[i] & 0xff);
             byte[] good = new Gradients().floats("a", 3).build();
             byte[] cut = Arrays.copyOf(length, good.length);
             System.arraycopy(good, 8, cut, 8, good.length - 8);

@@ -18,24 +18,27 @@ final class HeaderReader {
     static Header read(FileChannel channel) throws IOException {
         long size = channel.size();
         if (size == 0) throw new BadFileException("the file is empty, as one is that was not written to its end");
-        ByteBuffer head =
-                ByteBuffer.allocate((int) Math.min(size, FileKind.HEAD)).order(ByteOrder.LITTLE_ENDIAN);
-        readFully(channel, head, 0);
-        requireHeader(head.flip(), size);
-        int length = (int) head.getLong(0);
+        byte[] head = new byte[(int) Math.min(size, FileKind.HEAD)];
+        readFully(channel, ByteBuffer.wrap(head), 0);
+        requireHeader(head, size);
+        int length = (int) length(head);
         byte[] bytes = new byte[PREFIX + length];
         readFully(channel, ByteBuffer.wrap(bytes), 0);
         long dataBytes = size - bytes.length;
         return new Header(bytes, Layout.check(HeaderParser.parse(bytes, PREFIX, length), dataBytes), dataBytes);
     }
 
-    private static void requireHeader(ByteBuffer head, long size) throws BadFileException {
-        long length = size < PREFIX ? -1 : head.getLong(0);
+    private static long length(byte[] head) {
+        return ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
+    }
+
+    private static void requireHeader(byte[] head, long size) throws BadFileException {
+        long length = size < PREFIX ? -1 : length(head);
         boolean possible = length >= 0 && length <= LARGEST;
-        boolean begins = possible && size > PREFIX && head.get(PREFIX) == '{';
+        boolean begins = possible && size > PREFIX && head[PREFIX] == '{';
         if (begins && length > 0 && length <= size - PREFIX) return;
         // What begins as it should is damaged; the rest may be of another kind.
-        FileKind kind = begins ? null : FileKind.of(head.array());
+        FileKind kind = begins ? null : FileKind.of(head);
         throw new BadFileException(kind == null ? fault(size, length, possible) : kind.advice());
     }
 
