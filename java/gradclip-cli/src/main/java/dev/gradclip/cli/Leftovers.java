@@ -13,16 +13,21 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * Temporary files of the same user that a killed process left beside its output. Whoever writes one holds a lock on it, which
- * ends with the process.
+ * Temporary files of the same user that a killed process left beside its output. Whoever writes one locks it before the first
+ * byte, and the lock ends with the process.
  */
 final class Leftovers {
-    /** Where locks reach no further than a machine, another one's file is told by its age: it is written all the time. */
+    /** Where a lock may reach no further than this machine, another one's file is told by its age: it is written all the time. */
     static final Duration AGE = Duration.ofMinutes(10);
+
+    /** File systems of one machine: what is not locked there is written by nobody. */
+    private static final Set<String> LOCAL =
+            Set.of("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay");
 
     private static final Pattern NAME = Pattern.compile("\\.gradclip-[0-9a-f]{16}\\.tmp");
 
@@ -36,25 +41,30 @@ final class Leftovers {
     /** Removes those in a folder; a temporary file made there just now says by its owner and time whose and how old they are. */
     static void remove(Path folder, Path mine) throws IOException {
         PosixFileAttributes own = attributes(mine);
+        boolean local = isLocal(mine);
         try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".gradclip-*.tmp")) {
-            for (Path file : files) if (isOld(file, own)) removeUnlocked(file);
+            for (Path file : files) if (mayBeLeft(file, own, local)) removeUnlocked(file);
         } catch (DirectoryIteratorException e) {
             throw e.getCause();
         }
+    }
+
+    static boolean isLocal(Path file) throws IOException {
+        return LOCAL.contains(Files.getFileStore(file).type());
     }
 
     private static PosixFileAttributes attributes(Path file) throws IOException {
         return Files.readAttributes(file, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     }
 
-    private static boolean isOld(Path file, PosixFileAttributes own) throws IOException {
+    private static boolean mayBeLeft(Path file, PosixFileAttributes own, boolean local) throws IOException {
         if (!NAME.matcher(file.getFileName().toString()).matches()) return false;
         PosixFileAttributes found = attributes(file);
-        return found.isRegularFile()
-                && found.owner().equals(own.owner())
-                && found.lastModifiedTime()
-                        .toInstant()
-                        .isBefore(own.lastModifiedTime().toInstant().minus(AGE));
+        if (!found.isRegularFile() || !found.owner().equals(own.owner())) return false;
+        Instant now = own.lastModifiedTime().toInstant();
+        // An empty one may be about to be locked.
+        return (local && found.size() > 0)
+                || found.lastModifiedTime().toInstant().isBefore(now.minus(AGE));
     }
 
     private static void removeUnlocked(Path file) throws IOException {
