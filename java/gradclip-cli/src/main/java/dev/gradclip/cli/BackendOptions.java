@@ -62,10 +62,14 @@ final class BackendOptions {
     /** Says in a line that plain Java worked where nobody asked for it, and why. */
     static void sayFallback(Terminal terminal, Choice choice) {
         if (choice != Choice.AUTO || Backend.NATIVE.isAvailable()) return;
-        // The launcher knows which tool its build had to do without; a jar knows only that it holds no library.
-        String missing = System.getProperty("gradclip.missing", "");
+        String missing = missing();
         String why = missing.isEmpty() ? Backend.NATIVE.reason() + "; 'gradclip info' tells what to do" : missing;
         terminal.out().println("plain Java did the work, not native code: " + why);
+    }
+
+    /** What the launcher's build had to do without, or nothing; a jar knows only that it holds no library. */
+    static String missing() {
+        return System.getProperty("gradclip.missing", "");
     }
 
     static String name(Backend backend) {

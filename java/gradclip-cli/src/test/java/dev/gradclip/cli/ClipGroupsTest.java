@@ -143,7 +143,7 @@ class ClipGroupsTest {
                 .floats("rest", 6, Float.NaN)
                 .write(folder.resolve("nan"));
         clip("--group", "a=value,max=1", "--non-finite", "error")
-                .refused(ExitCode.NON_FINITE, "gradient of rest is not finite");
+                .refused(ExitCode.NON_FINITE, "tensor 'rest' holds a NaN");
         assertFalse(Files.exists(out));
         Map<String, Object> report = clip(
                         "--group", "a=value,max=1", "--non-finite", "zero", "--unscale", "0.5", "--format", "json")
