@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
-import dev.gradclip.BackendUnavailableException;
 import dev.gradclip.cli.safetensors.BadFileException;
 import dev.gradclip.cli.safetensors.Shown;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Turns what went wrong into an exit code and at most three lines. */
 final class Failures {
@@ -20,9 +22,26 @@ final class Failures {
     }
 
     int reportUsage(ParameterException e) {
-        say(String.valueOf(e.getMessage()));
+        say(fault(e));
         terminal.err().println("'" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help' tells the usage.");
         return ExitCode.USAGE;
+    }
+
+    /** Picocli's words where they serve; not where they count arguments from 0 or call an option's value another option. */
+    private static String fault(ParameterException e) {
+        Set<String> commands = e.getCommandLine().getSubcommands().keySet();
+        if (!(e instanceof UnmatchedArgumentException unmatched)) {
+            boolean missing = !commands.isEmpty() && e.getClass() == ParameterException.class;
+            return missing ? "a command is missing: " + String.join(", ", commands) : String.valueOf(e.getMessage());
+        }
+        String first = "'" + unmatched.getUnmatched().get(0) + "'";
+        if (!unmatched.isUnknownOption()) {
+            return commands.isEmpty()
+                    ? first + " is an argument too many"
+                    : "there is no command " + first + "; the commands are " + String.join(", ", commands);
+        }
+        List<String> near = unmatched.getSuggestions();
+        return "there is no option " + first + (near.isEmpty() ? "" : "; near it are " + String.join(", ", near));
     }
 
     int report(Throwable e) {
@@ -30,7 +49,6 @@ final class Failures {
         if ("1".equals(System.getenv("GRADCLIP_DEBUG"))) e.printStackTrace(terminal.err());
         if (e instanceof NonFiniteFileException) return fail(e.getMessage(), ExitCode.NON_FINITE);
         if (e instanceof BadFileException) return fail(e.getMessage(), ExitCode.USAGE);
-        if (e instanceof BackendUnavailableException) return fail(e.getMessage(), ExitCode.FAILURE);
         if (e instanceof FileSystemException file) return fail(fileMessage(file), ExitCode.FAILURE);
         if (e instanceof IOException) return fail(e.getMessage(), ExitCode.FAILURE);
         if (e instanceof OutOfMemoryError) {

@@ -9,6 +9,9 @@ final class Numbers {
     // Java's own parser also takes 1d, 0x1p3 and 1f.
     private static final Pattern DECIMAL = Pattern.compile("[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?");
 
+    /** A digit other than 0 before the exponent: the number is not 0. */
+    private static final Pattern SOME = Pattern.compile("^[^eE]*[1-9]");
+
     private Numbers() {}
 
     /**
@@ -26,8 +29,15 @@ final class Numbers {
     }
 
     private static double decimal(String text) {
-        if (DECIMAL.matcher(text).matches()) return Double.parseDouble(text);
-        throw new NumberFormatException("'" + text + "' is not a number");
+        if (!DECIMAL.matcher(text).matches()) throw new NumberFormatException("'" + text + "' is not a number");
+        double value = Double.parseDouble(text);
+        if (Double.isInfinite(value)) {
+            throw new NumberFormatException("'" + text + "' is beyond the largest double; infinity is written inf");
+        }
+        if (value == 0 && SOME.matcher(text).find()) {
+            throw new NumberFormatException("'" + text + "' is below the smallest double; zero is written 0");
+        }
+        return value;
     }
 
     /** What is found, for people: five significant digits, {@code 0.19504}, {@code 2.57e23}; a report in JSON has all. */

@@ -27,8 +27,10 @@ class FallbackTest {
     }
 
     private String[] clip(String... more) {
-        String in = new Gradients().floats("a", 3, 4).write(folder.resolve("in")).toString();
-        List<String> all = new ArrayList<>(List.of("clip", in, "-o", folder.resolve("out").toString()));
+        String in =
+                new Gradients().floats("a", 3, 4).write(folder.resolve("in")).toString();
+        List<String> all =
+                new ArrayList<>(List.of("clip", in, "-o", folder.resolve("out").toString()));
         all.addAll(List.of("--max-norm", "1"));
         all.addAll(List.of(more));
         return all.toArray(String[]::new);
@@ -44,7 +46,8 @@ class FallbackTest {
     void withoutTheLauncherTheLibrarySaysWhy() throws Exception {
         String text = said("", "bench", "--seconds", "0.1", "--threads", "1");
         assertTrue(
-                text.endsWith("\n" + SAID + "/nowhere/libgradclip.so does not exist; 'gradclip info' tells what to do\n"),
+                text.endsWith(
+                        "\n" + SAID + "/nowhere/libgradclip.so does not exist; 'gradclip info' tells what to do\n"),
                 text);
     }
 

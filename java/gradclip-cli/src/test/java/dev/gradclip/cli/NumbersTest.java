@@ -3,6 +3,7 @@ package dev.gradclip.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -33,6 +34,24 @@ class NumbersTest {
     @ValueSource(strings = {"", " 1", "1f", "1d", "0x1p3", ".", "1e", "1,5", "--1"})
     void refuses(String text) {
         assertThrows(NumberFormatException.class, () -> Numbers.parse(text));
+    }
+
+    /** A threshold that nobody wrote must not stand in for one that no double is. */
+    @ParameterizedTest
+    @CsvSource({
+        "1e400,infinity is written inf",
+        "-1e400,infinity is written inf",
+        "1e-400,zero is written 0",
+        "-0.001e-330,zero is written 0"
+    })
+    void refusesWhatNoDoubleIs(String text, String advice) {
+        NumberFormatException e = assertThrows(NumberFormatException.class, () -> Numbers.parse(text));
+        assertTrue(String.valueOf(e.getMessage()).contains(advice), e.getMessage());
+    }
+
+    @Test
+    void zeroIsANumber() {
+        for (String text : new String[] {"0", "-0.0", "0e9", ".0e-5"}) assertEquals(0, Numbers.parse(text), 0);
     }
 
     private static String json(double value) throws IOException {
