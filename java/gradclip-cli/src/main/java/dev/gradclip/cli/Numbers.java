@@ -9,15 +9,15 @@ final class Numbers {
     // Java's own parser also takes 1d, 0x1p3 and 1f.
     private static final Pattern DECIMAL = Pattern.compile("[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?");
 
-    /** A digit other than 0 before the exponent: the number is not 0. */
-    private static final Pattern SOME = Pattern.compile("^[^eE]*[1-9]");
+    /** A digit that is not 0, before any exponent. */
+    private static final Pattern NOT_ZERO = Pattern.compile("[+-]?[0.]*[1-9]");
 
     private Numbers() {}
 
     /**
      * A decimal number, {@code inf} or {@code nan}, in any case.
      *
-     * @throws NumberFormatException if the text is none of these
+     * @throws NumberFormatException if the text is none of these, or a number that a double has as infinity or 0
      */
     static double parse(String text) {
         return switch (text.toLowerCase(Locale.ROOT)) {
@@ -32,10 +32,11 @@ final class Numbers {
         if (!DECIMAL.matcher(text).matches()) throw new NumberFormatException("'" + text + "' is not a number");
         double value = Double.parseDouble(text);
         if (Double.isInfinite(value)) {
-            throw new NumberFormatException("'" + text + "' is beyond the largest double; infinity is written inf");
+            throw new NumberFormatException(
+                    "'" + text + "' is beyond 1.8e308, the largest number; no limit is inf or -inf");
         }
-        if (value == 0 && SOME.matcher(text).find()) {
-            throw new NumberFormatException("'" + text + "' is below the smallest double; zero is written 0");
+        if (value == 0 && NOT_ZERO.matcher(text).lookingAt()) {
+            throw new NumberFormatException("'" + text + "' is closer to 0 than 4.9e-324, the least number");
         }
         return value;
     }
