@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import dev.gradclip.cli.safetensors.Reason;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -36,16 +37,43 @@ final class AtomicOutput implements AutoCloseable {
 
     /** Creates the temporary file, with the permissions of the file it is to replace, else the process's default. */
     static AtomicOutput create(OutputTarget target) throws IOException {
-        // Not the target's name with a suffix: that could be longer than a name may be.
-        String name = String.format(".gradclip-%016x.tmp", new SecureRandom().nextLong());
-        AtomicOutput output = new AtomicOutput(target, target.folder().resolve(name));
+        Path temporary = target.folder().resolve(Leftovers.name(new SecureRandom().nextLong()));
         try {
-            Runtime.getRuntime().addShutdownHook(output.removal);
-            output.keepOwnerAndPermissions();
-            return output;
-        } catch (IOException | RuntimeException | Error e) {
-            output.close();
-            throw e;
+            AtomicOutput output = new AtomicOutput(target, temporary);
+            try {
+                Runtime.getRuntime().addShutdownHook(output.removal);
+                output.lock();
+                output.removeLeftovers();
+                output.keepOwnerAndPermissions();
+                return output;
+            } catch (IOException | RuntimeException | Error e) {
+                output.close();
+                throw e;
+            }
+        } catch (IOException e) {
+            throw unwritten(target, e);
+        }
+    }
+
+    private static IOException unwritten(OutputTarget target, IOException e) {
+        return new IOException(target.requested() + ": cannot be written, and is as it was: " + Reason.of(e), e);
+    }
+
+    /** Held until the file is closed, it tells others that this one is no leftover. */
+    private void lock() {
+        try {
+            // Closing the channel ends it.
+            if (channel.tryLock() == null) throw new IOException("locked by another process");
+        } catch (IOException e) {
+            // On a file system without locks nothing is taken for a leftover either.
+        }
+    }
+
+    private void removeLeftovers() {
+        try {
+            Leftovers.remove(target.folder(), temporary);
+        } catch (IOException | UnsupportedOperationException e) {
+            // They are in nobody's way; the next run tries again.
         }
     }
 
@@ -74,16 +102,26 @@ final class AtomicOutput implements AutoCloseable {
         try {
             while (bytes.hasRemaining()) channel.write(bytes);
         } catch (IOException e) {
-            throw new IOException(target.path() + ": cannot be written, and is as it was: " + e.getMessage(), e);
+            throw unwritten(target, e);
         }
     }
 
     /** Puts the file in its place; from then on it survives a crash. */
     void commit() throws IOException {
-        channel.force(true);
-        channel.close();
-        rename();
-        syncFolder();
+        try {
+            channel.force(true);
+            rename();
+        } catch (IOException e) {
+            throw unwritten(target, e);
+        }
+        try {
+            syncFolder(target.folder());
+        } catch (IOException e) {
+            throw new WrittenException(
+                    target.requested(),
+                    "its folder cannot be synced, so a power failure could undo it: " + Reason.of(e),
+                    e);
+        }
     }
 
     private synchronized void rename() throws IOException {
@@ -92,11 +130,15 @@ final class AtomicOutput implements AutoCloseable {
         ended = true;
     }
 
-    private void syncFolder() throws IOException {
-        try (FileChannel folder = FileChannel.open(target.folder(), StandardOpenOption.READ)) {
-            folder.force(true);
+    static void syncFolder(Path folder) throws IOException {
+        try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+            channel.force(true);
         } catch (AccessDeniedException e) {
             // A folder that may be written but not read cannot be synced; the file itself was.
+        } catch (IOException e) {
+            // What a file system says that has no such thing for folders, as some over a network; EINVAL has no type in
+            // Java.
+            if (!"Invalid argument".equals(e.getMessage())) throw e;
         }
     }
 

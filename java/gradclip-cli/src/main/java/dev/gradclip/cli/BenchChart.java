@@ -3,6 +3,7 @@ package dev.gradclip.cli;
 
 import dev.gradclip.Backend;
 import dev.gradclip.cli.measure.Png;
+import dev.gradclip.cli.safetensors.Shown;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -22,7 +23,8 @@ final class BenchChart {
     static void write(BenchReport bench, OutputTarget target, Terminal terminal) throws IOException {
         byte[] png = Png.bytes(() -> chart(bench));
         if (png == null) {
-            terminal.err().println("gradclip: " + target.path() + " is not written: " + Png.REMEDY);
+            terminal.err()
+                    .println("gradclip: " + Shown.escaped(target.path().toString()) + " is not written: " + Png.REMEDY);
             return;
         }
         try (AtomicOutput output = AtomicOutput.create(target)) {

@@ -32,7 +32,8 @@ import picocli.CommandLine.Parameters;
             "              [--parameters FILE] [OPTIONS]",
             "       gradclip clip IN -o OUT --group 'REGEX=RULE[,K=V...]'...",
             "              [--parameters FILE] [OPTIONS]",
-            "OPTIONS: [--unscale F] [--non-finite error|skip|zero|propagate]",
+            "OPTIONS: [--exclude REGEX]... [--unscale F]",
+            "         [--non-finite error|skip|zero|propagate]",
             "         [--backend auto|java|native|cuda] [--threads N] [--format text|json]"
         },
         footerHeading = "%nExamples:%n",
@@ -48,14 +49,17 @@ import picocli.CommandLine.Parameters;
             "  gradclip clip grads.safetensors -o clipped.safetensors --rule adaptive \\",
             "      --param lambda=0.01 --parameters model.safetensors",
             "  gradclip clip grads.safetensors -o clipped.safetensors \\",
-            "      --group 'output.*=value,max=100' --group '.*=value,max=10'"
+            "      --group 'output.*=value,max=100' --group '.*=value,max=10'",
+            "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1 \\",
+            "      --exclude '.*_scale'"
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
             "1:a gradient holds a NaN or an infinity, and no other --non-finite was given; OUT is not written",
             "2:wrong usage, or IN or FILE is malformed or not there",
-            "3:reading or writing failed, the disk is full, the backend is not available, an internal error"
+            "3:reading or writing failed, the disk is full, the backend is not available, an internal error; the message"
+                    + " says so where OUT is written all the same, and must not be clipped again"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
 final class ClipCommand implements Callable<Integer> {
@@ -76,6 +80,9 @@ final class ClipCommand implements Callable<Integer> {
     private final RuleOptions rule = new RuleOptions();
 
     @Mixin
+    private final Exclusion exclusion = new Exclusion();
+
+    @Mixin
     private final BackendOptions work = new BackendOptions();
 
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
@@ -92,21 +99,27 @@ final class ClipCommand implements Callable<Integer> {
         Selection selection = rule.selection(threshold);
         int threads = work.threads();
         Backend backend = work.backend();
+        boolean written = false;
         try (SafetensorsFile file = SafetensorsFile.open(in);
                 ParameterFile parameters =
                         selection.parameters() == null ? null : ParameterFile.open(selection.parameters())) {
-            FileClip clip = new FileClip(file, parameters, OutputTarget.of(out), selection);
+            FileClip clip = new FileClip(file, parameters, OutputTarget.of(out), selection, exclusion);
             ClipReport report;
             try (StreamingClip stream = StreamingClip.of(selection.rule(), backend, threads);
                     Progress progress =
                             Progress.of(terminal, "clip", file.header().dataBytes(), stream.needsMeasure() ? 2 : 1)) {
                 clip.run(stream, progress::advance);
+                written = true;
                 report = clip.report(stream, BackendOptions.name(backend));
             }
             report.print(terminal, format);
             if (format == Format.TEXT) work.sayFallback(terminal);
+            if (terminal.out().checkError()) throw new IOException(Terminal.UNWRITABLE);
         } catch (NonFiniteGradientException e) {
             throw new NonFiniteFileException(in, e);
+        } catch (IOException | RuntimeException | Error e) {
+            if (!written) throw e;
+            throw new WrittenException(out, Failures.message(e), e);
         }
         return ExitCode.DONE;
     }

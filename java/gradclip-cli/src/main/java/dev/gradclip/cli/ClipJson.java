@@ -50,6 +50,7 @@ final class ClipJson {
         json.writeNumberField("tensors", clip.tensors());
         json.writeNumberField("elements", clip.elements());
         json.writeNumberField("skipped", clip.skipped());
+        if (clip.excluded() > 0) json.writeNumberField("excluded", clip.excluded());
         if (!clip.measuresNorm()) {
             json.writeNumberField("elements_changed", clip.result().elementsChanged());
         }

@@ -2,6 +2,7 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.ClipRule;
+import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.cli.safetensors.BadFileException;
 import dev.gradclip.cli.safetensors.ElementType;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
@@ -36,31 +37,45 @@ final class ClipOrder {
 
     private final List<Place> places = new ArrayList<>();
     private final Map<String, Integer> indexes = new HashMap<>();
+    private final int excluded;
+    private final int skipped;
     private long elements;
 
-    /** @throws BadFileException if a tensor cannot be clipped, or no tensor is in one of the groups */
-    ClipOrder(SafetensorsFile file, Selection selection) throws BadFileException {
-        for (TensorEntry tensor : file.header().tensors()) {
-            requireClippable(file, tensor);
-            if (tensor.type().dtype() == null) continue;
-            elements += tensor.elements();
+    /** @throws BadFileException if a tensor cannot be clipped, or none is in one of the groups or excluded by an option */
+    ClipOrder(SafetensorsFile file, Selection selection, Exclusion exclusion) throws BadFileException {
+        List<TensorEntry> tensors = exclusion.rest(file);
+        for (TensorEntry tensor : tensors) {
             int group = groupOf(tensor, selection.groups());
             ClipRule rule = selection.ruleOf(group);
+            if (tensor.type().dtype() == null) {
+                requireUntouched(file, tensor, rule, selection.rule());
+                continue;
+            }
+            elements += tensor.elements();
             places.add(new Place(tensor, group, rule, rows(file, tensor, rule)));
         }
         places.sort(Comparator.comparingInt(Place::group));
         for (int i = 0; i < places.size(); i++)
             indexes.put(places.get(i).entry().name(), i);
+        excluded = file.header().tensors().size() - tensors.size();
+        skipped = tensors.size() - places.size();
         requireEachGroup(file, selection.groups());
     }
 
-    private static void requireClippable(SafetensorsFile file, TensorEntry tensor) throws BadFileException {
-        if (tensor.type().use() != ElementType.Use.REFUSED) return;
+    /** Of a dtype that no rule is defined for, only what would stay as it is can be copied. */
+    private static void requireUntouched(
+            SafetensorsFile file, TensorEntry tensor, @Nullable ClipRule rule, ClipRule ofAll) throws BadFileException {
+        if (tensor.type().use() != ElementType.Use.REFUSED || tensor.elements() == 0) return;
+        boolean zeroes = ofAll.nonFinitePolicy() == NonFinitePolicy.ZERO;
+        if (rule == null && !zeroes && ofAll.inverseScale() == 1) return;
+        String why = rule != null
+                ? "copying it would leave a gradient unclipped"
+                : (zeroes ? "--non-finite zero" : "unscaling") + " is for tensors in no group too";
         throw new BadFileException(file.path() + ": tensor " + Shown.quoted(tensor.name()) + ": dtype " + tensor.type()
-                + " cannot be clipped, and copying it would leave a gradient unclipped");
+                + " cannot be clipped, and " + why + "; --exclude REGEX leaves out what is no gradient");
     }
 
-    private static int groupOf(TensorEntry tensor, List<GroupChoice> groups) {
+    private static int groupOf(TensorEntry tensor, List<GroupChoice> groups) throws BadFileException {
         for (int i = 0; i < groups.size(); i++) if (groups.get(i).matches(tensor.name())) return i;
         return -1;
     }
@@ -78,9 +93,10 @@ final class ClipOrder {
     private void requireEachGroup(SafetensorsFile file, List<GroupChoice> groups) throws BadFileException {
         for (int i = 0; i < groups.size(); i++) {
             if (tensorsOf(i) > 0) continue;
-            throw new BadFileException(
-                    file.path() + ": --group " + Shown.quoted(groups.get(i).name())
-                            + " matches the whole name of no tensor that an earlier group leaves; 'gradclip inspect' lists the names");
+            throw new BadFileException(file.path() + ": --group "
+                    + Shown.quoted(groups.get(i).name()) + " matches the whole name of no tensor to clip that "
+                    + (excluded > 0 ? "--exclude and earlier groups leave" : "an earlier group leaves")
+                    + "; 'gradclip inspect' lists the names");
         }
     }
 
@@ -88,11 +104,19 @@ final class ClipOrder {
         return places;
     }
 
-    /** The place of a tensor of the file; only of one that is clipped. */
+    /** The place of a tensor of the file; -1 for one that is copied. */
     int indexOf(TensorEntry tensor) {
-        Integer index = indexes.get(tensor.name());
-        if (index == null) throw new IllegalStateException(tensor.name() + " is not clipped");
-        return index;
+        return indexes.getOrDefault(tensor.name(), -1);
+    }
+
+    /** How many tensors the user left out. */
+    int excluded() {
+        return excluded;
+    }
+
+    /** How many other tensors are copied, of a dtype that no rule changes. */
+    int skipped() {
+        return skipped;
     }
 
     long elements() {

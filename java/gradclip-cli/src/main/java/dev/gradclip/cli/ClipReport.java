@@ -24,7 +24,8 @@ import org.jspecify.annotations.Nullable;
  * @param ungrouped how many tensors are in no group where there are groups
  * @param tensors how many floating-point tensors the file has
  * @param elements in them
- * @param skipped how many tensors were copied as they are
+ * @param skipped how many tensors were copied as they are, for their dtype
+ * @param excluded how many the user left out
  */
 record ClipReport(
         String backend,
@@ -37,7 +38,8 @@ record ClipReport(
         int ungrouped,
         int tensors,
         long elements,
-        int skipped) {
+        int skipped,
+        int excluded) {
     /**
      * How many rows there are, and were scaled.
      *
@@ -86,12 +88,7 @@ record ClipReport(
     }
 
     static ClipReport of(
-            StreamingClip clip,
-            Selection selection,
-            ClipOrder order,
-            String backend,
-            int skipped,
-            int withoutParameter) {
+            StreamingClip clip, Selection selection, ClipOrder order, String backend, int withoutParameter) {
         boolean own = selection.rule() instanceof NormRule && !hasOne(selection.rule());
         List<GroupClip> groups = new ArrayList<>();
         for (int i = 0; i < selection.groups().size(); i++) groups.add(group(clip, selection, order, i));
@@ -106,7 +103,8 @@ record ClipReport(
                 groups.isEmpty() ? 0 : order.tensorsOf(-1),
                 order.places().size(),
                 order.elements(),
-                skipped);
+                order.skipped(),
+                order.excluded());
     }
 
     private static List<TensorClip> perTensor(StreamingClip clip, ClipOrder order) {

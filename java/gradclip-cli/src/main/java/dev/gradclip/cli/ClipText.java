@@ -24,12 +24,13 @@ final class ClipText {
         out.println(rule(clip.selection()) + ": " + found(clip) + ", " + terminal.bold(outcome(clip)));
         out.println(Numbers.count(clip.tensors(), "tensor") + ", " + Numbers.count(clip.elements(), "element")
                 + ", backend " + clip.backend() + skipped(clip.skipped()));
+        if (clip.excluded() > 0) out.println(Numbers.count(clip.excluded(), "tensor") + " excluded, left as they are");
         if (clip.ungrouped() > 0) {
             out.println(Numbers.count(clip.ungrouped(), "tensor") + " in no group, left unclipped");
         }
         if (clip.withoutParameter() > 0) {
             out.println(Numbers.count(clip.withoutParameter(), "tensor") + " without weights in "
-                    + clip.selection().parameters() + ", left unclipped");
+                    + Shown.escaped(String.valueOf(clip.selection().parameters())) + ", left unclipped");
         }
         if (clip.result().nonFinite()) out.println("a gradient holds a NaN or an infinity: " + consequence(clip));
     }
@@ -76,14 +77,14 @@ final class ClipText {
     }
 
     private static String skipped(int tensors) {
-        return tensors == 0 ? "" : "; " + Numbers.count(tensors, "tensor") + " copied, not floating point";
+        return tensors == 0 ? "" : "; " + Numbers.count(tensors, "tensor") + " copied, of a dtype that is not clipped";
     }
 
     private static Table perTensor(List<TensorClip> clips, boolean byRows) {
         Table table = new Table(1, "name", "norm", byRows ? "rows clipped" : "coefficient");
         for (TensorClip clip : clips) {
             String what = coefficient(clip.coefficient(), clip.rows());
-            table.add(List.of(Shown.escaped(clip.name()), Numbers.brief(clip.norm()), what));
+            table.add(List.of(clip.name(), Numbers.brief(clip.norm()), what));
         }
         return table;
     }
@@ -98,7 +99,7 @@ final class ClipText {
                 : new Table(2, "group", "rule", "tensors");
         for (GroupClip clip : report.groups()) {
             List<String> row = new ArrayList<>(List.of(
-                    Shown.escaped(clip.choice().name()),
+                    clip.choice().name(),
                     clip.choice().chosen().shown(),
                     String.format(Locale.ROOT, "%,d", clip.tensors())));
             if (report.measuresNorm()) {

@@ -4,6 +4,7 @@ package dev.gradclip.cli;
 import dev.gradclip.cli.demo.DemoResult;
 import dev.gradclip.cli.measure.Png;
 import dev.gradclip.cli.safetensors.BadFileException;
+import dev.gradclip.cli.safetensors.Shown;
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -64,7 +65,7 @@ record DemoFiles(OutputTarget png, OutputTarget json) {
         DemoJson.write(result, text);
         write(json, text.toByteArray(), terminal);
         byte[] picture = Png.besideEachOther(() -> DemoChart.charts(result));
-        if (picture == null) terminal.err().println("gradclip: " + png.path() + " is not written: " + Png.REMEDY);
+        if (picture == null) terminal.err().println("gradclip: " + shown(png) + " is not written: " + Png.REMEDY);
         else write(png, marked(picture), terminal);
     }
 
@@ -73,7 +74,11 @@ record DemoFiles(OutputTarget png, OutputTarget json) {
             output.write(ByteBuffer.wrap(bytes));
             output.commit();
         }
-        terminal.out().println("written: " + target.path());
+        terminal.out().println("written: " + shown(target));
+    }
+
+    private static String shown(OutputTarget target) {
+        return Shown.escaped(target.path().toString());
     }
 
     private static byte[] marked(byte[] png) throws IOException {

@@ -5,6 +5,7 @@ import dev.gradclip.cli.demo.Clipping;
 import dev.gradclip.cli.demo.DemoResult;
 import dev.gradclip.cli.demo.DigitsResult;
 import dev.gradclip.cli.demo.TemporalResult;
+import dev.gradclip.cli.safetensors.Shown;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,7 +31,7 @@ final class DemoText {
         out.println("digits: " + digits.model() + "; plain SGD, learning rate " + Numbers.brief(digits.learningRate())
                 + ", " + Numbers.count(steps, "step"));
         out.println(Numbers.count(digits.train(), "image") + " to learn from, " + digits.test() + " to be tested by: "
-                + digits.source());
+                + Shown.escaped(digits.source()));
         Table table = new Table(1, "clipping", "final loss", "test accuracy", "steps clipped", "largest norm");
         for (DigitsResult.Run run : digits.runs()) {
             table.add(List.of(

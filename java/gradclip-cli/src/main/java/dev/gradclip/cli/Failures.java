@@ -2,12 +2,12 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.cli.safetensors.BadFileException;
+import dev.gradclip.cli.safetensors.Reason;
 import dev.gradclip.cli.safetensors.Shown;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.util.List;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -47,25 +47,19 @@ final class Failures {
     int report(Throwable e) {
         if (e instanceof ParameterException usage) return reportUsage(usage);
         if ("1".equals(System.getenv("GRADCLIP_DEBUG"))) e.printStackTrace(terminal.err());
-        if (e instanceof NonFiniteFileException) return fail(e.getMessage(), ExitCode.NON_FINITE);
-        if (e instanceof BadFileException) return fail(e.getMessage(), ExitCode.USAGE);
-        if (e instanceof FileSystemException file) return fail(fileMessage(file), ExitCode.FAILURE);
-        if (e instanceof IOException) return fail(e.getMessage(), ExitCode.FAILURE);
+        say(message(e));
+        if (e instanceof NonFiniteFileException) return ExitCode.NON_FINITE;
+        return e instanceof BadFileException ? ExitCode.USAGE : ExitCode.FAILURE;
+    }
+
+    /** What happened, for people. */
+    static String message(Throwable e) {
+        if (e instanceof FileSystemException file) return file.getFile() + ": " + Reason.of(file);
         if (e instanceof OutOfMemoryError) {
-            return fail(
-                    "out of memory (" + e.getMessage() + "); GRADCLIP_JAVA_OPTS=-Xmx4g gives more", ExitCode.FAILURE);
+            return "out of memory (" + e.getMessage() + "); GRADCLIP_JAVA_OPTS=-Xmx4g gives more";
         }
-        return fail("internal error: " + e + "; GRADCLIP_DEBUG=1 shows where", ExitCode.FAILURE);
-    }
-
-    private static String fileMessage(FileSystemException e) {
-        String reason = e.getReason() == null ? e.getClass().getSimpleName() : e.getReason();
-        return e.getFile() + ": " + reason;
-    }
-
-    private int fail(@Nullable String message, int code) {
-        say(String.valueOf(message));
-        return code;
+        if (e instanceof IOException) return String.valueOf(e.getMessage());
+        return "internal error: " + e + "; GRADCLIP_DEBUG=1 shows where";
     }
 
     private void say(String message) {

@@ -25,13 +25,18 @@ final class FileClip {
     private long written;
 
     /** @throws BadFileException if the files hold tensors that cannot be clipped, or none of a group or with weights */
-    FileClip(SafetensorsFile file, @Nullable ParameterFile parameters, OutputTarget target, Selection selection)
+    FileClip(
+            SafetensorsFile file,
+            @Nullable ParameterFile parameters,
+            OutputTarget target,
+            Selection selection,
+            Exclusion exclusion)
             throws BadFileException {
         this.file = file;
         this.parameters = parameters;
         this.target = target;
         this.selection = selection;
-        order = new ClipOrder(file, selection);
+        order = new ClipOrder(file, selection, exclusion);
         withoutParameter = parameters == null ? 0 : parameters.missing(order);
     }
 
@@ -68,23 +73,22 @@ final class FileClip {
         });
         TensorEntry weights = parameters == null || !place.needsParameter() ? null : parameters.of(tensor);
         if (parameters == null || weights == null) return;
-        DType ofWeights = dtype(weights);
         // An empty tensor has no piece, and yet has weights.
         clip.measureParameter(HostBuffer.wrap(new float[0]));
         parameters
                 .file()
-                .forEachPiece(weights, place.rows(), piece -> clip.measureParameter(HostBuffer.wrap(piece, ofWeights)));
+                .forEachPiece(
+                        weights, place.rows(), piece -> clip.measureParameter(HostBuffer.wrap(piece, dtype(weights))));
     }
 
     private void write(StreamingClip clip, AtomicOutput output, LongConsumer progress) throws IOException {
         output.write(ByteBuffer.wrap(file.header().bytes()));
         for (TensorEntry tensor : file.header().tensors()) {
-            DType dtype = tensor.type().dtype();
-            int index = dtype == null ? -1 : order.indexOf(tensor);
+            int index = order.indexOf(tensor);
             written = 0;
             file.forEachPiece(tensor, piece -> {
-                if (dtype != null) {
-                    HostBuffer buffer = HostBuffer.wrap(piece, dtype);
+                if (index >= 0) {
+                    HostBuffer buffer = HostBuffer.wrap(piece, dtype(tensor));
                     clip.apply(index, written, buffer);
                     written += buffer.length();
                 }
@@ -101,7 +105,6 @@ final class FileClip {
     }
 
     ClipReport report(StreamingClip clip, String backend) {
-        int copied = file.header().tensors().size() - order.places().size();
-        return ClipReport.of(clip, selection, order, backend, copied, withoutParameter);
+        return ClipReport.of(clip, selection, order, backend, withoutParameter);
     }
 }

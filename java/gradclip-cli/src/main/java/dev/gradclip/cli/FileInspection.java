@@ -13,7 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Measures every floating-point tensor of a file in one read of it. */
+/** Measures the floating-point tensors of a file in one read of it. */
 final class FileInspection implements AutoCloseable {
     /**
      * Three norms and the counts, of a tensor or of all.
@@ -46,8 +46,8 @@ final class FileInspection implements AutoCloseable {
         max = StreamingNorm.of(NormType.INF, backend, 0);
     }
 
-    void run(SafetensorsFile file, Progress progress) throws IOException {
-        for (TensorEntry entry : file.header().tensors()) {
+    void run(SafetensorsFile file, List<TensorEntry> chosen, Progress progress) throws IOException {
+        for (TensorEntry entry : chosen) {
             DType dtype = entry.type().dtype();
             tensors.add(new Inspected(entry, dtype == null ? null : measure(file, entry, dtype, progress)));
             if (dtype == null) progress.advance(entry.bytes());

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import dev.gradclip.cli.safetensors.BadFileException;
 import java.util.Arrays;
 import java.util.List;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 
 /**
  * One {@code --group 'REGEX=RULE[,NAME=VALUE…]'}: the tensors whose whole name matches, and their rule.
@@ -12,7 +11,7 @@ import java.util.regex.PatternSyntaxException;
  * @param pattern of names
  * @param chosen their rule
  */
-record GroupChoice(Pattern pattern, ChosenRule chosen) {
+record GroupChoice(NamePattern pattern, ChosenRule chosen) {
     /** @throws IllegalArgumentException if the text is none, its expression wrong, or its rule or a parameter unknown */
     static GroupChoice parse(String text) {
         int sign = text.indexOf('=');
@@ -24,21 +23,16 @@ record GroupChoice(Pattern pattern, ChosenRule chosen) {
             break;
         }
         List<String> rule = Arrays.asList(text.substring(sign + 1).split(",", -1));
-        try {
-            Pattern pattern = Pattern.compile(text.substring(0, sign));
-            return new GroupChoice(pattern, Rules.find(rule.get(0)).choose(rule.subList(1, rule.size())));
-        } catch (PatternSyntaxException e) {
-            throw new IllegalArgumentException(
-                    "'" + e.getPattern() + "' is not a regular expression: " + e.getDescription(), e);
-        }
+        NamePattern pattern = NamePattern.of(text.substring(0, sign));
+        return new GroupChoice(pattern, Rules.find(rule.get(0)).choose(rule.subList(1, rule.size())));
     }
 
     String name() {
-        return pattern.pattern();
+        return pattern.text();
     }
 
-    boolean matches(String tensor) {
-        return pattern.matcher(tensor).matches();
+    boolean matches(String tensor) throws BadFileException {
+        return pattern.matches(tensor);
     }
 
     GroupChoice with(ChosenRule changed) {

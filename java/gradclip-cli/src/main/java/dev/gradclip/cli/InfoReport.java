@@ -3,6 +3,7 @@ package dev.gradclip.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.Backend;
+import dev.gradclip.cli.safetensors.Shown;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.LinkedHashMap;
@@ -34,7 +35,7 @@ final class InfoReport {
     }
 
     private static void line(PrintStream out, String key, String value) {
-        out.printf("  %-12s  %s%n", key, value);
+        out.printf("  %-12s  %s%n", key, Shown.escaped(value));
     }
 
     private static Map<String, String> machine() {

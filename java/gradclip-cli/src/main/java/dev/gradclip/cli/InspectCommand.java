@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -25,6 +26,7 @@ import picocli.CommandLine.Parameters;
         footer = {
             "  gradclip inspect grads.safetensors",
             "  gradclip inspect grads.safetensors --format json",
+            "  gradclip inspect grads.safetensors --exclude '.*_scale'",
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
@@ -36,6 +38,9 @@ import picocli.CommandLine.Parameters;
 final class InspectCommand implements Callable<Integer> {
     @Parameters(paramLabel = "IN", description = "safetensors file of gradients")
     private Path in;
+
+    @Mixin
+    private final Exclusion exclusion = new Exclusion();
 
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
     private Format format = Format.TEXT;
@@ -52,9 +57,10 @@ final class InspectCommand implements Callable<Integer> {
                 FileInspection inspection = new FileInspection(Backend.preferred())) {
             try (Progress progress =
                     Progress.of(terminal, "inspect", file.header().dataBytes(), 1)) {
-                inspection.run(file, progress);
+                inspection.run(file, exclusion.rest(file), progress);
             }
-            new InspectReport(in, inspection.tensors(), inspection.total()).print(terminal, format);
+            int excluded = file.header().tensors().size() - inspection.tensors().size();
+            new InspectReport(in, inspection.tensors(), inspection.total(), excluded).print(terminal, format);
         }
         return ExitCode.DONE;
     }

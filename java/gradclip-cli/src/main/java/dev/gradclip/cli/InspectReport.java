@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,8 +20,9 @@ import org.jspecify.annotations.Nullable;
  * @param file the file
  * @param tensors each of its tensors
  * @param total over those that were measured
+ * @param excluded how many tensors the user left out
  */
-record InspectReport(Path file, List<Inspected> tensors, Measures total) {
+record InspectReport(Path file, List<Inspected> tensors, Measures total, int excluded) {
     void print(Terminal terminal, Format format) throws IOException {
         if (format == Format.JSON) json(terminal);
         else text(terminal);
@@ -37,7 +37,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
         if (hasNonFinite()) header.addAll(List.of("NaN", "Inf"));
         Table table = new Table(2, header.toArray(String[]::new));
         for (Inspected tensor : tensors) {
-            table.add(row(Shown.escaped(tensor.entry().name()), type(tensor.entry()), tensor.measures()));
+            table.add(row(tensor.entry().name(), type(tensor.entry()), tensor.measures()));
         }
         table.add(row("total", "", total));
         List<String> lines = table.lines();
@@ -52,6 +52,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
             terminal.out()
                     .println(Numbers.count(others, "tensor") + " of a dtype that is not clipped, not in the total");
         }
+        if (excluded > 0) terminal.out().println(Numbers.count(excluded, "tensor") + " excluded");
     }
 
     /** Columns of zeros would say in ten characters what a word below says. */
@@ -80,9 +81,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
     }
 
     private static String type(TensorEntry tensor) {
-        return tensor.shape().stream()
-                .map(String::valueOf)
-                .collect(Collectors.joining("×", tensor.type().name() + "[", "]"));
+        return tensor.type().name() + Shown.shape(tensor.shape(), "×");
     }
 
     private void json(Terminal terminal) throws IOException {
@@ -96,6 +95,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total) {
             json.writeObjectFieldStart("total");
             json.writeNumberField("tensors", measured());
             json.writeNumberField("not_measured", tensors.size() - measured());
+            if (excluded > 0) json.writeNumberField("excluded", excluded);
             json.writeNumberField("elements", total.counts().elements());
             measuresJson(report, total);
             json.writeEndObject();

@@ -2,6 +2,7 @@
 package dev.gradclip.cli;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.StreamWriteFeature;
 import java.io.IOException;
@@ -10,7 +11,8 @@ import java.io.OutputStream;
 /** One JSON document on one line; what JSON has no number for is written as "inf", "-inf" or "nan". */
 final class JsonReport implements AutoCloseable {
     // The feature writes the shortest digits that read back to the same double; Double.toString did not before 19.
-    private static final JsonFactory JSON = JsonFactory.builder()
+    private static final JsonFactory JSON = new JsonFactoryBuilder()
+            .characterEscapes(new JsonEscapes())
             .enable(StreamWriteFeature.USE_FAST_DOUBLE_WRITER)
             .disable(StreamWriteFeature.AUTO_CLOSE_TARGET)
             .build();

@@ -37,7 +37,7 @@ public final class Main {
         }
         // A stream of this kind keeps silent when a pipe breaks or a disk is full.
         if (terminal.out().checkError() && code == ExitCode.DONE) {
-            code = failures.report(new IOException("standard output cannot be written"));
+            code = failures.report(new IOException(Terminal.UNWRITABLE));
         }
         terminal.err().flush();
         return code;

@@ -12,11 +12,13 @@ import org.jspecify.annotations.Nullable;
 /**
  * The file that an output path leads to, found and judged before any work is done.
  *
+ * @param requested as the user named it
  * @param path the file itself, symbolic links followed, also one that leads nowhere yet
  * @param folder its folder
  * @param existing attributes of the file that is there; null where none is, or where the system has no permissions
  */
-record OutputTarget(Path path, Path folder, @Nullable PosixFileAttributes existing) {
+record OutputTarget(
+        Path requested, Path path, Path folder, @Nullable PosixFileAttributes existing) {
     /** As Linux does. */
     private static final int MOST_LINKS = 40;
 
@@ -34,7 +36,7 @@ record OutputTarget(Path path, Path folder, @Nullable PosixFileAttributes existi
         if (!Files.isWritable(folder) || (Files.exists(path) && !Files.isWritable(path))) {
             throw new IOException(requested + ": you may not write the output");
         }
-        return new OutputTarget(path, folder, attributes(path));
+        return new OutputTarget(requested, path, folder, attributes(path));
     }
 
     private static @Nullable PosixFileAttributes attributes(Path path) throws IOException {
@@ -50,6 +52,7 @@ record OutputTarget(Path path, Path folder, @Nullable PosixFileAttributes existi
     private static Path follow(Path requested) throws IOException {
         Path path = requested;
         for (int i = 0; i < MOST_LINKS; i++) {
+            requireOrdinary(requested, path);
             if (!Files.isSymbolicLink(path)) return path;
             path = path.resolveSibling(Files.readSymbolicLink(path));
         }
@@ -57,5 +60,15 @@ record OutputTarget(Path path, Path folder, @Nullable PosixFileAttributes existi
             throw new BadFileException(requested + ": too many symbolic links follow each other");
         }
         return path;
+    }
+
+    /** Links under /proc stand for open files, which renaming would put another file in place of; memory under /dev/shm is a folder. */
+    private static void requireOrdinary(Path requested, Path path) throws IOException {
+        Path folder = folderOf(path);
+        Path real = Files.isDirectory(folder) ? folder.toRealPath() : folder.normalize();
+        boolean devices = real.startsWith("/dev") && !real.startsWith("/dev/shm");
+        if (!devices && !real.startsWith("/proc")) return;
+        throw new BadFileException(requested + ": the output is a stream or a device, which is not a regular file;"
+                + " write to a file, and read that");
     }
 }

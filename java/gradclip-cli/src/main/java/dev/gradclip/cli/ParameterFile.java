@@ -35,10 +35,10 @@ final class ParameterFile implements AutoCloseable {
         TensorEntry found = weights.get(gradient.name());
         if (found == null) return null;
         if (!found.shape().equals(gradient.shape())) {
-            throw new BadFileException(
-                    where(found) + " has the shape " + found.shape() + ", but its gradient has " + gradient.shape());
+            throw new BadFileException(where(found) + " has the shape " + Shown.shape(found.shape(), ", ")
+                    + ", but its gradient has " + Shown.shape(gradient.shape(), ", "));
         }
-        if (found.type().dtype() == null) {
+        if (found.type().dtype() == null && found.elements() > 0) {
             throw new BadFileException(
                     where(found) + ": dtype " + found.type() + " has no norm here; F64, F32, F16 and BF16 have");
         }

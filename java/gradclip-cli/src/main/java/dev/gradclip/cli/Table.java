@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import dev.gradclip.cli.safetensors.Shown;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Aligned columns, two spaces apart: the first {@code textColumns} to the left, numbers to the right. Nothing is cut. */
+/** Aligned columns, two spaces apart: the first {@code textColumns} to the left, as {@link Shown#cell}, numbers to the right. */
 final class Table {
     private final int textColumns;
     private final List<List<String>> rows = new ArrayList<>();
@@ -15,7 +16,9 @@ final class Table {
     }
 
     void add(List<String> row) {
-        rows.add(List.copyOf(row));
+        List<String> cells = new ArrayList<>(row);
+        cells.subList(0, textColumns).replaceAll(Shown::cell);
+        rows.add(cells);
     }
 
     /** The lines, the header first. */

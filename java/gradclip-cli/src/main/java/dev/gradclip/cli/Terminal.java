@@ -17,6 +17,9 @@ import java.nio.charset.StandardCharsets;
  * @param progress whether someone watches standard error
  */
 record Terminal(PrintStream out, PrintStream err, boolean colours, boolean errorColours, boolean progress) {
+    /** What to say where nothing can be written to standard output. */
+    static final String UNWRITABLE = "standard output cannot be written";
+
     /** Not a terminal: no colours, no progress. */
     static Terminal plain(PrintStream out, PrintStream err) {
         return new Terminal(out, err, false, false, false);

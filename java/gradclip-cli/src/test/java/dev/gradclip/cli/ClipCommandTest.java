@@ -347,6 +347,25 @@ class ClipCommandTest {
         assertFalse(Files.exists(out));
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "--max-norm 1e400",
+                "--clip-value 1e400",
+                "--min -1e400 --max 1",
+                "--min 0 --max 1e400",
+                "--max-norm 1 --epsilon 1e-400",
+                "--max-norm 1 --unscale 1e400",
+                "--rule global-norm --param max-norm=1e400",
+                "--rule global-norm --param max-norm=1 --param epsilon=1e-400",
+                "--group .*=value,max=1e400"
+            })
+    void numbersThatADoubleCannotHold(String options) {
+        three();
+        clip((Object[]) options.split(" ", -1)).refused(ExitCode.USAGE, "1e", "00' is ", " number");
+        assertFalse(Files.exists(out));
+    }
+
     @Test
     void wrongUsageOfTheWhole() {
         Outcome.of().refused(ExitCode.USAGE, "--help", "a command is missing: help, demo, clip, rules");

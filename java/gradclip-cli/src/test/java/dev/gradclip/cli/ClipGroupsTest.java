@@ -100,6 +100,31 @@ class ClipGroupsTest {
     }
 
     @Test
+    void aDotStandsForALineEndToo() throws IOException {
+        in = Cases.copy("name-with-line-end", folder);
+        Map<String, Object> report = clip("--group", ".*=global-norm,max-norm=1,epsilon=0", "--format", "json")
+                .expect(ExitCode.DONE)
+                .json();
+        assertEquals(Math.sqrt(900 + 1600 + 2500), report.get("total_norm"));
+        assertEquals(3.0, report.get("tensors"));
+        assertEquals(0.0, report.get("ungrouped"));
+        report = clip("--group", "(?-s).*=global-norm,max-norm=1", "--format", "json")
+                .expect(ExitCode.DONE)
+                .json();
+        assertEquals(2.0, report.get("ungrouped"), "who wants a dot to mean less may say so");
+    }
+
+    @Test
+    void anExpressionTooDeepForAName() {
+        String name = "ab".repeat(100_000);
+        in = new Gradients().floats(name, 5).write(folder.resolve("long"));
+        clip("--group", "(a|b)*=value,max=1")
+                .refused(
+                        ExitCode.USAGE, "regular expression '(a|b)*'", "the name 'abab", "200,000 characters", "[ab]*");
+        clip("--group", "[ab]*=value,max=1").expect(ExitCode.DONE);
+    }
+
+    @Test
     void anExpressionMayHoldTheSign() throws IOException {
         in = new Gradients().floats("a=b", 5).floats("c", 5).write(folder.resolve("signs"));
         clip("--group", "a=[b,c]=value,max=1").expect(ExitCode.DONE);

@@ -141,7 +141,7 @@ class InterruptionTest {
         try (SafetensorsFile file = SafetensorsFile.open(in);
                 ParameterFile parameters = ParameterFile.open(weights);
                 StreamingClip clip = StreamingClip.of(adaptive.rule(), Backend.JAVA, 1)) {
-            FileClip fileClip = new FileClip(file, parameters, OutputTarget.of(out), adaptive);
+            FileClip fileClip = new FileClip(file, parameters, OutputTarget.of(out), adaptive, new Exclusion());
             rewrite(weights, new Gradients().floats("a", 1, 3));
             IOException e = assertThrows(IOException.class, () -> fileClip.run(clip, bytes -> {}));
             assertTrue(String.valueOf(e.getMessage()).startsWith(weights + ": "), e::toString);

@@ -30,11 +30,19 @@ class MalformedFileTest {
         }
     }
 
+    /** Neither the JSON parser's classes nor its settings mean anything to a user. */
+    private static void assertPlain(Outcome outcome) {
+        for (String word :
+                new String[] {"Stream", "JsonRead", "REDACTED", "Feature", "token", "CTRL-CHAR", "jackson"}) {
+            assertFalse(outcome.err().contains(word), outcome::err);
+        }
+    }
+
     private void refused(byte[] file, String... named) {
         Path in = Gradients.write(folder.resolve("in"), file);
         Path out = folder.resolve("out");
         Outcome.of("clip", in, "-o", out, "--max-norm", "1").refused(ExitCode.USAGE, named);
-        Outcome.of("inspect", in).refused(ExitCode.USAGE, named);
+        assertPlain(Outcome.of("inspect", in).refused(ExitCode.USAGE, named));
         assertFalse(Files.exists(out));
     }
 
@@ -196,6 +204,21 @@ class MalformedFileTest {
     void duplicateMetadata() {
         headerRefused("{\"__metadata__\":{},\"__metadata__\":{}}", "duplicate", "__metadata__");
         headerRefused("{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}", "__metadata__", "duplicate key 'k'");
+    }
+
+    @Test
+    void plainReasonsOfWhatIsNoJson() {
+        headerRefused(
+                "{\"a\":{\"dtype\":NaN}}", "in: tensor 'a': the header is not JSON at character 18, in '", ":NaN}}'");
+        headerRefused("{\"a\"}", "not JSON at character 5, in '{\"a\"}'");
+        headerRefused("{\"é\\q\":1}", "not JSON at character 5, in '{\"é\\q\":1}'");
+        headerRefused("{\"a\u001bb\":1}", "not JSON at character 4, in '{\"a\\u001bb\":1}'");
+        headerRefused("{\"a\":{", "not JSON: it ends too soon");
+        headerRefused(
+                "{\"" + "n".repeat(1000) + "\":{\"dtype\":01}}", "at character 1015, in '", "\":{\"dtype\":01}}'");
+        headerRefused("{\"a\":{\"dtype\":" + "[".repeat(20), "tensor 'a'", "dtype must be a string");
+        headerRefused(
+                "{\"a\":{\"shape\":[" + "1".repeat(5000) + "]}}", "an integer of the header has more than 1000 digits");
     }
 
     @ParameterizedTest

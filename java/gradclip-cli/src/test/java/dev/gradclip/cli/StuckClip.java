@@ -45,7 +45,7 @@ final class StuckClip {
         Selection selection = parsed.rule.selection(parsed.threshold);
         try (SafetensorsFile file = SafetensorsFile.open(in);
                 StreamingClip clip = StreamingClip.of(selection.rule(), Backend.JAVA, 1)) {
-            new FileClip(file, null, OutputTarget.of(out), selection).run(clip, progress);
+            new FileClip(file, null, OutputTarget.of(out), selection, new Exclusion()).run(clip, progress);
         }
     }
 

@@ -6,6 +6,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.List;
 import java.util.function.Supplier;
+import javax.imageio.ImageIO;
 import org.jspecify.annotations.Nullable;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.internal.chartpart.Chart;
@@ -29,6 +30,8 @@ public final class Png {
     public static byte @Nullable [] besideEachOther(Supplier<? extends List<? extends Chart<?, ?>>> charts)
             throws IOException {
         System.setProperty("java.awt.headless", "true");
+        // Else the picture passes through a file in the folder of temporaries, which may be full.
+        ImageIO.setUseCache(false);
         try {
             List<? extends Chart<?, ?>> row = charts.get();
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();

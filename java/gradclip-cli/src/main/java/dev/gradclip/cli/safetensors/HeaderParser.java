@@ -6,9 +6,12 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import com.fasterxml.jackson.core.io.JsonEOFException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.Reader;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -21,12 +24,16 @@ import org.jspecify.annotations.Nullable;
 final class HeaderParser {
     private static final String METADATA = "__metadata__";
     private static final int INTEGER_DIGITS = 1000;
+    private static final int MOST_DEPTH = 8;
+
+    /** How many characters are shown on each side of a fault. */
+    private static final int CONTEXT = 20;
 
     // Names are unique, so a table of symbols would only cost memory; nothing legal is nested deeper than three.
     private static final JsonFactory JSON = JsonFactory.builder()
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
             .streamReadConstraints(StreamReadConstraints.builder()
-                    .maxNestingDepth(8)
+                    .maxNestingDepth(MOST_DEPTH)
                     .maxNumberLength(INTEGER_DIGITS)
                     .maxNameLength(Integer.MAX_VALUE)
                     .maxStringLength(Integer.MAX_VALUE)
@@ -54,16 +61,33 @@ final class HeaderParser {
             } catch (CharacterCodingException e) {
                 throw new BadFileException(parser.where() + "the header is not UTF-8", e);
             } catch (JsonProcessingException e) {
-                throw new BadFileException(parser.where() + "the header is not JSON: " + reason(e), e);
+                throw new BadFileException(parser.where() + parser.reason(e, bytes, offset, length), e);
             }
         }
     }
 
-    private static String reason(JsonProcessingException e) {
-        String message = Shown.escaped(Shown.shortened(String.valueOf(e.getOriginalMessage()), 160));
-        return e.getLocation() == null
-                ? message
-                : message + " (character " + e.getLocation().getCharOffset() + ")";
+    /** The JSON parser's own words are about its classes and settings. */
+    private String reason(JsonProcessingException e, byte[] bytes, int offset, int length) throws IOException {
+        if (e instanceof StreamConstraintsException) {
+            boolean deep = json.getParsingContext().getNestingDepth() >= MOST_DEPTH;
+            return deep
+                    ? "the header is nested too deeply"
+                    : "an integer of the header has more than " + INTEGER_DIGITS + " digits";
+        }
+        if (e instanceof JsonEOFException) return "the header is not JSON: it ends too soon";
+        long at = e.getLocation() == null ? 0 : e.getLocation().getCharOffset();
+        return "the header is not JSON at character " + (at + 1) + ", in "
+                + Shown.quoted(around(at, bytes, offset, length));
+    }
+
+    /** Some text before and after a character of the header. */
+    private static String around(long at, byte[] bytes, int offset, int length) throws IOException {
+        try (Reader text =
+                new InputStreamReader(new ByteArrayInputStream(bytes, offset, length), StandardCharsets.UTF_8)) {
+            text.skip(Math.max(0, at - CONTEXT));
+            char[] around = new char[2 * CONTEXT];
+            return new String(around, 0, Math.max(0, text.read(around)));
+        }
     }
 
     private List<TensorEntry> header() throws IOException {

@@ -17,32 +17,42 @@ final class HeaderReader {
 
     static Header read(FileChannel channel) throws IOException {
         long size = channel.size();
-        if (size == 0) throw new BadFileException("the file is empty");
-        if (size < PREFIX) {
-            throw new BadFileException("the file has " + size + " bytes, less than the 8 of the header's length");
-        }
-        long length = length(channel);
-        if (length < 0 || length > LARGEST) {
-            throw new BadFileException("the header's length is " + Long.toUnsignedString(length)
-                    + ", above the format's limit of " + LARGEST + " bytes");
-        }
-        if (length > size - PREFIX) {
-            throw new BadFileException("the header's length is " + length + ", but only " + (size - PREFIX)
-                    + " bytes follow; the file may be truncated");
-        }
-        byte[] bytes = new byte[Math.toIntExact(PREFIX + length)];
+        if (size == 0) throw new BadFileException("the file is empty, as one is that was not written to its end");
+        byte[] head = new byte[(int) Math.min(size, FileKind.HEAD)];
+        readFully(channel, ByteBuffer.wrap(head), 0);
+        requireHeader(head, size);
+        int length = (int) length(head);
+        byte[] bytes = new byte[PREFIX + length];
         readFully(channel, ByteBuffer.wrap(bytes), 0);
-        if (length == 0 || bytes[PREFIX] != '{') {
-            throw new BadFileException("the header does not begin with '{'; this is not a safetensors file");
-        }
         long dataBytes = size - bytes.length;
-        return new Header(bytes, Layout.check(HeaderParser.parse(bytes, PREFIX, (int) length), dataBytes), dataBytes);
+        return new Header(bytes, Layout.check(HeaderParser.parse(bytes, PREFIX, length), dataBytes), dataBytes);
     }
 
-    private static long length(FileChannel channel) throws IOException {
-        ByteBuffer prefix = ByteBuffer.allocate(PREFIX).order(ByteOrder.LITTLE_ENDIAN);
-        readFully(channel, prefix, 0);
-        return prefix.getLong(0);
+    private static long length(byte[] head) {
+        return ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
+    }
+
+    private static void requireHeader(byte[] head, long size) throws BadFileException {
+        long length = size < PREFIX ? -1 : length(head);
+        boolean possible = length >= 0 && length <= LARGEST;
+        boolean begins = possible && size > PREFIX && head[PREFIX] == '{';
+        if (begins && length > 0 && length <= size - PREFIX) return;
+        // What begins as it should is damaged; the rest may be of another kind.
+        FileKind kind = begins ? null : FileKind.of(head);
+        throw new BadFileException(kind == null ? fault(size, length, possible) : kind.advice());
+    }
+
+    private static String fault(long size, long length, boolean possible) {
+        if (size < PREFIX) return "the file has " + size + " bytes, less than the 8 of the header's length";
+        if (!possible) {
+            return "the header's length is " + Long.toUnsignedString(length) + ", above the format's limit of "
+                    + LARGEST + " bytes; this is no safetensors file, or it is damaged";
+        }
+        if (length > size - PREFIX) {
+            return "the header's length is " + length + ", but only " + (size - PREFIX)
+                    + " bytes follow; the file may be truncated";
+        }
+        return "the header does not begin with '{'; this is not a safetensors file";
     }
 
     static void readFully(FileChannel channel, ByteBuffer buffer, long position) throws IOException {

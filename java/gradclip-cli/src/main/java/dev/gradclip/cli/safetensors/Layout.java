@@ -78,7 +78,7 @@ final class Layout {
     }
 
     private static String shape(TensorEntry tensor) {
-        return "shape " + Shown.shortened(tensor.shape().toString(), 100) + " of " + tensor.type();
+        return "shape " + Shown.shape(tensor.shape(), ", ") + " of " + tensor.type();
     }
 
     private static BadFileException fault(TensorEntry tensor, String what) {

@@ -55,7 +55,10 @@ public final class SafetensorsFile implements AutoCloseable {
         } catch (BadFileException e) {
             channel.close();
             throw new BadFileException(path + ": " + e.getMessage(), e);
-        } catch (IOException | RuntimeException | Error e) {
+        } catch (IOException e) {
+            channel.close();
+            throw new IOException(path + ": cannot be read: " + Reason.of(e), e);
+        } catch (RuntimeException | Error e) {
             channel.close();
             throw e;
         }
@@ -80,7 +83,7 @@ public final class SafetensorsFile implements AutoCloseable {
     private static BadFileException unreadable(Path path, IOException e) {
         String why = e instanceof NoSuchFileException
                 ? "there is no such file"
-                : e instanceof AccessDeniedException ? "you may not read it" : "cannot be opened: " + e.getMessage();
+                : e instanceof AccessDeniedException ? "you may not read it" : "cannot be opened: " + Reason.of(e);
         return new BadFileException(path + ": " + why, e);
     }
 
@@ -125,7 +128,7 @@ public final class SafetensorsFile implements AutoCloseable {
         try {
             HeaderReader.readFully(channel, buffer, position);
         } catch (IOException e) {
-            throw new IOException(path + ": " + e.getMessage(), e);
+            throw new IOException(path + ": " + Reason.of(e), e);
         }
     }
 

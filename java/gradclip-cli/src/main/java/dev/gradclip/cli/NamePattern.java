@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli;
+
+import dev.gradclip.cli.safetensors.BadFileException;
+import dev.gradclip.cli.safetensors.Shown;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+
+/**
+ * A regular expression for whole names of tensors, whatever characters these hold: a dot stands for a line end too.
+ *
+ * @param pattern as it was compiled
+ */
+record NamePattern(Pattern pattern) {
+    /** @throws IllegalArgumentException if the text is no regular expression */
+    static NamePattern of(String expression) {
+        try {
+            return new NamePattern(Pattern.compile(expression, Pattern.DOTALL));
+        } catch (PatternSyntaxException e) {
+            throw new IllegalArgumentException(
+                    "'" + e.getPattern() + "' is not a regular expression: " + e.getDescription(), e);
+        }
+    }
+
+    String text() {
+        return pattern.pattern();
+    }
+
+    /** @throws BadFileException if the name is too long for what the expression repeats */
+    boolean matches(String name) throws BadFileException {
+        try {
+            return pattern.matcher(name).matches();
+        } catch (StackOverflowError e) {
+            // Java's matcher calls itself for each repetition of a group that holds alternatives.
+            throw new BadFileException(
+                    "the regular expression " + Shown.quoted(text()) + " needs too much memory for the name "
+                            + Shown.quoted(name) + " of " + Numbers.count(name.length(), "character")
+                            + "; write it without a repeated group: '.*' for '(a|b)*', or '[ab]*'",
+                    e);
+        }
+    }
+}
