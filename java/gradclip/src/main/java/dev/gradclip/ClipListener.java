@@ -7,7 +7,9 @@ import java.util.Objects;
  * Is told of each clip and each decision of a {@link GradientClipper}, in their order, on the thread that calls the clipper.
  *
  * <p>Nothing waits for it: of an {@code …Async} clip on a device it hears once the figures are there, during a later call of the
- * clipper, at {@link GradientClipper#poll} or at {@code close}. Launches of a {@link CapturedClip} are not reported. The clipper
+ * clipper, at {@link GradientClipper#poll} or at {@code close}. Launches of a {@link CapturedClip} are not reported, nor are norms
+ * alone, by {@link GradientClipper#globalNorm()} or {@link GradientClipper#measure(String)}: a norm that is logged before the clip
+ * would count twice. Clip by {@link ClipRule#globalNorm} of infinity to be told of norms without a change. The clipper
  * is in use while a listener runs, so it can't be called from there.
  *
  * <p>A RuntimeException from a listener is logged, the first one of each clipper, to the {@link System.Logger}

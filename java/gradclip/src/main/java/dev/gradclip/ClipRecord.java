@@ -10,7 +10,10 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
-/** A clip in a recording of JDK Flight Recorder; off unless the recording asks for {@code dev.gradclip.Clip}. */
+/**
+ * A clip in a recording of JDK Flight Recorder; off unless the recording asks for it: {@code
+ * -XX:StartFlightRecording:filename=clips.jfr,+dev.gradclip.Clip#enabled=true}.
+ */
 @Name("dev.gradclip.Clip")
 @Label("Gradient Clip")
 @Category("Gradient Clipping")

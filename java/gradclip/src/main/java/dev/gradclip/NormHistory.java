@@ -5,7 +5,7 @@ import java.util.Arrays;
 
 /**
  * Keeps the norms of the last clips, and suggests a threshold from them. Norms that are NaN or infinite are counted and not
- * kept. Any thread may ask.
+ * kept. {@link GradientClipper#globalNorm()} alone is not seen. Any thread may ask.
  *
  * <pre>{@code
  * NormHistory history = new NormHistory(1000);

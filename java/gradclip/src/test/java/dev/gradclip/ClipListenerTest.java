@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -59,6 +60,24 @@ class ClipListenerTest {
             assertEquals(event(3, 0.5, 1, false), heard.get(3));
             assertTrue(heard.get(4).step() == 4 && Double.isNaN(heard.get(4).coefficient()));
             assertEquals(new ClipEvent(5, Double.NaN, Double.NaN, true, false, Map.of()), heard.get(5));
+        }
+    }
+
+    /** What the pages advise for gathering norms: told as a clip, with nothing changed; a norm alone would be counted twice. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void anInfiniteThresholdIsToldAndANormAloneIsNot(TestBackend backend) {
+        NormHistory history = new NormHistory(4);
+        GradientClipperBuilder builder = backend.builder().listener(history).group("all");
+        try (GradientClipper clipper = builder.add(backend.place(threeFour())).build()) {
+            clipper.globalNorm();
+            clipper.globalNorm(NormType.L1);
+            clipper.measure("all");
+            assertEquals(0, history.size());
+            ClipResult result = clipper.clip(ClipRule.globalNorm(Double.POSITIVE_INFINITY));
+            assertFalse(result.clipped());
+            assertEquals(List.of(5.0), Arrays.stream(history.norms()).boxed().toList());
+            assertEquals(5, clipper.globalNorm(), "unchanged");
         }
     }
 

@@ -6,8 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
@@ -128,12 +131,16 @@ class FlightRecorderTest {
         assertTrue(output.contains("started: false"), output);
     }
 
+    /** By the option that docs/semantics.md tells: it needs a plus, for no profile of the JDK holds the event. */
     @Test
-    void aRecordingFromTheStartHasTheFirstClip() throws IOException {
+    void thePageTurnsItOnAndTheFirstClipIsThere() throws IOException {
+        String page = Files.readString(Path.of("../../docs/semantics.md"));
+        Matcher option = Pattern.compile("java (-XX:StartFlightRecording:filename=)clips.jfr,(\\S+) ")
+                .matcher(page);
+        assertTrue(option.find(), page);
+        assertTrue(page.contains("JFR.start name=clips filename=clips.jfr " + option.group(2) + "\n"), page);
         Path file = folder.resolve("start.jfr");
-        String output = ChildJvm.run(
-                List.of("-XX:StartFlightRecording=filename=" + file + ",+" + NAME + "#enabled=true"),
-                FirstClipProbe.class);
+        String output = ChildJvm.run(List.of(option.group(1) + file + "," + option.group(2)), FirstClipProbe.class);
         assertTrue(output.contains("started: true"), output);
         long events = RecordingFile.readAllEvents(file).stream()
                 .filter(event -> event.getEventType().getName().equals(NAME))

@@ -2,6 +2,7 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.Backend;
+import java.io.IOException;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
@@ -33,8 +34,25 @@ final class BackendOptions {
     @Option(names = "--threads", paramLabel = "N", description = "how many threads work (default: all processors)")
     private @Nullable Integer threads;
 
-    Backend backend() {
-        return choice == Choice.AUTO ? Backend.preferred() : Backend.valueOf(choice.name());
+    /** @throws IOException if the one that was asked for can't run here */
+    Backend backend() throws IOException {
+        return choice == Choice.AUTO ? Backend.preferred() : chosen(choice);
+    }
+
+    /**
+     * The one that was asked for.
+     *
+     * @throws IOException if it can't run here; the library's own message would name constants
+     */
+    static Backend chosen(Choice choice) throws IOException {
+        Backend backend = Backend.valueOf(choice.name());
+        if (backend.isAvailable()) return backend;
+        throw new IOException("--backend " + name(backend) + " is not available: " + why(backend));
+    }
+
+    private static String why(Backend backend) {
+        if (backend == Backend.NATIVE && !missing().isEmpty()) return missing();
+        return backend.reason() + "; 'gradclip info' tells what to do";
     }
 
     /** Whether either was given. */
@@ -62,10 +80,12 @@ final class BackendOptions {
     /** Says in a line that plain Java worked where nobody asked for it, and why. */
     static void sayFallback(Terminal terminal, Choice choice) {
         if (choice != Choice.AUTO || Backend.NATIVE.isAvailable()) return;
-        // The launcher knows which tool its build had to do without; a jar knows only that it holds no library.
-        String missing = System.getProperty("gradclip.missing", "");
-        String why = missing.isEmpty() ? Backend.NATIVE.reason() + "; 'gradclip info' tells what to do" : missing;
-        terminal.out().println("plain Java did the work, not native code: " + why);
+        terminal.out().println("plain Java did the work, not native code: " + why(Backend.NATIVE));
+    }
+
+    /** What the launcher's build had to do without, or nothing; a jar knows only that it holds no library. */
+    static String missing() {
+        return System.getProperty("gradclip.missing", "");
     }
 
     static String name(Backend backend) {

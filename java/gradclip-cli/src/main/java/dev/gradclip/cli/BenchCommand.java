@@ -106,8 +106,8 @@ final class BenchCommand implements Callable<Integer> {
         return ExitCode.DONE;
     }
 
-    private List<Backend> backends() {
-        if (choice != BackendOptions.Choice.AUTO) return List.of(Backend.valueOf(choice.name()));
+    private List<Backend> backends() throws IOException {
+        if (choice != BackendOptions.Choice.AUTO) return List.of(BackendOptions.chosen(choice));
         return Stream.of(Backend.values()).filter(Backend::isAvailable).toList();
     }
 

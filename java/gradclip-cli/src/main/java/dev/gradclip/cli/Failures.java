@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
-import dev.gradclip.BackendUnavailableException;
 import dev.gradclip.cli.safetensors.BadFileException;
 import dev.gradclip.cli.safetensors.Reason;
 import dev.gradclip.cli.safetensors.Shown;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
+import java.util.List;
+import java.util.Set;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Turns what went wrong into an exit code and at most three lines. */
 final class Failures {
@@ -20,9 +22,26 @@ final class Failures {
     }
 
     int reportUsage(ParameterException e) {
-        say(String.valueOf(e.getMessage()));
+        say(fault(e));
         terminal.err().println("'" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help' tells the usage.");
         return ExitCode.USAGE;
+    }
+
+    /** Picocli's words where they serve; not where they count arguments from 0 or call an option's value another option. */
+    private static String fault(ParameterException e) {
+        Set<String> commands = e.getCommandLine().getSubcommands().keySet();
+        if (!(e instanceof UnmatchedArgumentException unmatched)) {
+            boolean missing = !commands.isEmpty() && e.getClass() == ParameterException.class;
+            return missing ? "a command is missing: " + String.join(", ", commands) : String.valueOf(e.getMessage());
+        }
+        String first = "'" + unmatched.getUnmatched().get(0) + "'";
+        if (!unmatched.isUnknownOption()) {
+            return commands.isEmpty()
+                    ? first + " is an argument too many"
+                    : "there is no command " + first + "; the commands are " + String.join(", ", commands);
+        }
+        List<String> near = unmatched.getSuggestions();
+        return "there is no option " + first + (near.isEmpty() ? "" : "; near it are " + String.join(", ", near));
     }
 
     int report(Throwable e) {
@@ -39,8 +58,8 @@ final class Failures {
         if (e instanceof OutOfMemoryError) {
             return "out of memory (" + e.getMessage() + "); GRADCLIP_JAVA_OPTS=-Xmx4g gives more";
         }
-        boolean told = e instanceof IOException || e instanceof BackendUnavailableException;
-        return told ? String.valueOf(e.getMessage()) : "internal error: " + e + "; GRADCLIP_DEBUG=1 shows where";
+        if (e instanceof IOException) return String.valueOf(e.getMessage());
+        return "internal error: " + e + "; GRADCLIP_DEBUG=1 shows where";
     }
 
     private void say(String message) {

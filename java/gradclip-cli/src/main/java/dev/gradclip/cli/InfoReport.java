@@ -28,6 +28,8 @@ final class InfoReport {
         String chosen = backend == Backend.preferred() ? ", chosen" : "";
         out.println(terminal.bold("backend " + BackendOptions.name(backend)) + ": " + state + chosen);
         line(out, "why", backend.reason());
+        String missing = BackendOptions.missing();
+        if (backend == Backend.NATIVE && !missing.isEmpty()) line(out, "missing", missing);
         if (!backend.remedy().isEmpty()) line(out, "what to do", backend.remedy());
         new TreeMap<>(backend.details()).forEach((key, value) -> line(out, key, value));
     }

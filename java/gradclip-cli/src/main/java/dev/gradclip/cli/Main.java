@@ -8,6 +8,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.TypeConversionException;
 
 /** Entry point of the command; {@code gradclip --help} tells what it does. */
 public final class Main {
@@ -54,12 +55,25 @@ public final class Main {
                 .setErr(writer(terminal.err()))
                 .setColorScheme(CommandLine.Help.defaultColorScheme(terminal.colours() ? Ansi.ON : Ansi.OFF))
                 .registerConverter(BackendOptions.Choice.class, new WordConverter<>(BackendOptions.Choice.class))
+                .registerConverter(Integer.class, text -> (int) whole(text, Integer.MIN_VALUE, Integer.MAX_VALUE))
+                .registerConverter(int.class, text -> (int) whole(text, Integer.MIN_VALUE, Integer.MAX_VALUE))
+                .registerConverter(long.class, text -> whole(text, Long.MIN_VALUE, Long.MAX_VALUE))
                 .registerConverter(Format.class, new WordConverter<>(Format.class))
                 .registerConverter(NonFinitePolicy.class, new WordConverter<>(NonFinitePolicy.class))
                 .setExpandAtFiles(false)
                 .setUsageHelpWidth(80)
                 .setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e))
                 .setExecutionExceptionHandler((e, line, result) -> failures.report(e));
+    }
+
+    private static long whole(String text, long least, long most) {
+        try {
+            long value = Long.parseLong(text);
+            if (value >= least && value <= most) return value;
+        } catch (NumberFormatException e) {
+            // The same advice as for one that is too large.
+        }
+        throw new TypeConversionException("'" + text + "' is not a whole number, or one too large");
     }
 
     private static PrintWriter writer(PrintStream stream) {

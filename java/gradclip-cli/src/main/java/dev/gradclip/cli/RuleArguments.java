@@ -27,7 +27,7 @@ final class RuleArguments {
         for (RuleParameter parameter : rule.required()) {
             if (!given.containsKey(parameter)) {
                 throw new IllegalArgumentException(
-                        "it needs " + parameter.word() + ", " + parameter.meaning() + "; " + rule.usage());
+                        "it needs " + parameter.word() + ", " + parameter.meaning() + "; such as " + rule.usage());
             }
         }
     }

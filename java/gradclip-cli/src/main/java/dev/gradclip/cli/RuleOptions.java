@@ -83,6 +83,7 @@ final class RuleOptions {
         if (rule == null && groups.isEmpty()) return new Selection(refined(threshold.rule()), null, List.of(), null);
         threshold.requireUnrefined();
         if (rule != null) {
+            if (rule.contains(",")) throw usage("--rule takes a name alone; its parameters are each given by --param");
             ChosenRule named = refined(Rules.find(rule).choose(params));
             return new Selection(named.rule(), named, List.of(), parameters);
         }

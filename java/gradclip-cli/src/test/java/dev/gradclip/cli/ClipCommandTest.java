@@ -300,7 +300,8 @@ class ClipCommandTest {
         assertEquals(preferred, json("--max-norm", "1").get("backend"));
         assertEquals(preferred, json("--max-norm", "1", "--backend", "auto").get("backend"));
         if (!Backend.CUDA.isAvailable()) {
-            clip("--max-norm", "1", "--backend", "cuda").refused(ExitCode.FAILURE, "not available");
+            clip("--max-norm", "1", "--backend", "cuda")
+                    .refused(ExitCode.FAILURE, "--backend cuda is not available", "gradclip info");
         }
     }
 
@@ -367,8 +368,15 @@ class ClipCommandTest {
 
     @Test
     void wrongUsageOfTheWhole() {
-        Outcome.of().refused(ExitCode.USAGE, "--help");
-        Outcome.of("clop").refused(ExitCode.USAGE, "clop");
+        Outcome.of().refused(ExitCode.USAGE, "--help", "a command is missing: help, demo, clip, rules");
+        Outcome.of("clop").refused(ExitCode.USAGE, "there is no command 'clop'; the commands are help, demo, clip");
+        Outcome.of("inspect", in, "b").refused(ExitCode.USAGE, "'b' is an argument too many");
+        clip("--maxnorm", "1").refused(ExitCode.USAGE, "there is no option '--maxnorm'; near it are --max-norm");
+        clip("--max-norm", "1", "--threads", "x").refused(ExitCode.USAGE, "'--threads': 'x' is not a whole number");
+        clip("--max-norm", "1", "--threads", "3000000000")
+                .refused(ExitCode.USAGE, "is not a whole number, or one too large");
+        clip("--max-norm", "1e400").refused(ExitCode.USAGE, "'--max-norm': '1e400' is beyond");
+        clip("--rule", "global-norm,max-norm=1").refused(ExitCode.USAGE, "--rule takes a name alone");
         Outcome.of("clip").refused(ExitCode.USAGE);
         Outcome.of("clip", in, "--max-norm", "1").refused(ExitCode.USAGE, "--output");
         Outcome.of("inspect").refused(ExitCode.USAGE, "IN");

@@ -177,7 +177,7 @@ class DemoCommandTest {
 
     @Test
     void helpExplainsEveryKey() throws IOException {
-        String help = Outcome.of("demo", "--help").expect(ExitCode.DONE).out();
+        String help = Outcome.of("demo", "--help").expect(ExitCode.DONE).out().replaceAll("\\s+", " ");
         assertTrue(help.contains(Digits.CREDIT) && help.contains("1211.5063"), help);
         demo().expect(ExitCode.DONE);
         Map<String, Object> figures = figures();
