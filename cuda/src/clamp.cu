@@ -27,9 +27,10 @@ struct ClampVectors {
   template <class T>
   __device__ __forceinline__ unsigned run() const {
     unsigned writes = 0;
+    const Range<T> range = {limitIn<T>(limits.min), limitIn<T>(limits.max)};
     GRADCLIP_UNROLL
     for (int k = 0; k < kInFlight; ++k) {
-      if (clampVector<T>(v.at[k], bytesOf<Step>(k, left))) writes |= 1u << k;
+      if (clampVector<T>(v.at[k], bytesOf<Step>(k, left), range)) writes |= 1u << k;
     }
     return writes;
   }
@@ -37,6 +38,11 @@ struct ClampVectors {
   __device__ __forceinline__ unsigned unknown() const { return 0; }
 
  private:
+  template <class T>
+  struct Range {
+    typename Element<T>::A min, max;
+  };
+
   /// 0 lies within the limits; else what was zeroed is counted when it is clamped.
   __device__ __forceinline__ bool countsZeroed() const { return limits.min <= 0.0 && limits.max >= 0.0; }
 
@@ -51,19 +57,19 @@ struct ClampVectors {
   }
 
   template <class T>
-  __device__ __forceinline__ bool clampVector(Vector& vector, int bytes) const {
+  __device__ __forceinline__ bool clampVector(Vector& vector, int bytes, const Range<T>& range) const {
     bool beyond = false;
     GRADCLIP_UNROLL
     for (int c = 0; c < kComponents<T>; ++c) {
       const auto bits = component<T>(vector, c);
-      beyond = beyond || zeroes<T>(bits) || clamped<T>(unscaled<T>(bits), limits.min, limits.max) != bits;
+      beyond = beyond || zeroes<T>(bits) || clamped<T>(unscaled<T>(bits), range.min, range.max) != bits;
     }
-    return beyond && replace<T>(vector, bytes);
+    return beyond && replace<T>(vector, bytes, range);
   }
 
   /// Few vectors come here. What a vector lacks is 0, and may lie beyond the limits.
   template <class T>
-  __device__ __forceinline__ bool replace(Vector& vector, int bytes) const {
+  __device__ __forceinline__ bool replace(Vector& vector, int bytes, const Range<T>& range) const {
     Vector result = {};
     bool differs = false;
     GRADCLIP_UNROLL
@@ -71,7 +77,7 @@ struct ClampVectors {
       const auto bits = component<T>(vector, c);
       const bool zero = zeroes<T>(bits);
       const auto kept = zero ? typename Element<T>::Bits{0} : unscaled<T>(bits);
-      const auto now = clamped<T>(kept, limits.min, limits.max);
+      const auto now = clamped<T>(kept, range.min, range.max);
       setComponent<T>(result, c, now);
       if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
       if (now != kept || (zero && countsZeroed())) ++changes.elements;

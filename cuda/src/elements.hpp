@@ -161,11 +161,11 @@ GRADCLIP_HD inline typename Element<T>::A limitIn(double limit) {
 
 /// Compares in A; a NaN and an element within the limits keep their bits.
 template <class T>
-GRADCLIP_HD inline typename Element<T>::Bits clamped(typename Element<T>::Bits bits, double min, double max) {
-  using A = typename Element<T>::A;
-  const A x = Element<T>::decode(bits);
-  if (x > limitIn<T>(max)) return Element<T>::encode(limitIn<T>(max));
-  if (x < limitIn<T>(min)) return Element<T>::encode(limitIn<T>(min));
+GRADCLIP_HD inline typename Element<T>::Bits clamped(typename Element<T>::Bits bits, typename Element<T>::A min,
+                                                     typename Element<T>::A max) {
+  const typename Element<T>::A x = Element<T>::decode(bits);
+  if (x > max) return Element<T>::encode(max);
+  if (x < min) return Element<T>::encode(min);
   return bits;
 }
 

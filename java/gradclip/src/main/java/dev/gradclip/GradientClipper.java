@@ -538,10 +538,16 @@ public final class GradientClipper implements AutoCloseable {
         @Override
         public double coefficient(int tensor, long ofCall) {
             Objects.checkIndex(tensor, binding.size());
-            double first = ofSegment(segments.from(tensor), ofCall);
-            ResolvedRule rule = resolved;
-            boolean differ = rule != null && rule.hasRowCoefficients(tensor) && segments.rows(tensor) > 1;
-            return differ ? Double.NaN : first;
+            acquire();
+            try {
+                double first = phases.coefficient(segments.from(tensor), ofCall);
+                // Read before another thread's call can put its rule there.
+                ResolvedRule rule = resolved;
+                boolean differ = rule != null && rule.hasRowCoefficients(tensor) && segments.rows(tensor) > 1;
+                return differ ? Double.NaN : first;
+            } finally {
+                release();
+            }
         }
 
         @Override

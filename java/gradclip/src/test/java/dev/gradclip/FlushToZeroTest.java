@@ -47,6 +47,8 @@ class FlushToZeroTest {
                         results.add(clipper.clipWithNorm(1e-31, 1).coefficient());
                         for (HostBuffer buffer : buffers) results.add(Arrays.hashCode(Values.bits(buffer)));
                         results.add(clipper.clipByValue(-1e-310, 1e-44).elementsChanged());
+                        clipper.clip(
+                                ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(0x1p130));
                         assertEquals(flushed, TestSupport.flushesToZero(), "the mode of the calling thread");
                     } finally {
                         TestSupport.flushToZero(false);

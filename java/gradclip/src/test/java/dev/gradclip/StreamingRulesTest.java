@@ -290,7 +290,7 @@ class StreamingRulesTest {
             clip.endTensor("a");
             clip.group("g");
             assertMessage("two groups named 'g'", () -> clip.group("g"));
-            assertMessage("1 row or more", () -> clip.rows(0, 4));
+            assertMessage("0 rows or more", () -> clip.rows(-1, 4));
             clip.measureParameter(two);
             assertThrows(IllegalStateException.class, clip::decide, "a parameter without the end of its tensor");
             assertMessage("the parameter of b has 2 elements, but its gradient has 0", () -> clip.endTensor("b"));
