@@ -65,6 +65,17 @@ final class DynamicLossScalerTest {
         assertThrows(IllegalArgumentException.class, () -> next.restore(1, -1));
     }
 
+    /** As PyTorch counts: anew after each interval, also where the scale can grow no more. */
+    @Test
+    void countsAnewWhereItCanGrowNoMore() {
+        DynamicLossScaler scaler = new DynamicLossScaler(0x1p127, 2, 0.5, 2);
+        assertTrue(scaler.update(false));
+        assertEquals(1, scaler.finiteSteps());
+        assertTrue(scaler.update(false));
+        assertEquals(0, scaler.finiteSteps());
+        assertEquals(0x1p127, scaler.scale());
+    }
+
     @Test
     void numbersOutOfRangeAreRefused() {
         assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(0, 2, 0.5, 1));

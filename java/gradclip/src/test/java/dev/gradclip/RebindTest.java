@@ -277,6 +277,21 @@ class RebindTest {
         }
     }
 
+    /** A neighbour that ends where a tensor begins shares nothing with it, whatever else is wrong. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void aNeighbourIsNotBlamed(TestBackend backend) {
+        try (DeviceBuffer memory = DeviceBuffer.allocate(DType.FLOAT32, 4);
+                GradientClipper clipper = backend.builder()
+                        .declare("a", DType.FLOAT32, 2)
+                        .declare("b", DType.FLOAT32, 3)
+                        .build()) {
+            long at = memory.address();
+            assertRefused(() -> clipper.rebind(new long[] {at, at + 8}), "b reaches beyond its device memory");
+            assertRefused(() -> clipper.rebind(new long[] {at, at + 4}), "a and b share memory");
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("backends")
     void whatDoesNotFitIsNamedAndNothingIsRebound(TestBackend backend) {
