@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Tensors in the memory of one CUDA device, bound to a plan there. Rebinding writes the rows that changed and makes one call. */
 final class DeviceBinding extends Binding {
-    private final GradientBuffer[] shapes;
+    private final HostBuffer[] shapes;
     private final int device;
     private final DeviceTable table;
     private final CudaPlan plan;
@@ -28,12 +28,13 @@ final class DeviceBinding extends Binding {
     DeviceBinding(GradientClipperBuilder builder) {
         super(builder);
         int entries = entries();
-        shapes = new GradientBuffer[entries];
+        shapes = new HostBuffer[entries];
         DType[] dtypes = new DType[entries];
         long[] lengths = new long[entries];
         int[] rows = new int[entries];
         for (int i = 0; i < entries; i++) {
-            shapes[i] = builder.shape(i);
+            GradientBuffer shape = builder.shape(i);
+            shapes[i] = HostBuffer.shape(shape.dtype(), shape.length());
             dtypes[i] = shapes[i].dtype();
             lengths[i] = shapes[i].length();
             rows[i] = segments().rows(i < size() ? i : i - size());

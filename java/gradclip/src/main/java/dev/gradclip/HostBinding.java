@@ -33,7 +33,7 @@ final class HostBinding extends Binding {
         scratch = new Overlaps.Scratch(entries);
         List<List<Piece>> pieces = new ArrayList<>(segments().all());
         for (int i = 0; i < entries; i++) {
-            shapes[i] = (HostBuffer) builder.shape(i);
+            shapes[i] = ((HostBuffer) builder.shape(i)).shape();
             bound[i] = (HostBuffer) builder.bound(i);
             addPieces(i, pieces);
         }

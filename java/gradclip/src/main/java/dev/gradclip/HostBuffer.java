@@ -262,6 +262,15 @@ public final class HostBuffer implements GradientBuffer {
         return new HostBuffer(Piece.ofAddress(dtype, 0, length, null));
     }
 
+    /** The same type, length and pieces, without hold of the memory. */
+    HostBuffer shape() {
+        return new HostBuffer(
+                dtype,
+                pieces.stream()
+                        .map(piece -> Piece.ofAddress(dtype, 0, piece.length(), null))
+                        .toList());
+    }
+
     @Override
     public DType dtype() {
         return dtype;

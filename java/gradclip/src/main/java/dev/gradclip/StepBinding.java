@@ -113,7 +113,7 @@ public final class StepBinding implements AutoCloseable {
         for (int i = 0; i < newShapes.length; i++) {
             HostBuffer buffer = buffers.get(i);
             if (buffer != null) {
-                newShapes[i] = buffer;
+                newShapes[i] = buffer.shape();
                 builder.add(tensorNames.get(i), buffer);
             } else {
                 // One that has been absent all along has no length yet; its first appearance rebuilds.

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -134,6 +135,51 @@ class AccumulateTest {
                 clipper.measure("b");
                 clipper.apply(ClipRule.globalNorm(1));
             }
+        }
+    }
+
+    /** Gradients are measured as they come; the weights that they are compared with, when the clip is decided. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void adaptiveComparesWithTheWeightsOfNow(TestBackend backend) {
+        HostBuffer a = Values.buffer(DType.FLOAT32, 3, 4, 6, 8);
+        HostBuffer b = Values.buffer(DType.FLOAT64, 5, 0);
+        HostBuffer weights = Values.buffer(DType.FLOAT32, 1, 0, 0, 2);
+        try (GradientClipper clipper = backend.builder()
+                .group("first")
+                .add(backend.place(a))
+                .rows(2)
+                .parameter(DType.FLOAT32)
+                .group("second")
+                .add(backend.place(b))
+                .build()) {
+            clipper.measure("second");
+            clipper.measure("first");
+            clipper.rebindParameters(backend.place(Arrays.asList(weights, null)));
+            ClipResult result = clipper.apply(ClipRule.adaptive(1));
+            assertEquals(0.2, result.rowCoefficient(0, 0));
+            assertEquals(0.2, result.rowCoefficient(0, 1));
+            assertEquals(1, result.tensorCoefficient(1), "it has no weights");
+        }
+        assertArrayEquals(new double[] {0.6f, 0.8f, 1.2f, 1.6f}, Values.read(a), 1e-7);
+        assertArrayEquals(new double[] {5, 0}, Values.read(b));
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatIsRefusedInBetweenForgetsNothing(TestBackend backend) {
+        HostBuffer[] buffers = buffers();
+        try (GradientClipper clipper = grouped(backend, buffers)) {
+            clipper.measure("a");
+            clipper.measure("b");
+            HostBuffer[] others = buffers.clone();
+            others[8] = Values.buffer(DType.FLOAT64, 1);
+            assertThrows(IllegalArgumentException.class, () -> clipper.rebind(backend.place(Arrays.asList(others))));
+            NormRule l1 = ClipRule.globalNorm(1).withNormType(NormType.L1);
+            assertThrows(IllegalStateException.class, () -> clipper.apply(l1));
+            assertThrows(IllegalArgumentException.class, () -> clipper.apply(ClipRule.adaptive(1)));
+            assertThrows(IllegalArgumentException.class, () -> clipper.clipWithNorm(1, -1));
+            assertTrue(clipper.apply(ClipRule.globalNorm(1)).clipped());
         }
     }
 }

@@ -4,6 +4,7 @@ package dev.gradclip;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -135,6 +136,25 @@ class ClampTest {
                 assertEquals(2, clipper.clipByValue(1).elementsChanged());
             }
             assertArrayEquals(new double[] {1, Double.NaN, -1, 0.5}, Values.read(buffer));
+        }
+    }
+
+    static final double[][] LIMITS_AROUND_ZERO = {{0, 1}, {-1, 0}, {-0.0, 1}, {0, 0}, {-1, 1}, {0.5, 1}, {-1, -0.5}};
+
+    /** Where 0 lies within the limits as where it does not, or is a limit itself. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatIsZeroedCountsOnce(TestBackend backend) {
+        for (double[] limits : LIMITS_AROUND_ZERO) {
+            ClipRule rule = ClipRule.value(limits[0], limits[1]).withNonFinitePolicy(NonFinitePolicy.ZERO);
+            for (DType dtype : DType.values()) {
+                HostBuffer buffer = Values.buffer(dtype, Double.NaN, INF, -INF);
+                try (GradientClipper clipper = backend.clipper(buffer)) {
+                    assertEquals(3, clipper.clip(rule).elementsChanged(), dtype + " " + rule);
+                }
+                double now = Math.min(Math.max(0, limits[0]), limits[1]);
+                for (double x : Values.read(buffer)) assertTrue(x == now, dtype + " " + rule + ": " + x);
+            }
         }
     }
 

@@ -300,4 +300,27 @@ class CudaAsyncTest {
         assertEquals(12345, CudaStream.of(12345).handle());
         CudaStream.of(12345).close();
     }
+
+    /** What a clip was bound to when it was enqueued, however often the host has bound the clipper elsewhere since. */
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("devices")
+    void reboundMoreOftenThanTheDeviceGetsThrough(TestBackend backend) {
+        List<HostBuffer> gradients = new ArrayList<>();
+        List<ClipResult> results = new ArrayList<>();
+        try (CudaStream stream = CudaStream.create();
+                GradientClipper clipper =
+                        backend.builder().declare("a", DType.FLOAT32, 2).build()) {
+            for (int i = 1; i <= 20; i++) {
+                HostBuffer gradient = Values.buffer(DType.FLOAT32, 3 * i, 4 * i);
+                gradients.add(gradient);
+                clipper.rebind(List.of(backend.place(gradient)));
+                results.add(clipper.clipAsync(ClipRule.globalNorm(5).withEpsilon(0), stream));
+            }
+            stream.synchronize();
+            for (int i = 1; i <= 20; i++) {
+                assertEquals(5 * i, results.get(i - 1).totalNorm());
+                assertArrayEquals(new double[] {3, 4}, Values.read(gradients.get(i - 1)), 1e-6);
+            }
+        }
+    }
 }

@@ -11,6 +11,8 @@ import dev.gradclip.internal.EmulatedCuda;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -227,6 +229,40 @@ class DeviceBufferTest {
             assertEquals(0, EmulatedCuda.deviceOf(address), "the second clipper still works there");
             assertEquals(5, second.globalNorm());
         }
+        assertEquals(-1, EmulatedCuda.deviceOf(address));
+    }
+
+    /** Closed after a refusal, a buffer's memory goes at once: nothing holds it any more. */
+    @Test
+    void whatIsRefusedHoldsNoMemory() {
+        try (GradientClipper clipper = GradientClipper.builder()
+                .backend(Backend.CUDA)
+                .declare("a", DType.FLOAT32, 2)
+                .declare("b", DType.FLOAT32, 2)
+                .build()) {
+            assertLetGo(buffer -> assertRefused(() -> clipper.rebind(List.of(buffer, twin(buffer))), "share memory"));
+            DeviceBuffer closed = DeviceBuffer.allocate(DType.FLOAT32, 2);
+            closed.close();
+            assertLetGo(buffer -> assertClosed(() -> clipper.rebind(List.of(buffer, closed))));
+            assertLetGo(buffer -> assertRefused(() -> clipper.rebind(List.of(buffer, threeOf(buffer))), "3"));
+        }
+        assertLetGo(buffer -> assertRefused(() -> GradientClipper.of(buffer, twin(buffer)), "share memory"));
+    }
+
+    private static DeviceBuffer twin(DeviceBuffer buffer) {
+        return DeviceBuffer.wrap(buffer.address(), 2, DType.FLOAT32, null);
+    }
+
+    private static DeviceBuffer threeOf(DeviceBuffer buffer) {
+        return DeviceBuffer.wrap(buffer.address(), 3, DType.FLOAT32, null);
+    }
+
+    private static void assertLetGo(Consumer<DeviceBuffer> refusal) {
+        DeviceBuffer buffer = DeviceBuffer.allocate(DType.FLOAT32, 2);
+        long address = buffer.address();
+        refusal.accept(buffer);
+        assertEquals(0, EmulatedCuda.deviceOf(address));
+        buffer.close();
         assertEquals(-1, EmulatedCuda.deviceOf(address));
     }
 

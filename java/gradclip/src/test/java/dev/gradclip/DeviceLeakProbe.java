@@ -6,12 +6,31 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
-/** Forgets a device buffer, a stream and a clipper, and prints what was logged and whether the memory is free again. */
+/** Streams pieces, or forgets a device buffer, a stream and a clipper, and prints whether the memory is free again. */
 final class DeviceLeakProbe {
     private DeviceLeakProbe() {}
 
     public static void main(String[] arguments) throws InterruptedException {
         EmulatedCuda.isLoaded();
+        if (arguments.length > 0) streams();
+        else forgets();
+    }
+
+    /** Pieces that grow and shrink, each of which takes memory of its own size at most. */
+    private static void streams() {
+        long before = EmulatedCuda.freeMemory();
+        float[] values = new float[6144];
+        try (StreamingClip clip = StreamingClip.of(ClipRule.globalNorm(1), Backend.CUDA, 1)) {
+            for (int length : new int[] {2048, 4096, 2048, 6144}) {
+                clip.measure(HostBuffer.wrap(values, 0, length));
+                clip.endTensor("tensor of " + length);
+            }
+            clip.decide();
+        }
+        System.out.println("free=" + (EmulatedCuda.freeMemory() == before));
+    }
+
+    private static void forgets() throws InterruptedException {
         ByteArrayOutputStream log = new ByteArrayOutputStream();
         System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
         long before = EmulatedCuda.freeMemory();

@@ -126,6 +126,17 @@ final class DynamicLossScalerTest {
         }
     }
 
+    /** As PyTorch counts: anew after each interval, also where the scale can grow no more. */
+    @Test
+    void countsAnewWhereItCanGrowNoMore() {
+        DynamicLossScaler scaler = new DynamicLossScaler(0x1p127, 2, 0.5, 2);
+        assertTrue(scaler.update(false));
+        assertEquals(1, scaler.finiteSteps());
+        assertTrue(scaler.update(false));
+        assertEquals(0, scaler.finiteSteps());
+        assertEquals(0x1p127, scaler.scale());
+    }
+
     @Test
     void numbersOutOfRangeAreRefused() {
         for (double bad : NO_SCALES) {

@@ -88,6 +88,7 @@ class GradientClipperTest {
     void clipWithNormTakesTheNormAsGiven(TestBackend backend) {
         HostBuffer buffer = Values.buffer(DType.FLOAT32, 3, 4);
         try (GradientClipper clipper = backend.clipper(buffer)) {
+            assertEquals(5, clipper.globalNorm(), "forgotten when another norm is given");
             ClipResult result = clipper.clipWithNorm(ClipRule.globalNorm(5).withEpsilon(0), 10);
             assertEquals(10, result.totalNorm());
             assertEquals(0.5, result.coefficient());

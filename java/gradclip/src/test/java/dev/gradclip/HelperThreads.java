@@ -1,34 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import java.lang.reflect.Method;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 
-/** What threads other than the caller's do for it; for the tests of adapters too. */
+/** OpenMP threads that help a thread of its own; for the tests of adapters too. */
 public final class HelperThreads {
     private HelperThreads() {}
 
-    /** Milliseconds of processor time that all threads of this library, its own and OpenMP's, spend during work. */
-    public static double millis(Runnable work) {
-        double before = spent();
-        work.run();
-        return spent() - before;
+    /**
+     * Works on a new thread, and tells which OpenMP threads have helped that: those that the JVM knows afterwards and did not
+     * know before, for those of an earlier thread end when they come to it.
+     */
+    public static Set<Thread> of(Runnable work) throws InterruptedException {
+        Set<Thread> before = known();
+        FutureTask<Set<Thread>> helped = new FutureTask<>(() -> {
+            work.run();
+            Set<Thread> now = known();
+            now.removeAll(before);
+            return now;
+        });
+        Thread trainer = new Thread(helped);
+        trainer.start();
+        try {
+            return helped.get();
+        } catch (ExecutionException e) {
+            throw new AssertionError("the training thread died", e.getCause());
+        } finally {
+            trainer.join();
+        }
     }
 
-    /** Through reflection, for a module that does not read java.management. */
-    private static double spent() {
-        try {
-            Object bean = Class.forName("java.lang.management.ManagementFactory")
-                    .getMethod("getThreadMXBean")
-                    .invoke(null);
-            Method time = Class.forName("java.lang.management.ThreadMXBean").getMethod("getThreadCpuTime", long.class);
-            double millis = 0;
-            for (Thread thread : Thread.getAllStackTraces().keySet()) {
-                if (thread == Thread.currentThread() || !thread.getName().matches("gradclip-(\\d+|openmp)")) continue;
-                if (time.invoke(bean, thread.getId()) instanceof Long nanos && nanos > 0) millis += nanos / 1e6;
-            }
-            return millis;
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException(e);
-        }
+    private static Set<Thread> known() {
+        Set<Thread> threads = new HashSet<>(Thread.getAllStackTraces().keySet());
+        threads.removeIf(thread -> !thread.getName().equals("gradclip-openmp"));
+        return threads;
     }
 }

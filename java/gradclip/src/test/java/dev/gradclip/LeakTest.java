@@ -53,4 +53,12 @@ class LeakTest {
         }
         assertFalse(output.contains("FLOAT64"), "it was closed: " + output);
     }
+
+    @Test
+    void aStreamGivesDeviceMemoryBack() {
+        assumeTrue(EmulatedCuda.isLoaded(), "the emulated device is not built");
+        String output = ChildJvm.run(
+                List.of("-Ddev.gradclip.test.cuda.emulated=" + EmulatedCuda.folder()), DeviceLeakProbe.class, "stream");
+        assertEquals("free=true\n", output);
+    }
 }

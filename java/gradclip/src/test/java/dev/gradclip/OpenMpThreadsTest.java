@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.internal.TestSupport;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
@@ -24,8 +23,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** A clip on the OpenMP threads of another library. */
 @Timeout(120)
 class OpenMpThreadsTest {
-    private static final String THREAD_NAME = "gradclip-openmp";
-
     static Stream<TestBackend> onHost() {
         return TestBackend.onHost();
     }
@@ -34,13 +31,6 @@ class OpenMpThreadsTest {
     void needsOpenMp() {
         assumeTrue(Backend.NATIVE.isAvailable() && TestSupport.isLoaded(), "the native library is not built");
         assumeTrue(TestSupport.openMpRegion(3) == 3, "the compiler had no OpenMP");
-    }
-
-    /** The OpenMP threads that the JVM knows now, those that an earlier test left to end among them. */
-    private static Set<Thread> attached() {
-        Set<Thread> threads = new HashSet<>(Thread.getAllStackTraces().keySet());
-        threads.removeIf(thread -> !thread.getName().equals(THREAD_NAME));
-        return threads;
     }
 
     private static List<HostBuffer> gradients() {
@@ -81,23 +71,16 @@ class OpenMpThreadsTest {
     /** Each thread that clips has OpenMP threads of its own, which are daemons of the JVM until they end with it. */
     @Test
     void theThreadsAreOpenMpsAndAreDetachedWhenTheyEnd() throws InterruptedException {
-        Set<Thread> before = attached();
-        Set<Thread> own = new HashSet<>();
-        Thread trainer = new Thread(() -> {
-            HostBuffer buffer = HostBuffer.allocate(DType.FLOAT32, 1 << 20);
+        Set<Thread> helpers = HelperThreads.of(() -> {
             try (GradientClipper clipper = GradientClipper.builder()
                     .openMpThreads(TestSupport.OPEN_MP, 3)
-                    .add(buffer)
+                    .add(HostBuffer.allocate(DType.FLOAT32, 1 << 20))
                     .build()) {
                 for (int i = 0; i < 50; i++) clipper.globalNorm();
-                own.addAll(attached());
-                own.removeAll(before);
             }
         });
-        trainer.start();
-        trainer.join();
-        assertEquals(2, own.size());
-        for (Thread thread : own) {
+        assertEquals(2, helpers.size());
+        for (Thread thread : helpers) {
             assertTrue(thread.isDaemon());
             // Ends for the JVM when the thread is detached.
             thread.join();

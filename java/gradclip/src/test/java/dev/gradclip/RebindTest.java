@@ -3,11 +3,17 @@ package dev.gradclip;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.internal.TestSupport;
+import java.lang.ref.WeakReference;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -176,6 +182,75 @@ class RebindTest {
         }
     }
 
+    /** An address that a tensor had before is neither where it is now nor in the way of another. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onHost")
+    void addressesAndBuffersTakeTurns(TestBackend backend) {
+        assumeTrue(Backend.NATIVE.isAvailable() && TestSupport.isLoaded(), "addresses need the native library");
+        long memory = TestSupport.reserve(1 << 20);
+        try (GradientClipper clipper = backend.builder()
+                .declare("a", DType.FLOAT32, 1)
+                .declare("b", DType.FLOAT32, 1)
+                .build()) {
+            fill(DType.FLOAT32, memory, 3);
+            long[] addresses = {memory, 0};
+            clipper.rebind(addresses);
+            assertEquals(3, clipper.globalNorm());
+            float[] four = {4};
+            clipper.rebind(four, null);
+            assertEquals(4, clipper.globalNorm());
+            clipper.rebind(new float[1], null);
+            clipper.rebind(Arrays.asList(HostBuffer.wrap(four), HostBuffer.wrap(memory, 1, DType.FLOAT32, null)));
+            assertEquals(5, clipper.globalNorm());
+            clipper.rebind(null, null);
+            assertEquals(0, clipper.clipByNorm(1).tensors());
+            clipper.rebind(addresses);
+            assertEquals(3, clipper.globalNorm());
+        } finally {
+            TestSupport.release(memory, 1 << 20);
+        }
+    }
+
+    /** Neither the memory that it was built with, nor, once it is closed, the latest. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void memoryThatNoTensorIsBoundToCanBeCollected(TestBackend backend) {
+        List<GradientClipper> clippers = new ArrayList<>();
+        WeakReference<Object> first = new WeakReference<>(builtWithAnOwner(backend, clippers));
+        GradientClipper clipper = clippers.get(0);
+        WeakReference<Object> second = new WeakReference<>(reboundToAnOwner(backend, clipper));
+        assertCollected(first);
+        assertEquals(0, clipper.globalNorm());
+        assertNotNull(second.get());
+        clipper.close();
+        assertCollected(second);
+        assertEquals(List.of("tensor 0"), clipper.names());
+    }
+
+    private static Object builtWithAnOwner(TestBackend backend, List<GradientClipper> into) {
+        Object owner = new Object();
+        into.add(backend.builder().add(owned(backend, owner)).build());
+        return owner;
+    }
+
+    private static Object reboundToAnOwner(TestBackend backend, GradientClipper clipper) {
+        Object owner = new Object();
+        clipper.rebind(List.of(owned(backend, owner)));
+        return owner;
+    }
+
+    private static GradientBuffer owned(TestBackend backend, Object owner) {
+        ByteBuffer bytes = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);
+        if (!backend.onDevice()) return HostBuffer.wrap(bytes, DType.FLOAT32, owner);
+        DeviceBuffer memory = Placed.onDevice(HostBuffer.wrap(new float[2]));
+        return DeviceBuffer.wrap(memory.address(), 2, DType.FLOAT32, List.of(owner, memory));
+    }
+
+    private static void assertCollected(WeakReference<?> reference) {
+        for (int i = 0; i < 50 && reference.get() != null; i++) System.gc();
+        assertNull(reference.get());
+    }
+
     /** What was refused leaves nothing behind that the next rebinding would find. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onDevices")
@@ -199,6 +274,21 @@ class RebindTest {
             assertRefused(() -> clipper.rebind(new long[] {at[1], at[1]}), "a", "b");
             clipper.rebind(new long[] {at[0], 0});
             assertEquals(3, clipper.globalNorm());
+        }
+    }
+
+    /** A neighbour that ends where a tensor begins shares nothing with it, whatever else is wrong. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void aNeighbourIsNotBlamed(TestBackend backend) {
+        try (DeviceBuffer memory = DeviceBuffer.allocate(DType.FLOAT32, 4);
+                GradientClipper clipper = backend.builder()
+                        .declare("a", DType.FLOAT32, 2)
+                        .declare("b", DType.FLOAT32, 3)
+                        .build()) {
+            long at = memory.address();
+            assertRefused(() -> clipper.rebind(new long[] {at, at + 8}), "b reaches beyond its device memory");
+            assertRefused(() -> clipper.rebind(new long[] {at, at + 4}), "a and b share memory");
         }
     }
 

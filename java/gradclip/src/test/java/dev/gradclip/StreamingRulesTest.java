@@ -377,6 +377,23 @@ class StreamingRulesTest {
         assertEquals(3, bytes.getFloat(0));
     }
 
+    @ParameterizedTest
+    @EnumSource(Backend.class)
+    void whatIsZeroedCountsOnceInAStreamToo(Backend backend) {
+        bindable(backend);
+        for (double[] limits : ClampTest.LIMITS_AROUND_ZERO) {
+            ClipRule rule = ClipRule.value(limits[0], limits[1]).withNonFinitePolicy(NonFinitePolicy.ZERO);
+            float[] values = {Float.NaN, 2, Float.NEGATIVE_INFINITY};
+            try (StreamingClip clip = StreamingClip.of(rule, backend, 1)) {
+                clip.measure(HostBuffer.wrap(values.clone()));
+                clip.endTensor("a");
+                clip.decide();
+                assertEquals(3, clip.apply(0, HostBuffer.wrap(values)), rule::toString);
+                assertEquals(3, clip.result().elementsChanged(), rule::toString);
+            }
+        }
+    }
+
     /** A threshold of 0 makes 0 of all there is: of nothing, nothing. */
     @Test
     void emptyTensorsAreNotClipped() {

@@ -87,6 +87,12 @@ class UnscaleTest {
                 assertArrayEquals(new double[] {0.75, 1}, Values.read(buffer));
                 assertEquals(1, clipper.clip(ClipRule.value(3.5, 9).unscale(4)).elementsChanged());
                 assertArrayEquals(new double[] {3.5, 4}, Values.read(buffer));
+                NormRule onlyUnscales =
+                        ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(0.5);
+                ClipResult given = clipper.clipWithNorm(onlyUnscales, 9);
+                assertEquals(0.5, given.coefficient());
+                assertFalse(given.clipped());
+                assertArrayEquals(new double[] {1.75, 2}, Values.read(buffer));
             }
         }
     }

@@ -243,13 +243,12 @@ class ClippingListenerTest {
     void threadsOfThisLibrarysOwnInsteadOfNd4js() throws InterruptedException {
         assumeTrue(Backend.NATIVE.isAvailable(), "plain Java finds no OpenMP threads");
         assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "ND4J has one thread");
-        double alone = helped(settings -> settings.threads(1));
-        assertTrue(alone < 5, alone + " ms on other threads");
-        assertTrue(helped(settings -> {}) > alone, "ND4J's threads");
+        assertEquals(0, helpers(settings -> settings.threads(1)));
+        assertTrue(helpers(settings -> {}) > 0, "ND4J's threads");
     }
 
-    /** What other threads did for a training thread of its own, ms. */
-    private static double helped(Consumer<GradientClipperBuilder> settings) throws InterruptedException {
+    /** How many of ND4J's threads helped a training thread of its own. */
+    private static int helpers(Consumer<GradientClipperBuilder> settings) throws InterruptedException {
         MultiLayerNetwork network = new MultiLayerNetwork(settings()
                 .list()
                 .layer(new DenseLayer.Builder().nOut(1024).build())
@@ -264,14 +263,10 @@ class ClippingListenerTest {
         network.setLabels(Nd4j.ones(DataType.FLOAT, 2, 1024));
         network.computeGradientAndScore();
         ClippingListener listener = new ClippingListener(ClipRule.globalNorm(Double.POSITIVE_INFINITY), settings);
-        List<Double> millis = new ArrayList<>();
-        Thread trainer = new Thread(() -> millis.add(HelperThreads.millis(() -> {
-            for (int i = 0; i < 50; i++) listener.onGradientCalculation(network);
-        })));
-        trainer.start();
-        trainer.join();
-        assertEquals(1, millis.size(), "the training thread died");
-        return millis.get(0);
+        return HelperThreads.of(() -> {
+                    for (int i = 0; i < 20; i++) listener.onGradientCalculation(network);
+                })
+                .size();
     }
 
     @Test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.javacpp;
 
+import static org.bytedeco.pytorch.global.torch.ones;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -112,6 +113,21 @@ class TorchClipperTest {
             assertEquals(2, bound.prepare(ClipRule.globalNorm(1)).run().totalNorm());
         }
         assertArrayEquals(new double[] {.5, .5, .5, .5}, Torch.values(a.grad()), 1e-6);
+    }
+
+    /** A collection that was refused is none: what was found before it is not bound again. */
+    @Test
+    void afterACollectionThatWasRefusedNothingIsBound() {
+        Tensor parameter = Torch.withOnes(4);
+        try (TorchClipper clipper = TorchClipper.of(Torch.vector(parameter))) {
+            clipper.collect();
+            parameter.mutable_grad().put(ones(4, 2).select(1, 0));
+            assertThrows(IllegalArgumentException.class, clipper::collect);
+            assertTrue(message(IllegalStateException.class, clipper::rebind).contains("collect() comes before"));
+            parameter.mutable_grad().put(ones(4));
+            clipper.collect();
+            assertEquals(2, clipper.rebind().globalNorm());
+        }
     }
 
     @Test

@@ -10,6 +10,7 @@ import dev.gradclip.Backend;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Scalar;
@@ -114,11 +115,39 @@ class TorchUnitsTest {
                 TorchClipper.builder().add(layer).backend(backend).units().build()) {
             fill(layer, 1);
             assertEquals(LAMBDA * 2 / 2, clipper.clip(ClipRule.adaptive(LAMBDA)).rowCoefficient(0, 0), 1e-12);
-            // Other memory, and another type than the gradient's.
-            layer.weight().set_data(ones(3, 4).mul(new Scalar(10)));
-            layer.weight().mutable_grad().put(ones(3, 4));
-            assertEquals(
-                    LAMBDA * 20 / 2, clipper.clip(ClipRule.adaptive(LAMBDA)).rowCoefficient(0, 0), 1e-12);
+            // Other memory, then another type than before and than the gradient's.
+            for (ScalarType type : List.of(ScalarType.Float, ScalarType.BFloat16, ScalarType.Double)) {
+                layer.weight().set_data(ones(3, 4).mul(new Scalar(10)).toType(type));
+                layer.weight().mutable_grad().put(ones(3, 4));
+                ClipResult result = clipper.clip(ClipRule.adaptive(LAMBDA));
+                for (int row = 0; row < 3; row++) assertEquals(LAMBDA * 20 / 2, result.rowCoefficient(0, row), 1e-12);
+            }
+        }
+    }
+
+    /** Where the weights of an absent gradient were, another's may be now. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void weightsOfAnAbsentGradientAreLeftOut(Backend backend) {
+        LinearImpl one = new LinearImpl(4, 3);
+        LinearImpl other = new LinearImpl(4, 3);
+        fill(one, 1);
+        fill(other, 1);
+        try (TorchClipper clipper = TorchClipper.builder()
+                .add("one", one.weight())
+                .add("other", other.weight())
+                .backend(backend)
+                .units()
+                .build()) {
+            clipper.clip(ClipRule.adaptive(LAMBDA));
+            Tensor memory = one.weight().detach();
+            one.weight().mutable_grad().reset();
+            one.weight().set_data(ones(3, 4));
+            other.weight().set_data(memory);
+            other.weight().mutable_grad().put(ones(3, 4));
+            ClipResult result = clipper.clip(ClipRule.adaptive(LAMBDA));
+            assertEquals(1, result.tensors());
+            assertEquals(LAMBDA, result.rowCoefficient(1, 0), 1e-12);
         }
     }
 
