@@ -76,7 +76,7 @@ public final class CudaLibrary {
             return Availability.yes(file.location(), details);
         } catch (NotLoadedException e) {
             return e.availability();
-        } catch (IOException | UnsatisfiedLinkError | SecurityException e) {
+        } catch (Exception | LinkageError e) {
             return Availability.no(e.toString(), "See the message; " + ELSE);
         }
     }
