@@ -102,7 +102,7 @@ class NativeLoadingTest {
     @Test
     void aFolderWhoseNameIsNoPath() {
         String output = probe(List.of(), LoadingProbe.NO_PATH);
-        assertRefused(output, "reason=java.nio.file.InvalidPathException");
+        assertRefused(output, "reason=the library could not be loaded: java.nio.file.InvalidPathException");
     }
 
     @Test

@@ -77,7 +77,7 @@ public final class CudaLibrary {
         } catch (NotLoadedException e) {
             return e.availability();
         } catch (Exception | LinkageError e) {
-            return Availability.no(e.toString(), "See the message; " + ELSE);
+            return Availability.no(e, "See the message; " + ELSE);
         }
     }
 

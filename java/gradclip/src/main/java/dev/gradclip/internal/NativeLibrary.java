@@ -57,7 +57,7 @@ public final class NativeLibrary {
         } catch (NotLoadedException e) {
             return new NativeLibrary(e.availability(), -1);
         } catch (Exception | LinkageError e) {
-            return new NativeLibrary(Availability.no(e.toString(), "See the message; plain Java serves meanwhile"), -1);
+            return new NativeLibrary(Availability.no(e, "See the message; plain Java serves meanwhile"), -1);
         }
     }
 

@@ -22,7 +22,8 @@ class SharedPool implements Job.Helpers {
     /** To start a thread costs 60 µs, so that a clip every 5 s loses a hundred-thousandth. */
     private static final long KEEP_NANOS = 5_000_000_000L;
 
-    private static final long RETRY_NANOS = 100_000_000;
+    private static final long FIRST_RETRY = 100_000_000;
+    private static final long LAST_RETRY = 60_000_000_000L;
     private static final SharedPool INSTANCE = new SharedPool(KEEP_NANOS);
 
     private static final class Slot {
@@ -41,10 +42,11 @@ class SharedPool implements Job.Helpers {
     /** Shorter in tests. */
     private volatile long keepNanos;
 
-    /** Guarded by this: when a thread could not be started. The JVM prints a line each time. */
+    /** Guarded by this: when a thread could not be started. */
     private long refusedAt;
 
-    private boolean isRefused;
+    /** Guarded by this: for how long none is tried then; twice as long each time, for the JVM prints two lines. */
+    private long retryNanos;
 
     SharedPool(long keepNanos) {
         this.keepNanos = keepNanos;
@@ -89,16 +91,16 @@ class SharedPool implements Job.Helpers {
     private synchronized @Nullable Helper start(int place) {
         Helper known = helpers.get(place);
         if (known != null) return known;
-        if (isRefused && System.nanoTime() - refusedAt < RETRY_NANOS) return null;
+        if (retryNanos > 0 && System.nanoTime() - refusedAt < retryNanos) return null;
         try {
             Helper helper = detached(place);
             start(helper);
             helpers.set(place, helper);
             places = Math.max(places, place + 1);
-            isRefused = false;
+            retryNanos = 0;
             return helper;
         } catch (OutOfMemoryError e) {
-            isRefused = true;
+            retryNanos = Math.max(FIRST_RETRY, Math.min(LAST_RETRY, 2 * retryNanos));
             refusedAt = System.nanoTime();
             return null;
         }
