@@ -51,11 +51,15 @@ JNIEnv* environment(JavaVM* vm) {
   return static_cast<JNIEnv*>(env);
 }
 
-/// One thread's part. The caller's is number 0, whose exception stays pending; the others throw none.
+/// One thread's part. The caller's is number 0, whose exception stays pending. Of another's the job knows already, unless
+/// its stack was used up at the call; pending, it would meet the thread's next region.
 void work(void* data) {
   const Shared& shared = *static_cast<const Shared*>(data);
   JNIEnv* env = environment(shared.vm);
-  if (env != nullptr) env->CallVoidMethod(shared.job, shared.work, static_cast<jint>(shared.number()));
+  if (env == nullptr) return;
+  const int number = shared.number();
+  env->CallVoidMethod(shared.job, shared.work, static_cast<jint>(number));
+  if (number != 0) env->ExceptionClear();
 }
 
 }  // namespace
@@ -64,7 +68,8 @@ extern "C" {
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeOpenMp_prepare(JNIEnv* env, jclass, jclass job) {
   workMethod = env->GetMethodID(job, "work", "(I)V");
-  hasDetachKey = pthread_key_create(&detachKey, detach) == 0;
+  // The library stays when a class loader goes; one key serves those that come after.
+  hasDetachKey = hasDetachKey || pthread_key_create(&detachKey, detach) == 0;
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeOpenMp_symbol(JNIEnv* env, jclass, jstring library,

@@ -21,7 +21,11 @@ public enum Backend {
         return NATIVE.isAvailable() ? NATIVE : JAVA;
     }
 
-    /** Threads that a clipper uses unless told otherwise: {@code -Ddev.gradclip.threads}, else the processors. */
+    /**
+     * Threads that a clipper uses unless told otherwise: {@code -Ddev.gradclip.threads}, else the processors.
+     *
+     * @throws IllegalArgumentException if the property is not a whole number from 1 on
+     */
     public static int defaultThreads() {
         return Team.defaultThreads();
     }

@@ -8,10 +8,12 @@ import org.jspecify.annotations.Nullable;
 abstract sealed class Binding permits HostBinding, DeviceBinding {
     private final List<String> names;
     private final Segments segments;
+    private final long[] copy;
 
     Binding(GradientClipperBuilder builder) {
         names = List.copyOf(builder.names);
         segments = builder.segments();
+        copy = new long[names.size()];
     }
 
     /** Gradients; their parameters, where there are any, are counted on from here. */
@@ -48,6 +50,12 @@ abstract sealed class Binding permits HostBinding, DeviceBinding {
             throw new IllegalArgumentException(
                     "rebind takes one entry a tensor, " + size() + " of them, but got " + count);
         }
+    }
+
+    /** A copy, so that what is checked is what is bound, whoever writes to the array meanwhile. */
+    final long[] copied(long[] addresses) {
+        System.arraycopy(addresses, 0, copy, 0, copy.length);
+        return copy;
     }
 
     final void requireShape(int tensor, GradientBuffer shape, GradientBuffer buffer) {

@@ -12,9 +12,9 @@ import java.util.Objects;
  * would count twice. Clip by {@link ClipRule#globalNorm} of infinity to be told of norms without a change. The clipper
  * is in use while a listener runs, so it can't be called from there.
  *
- * <p>A RuntimeException from a listener is logged, the first one of each clipper, to the {@link System.Logger}
- * {@code dev.gradclip}; the clip goes on as if nothing had happened, and the listener hears of the next one. An Error passes
- * to the caller, when the gradients are already clipped.
+ * <p>An Exception from a listener is logged, the first one of each clipper, to the {@link System.Logger} {@code dev.gradclip};
+ * the clip goes on as if nothing had happened, and the listener hears of the next one. An Error passes to the caller, when the
+ * gradients are already clipped.
  *
  * <pre>{@code
  * NormHistory history = new NormHistory(1000);

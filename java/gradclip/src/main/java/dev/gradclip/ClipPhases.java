@@ -22,6 +22,9 @@ final class ClipPhases implements Phases {
     private boolean foundNonFinite;
     private long call;
 
+    /** Whether a clip has begun to write and has not returned. */
+    private volatile boolean writing;
+
     ClipPhases(HostBinding binding, ClipResult.TensorNorms details) {
         this.plan = binding.plan();
         this.binding = binding;
@@ -39,16 +42,15 @@ final class ClipPhases implements Phases {
 
     @Override
     public void measure(NormType type, Group range) {
-        call++;
-        measuredType = null;
+        begin();
         plan.measure(type, segments.from(range.from()), segments.from(range.to()));
     }
 
     @Override
     public ClipResult clipWithNorm(ResolvedRule rule, double globalNorm) {
+        writing = false;
         if (rule.mayWrite()) binding.requireWritable();
-        call++;
-        measuredType = null;
+        begin();
         norm.setGiven(globalNorm);
         boolean nonFinite = !norm.isFinite();
         if (nonFinite && rule.policy() == NonFinitePolicy.ERROR) {
@@ -85,6 +87,7 @@ final class ClipPhases implements Phases {
 
     @Override
     public ClipResult clip(ResolvedRule rule, boolean isMeasured) {
+        writing = false;
         if (rule.clamps()) return clamp(rule);
         if (rule.mayWrite()) binding.requireWritable();
         if (!measureForNorm(rule, isMeasured)) return untouched();
@@ -97,6 +100,7 @@ final class ClipPhases implements Phases {
     private boolean measureForNorm(ResolvedRule rule, boolean isMeasured) {
         NormType type = typeOf(rule);
         if (isMeasured) {
+            begin();
             if (rule.measuresParameters) plan.measure(type, segments.gradients(), segments.all());
             totalAll(type, rule.inverseScale);
         } else {
@@ -110,6 +114,7 @@ final class ClipPhases implements Phases {
                 return false;
             }
             case ZERO -> {
+                writing = true;
                 plan.zeroNonFinite(0, segments.gradients());
                 measureFor(rule);
             }
@@ -122,19 +127,27 @@ final class ClipPhases implements Phases {
         return rule.normType == null ? NormType.INF : rule.normType;
     }
 
+    /** Figures of the call before are not to be had from here on, whether or not this one ends well. */
+    private void begin() {
+        binding.requireWhole();
+        call++;
+        measuredType = null;
+    }
+
     private void measureFor(ResolvedRule rule) {
+        begin();
         NormType type = typeOf(rule);
         plan.measure(type, 0, rule.measuresParameters ? segments.all() : segments.gradients());
         totalAll(type, rule.inverseScale);
     }
 
     private void measureAll(NormType type, double scale) {
+        begin();
         plan.measure(type, 0, segments.gradients());
         totalAll(type, scale);
     }
 
     private void totalAll(NormType type, double scale) {
-        call++;
         measuredType = type;
         measuredScale = scale;
         plan.total(type, 0, segments.gradients(), norm);
@@ -215,16 +228,16 @@ final class ClipPhases implements Phases {
         double coefficient = decision.decide(rule);
         if (decision.changes) {
             for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, decision.coefficients[i]);
+            writing = true;
             plan.scale(0, segments.gradients());
         }
-        return result(totalNorm, coefficient, decision.clips, nonFinite, 0);
+        return written(result(totalNorm, coefficient, decision.clips, nonFinite, 0));
     }
 
     private ClipResult clamp(ResolvedRule rule) {
         binding.requireWritable();
         boolean nonFinite = false;
-        call++;
-        measuredType = null;
+        begin();
         boolean zeroes = false;
         if (rule.policy() != NonFinitePolicy.PROPAGATE) {
             plan.measure(NormType.INF, 0, segments.gradients());
@@ -240,6 +253,7 @@ final class ClipPhases implements Phases {
                 }
             }
         }
+        writing = true;
         long changed = zeroes ? zeroNonFinite(rule) : 0;
         if (rule.inverseScale != 1) unscaleAll(rule.inverseScale);
         for (ResolvedRule.Part part : rule.parts) {
@@ -248,7 +262,7 @@ final class ClipPhases implements Phases {
             int to = segments.from(part.to());
             changed += plan.clamp(from, to, value.min(), value.max());
         }
-        return result(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
+        return written(result(Double.NaN, Double.NaN, changed > 0, nonFinite, changed));
     }
 
     /** How many elements become 0 and stay so: one that is then clamped away from 0 is counted there. */
@@ -262,6 +276,16 @@ final class ClipPhases implements Phases {
         if (rule.coversAll) return changed;
         // Those of no part.
         return changed + plan.zeroNonFinite(0, segments.gradients());
+    }
+
+    private ClipResult written(ClipResult result) {
+        writing = false;
+        return result;
+    }
+
+    @Override
+    public boolean isPartlyClipped() {
+        return writing;
     }
 
     private void unscaleAll(double inverseScale) {

@@ -18,6 +18,9 @@ final class CudaPhases implements Phases {
     private double measuredScale = 1;
     private long call;
 
+    /** Whether a clip was given to the device and did not return, so that nobody knows how far it came. */
+    private volatile boolean writing;
+
     /** What the latest work is on; work on another stream waits there for this one, so both stay. */
     private CudaStream stream = CudaStream.DEFAULT;
 
@@ -48,12 +51,14 @@ final class CudaPhases implements Phases {
 
     @Override
     public ClipResult clip(ResolvedRule rule, boolean isMeasured) {
-        return completed(enqueue(rule, isMeasured, CudaStream.DEFAULT));
+        return clipped(enqueue(rule, isMeasured, CudaStream.DEFAULT));
     }
 
     @Override
     public ClipResult clipAsync(ResolvedRule rule, CudaStream stream) {
-        return new ClipTicket(this, enqueue(rule, false, stream), binding.tensors(), binding.elements());
+        long ticket = enqueue(rule, false, stream);
+        writing = false;
+        return new ClipTicket(this, ticket, binding.tensors(), binding.elements());
     }
 
     @Override
@@ -115,8 +120,13 @@ final class CudaPhases implements Phases {
     }
 
     private long enqueue(ResolvedRule rule, boolean isMeasured, CudaStream stream) {
+        writing = false;
         forget();
-        call = plan.clip(on(stream), table(rule), isMeasured);
+        long handle = on(stream);
+        RuleTable numbers = table(rule);
+        plan.requireUsable();
+        writing = true;
+        call = plan.clip(handle, numbers, isMeasured);
         measured(rule);
         return call;
     }
@@ -140,9 +150,25 @@ final class CudaPhases implements Phases {
         if (!Double.isFinite(globalNorm) && rule.policy() == NonFinitePolicy.ERROR) {
             throw new NonFiniteGradientException("the norm given", globalNorm);
         }
+        writing = false;
         forget();
-        call = plan.clipWithNorm(on(CudaStream.DEFAULT), table(rule), globalNorm);
-        return completed(call);
+        long handle = on(CudaStream.DEFAULT);
+        RuleTable numbers = table(rule);
+        plan.requireUsable();
+        writing = true;
+        call = plan.clipWithNorm(handle, numbers, globalNorm);
+        return clipped(call);
+    }
+
+    private ClipResult clipped(long ticket) {
+        plan.synchronize();
+        writing = false;
+        return read(ticket, binding.tensors(), binding.elements());
+    }
+
+    @Override
+    public boolean isPartlyClipped() {
+        return writing;
     }
 
     /** A result is there before elements are scaled, so the stream is waited for too. */

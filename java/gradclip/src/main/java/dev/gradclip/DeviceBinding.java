@@ -48,9 +48,12 @@ final class DeviceBinding extends Binding {
         try {
             for (int i = 0; i < entries; i++) table.set(i, addresses[i]);
             plan = new CudaPlan(device, table, mostParts);
-        } catch (RuntimeException e) {
+        } catch (RowException e) {
             release(bound);
             throw named(e);
+        } catch (Throwable e) {
+            release(bound);
+            throw e;
         }
         for (int i = 0; i < size(); i++) if (bound[i] != null) cover(i);
     }
@@ -80,18 +83,21 @@ final class DeviceBinding extends Binding {
     }
 
     @Override
-    void rebind(int from, long[] to) {
+    void rebind(int from, long[] given) {
+        long[] to = copied(given);
+        DeviceBuffer[] none = new DeviceBuffer[to.length];
         commit(from, to);
-        bind(from, new DeviceBuffer[to.length]);
+        bind(from, none);
     }
 
     @Override
     void rebind(int from, List<? extends @Nullable GradientBuffer> buffers) {
         @Nullable DeviceBuffer[] next = onDevice(from, buffers);
+        requireCount(next.length);
         long[] to = retain(next);
         try {
             commit(from, to);
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             release(next);
             throw e;
         }
@@ -114,14 +120,12 @@ final class DeviceBinding extends Binding {
 
     /** Holds on to buffers instead of those before; addresses are set already. */
     private void bind(int from, @Nullable DeviceBuffer[] next) {
-        for (int i = 0; i < next.length; i++) {
-            DeviceBuffer before = bound[from + i];
-            if (before != null) before.release();
-            bound[from + i] = next[i];
-        }
+        @Nullable DeviceBuffer[] before = Arrays.copyOfRange(bound, from, from + next.length);
+        System.arraycopy(next, 0, bound, from, next.length);
         tensors = 0;
         elements = 0;
         for (int i = 0; i < size(); i++) if (addresses[i] != 0 || bound[i] != null) cover(i);
+        release(before);
     }
 
     @Override
@@ -140,12 +144,19 @@ final class DeviceBinding extends Binding {
                 changed = true;
             }
             if (changed) plan.rebind();
-        } catch (RuntimeException e) {
+        } catch (RowException e) {
             RuntimeException named = named(e);
-            for (int i = 0; i < to.length; i++) table.set(from + i, addresses[from + i]);
+            restore(from, to.length);
             throw named;
+        } catch (Throwable e) {
+            restore(from, to.length);
+            throw e;
         }
         System.arraycopy(to, 0, addresses, from, to.length);
+    }
+
+    private void restore(int from, int count) {
+        for (int i = from; i < from + count; i++) table.set(i, addresses[i]);
     }
 
     private void requireNotCaptured(int tensor) {
@@ -170,24 +181,27 @@ final class DeviceBinding extends Binding {
                 if (buffer != null) addresses[held] = buffer.retain();
             }
             return addresses;
-        } catch (IllegalStateException e) {
-            release(Arrays.copyOf(buffers, held));
+        } catch (Throwable e) {
+            for (int i = 0; i < held; i++) release(buffers[i]);
             throw e;
         }
     }
 
     private static void release(@Nullable DeviceBuffer[] buffers) {
-        for (DeviceBuffer buffer : buffers) if (buffer != null) buffer.release();
+        for (DeviceBuffer buffer : buffers) release(buffer);
+    }
+
+    private static void release(@Nullable DeviceBuffer buffer) {
+        if (buffer != null) buffer.release();
     }
 
     /** With the tensor's name, where it is about a row of the table as it is now. */
-    private RuntimeException named(RuntimeException e) {
-        if (!(e instanceof RowException row)) return e;
+    private RuntimeException named(RowException row) {
         int entry = table.entryOf(row.row());
         int other = table.overlapping(entry);
-        if (other < 0) return new IllegalArgumentException(name(entry) + " " + row.why(), e);
+        if (other < 0) return new IllegalArgumentException(name(entry) + " " + row.why(), row);
         return new IllegalArgumentException(
-                Overlaps.message(name(Math.min(other, entry)), name(Math.max(other, entry))), e);
+                Overlaps.message(name(Math.min(other, entry)), name(Math.max(other, entry))), row);
     }
 
     /** The device that the buffers are on, else the current one. */

@@ -195,6 +195,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
             throw new IllegalArgumentException("the device buffer has " + length + " elements of " + dtype
                     + ", but the host's has " + host.length() + " of " + host.dtype());
         }
+        host.requireLasting("the host buffer");
     }
 
     /** From here to {@link #release} the memory stays; returns where it is. */

@@ -6,7 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicReferenceFieldUpdater;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +16,10 @@ import org.jspecify.annotations.Nullable;
  * earlier work on the default stream. An {@code …Async} one is only enqueued.
  *
  * <p>One thread at a time: a second one is refused, not queued. Different clippers run in parallel.
+ *
+ * <p>Whatever a call throws (a {@code StackOverflowError}, an {@code OutOfMemoryError}, what an executor throws), no helper works
+ * any more when it ends, and the next call works as ever. Gradients are then as they were, unless {@link #isPartlyClipped} says
+ * that the clip had begun to write: compute those anew.
  *
  * <pre>{@code
  * try (GradientClipper clipper = GradientClipper.builder()
@@ -31,16 +35,23 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  */
 public final class GradientClipper implements AutoCloseable {
+    private static final AtomicReferenceFieldUpdater<GradientClipper, @Nullable Thread> USER =
+            AtomicReferenceFieldUpdater.newUpdater(GradientClipper.class, Thread.class, "user");
+
     private final Backend backend;
     private final Binding binding;
     private final ObservedPhases phases;
     private final Map<String, Group> groups;
     private final Segments segments;
     private final Leak leak;
-    private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
+
+    /** Who is in a call. Set to null without a call, which a thread whose stack is used up could not make. */
+    private volatile @Nullable Thread user;
+
     private final boolean[] accumulated;
     private @Nullable NormType accumulatedType;
     private @Nullable ResolvedRule resolved;
+    private volatile boolean closing;
     private volatile boolean closed;
 
     GradientClipper(GradientClipperBuilder builder) {
@@ -51,18 +62,40 @@ public final class GradientClipper implements AutoCloseable {
         if (backend == Backend.CUDA) {
             DeviceBinding devices = new DeviceBinding(builder);
             binding = devices;
-            unobserved = new CudaPhases(devices, details);
+            unobserved = phases(devices, details);
         } else {
             HostBinding host = new HostBinding(builder, segments -> builder.plan(backend, segments));
             binding = host;
             unobserved = new ClipPhases(host, details);
         }
         segments = binding.segments();
-        phases = new ObservedPhases(unobserved, segmentsOf(groups), builder.listener);
-        accumulated = new boolean[binding.size()];
-        leak = builder.watched
-                ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors", binding.release())
-                : Leak.unwatched(binding.release());
+        try {
+            phases = new ObservedPhases(unobserved, segmentsOf(groups), builder.listener);
+            accumulated = new boolean[binding.size()];
+            leak = builder.watched
+                    ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors", binding.release())
+                    : Leak.unwatched(binding.release());
+        } catch (Throwable e) {
+            letGo(binding);
+            throw e;
+        }
+    }
+
+    private static Phases phases(DeviceBinding devices, Details details) {
+        try {
+            return new CudaPhases(devices, details);
+        } catch (Throwable e) {
+            letGo(devices);
+            throw e;
+        }
+    }
+
+    private static void letGo(Binding binding) {
+        try {
+            binding.release().run();
+        } finally {
+            binding.clear();
+        }
     }
 
     /** Groups as runs of segments instead of tensors. */
@@ -130,7 +163,7 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.globalNorm(type);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -160,7 +193,7 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.clipWithNorm(resolve(rule), globalNorm);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -176,8 +209,16 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.clip(resolve(rule), false);
         } finally {
-            release();
+            user = null;
         }
+    }
+
+    /**
+     * Whether the latest clip ended with something thrown after it had begun to write, so that the gradients may be partly clipped
+     * and are to be computed anew. False where a clip returned, or threw before that: the gradients are as they were.
+     */
+    public boolean isPartlyClipped() {
+        return phases.isPartlyClipped();
     }
 
     // ---- clip on a stream -------------------------------------------------------------------------------------------
@@ -219,7 +260,7 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.clipAsync(resolve(rule), stream);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -230,7 +271,7 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.capture(resolve(rule), stream);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -257,7 +298,7 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.decide(resolve(rule));
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -276,7 +317,7 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.decideAsync(resolve(rule), stream);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -304,7 +345,7 @@ public final class GradientClipper implements AutoCloseable {
         try {
             return phases.coefficientAddress();
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -319,7 +360,7 @@ public final class GradientClipper implements AutoCloseable {
         try {
             return phases.nonFiniteAddress();
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -332,7 +373,7 @@ public final class GradientClipper implements AutoCloseable {
         try {
             phases.poll();
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -369,7 +410,7 @@ public final class GradientClipper implements AutoCloseable {
             accumulatedType = type;
             for (int i = range.from(); i < range.to(); i++) accumulated[i] = true;
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -386,7 +427,7 @@ public final class GradientClipper implements AutoCloseable {
             forgetMeasured();
             return phases.clip(resolvedRule, true);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -437,7 +478,7 @@ public final class GradientClipper implements AutoCloseable {
             binding.rebind(0, addresses);
             forgetMeasured();
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -454,7 +495,7 @@ public final class GradientClipper implements AutoCloseable {
             binding.rebind(0, buffers);
             forgetMeasured();
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -466,7 +507,7 @@ public final class GradientClipper implements AutoCloseable {
             binding.rebind(arrays);
             forgetMeasured();
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -482,7 +523,7 @@ public final class GradientClipper implements AutoCloseable {
         try {
             binding.rebind(binding.size(), addresses);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -498,7 +539,7 @@ public final class GradientClipper implements AutoCloseable {
         try {
             binding.rebind(binding.size(), buffers);
         } finally {
-            release();
+            user = null;
         }
     }
 
@@ -546,13 +587,19 @@ public final class GradientClipper implements AutoCloseable {
                 boolean differ = rule != null && rule.hasRowCoefficients(tensor) && segments.rows(tensor) > 1;
                 return differ ? Double.NaN : first;
             } finally {
-                release();
+                user = null;
             }
         }
 
         @Override
         public double rowCoefficient(int tensor, int row, long ofCall) {
-            return ofSegment(segment(tensor, row), ofCall);
+            int segment = segment(tensor, row);
+            acquire();
+            try {
+                return phases.coefficient(segment, ofCall);
+            } finally {
+                user = null;
+            }
         }
 
         private int segment(int tensor, int row) {
@@ -560,21 +607,12 @@ public final class GradientClipper implements AutoCloseable {
             return segments.from(tensor) + Objects.checkIndex(row, segments.rows(tensor));
         }
 
-        private double ofSegment(int segment, long ofCall) {
-            acquire();
-            try {
-                return phases.coefficient(segment, ofCall);
-            } finally {
-                release();
-            }
-        }
-
         private double between(int from, int to, long ofCall) {
             acquire();
             try {
                 return phases.norm(from, to, ofCall);
             } finally {
-                release();
+                user = null;
             }
         }
     }
@@ -583,45 +621,65 @@ public final class GradientClipper implements AutoCloseable {
 
     private void acquire() {
         Thread me = Thread.currentThread();
-        if (!user.compareAndSet(null, me)) {
-            Thread other = user.get();
+        if (!take(me)) {
+            Thread other = user;
             throw new IllegalStateException("the clipper is in use by " + (other == null ? "another thread" : other)
                     + "; a clipper serves one thread at a time: give each thread its own");
         }
-        if (closed) {
-            user.set(null);
+        if (closing) {
+            user = null;
             throw new IllegalStateException("the clipper is closed");
         }
     }
 
-    private void release() {
-        user.set(null);
+    /** False where another is in a call; one that was stopped there, and has ended, is not. */
+    private boolean take(Thread me) {
+        if (USER.compareAndSet(this, null, me)) return true;
+        Thread other = user;
+        return other != null && !other.isAlive() && USER.compareAndSet(this, other, me);
     }
 
     /**
-     * Waits for a call under way on another thread and for work in flight on a device, then refuses further calls. Results of
-     * {@code …Async} clips can still be read. Closing again does nothing.
+     * Refuses further calls, and waits for one under way on another thread and for work in flight on a device. Results of
+     * {@code …Async} clips can still be read. Closing again only waits until the clipper is closed.
      *
      * @throws CudaException if work in flight failed
      * @throws IllegalStateException from within a call of this clipper, by the executor on the same thread
      */
     @Override
     public void close() {
+        Thread me = Thread.currentThread();
+        if (user == me) {
+            throw new IllegalStateException("a clipper can't be closed by its own executor while it works");
+        }
+        closing = true;
+        boolean interrupted = false;
         while (!closed) {
-            if (user.get() == Thread.currentThread()) {
-                throw new IllegalStateException("a clipper can't be closed by its own executor while it works");
-            }
-            if (user.compareAndSet(null, Thread.currentThread())) {
-                closed = true;
-                try {
-                    leak.closed();
-                } finally {
-                    binding.clear();
-                    phases.clear();
-                    user.set(null);
-                }
+            if (take(me)) {
+                closeAs();
             } else {
                 LockSupport.parkNanos(20_000);
+                // It would park no more.
+                interrupted |= Thread.interrupted();
+            }
+        }
+        if (interrupted) me.interrupt();
+    }
+
+    private void closeAs() {
+        if (closed) {
+            user = null;
+            return;
+        }
+        try {
+            leak.closed();
+        } finally {
+            try {
+                binding.clear();
+                phases.clear();
+            } finally {
+                closed = true;
+                user = null;
             }
         }
     }

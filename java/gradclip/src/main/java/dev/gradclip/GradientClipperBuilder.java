@@ -26,7 +26,7 @@ public final class GradientClipperBuilder {
     private final List<@Nullable GradientBuffer> parameterShapes = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
     private @Nullable Backend backend;
-    private Team team = Team.ofThreads(Team.defaultThreads());
+    private @Nullable Team team;
     private int level = -1;
     private boolean hasParameters;
     boolean watched = true;
@@ -225,8 +225,8 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * An executor to help the calling thread, with up to {@code threads - 1} tasks at a time; what it rejects the caller
-     * does itself.
+     * An executor to help the calling thread, with up to {@code threads - 1} tasks at a time; what it rejects, by a {@link
+     * java.util.concurrent.RejectedExecutionException}, the caller does itself.
      *
      * @throws IllegalArgumentException if threads is below 1
      */
@@ -307,8 +307,9 @@ public final class GradientClipperBuilder {
     }
 
     CpuPlan plan(Backend cpu, List<List<Piece>> segments) {
-        if (cpu == Backend.JAVA) return CpuPlan.java(segments, team);
+        Team helpers = team == null ? Team.ofThreads(Team.defaultThreads()) : team;
+        if (cpu == Backend.JAVA) return CpuPlan.java(segments, helpers);
         return CpuPlan.nativeCpu(
-                segments, team, level < 0 ? NativeLibrary.instance().level() : level);
+                segments, helpers, level < 0 ? NativeLibrary.instance().level() : level);
     }
 }

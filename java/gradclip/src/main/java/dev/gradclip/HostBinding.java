@@ -22,6 +22,9 @@ final class HostBinding extends Binding {
     /** The address each tensor is bound to, or 0. */
     private final long[] addresses;
 
+    /** Where an Error ended a rebind, so that nobody knows which memory the plan has. */
+    private final boolean[] torn;
+
     private final Overlaps.Scratch scratch;
 
     HostBinding(GradientClipperBuilder builder, Function<List<List<Piece>>, CpuPlan> planner) {
@@ -30,11 +33,13 @@ final class HostBinding extends Binding {
         shapes = new HostBuffer[entries];
         bound = new HostBuffer[entries];
         addresses = new long[entries];
+        torn = new boolean[entries];
         scratch = new Overlaps.Scratch(entries);
         List<List<Piece>> pieces = new ArrayList<>(segments().all());
         for (int i = 0; i < entries; i++) {
             shapes[i] = ((HostBuffer) builder.shape(i)).shape();
             bound[i] = (HostBuffer) builder.bound(i);
+            if (bound[i] != null) bound[i].requireLasting(name(i));
             addPieces(i, pieces);
         }
         refuseOverlaps(Arrays.asList(bound));
@@ -97,6 +102,15 @@ final class HostBinding extends Binding {
         return elements;
     }
 
+    /** Throws where an Error ended a rebind. */
+    void requireWhole() {
+        for (int i = 0; i < torn.length; i++) {
+            if (torn[i]) {
+                throw new IllegalStateException("an error ended the rebind of " + name(i) + "; rebind it anew");
+            }
+        }
+    }
+
     void requireWritable() {
         for (int i = 0; i < size(); i++) {
             HostBuffer buffer = bound[i];
@@ -109,7 +123,8 @@ final class HostBinding extends Binding {
     }
 
     @Override
-    void rebind(int from, long[] now) {
+    void rebind(int from, long[] given) {
+        long[] now = copied(given);
         boolean changed = false;
         for (int i = 0; i < now.length; i++) {
             int entry = from + i;
@@ -131,10 +146,12 @@ final class HostBinding extends Binding {
         for (int i = 0; i < now.length; i++) {
             int entry = from + i;
             if (isBound(entry, now[i])) continue;
+            torn[entry] = true;
             bound[entry] = null;
             addresses[entry] = now[i];
             if (now[i] == 0) bindPieces(entry, null);
             else bindAddress(entry, now[i]);
+            torn[entry] = false;
         }
     }
 
@@ -188,18 +205,20 @@ final class HostBinding extends Binding {
         for (int i = 0; i < buffers.size(); i++) {
             int entry = from + i;
             if (isBound(entry, buffers.get(i))) continue;
+            torn[entry] = true;
             bound[entry] = buffers.get(i);
             addresses[entry] = 0;
             bindPieces(entry, bound[entry]);
+            torn[entry] = false;
         }
     }
 
     private boolean isBound(int tensor, long address) {
-        return address == addresses[tensor] && bound[tensor] == null;
+        return address == addresses[tensor] && bound[tensor] == null && !torn[tensor];
     }
 
     private boolean isBound(int tensor, @Nullable HostBuffer buffer) {
-        return buffer == bound[tensor] && addresses[tensor] == 0;
+        return buffer == bound[tensor] && addresses[tensor] == 0 && !torn[tensor];
     }
 
     @Override
@@ -219,6 +238,7 @@ final class HostBinding extends Binding {
     private void requireShape(int tensor, HostBuffer buffer) {
         HostBuffer shape = shapes[tensor];
         requireShape(tensor, shape, buffer);
+        buffer.requireLasting(name(tensor));
         boolean same = buffer.pieces.size() == shape.pieces.size();
         for (int i = 0; same && i < shape.pieces.size(); i++) {
             same = buffer.pieces.get(i).length() == shape.pieces.get(i).length();

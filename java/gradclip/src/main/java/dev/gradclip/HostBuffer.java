@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.Arenas;
 import dev.gradclip.internal.Piece;
 import dev.gradclip.internal.Tiles;
 import java.nio.Buffer;
@@ -21,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>{@code wrap} borrows and keeps the array, buffer or owner reachable for as long as this object is; {@code
  * allocate} owns. A tensor beyond 2 GiB is several pieces, see {@link #ofPieces}.
+ *
+ * <p>A buffer over a {@code MemorySegment} is taken where nobody can close its arena, {@code Arena.ofAuto()} or {@code
+ * Arena.global()}, and is refused when it is bound where somebody can.
  *
  * <pre>{@code
  * float[] gradient = …;
@@ -296,6 +300,11 @@ public final class HostBuffer implements GradientBuffer {
         List<Buffer> result = new ArrayList<>();
         for (Piece piece : pieces) result.add(piece.duplicateView());
         return result;
+    }
+
+    /** Throws where its memory can be freed meanwhile, however long this object is reachable. */
+    void requireLasting(String name) {
+        for (Piece piece : pieces) Arenas.requireLasting(piece, name);
     }
 
     private static void requireHalf(DType dtype) {

@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import java.lang.ref.Cleaner;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,17 +15,28 @@ final class Leak {
 
     private static final boolean TRACE = "trace".equals(System.getProperty("dev.gradclip.leaks"));
 
+    private static final Watch WATCH = new Watch(Cleaner::create);
+
     private final Cleaner.@Nullable Cleanable cleanable;
     private final Report report;
 
-    private Leak(Report report, @Nullable Object watched) {
+    private Leak(Report report, Cleaner.@Nullable Cleanable cleanable) {
         this.report = report;
-        cleanable = watched == null ? null : Cleaners.CLEANER.register(watched, report);
+        this.cleanable = cleanable;
     }
 
-    /** Watches an object from now on; {@code release} must not refer to it. */
+    /**
+     * Watches an object from now on; {@code release} must not refer to it. Where no thread can be had for that, the object goes
+     * unwatched.
+     */
     static Leak watch(Object object, String what, Runnable release) {
-        return new Leak(new Report(what, release, TRACE ? new Throwable("created here") : null), object);
+        return watch(WATCH.cleaner(), object, what, release);
+    }
+
+    static Leak watch(@Nullable Cleaner cleaner, Object object, String what, Runnable release) {
+        if (cleaner == null) return unwatched(release);
+        Report report = new Report(what, release, TRACE ? new Throwable("created here") : null);
+        return new Leak(report, cleaner.register(object, report));
     }
 
     /** For what lives only for one call: let go of when it is closed. */
@@ -44,8 +56,32 @@ final class Leak {
         else report.run();
     }
 
-    private static final class Cleaners {
-        static final Cleaner CLEANER = Cleaner.create();
+    /** The cleaner, made when it is first needed; where that fails it is tried again the next time. */
+    static final class Watch {
+        private final Supplier<Cleaner> source;
+        private volatile @Nullable Cleaner made;
+
+        Watch(Supplier<Cleaner> source) {
+            this.source = source;
+        }
+
+        @Nullable
+        Cleaner cleaner() {
+            Cleaner cleaner = made;
+            return cleaner == null ? make() : cleaner;
+        }
+
+        private synchronized @Nullable Cleaner make() {
+            Cleaner cleaner = made;
+            if (cleaner != null) return cleaner;
+            try {
+                cleaner = source.get();
+                made = cleaner;
+            } catch (OutOfMemoryError e) {
+                // No thread can be started at the moment.
+            }
+            return cleaner;
+        }
     }
 
     private static final class Report implements Runnable {

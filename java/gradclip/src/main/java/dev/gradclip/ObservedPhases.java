@@ -140,7 +140,7 @@ final class ObservedPhases implements Phases {
         if (listener == null) return;
         try {
             listener.onClip(event);
-        } catch (RuntimeException e) {
+        } catch (Exception e) {
             if (logged) return;
             logged = true;
             System.getLogger("dev.gradclip")
@@ -149,6 +149,11 @@ final class ObservedPhases implements Phases {
     }
 
     // ---- not observed -----------------------------------------------------------------------------------------------
+
+    @Override
+    public boolean isPartlyClipped() {
+        return phases.isPartlyClipped();
+    }
 
     @Override
     public double globalNorm(NormType type) {

@@ -33,6 +33,9 @@ interface Phases {
     /** What call {@code ofCall} multiplied a segment by. */
     double coefficient(int segment, long ofCall);
 
+    /** Whether the last clip ended with something thrown after it had begun to write. */
+    boolean isPartlyClipped();
+
     /** Where on a device the last clip's coefficient is. */
     long coefficientAddress();
 

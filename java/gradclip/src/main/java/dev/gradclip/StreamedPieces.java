@@ -51,6 +51,7 @@ final class StreamedPieces {
 
     /** Sets NaN and infinities to 0; returns how many elements changed. */
     long zeroNonFinite(HostBuffer piece) {
+        piece.requireLasting("the piece");
         requireWritable(piece.isReadOnly());
         long changed = 0;
         for (Piece part : piece.pieces) changed += work.zeroNonFinite(part);
@@ -59,6 +60,7 @@ final class StreamedPieces {
 
     /** Returns how many elements a clamp changed. */
     long apply(StreamedDecision decision, int tensor, long from, HostBuffer piece) {
+        piece.requireLasting("the piece");
         long zeroed = rule.nonFinitePolicy() == NonFinitePolicy.ZERO ? zeroNonFinite(piece) : 0;
         if (clamps()) return clamp(decision.clampOf(tensor), piece, zeroed);
         long at = from;

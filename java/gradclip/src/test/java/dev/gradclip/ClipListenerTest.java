@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -271,5 +274,56 @@ class ClipListenerTest {
             assertSame(ClipSnapshot.class, result.getClass());
             assertEquals(5, result.tensorNorm(0));
         }
+    }
+
+    /** As Kotlin and Scala let listeners throw. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aCheckedExceptionIsAsAnUncheckedOne(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        ClipListener faulty = event -> {
+            heard.add(event);
+            ClipListenerTest.<RuntimeException>throwAsIs(new IOException("disk full"));
+        };
+        try (GradientClipper clipper = clipper(backend, faulty, threeFour())) {
+            assertTrue(clipper.clipByGlobalNorm(1).clipped());
+            assertFalse(clipper.clipByGlobalNorm(10).clipped());
+        }
+        assertEquals(2, heard.size());
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <E extends Throwable> void throwAsIs(Throwable thrown) throws E {
+        throw (E) thrown;
+    }
+
+    /** The first tells a listener as it closes. */
+    @ParameterizedTest
+    @MethodSource("devices")
+    void aSecondCloserReturnsOnlyWhenTheClipperIsClosed(TestBackend backend) throws InterruptedException {
+        CountDownLatch closing = new CountDownLatch(1);
+        CountDownLatch go = new CountDownLatch(1);
+        AtomicBoolean closed = new AtomicBoolean();
+        GradientClipper clipper = clipper(
+                backend,
+                event -> {
+                    closing.countDown();
+                    try {
+                        go.await();
+                        Thread.sleep(20);
+                    } catch (InterruptedException e) {
+                        throw new IllegalStateException(e);
+                    }
+                    closed.set(true);
+                },
+                threeFour());
+        clipper.clipByGlobalNormAsync(1, CudaStream.DEFAULT);
+        Thread first = new Thread(clipper::close);
+        first.start();
+        closing.await();
+        go.countDown();
+        clipper.close();
+        assertTrue(closed.get());
+        first.join();
     }
 }

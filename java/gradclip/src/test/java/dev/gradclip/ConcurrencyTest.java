@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.reflect.Field;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -116,6 +117,42 @@ class ConcurrencyTest {
         close.get();
         assertTrue(call.get() > 1000, "finished although closed meanwhile");
         assertTrue(refusal(clipper::globalNorm).contains("closed"));
+    }
+
+    /** A thread that clips in a loop finds the clipper closed at its next call, however quick it is. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onHost")
+    void closeComesBeforeTheNextCall(TestBackend backend) throws Exception {
+        CountDownLatch entered = new CountDownLatch(1);
+        CountDownLatch leave = new CountDownLatch(1);
+        GradientClipper clipper = blocking(backend, entered, leave);
+        Future<String> calls = threads.submit(() -> {
+            clipper.globalNorm();
+            return refusal(clipper::globalNorm);
+        });
+        entered.await();
+        Thread closer = new Thread(clipper::close);
+        closer.start();
+        while (closer.getState() != Thread.State.TIMED_WAITING) Thread.sleep(1);
+        leave.countDown();
+        assertTrue(calls.get().contains("closed"), calls::toString);
+        closer.join();
+    }
+
+    /** Which only Thread.stop of old JVMs does. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aThreadThatEndedInTheMiddleOfACallUsesTheClipperNoMore(TestBackend backend) throws Exception {
+        Thread ended = new Thread(() -> {});
+        ended.start();
+        ended.join();
+        Field user = GradientClipper.class.getDeclaredField("user");
+        user.setAccessible(true);
+        try (GradientClipper clipper = backend.clipper(Values.buffer(DType.FLOAT32, 3, 4))) {
+            user.set(clipper, ended);
+            assertEquals(5, clipper.globalNorm());
+            user.set(clipper, ended);
+        }
     }
 
     @ParameterizedTest

@@ -3,11 +3,15 @@ package dev.gradclip;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.internal.EmulatedCuda;
+import java.lang.ref.Cleaner;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -60,5 +64,23 @@ class LeakTest {
         String output = ChildJvm.run(
                 List.of("-Ddev.gradclip.test.cuda.emulated=" + EmulatedCuda.folder()), DeviceLeakProbe.class, "stream");
         assertEquals("free=true\n", output);
+    }
+
+    /** At a moment without native threads objects go unwatched; later ones are watched again. */
+    @Test
+    void aCleanerThatCannotBeStartedIsTriedAgain() {
+        AtomicInteger tries = new AtomicInteger();
+        Leak.Watch watch = new Leak.Watch(() -> {
+            if (tries.incrementAndGet() == 1) throw new OutOfMemoryError("no thread");
+            return Cleaner.create();
+        });
+        AtomicInteger released = new AtomicInteger();
+        Leak.watch(watch.cleaner(), new Object(), "unwatched", released::incrementAndGet)
+                .closed();
+        assertEquals(1, released.get(), "it is let go of all the same");
+        Cleaner cleaner = watch.cleaner();
+        assertNotNull(cleaner);
+        assertSame(cleaner, watch.cleaner());
+        assertEquals(2, tries.get());
     }
 }

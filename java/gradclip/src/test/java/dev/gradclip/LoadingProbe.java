@@ -4,13 +4,18 @@ package dev.gradclip;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 
 /** What a fresh JVM says about its backends, one fact a line. */
 final class LoadingProbe {
+    /** An argument: the folder of the library is one that no file system has. */
+    static final String NO_PATH = "no-path";
+
     private LoadingProbe() {}
 
     public static void main(String[] arguments) throws IOException {
+        if (List.of(arguments).contains(NO_PATH)) System.setProperty("dev.gradclip.native.path", "a\0b");
         System.out.println("available=" + Backend.NATIVE.isAvailable());
         System.out.println("preferred=" + Backend.preferred());
         System.out.println("reason=" + Backend.NATIVE.reason());

@@ -10,7 +10,10 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -34,8 +37,16 @@ class NativeLoadingTest {
         assumeTrue(Backend.NATIVE.isAvailable(), "the native library is not built");
     }
 
-    private static String probe(String... options) {
-        return ChildJvm.run(List.of(options), LoadingProbe.class);
+    /** With a temporary folder of its own, where nothing of other JVMs is, unless the options name one. */
+    private String probe(String... options) {
+        return probe(List.of(options));
+    }
+
+    private String probe(List<String> options, String... arguments) {
+        List<String> all = new ArrayList<>();
+        all.add("-Djava.io.tmpdir=" + folder);
+        all.addAll(options);
+        return ChildJvm.run(all, LoadingProbe.class, arguments);
     }
 
     private static void assertSays(String output, String... lines) {
@@ -53,6 +64,45 @@ class NativeLoadingTest {
 
     private static void assertLoaded(String output) {
         assertSays(output, "available=true", "preferred=NATIVE", "norm=5.0", "native=5.0", "address=taken", "left=[]");
+    }
+
+    /** Of JVMs that were killed while they loaded it, once they are a day old; nothing else is touched. */
+    @Test
+    void removesWhatKilledJvmsLeft() throws IOException {
+        Path stale = leftover("gradclip-1234", 25);
+        Path fresh = leftover("gradclip-5678", 23);
+        Path named = leftover("gradclip-mine", 25);
+        Path full = leftover("gradclip-9", 25);
+        Files.writeString(full.resolve("notes.txt"), "mine");
+        Files.setLastModifiedTime(full, hoursAgo(25));
+        Path target = Files.createDirectory(folder.resolve("target"));
+        Files.writeString(target.resolve("libgradclip.so"), "linked");
+        Path link = Files.createSymbolicLink(folder.resolve("gradclip-77"), target);
+        Files.setLastModifiedTime(target, hoursAgo(25));
+        assertSays(probe("-Djava.io.tmpdir=" + folder), "available=true");
+        assertTrue(Files.notExists(stale), "left");
+        for (Path kept : List.of(fresh, named))
+            assertTrue(Files.exists(kept.resolve("libgradclip.so")), kept::toString);
+        assertTrue(Files.exists(full.resolve("notes.txt")));
+        assertTrue(Files.exists(link.resolve("libgradclip.so")));
+    }
+
+    private Path leftover(String name, int hours) throws IOException {
+        Path left = Files.createDirectory(folder.resolve(name));
+        Files.writeString(left.resolve("libgradclip.so"), "half");
+        Files.setLastModifiedTime(left, hoursAgo(hours));
+        return left;
+    }
+
+    private static FileTime hoursAgo(int hours) {
+        return FileTime.from(Instant.now().minus(Duration.ofHours(hours)));
+    }
+
+    /** As a name that is not ASCII is none under the POSIX locale. */
+    @Test
+    void aFolderWhoseNameIsNoPath() {
+        String output = probe(List.of(), LoadingProbe.NO_PATH);
+        assertRefused(output, "reason=the library could not be loaded: java.nio.file.InvalidPathException");
     }
 
     @Test

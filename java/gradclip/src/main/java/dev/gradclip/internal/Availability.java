@@ -19,6 +19,12 @@ public record Availability(boolean available, String reason, String remedy, Map<
                 true, "loaded from " + file, "", Collections.unmodifiableMap(new LinkedHashMap<>(details)));
     }
 
+    /** Where something was thrown while a library was loaded, by the JDK as it may be. */
+    static Availability no(Throwable e, String remedy) {
+        Throwable cause = e instanceof ExceptionInInitializerError && e.getCause() != null ? e.getCause() : e;
+        return no("the library could not be loaded: " + cause, remedy);
+    }
+
     static Availability no(String reason, String remedy) {
         return new Availability(false, reason, remedy, Map.of());
     }

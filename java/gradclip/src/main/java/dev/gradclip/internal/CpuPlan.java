@@ -138,8 +138,7 @@ public final class CpuPlan {
             for (int i = first; i < last; i++) largest = Math.max(largest, memory.partials.get(i));
             return largest;
         }
-        fold.addAll(memory.partials, first, last);
-        return fold.finish();
+        return fold.sum(memory.partials, first, last);
     }
 
     /** The norm of the segments {@code [from, to)}, measured before, taken together. */

@@ -76,8 +76,8 @@ public final class CudaLibrary {
             return Availability.yes(file.location(), details);
         } catch (NotLoadedException e) {
             return e.availability();
-        } catch (IOException | UnsatisfiedLinkError | SecurityException e) {
-            return Availability.no(e.toString(), "See the message; " + ELSE);
+        } catch (Exception | LinkageError e) {
+            return Availability.no(e, "See the message; " + ELSE);
         }
     }
 

@@ -32,9 +32,14 @@ public final class CudaPlan implements AutoCloseable {
         this.table = table;
         tableAddress = NativeCuda.address(table.rows);
         handle = NativeCuda.createPlan(device, tableAddress, table.size(), table.gradients(), mostParts);
-        ring = CudaRing.at(NativeCuda.ring(handle), CudaRing.SIZE);
-        coefficientAddress = NativeCuda.coefficientAddress(handle);
-        nonFiniteAddress = NativeCuda.nonFiniteAddress(handle);
+        try {
+            ring = CudaRing.at(NativeCuda.ring(handle), CudaRing.SIZE);
+            coefficientAddress = NativeCuda.coefficientAddress(handle);
+            nonFiniteAddress = NativeCuda.nonFiniteAddress(handle);
+        } catch (Throwable e) {
+            NativeCuda.destroyPlan(handle);
+            throw e;
+        }
     }
 
     /**
@@ -140,7 +145,8 @@ public final class CudaPlan implements AutoCloseable {
         if (handle != 0) NativeCuda.closeCapture(handle, capture);
     }
 
-    synchronized void requireUsable() {
+    /** Throws where the plan is closed, or its device has failed. */
+    public synchronized void requireUsable() {
         usable();
     }
 
@@ -254,8 +260,19 @@ public final class CudaPlan implements AutoCloseable {
         try {
             if (fault == null) waitFor(plan);
         } finally {
-            ring = ring.copy();
+            keepResults();
             destroy(plan);
+        }
+    }
+
+    /** Results that can be read after the device's memory is gone: none where there is no memory for a copy. */
+    private void keepResults() {
+        CudaRing last = ring;
+        ring = CudaRing.NONE;
+        try {
+            ring = last.copy();
+        } catch (OutOfMemoryError e) {
+            // They are said to be gone.
         }
     }
 

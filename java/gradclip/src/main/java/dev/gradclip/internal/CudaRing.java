@@ -32,6 +32,10 @@ public final class CudaRing {
     private final ByteBuffer slots;
     private final int size;
 
+    /** Holds no result any more: a slot with the latest of all tickets. */
+    static final CudaRing NONE = new CudaRing(
+            ByteBuffer.allocateDirect(SLOT_BYTES).order(ByteOrder.nativeOrder()).putLong(0, Long.MAX_VALUE));
+
     private CudaRing(ByteBuffer slots) {
         this.slots = slots.order(ByteOrder.nativeOrder());
         size = slots.capacity() / SLOT_BYTES;

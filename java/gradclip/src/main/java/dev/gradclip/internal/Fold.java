@@ -15,6 +15,20 @@ final class Fold {
     private double[][] levels = new double[][] {new double[RUN], new double[RUN]};
     private int[] sizes = new int[2];
 
+    /** The sum of the entries {@code [from, to)} of a buffer, whatever came before. */
+    double sum(DoubleBuffer entries, int from, int to) {
+        Arrays.fill(sizes, 0);
+        addAll(entries, from, to);
+        return finish();
+    }
+
+    /** The sum of the entries {@code [from, to)} of an array, whatever came before. */
+    double sum(double[] entries, int from, int to) {
+        Arrays.fill(sizes, 0);
+        addAll(entries, from, to);
+        return finish();
+    }
+
     /** The next entry. */
     void add(double entry) {
         levels[0][sizes[0]++] = entry;
@@ -68,9 +82,10 @@ final class Fold {
 
     private void push(int level, double entry) {
         if (level == levels.length) {
-            levels = Arrays.copyOf(levels, level + 1);
-            levels[level] = new double[RUN];
+            double[][] more = Arrays.copyOf(levels, level + 1);
+            more[level] = new double[RUN];
             sizes = Arrays.copyOf(sizes, level + 1);
+            levels = more;
         }
         levels[level][sizes[level]++] = entry;
         if (sizes[level] == RUN) carry(level);

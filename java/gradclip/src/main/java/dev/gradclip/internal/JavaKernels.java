@@ -47,7 +47,16 @@ final class JavaKernels implements Kernels {
     }
 
     private long onThisThread(Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
-        JavaTile scratch = JavaTile.ofThread();
+        JavaTile scratch = JavaTile.take();
+        try {
+            return forEachTile(scratch, work, norm, a, b, firstTile, lastTile);
+        } finally {
+            scratch.leave();
+        }
+    }
+
+    private long forEachTile(
+            JavaTile scratch, Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
         int planes = 0;
         long changed = 0;
         long tile = firstTile;

@@ -7,13 +7,16 @@ import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One tile's arithmetic in plain Java: the readable specification of what every backend computes. The loops over lanes
  * run over arrays without branches, which the JIT turns into vector code.
  */
 final class JavaTile {
-    private static final ThreadLocal<JavaTile> OF_THREAD = ThreadLocal.withInitial(JavaTile::new);
+    /** Where threads leave theirs: thread locals of threads that live on would keep the class loader. */
+    private static final AtomicReferenceArray<@Nullable JavaTile> SPARE = new AtomicReferenceArray<>(64);
 
     /** Coefficients from here on round to an infinite float. */
     private static final double BEYOND_FLOAT = 0x1.ffffffp127;
@@ -27,8 +30,27 @@ final class JavaTile {
 
     private double partial;
 
-    static JavaTile ofThread() {
-        return OF_THREAD.get();
+    /** One for this thread alone, the same each time as a rule, until it is {@link #leave left}. */
+    static JavaTile take() {
+        int first = first();
+        for (int i = 0; i < SPARE.length(); i++) {
+            JavaTile spare = SPARE.getAndSet((first + i) % SPARE.length(), null);
+            if (spare != null) return spare;
+        }
+        return new JavaTile();
+    }
+
+    /** For whoever takes it next; dropped where there are enough. */
+    void leave() {
+        int first = first();
+        for (int i = 0; i < SPARE.length(); i++) {
+            if (SPARE.compareAndSet((first + i) % SPARE.length(), null, this)) return;
+        }
+    }
+
+    @SuppressWarnings("deprecation")
+    private static int first() {
+        return (int) (Thread.currentThread().getId() % SPARE.length());
     }
 
     /** What the last {@link #measure} found. */

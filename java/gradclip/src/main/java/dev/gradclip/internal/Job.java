@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal;
 
+import java.util.Arrays;
+import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
@@ -16,14 +18,37 @@ import org.jspecify.annotations.Nullable;
  * it measured is then in its own cache when it scales (a clip of 1 Mi floats on two cores: 369 µs with one shared queue,
  * 245 µs with shares).
  *
- * <p>Reused for every phase: the chunks of a share are numbered on and on, and a phase is a range of these numbers, so that
- * a helper left over from one phase can't claim from the next by mistake.
+ * <p>Reused for every phase: the chunks of a share are numbered on and on, and a phase is a range of these numbers.
+ *
+ * <p>Whatever is thrown, wherever, ends the phase: a helper says by its seat that it works, before it claims and after its
+ * last chunk, and the caller leaves when no seat says so. What is needed for that calls no method, because on a thread whose
+ * stack is used up each call throws.
  */
 final class Job implements Runnable {
     /** One chunk, from 0 in each phase. */
     interface Work {
         void run(long chunk);
     }
+
+    /** Whoever brings helpers to a phase that is open. */
+    interface Helpers {
+        void invite(Job job, int helpers);
+    }
+
+    /** What one helper at a time sits on. */
+    private static final class Seat {
+        volatile int state;
+    }
+
+    private static final AtomicIntegerFieldUpdater<Seat> STATE =
+            AtomicIntegerFieldUpdater.newUpdater(Seat.class, "state");
+
+    private static final int FREE = 0;
+
+    /** Taken by one who claims nothing at the moment. */
+    private static final int IDLE = 1;
+
+    private static final int WORKING = 2;
 
     private static final int MOST_SHARES = 16;
 
@@ -51,6 +76,7 @@ final class Job implements Runnable {
     private static final long LONGEST_ALONE = 1_000_000_000;
     private static final int GOOD_PHASES = 64;
     private static final long WAIT_THAT_COUNTS = 200_000;
+    private static final long LONGEST_ASKED = 1_000_000_000;
 
     private final Work work;
     private final LongSupplier clock;
@@ -58,12 +84,20 @@ final class Job implements Runnable {
     private final AtomicLongArray limit = new AtomicLongArray(MOST_SHARES * STRIDE);
     private final long[] firstNumber = new long[MOST_SHARES];
     private final long[] firstChunk = new long[MOST_SHARES];
-    private final AtomicLong done = new AtomicLong();
-    private final AtomicInteger seats = new AtomicInteger();
+    private final Seat callers = new Seat();
+    private volatile Seat[] seats = {};
+
+    /** Seats that may be taken. */
+    private volatile int places;
+
+    /** Whether chunks may be claimed; nobody claims between phases. */
+    private volatile boolean isOpen;
+
     private volatile int shares;
     private boolean descending;
-    private long opened;
     private long began;
+    private final AtomicInteger asked = new AtomicInteger();
+    private long askedAt;
     private boolean alone;
     private long aloneSince;
     private long aloneFor;
@@ -82,39 +116,75 @@ final class Job implements Runnable {
     }
 
     /**
-     * Opens a phase of so many chunks to at most so many helpers at a time.
+     * Does so many chunks, with so many helpers at a time at most, and returns when they are done and no helper works any more,
+     * or throws what any of them threw.
      *
      * @param backwards whether each share is done from its last chunk to its first
      */
-    void open(long chunks, int helpers, boolean backwards) {
+    void phase(long chunks, int helpers, boolean backwards, Helpers from) {
+        long worked = 0;
+        try {
+            open(chunks, helpers, backwards);
+            if (helpers > 0) from.invite(this, helpers);
+            claimFrom(0, callers);
+            worked = clock.getAsLong();
+        } catch (Throwable e) {
+            failure = e;
+        }
+        isOpen = false;
+        boolean isWaiting = true;
+        for (int spins = 0; isWaiting; spins++) {
+            isWaiting = false;
+            for (Seat seat : seats) isWaiting |= seat.state == WORKING;
+            try {
+                if (isWaiting) pause(spins);
+            } catch (Throwable e) {
+                failure = e;
+            }
+        }
+        Throwable thrown = failure;
+        if (thrown instanceof Error e) throw e;
+        if (thrown != null) Job.<RuntimeException>throwAsIs(thrown);
+        learn(worked - began, clock.getAsLong() - worked);
+    }
+
+    /** For what an executor throws although it is checked, as some languages allow. */
+    @SuppressWarnings("unchecked")
+    private static <E extends Throwable> void throwAsIs(Throwable thrown) throws E {
+        throw (E) thrown;
+    }
+
+    private static void pause(int spins) {
+        if (spins < SPINS) Thread.onSpinWait();
+        else LockSupport.parkNanos(20_000);
+    }
+
+    private void open(long chunks, int helpers, boolean backwards) {
         int count = (int) Math.max(1, Math.min(Math.min(MOST_SHARES, helpers + 1L), chunks));
-        failure = null;
+        if (helpers > seats.length) addSeats(helpers);
+        places = helpers;
         descending = backwards;
         shares = count;
-        seats.set(helpers);
-        opened += chunks;
         began = clock.getAsLong();
         for (int share = 0; share < count; share++) {
             long from = chunks * share / count;
             long to = chunks * (share + 1) / count;
+            long first = limit.get(share * STRIDE);
+            // Where a phase failed, some were not claimed.
+            if (next.get(share * STRIDE) != first) next.set(share * STRIDE, first);
             firstChunk[share] = from;
-            firstNumber[share] = limit.get(share * STRIDE);
-            limit.set(share * STRIDE, firstNumber[share] + to - from);
+            firstNumber[share] = first;
+            limit.set(share * STRIDE, first + to - from);
         }
+        failure = null;
+        isOpen = true;
     }
 
-    /** Works until nothing is left, waits for the helpers, and throws what any of them threw. */
-    void finish() {
-        claimFrom(0);
-        long worked = clock.getAsLong();
-        for (int spins = 0; done.get() != opened; spins++) {
-            if (spins < SPINS) Thread.onSpinWait();
-            else LockSupport.parkNanos(20_000);
-        }
-        learn(worked - began, clock.getAsLong() - worked);
-        Throwable thrown = failure;
-        if (thrown instanceof RuntimeException e) throw e;
-        if (thrown instanceof Error e) throw e;
+    private void addSeats(int helpers) {
+        Seat[] before = seats;
+        Seat[] more = Arrays.copyOf(before, helpers);
+        for (int i = before.length; i < helpers; i++) more[i] = new Seat();
+        seats = more;
     }
 
     /** Whether the next phase goes without helpers. */
@@ -137,10 +207,6 @@ final class Job implements Runnable {
         }
     }
 
-    boolean hasWork() {
-        return seats.get() > 0 && hasUnclaimed();
-    }
-
     private boolean hasUnclaimed() {
         for (int share = shares - 1; share >= 0; share--) {
             if (next.get(share * STRIDE) < limit.get(share * STRIDE)) return true;
@@ -148,68 +214,100 @@ final class Job implements Runnable {
         return false;
     }
 
+    /**
+     * Gives an executor tasks, so that it has one for each helper. Those it has not begun count, so that a busy one does not
+     * collect them without end, but for a second only, because some drop theirs.
+     */
+    void ask(Executor executor, int helpers) {
+        if (began - askedAt > LONGEST_ASKED) asked.set(0);
+        for (int more = helpers - asked.get(); more > 0; more--) {
+            boolean taken = false;
+            asked.incrementAndGet();
+            askedAt = began;
+            try {
+                executor.execute(this);
+                taken = true;
+            } finally {
+                if (!taken) begun();
+            }
+        }
+    }
+
+    private void begun() {
+        asked.updateAndGet(tasks -> Math.max(0, tasks - 1));
+    }
+
     /** The part of a thread in a phase that has a number for each: 0 is the caller. */
     void work(int thread) {
-        if (thread == 0) finish();
+        if (thread == 0) claimFrom(0, callers);
         else help(thread);
     }
 
-    /** A helper's part in the current phase, in whichever share its seat says. */
+    /** A task's part in the current phase, in whichever share its seat says. */
     @Override
     public void run() {
+        begun();
         help(-1);
     }
 
-    /** A helper's part, beginning in a share; a helper that has a number names the same one each time. */
-    void help(int share) {
-        int seat = seats.decrementAndGet();
-        if (seat >= 0) claimFrom(share < 0 ? seat + 1 : share);
-        seats.incrementAndGet();
+    /**
+     * A helper's part, beginning in a share; a helper that has a number names the same one each time.
+     *
+     * @return false where there was nothing to do, or no seat
+     */
+    boolean help(int share) {
+        if (!isOpen || !hasUnclaimed()) return false;
+        Seat[] all = seats;
+        int count = Math.min(places, all.length);
+        for (int i = 0; i < count; i++) {
+            int place = (Math.max(0, share - 1) + i) % count;
+            Seat seat = all[place];
+            if (seat.state != FREE || !STATE.compareAndSet(seat, FREE, IDLE)) continue;
+            try {
+                claimFrom(share < 0 ? place + 1 : share, seat);
+            } catch (Throwable e) {
+                failure = e;
+            } finally {
+                seat.state = FREE;
+            }
+            return true;
+        }
+        return false;
     }
 
     /** Takes its own share, those that nobody has begun, and, when their owners have had time enough, all others. */
-    private void claimFrom(int own) {
+    private void claimFrom(int own, Seat seat) {
         int count = shares;
-        long ran = claimAll(own % count);
+        seat.state = WORKING;
+        claimAll(own % count);
         for (int i = 1; i < count; i++) {
             int share = (own + i) % count;
             // A helper late from an earlier phase may see these two out of step.
-            if (next.get(share * STRIDE) <= firstNumber[share]) ran += claimAll(share);
+            if (next.get(share * STRIDE) <= firstNumber[share]) claimAll(share);
         }
-        // Once for all of them: counted chunk by chunk, the threads fought over the counter, 100 ns a chunk.
-        if (ran > 0) done.addAndGet(ran);
+        seat.state = IDLE;
         for (int spins = 0; spins < OWNER_SPINS && hasUnclaimed(); spins++) Thread.onSpinWait();
-        ran = 0;
-        for (int i = 1; i < count; i++) ran += claimAll((own + i) % count);
-        if (ran > 0) done.addAndGet(ran);
+        if (!hasUnclaimed()) return;
+        seat.state = WORKING;
+        for (int i = 1; i < count; i++) claimAll((own + i) % count);
+        seat.state = IDLE;
     }
 
-    private long claimAll(int share) {
-        long ran = 0;
+    private void claimAll(int share) {
         for (long number = claim(share); number >= 0; number = claim(share)) {
-            runNumber(share, number);
-            ran++;
+            // The phase can't end before this thread's seat says so, so what was written for the share belongs to it.
+            long at = descending ? limit.get(share * STRIDE) - 1 - number : number - firstNumber[share];
+            work.run(firstChunk[share] + at);
         }
-        return ran;
     }
 
-    /** The number of a chunk that is now this thread's alone, or -1 when none is left. */
+    /** The number of a chunk that is now this thread's alone, or -1 when none is left or the phase is over. */
     private long claim(int share) {
-        while (true) {
+        while (isOpen && failure == null) {
             long number = next.get(share * STRIDE);
             if (number >= limit.get(share * STRIDE)) return -1;
             if (next.compareAndSet(share * STRIDE, number, number + 1)) return number;
         }
-    }
-
-    /** The phase can't end before this chunk is counted, so what {@link #open} wrote for the share belongs to it. */
-    private void runNumber(int share, long number) {
-        if (failure != null) return;
-        long at = descending ? limit.get(share * STRIDE) - 1 - number : number - firstNumber[share];
-        try {
-            work.run(firstChunk[share] + at);
-        } catch (RuntimeException | Error e) {
-            failure = e;
-        }
+        return -1;
     }
 }

@@ -4,13 +4,21 @@ package dev.gradclip.internal;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class LibraryFile {
     static final String PATH_PROPERTY = "dev.gradclip.native.path";
+    private static final Pattern STALE = Pattern.compile("gradclip-\\d+");
+    private static final int MOST_LOOKED_AT = 10_000;
     private static final String BUILD_ID_FILE = "gradclip.build-id";
 
     private final String location;
@@ -91,6 +101,7 @@ final class LibraryFile {
                 Files.copy(in, file);
             }
             System.load(file.toString());
+            removeStale(folder);
             return "jar:" + name(library);
         } catch (UnsatisfiedLinkError e) {
             if (String.valueOf(e.getMessage()).contains("failed to map segment")) {
@@ -104,6 +115,41 @@ final class LibraryFile {
         } finally {
             Files.deleteIfExists(file);
             Files.deleteIfExists(folder);
+        }
+    }
+
+    /**
+     * What JVMs left behind that were killed while they loaded a library, in folders of this user's that are a day old. At most
+     * some entries are looked at, because every start does so.
+     */
+    private static void removeStale(Path own) {
+        Path parent = own.getParent();
+        FileTime yesterday = FileTime.from(Instant.now().minus(Duration.ofDays(1)));
+        int looked = 0;
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(parent)) {
+            UserPrincipal user = Files.getOwner(own, LinkOption.NOFOLLOW_LINKS);
+            for (Path folder : all) {
+                if (++looked > MOST_LOOKED_AT) return;
+                if (!STALE.matcher(folder.getFileName().toString()).matches()) continue;
+                if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) continue;
+                FileTime written = Files.getLastModifiedTime(folder, LinkOption.NOFOLLOW_LINKS);
+                boolean mine = user.equals(Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS));
+                if (mine && written.compareTo(yesterday) < 0) remove(folder);
+            }
+        } catch (IOException | RuntimeException e) {
+            // Another start may do better.
+        }
+    }
+
+    /** With the libraries in it; what holds anything else stays. */
+    private static void remove(Path folder) throws IOException {
+        try (DirectoryStream<Path> libraries = Files.newDirectoryStream(folder, "libgradclip*.so")) {
+            for (Path library : libraries) Files.deleteIfExists(library);
+        }
+        try {
+            Files.deleteIfExists(folder);
+        } catch (DirectoryNotEmptyException e) {
+            // Not one of ours.
         }
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal;
 
-import java.io.IOException;
 import java.util.Map;
 
 /** Loads the native CPU library once and remembers how that went. */
@@ -57,8 +56,8 @@ public final class NativeLibrary {
             return new NativeLibrary(Availability.yes(file.location(), details), level);
         } catch (NotLoadedException e) {
             return new NativeLibrary(e.availability(), -1);
-        } catch (IOException | UnsatisfiedLinkError | SecurityException e) {
-            return new NativeLibrary(Availability.no(e.toString(), "See the message; plain Java serves meanwhile"), -1);
+        } catch (Exception | LinkageError e) {
+            return new NativeLibrary(Availability.no(e, "See the message; plain Java serves meanwhile"), -1);
         }
     }
 

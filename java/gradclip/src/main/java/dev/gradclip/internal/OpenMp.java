@@ -41,7 +41,7 @@ final class OpenMp {
         return Math.max(1, NativeOpenMp.count(most));
     }
 
-    /** Runs an open job in so many threads at most, the caller's among them, and returns when it is done. */
+    /** Does the chunks of a phase that is open in so many threads at most, the caller's among them. */
     void run(Job job, int threads) {
         NativeOpenMp.run(parallel, number, threads, job);
     }

@@ -51,8 +51,7 @@ final class SegmentSums {
 
     private double sum(double[] entries, int from, int to) {
         if (to - from == 1) return entries[from];
-        fold.addAll(entries, from, to);
-        return fold.finish();
+        return fold.sum(entries, from, to);
     }
 
     /** The same where all entries are 0 as a rule. */

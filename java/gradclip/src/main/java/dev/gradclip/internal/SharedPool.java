@@ -1,82 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal;
 
+import java.security.AccessController;
+import java.security.PrivilegedAction;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.concurrent.atomic.AtomicReferenceFieldUpdater;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Daemon threads that look for jobs in a few slots. A helper spins for a moment before it parks, because a clip's second
- * phase follows its first within microseconds and waking a parked thread costs about fifty. Publishing a job allocates
+ * phase follows its first within microseconds and waking a parked thread costs about fifty. One that has had nothing to do
+ * for seconds ends, so that a class loader can be collected; a new one starts when there is work. Publishing a job allocates
  * nothing.
  */
-final class SharedPool {
+class SharedPool implements Job.Helpers {
     private static final int SLOTS = 64;
     private static final int MOST_HELPERS = 256;
     private static final long SPIN_NANOS = 50_000;
-    private static final SharedPool INSTANCE = new SharedPool();
 
-    private final AtomicReferenceArray<@Nullable Job> slots = new AtomicReferenceArray<>(SLOTS);
-    private volatile Helper[] helpers = {};
+    /** To start a thread costs 60 µs, so that a clip every 5 s loses a hundred-thousandth. */
+    private static final long KEEP_NANOS = 5_000_000_000L;
+
+    private static final long FIRST_RETRY = 100_000_000;
+    private static final long LAST_RETRY = 60_000_000_000L;
+    private static final SharedPool INSTANCE = new SharedPool(KEEP_NANOS);
+
+    private static final class Slot {
+        volatile @Nullable Job job;
+    }
+
+    private static final AtomicReferenceFieldUpdater<Slot, @Nullable Job> JOB =
+            AtomicReferenceFieldUpdater.newUpdater(Slot.class, Job.class, "job");
+
+    private final Slot[] slots = new Slot[SLOTS];
+    private final AtomicReferenceArray<@Nullable Helper> helpers = new AtomicReferenceArray<>(MOST_HELPERS);
+
+    /** Helpers are in the places below. */
+    private volatile int places;
+
+    /** Shorter in tests. */
+    private volatile long keepNanos;
+
+    /** Guarded by this: when a thread could not be started. */
+    private long refusedAt;
+
+    /** Guarded by this: for how long none is tried then; twice as long each time, for the JVM prints two lines. */
+    private long retryNanos;
+
+    SharedPool(long keepNanos) {
+        this.keepNanos = keepNanos;
+        for (int i = 0; i < SLOTS; i++) slots[i] = new Slot();
+    }
 
     static SharedPool instance() {
         return INSTANCE;
     }
 
-    void run(Job job, int wanted) {
-        int slot = publish(job);
+    /** {@link Job#phase} with helpers from here, or alone when all slots are taken. */
+    void run(Job job, long chunks, int wanted, boolean backwards) {
+        Slot slot = publish(job);
         try {
-            if (slot >= 0) wake(wanted);
+            job.phase(chunks, slot == null ? 0 : wanted, backwards, this);
         } finally {
-            // Even where no thread could be started: a job must not be left half open.
-            try {
-                job.finish();
-            } finally {
-                if (slot >= 0) slots.set(slot, null);
-            }
+            // No call, which a thread whose stack is used up could not make.
+            if (slot != null) slot.job = null;
         }
     }
 
-    /** The slot, or -1 when all are taken: then the caller works alone. */
-    private int publish(Job job) {
-        for (int i = 0; i < SLOTS; i++) {
-            if (slots.get(i) == null && slots.compareAndSet(i, null, job)) return i;
+    private @Nullable Slot publish(Job job) {
+        for (Slot slot : slots) {
+            if (slot.job == null && JOB.compareAndSet(slot, null, job)) return slot;
         }
-        return -1;
+        return null;
     }
 
-    private void wake(int wanted) {
-        if (helpers.length < wanted) grow(wanted);
+    /** Wakes as many helpers as are wanted, or starts them; where no thread can be had, the caller does their part. */
+    @Override
+    public void invite(Job job, int wanted) {
         int left = wanted;
-        for (Helper helper : helpers) {
-            if (left == 0) return;
+        for (int i = 0; left > 0 && i < Math.max(places, Math.min(wanted, MOST_HELPERS)); i++) {
+            Helper helper = helpers.get(i);
+            if (helper == null) helper = i < wanted ? start(i) : null;
+            if (helper == null) continue;
             if (!helper.busy) left--;
             if (helper.parked) LockSupport.unpark(helper);
         }
     }
 
-    private synchronized void grow(int wanted) {
-        int before = helpers.length;
-        int after = Math.min(wanted, MOST_HELPERS);
-        if (after <= before) return;
-        Helper[] grown = new Helper[after];
-        System.arraycopy(helpers, 0, grown, 0, before);
-        for (int i = before; i < after; i++) {
-            grown[i] = new Helper(i + 1);
-            grown[i].setDaemon(true);
+    private synchronized @Nullable Helper start(int place) {
+        Helper known = helpers.get(place);
+        if (known != null) return known;
+        if (retryNanos > 0 && System.nanoTime() - refusedAt < retryNanos) return null;
+        try {
+            Helper helper = detached(place);
+            start(helper);
+            helpers.set(place, helper);
+            places = Math.max(places, place + 1);
+            retryNanos = 0;
+            return helper;
+        } catch (OutOfMemoryError e) {
+            retryNanos = Math.max(FIRST_RETRY, Math.min(LAST_RETRY, 2 * retryNanos));
+            refusedAt = System.nanoTime();
+            return null;
         }
-        helpers = grown;
-        for (int i = before; i < after; i++) grown[i].start();
+    }
+
+    /** Tests put a failure here. */
+    void start(Thread helper) {
+        helper.start();
+    }
+
+    /** Without the context of the thread that happens to clip first, whose class loaders a helper would keep. */
+    @SuppressWarnings("removal")
+    private Helper detached(int place) {
+        return AccessController.doPrivileged((PrivilegedAction<Helper>) () -> {
+            Helper helper = new Helper(place);
+            helper.setDaemon(true);
+            helper.setContextClassLoader(null);
+            return helper;
+        });
+    }
+
+    /** Helpers at the moment. */
+    int size() {
+        int size = 0;
+        for (int i = 0; i < places; i++) if (helpers.get(i) != null) size++;
+        return size;
+    }
+
+    private synchronized void remove(Helper helper) {
+        helpers.compareAndSet(helper.place, helper, null);
     }
 
     private boolean help(int share) {
         boolean helped = false;
-        for (int i = 0; i < SLOTS; i++) {
-            Job job = slots.get(i);
-            if (job != null && job.hasWork()) {
-                job.help(share);
-                helped = true;
-            }
+        for (Slot slot : slots) {
+            Job job = slot.job;
+            if (job != null) helped |= job.help(share);
         }
         return helped;
     }
@@ -85,31 +146,60 @@ final class SharedPool {
         volatile boolean parked;
         volatile boolean busy;
 
-        private final int share;
+        private final int place;
 
-        Helper(int number) {
-            super(null, null, "gradclip-" + number, 0, false);
-            share = number;
+        Helper(int place) {
+            super(null, null, "gradclip-" + (place + 1), 0, false);
+            this.place = place;
         }
 
         @Override
         public void run() {
-            long idleSince = System.nanoTime();
+            try {
+                helpUntilIdle();
+            } finally {
+                // Whatever ended it, another takes its place.
+                remove(this);
+            }
+            // A job that was published before the removal may count on this one.
+            help(share());
+        }
+
+        private int share() {
+            return place + 1;
+        }
+
+        private void helpUntilIdle() {
+            long helpedLast = System.nanoTime();
+            long spinsSince = helpedLast;
             while (true) {
                 busy = true;
-                boolean helped = help(share);
+                boolean helped = help(share());
                 busy = false;
+                long now = System.nanoTime();
                 if (helped) {
-                    idleSince = System.nanoTime();
-                } else if (System.nanoTime() - idleSince < SPIN_NANOS) {
+                    helpedLast = now;
+                    spinsSince = now;
+                } else if (now - spinsSince < SPIN_NANOS) {
                     Thread.onSpinWait();
+                } else if (now - helpedLast > keepNanos) {
+                    return;
                 } else {
-                    parked = true;
-                    if (!help(share)) LockSupport.park(SharedPool.this);
-                    parked = false;
-                    idleSince = System.nanoTime();
+                    if (park()) helpedLast = now;
+                    spinsSince = System.nanoTime();
                 }
             }
+        }
+
+        /** Unless there is something to do after all. */
+        private boolean park() {
+            parked = true;
+            // An interrupt, which says nothing to a helper, would let it park no more.
+            Thread.interrupted();
+            boolean helped = help(share());
+            if (!helped) LockSupport.parkNanos(SharedPool.this, keepNanos);
+            parked = false;
+            return helped;
         }
     }
 }

@@ -19,6 +19,10 @@ public final class StreamedSums implements AutoCloseable {
     private long inRow;
     private boolean ended;
     private boolean closed;
+
+    /** Whether something was thrown while a piece was measured, so that sums may hold a part of it. */
+    private boolean broken;
+
     private SegmentSums sums = new SegmentSums(16);
     private int segments;
 
@@ -42,6 +46,7 @@ public final class StreamedSums implements AutoCloseable {
     private void add(Piece piece) {
         requireOpen();
         if (piece.length() == 0) return;
+        Arenas.requireLasting(piece, "the piece");
         if (dtype != null && dtype != piece.dtype()) {
             throw new IllegalArgumentException(
                     "a piece of " + piece.dtype() + " in a tensor of " + dtype + "; call endTensor between tensors");
@@ -67,7 +72,9 @@ public final class StreamedSums implements AutoCloseable {
         }
         ended = piece.length() % Tiles.elements(piece.dtype()) != 0;
         inRow += piece.length();
+        broken = true;
         work.measure(piece, type, current);
+        broken = false;
     }
 
     private void endRow() {
@@ -106,6 +113,10 @@ public final class StreamedSums implements AutoCloseable {
 
     private void requireOpen() {
         if (closed) throw new IllegalStateException("it is closed");
+        if (broken) {
+            throw new IllegalStateException(
+                    "a piece before could not be measured, so the norm is not known; begin anew with all pieces");
+        }
     }
 
     @Override

@@ -6,7 +6,9 @@ import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 
 /** The threads that help a caller with its phases: {@link SharedPool}, an executor of the user's, or {@link OpenMp}. */
-public final class Team {
+public final class Team implements Job.Helpers {
+    private static final String THREADS_PROPERTY = "dev.gradclip.threads";
+
     private final int threads;
     private final @Nullable Executor executor;
     private final @Nullable OpenMp openMp;
@@ -38,10 +40,22 @@ public final class Team {
         return new Team(openMp == null ? defaultThreads() : openMp.threads(), null, openMp);
     }
 
-    /** {@code -Ddev.gradclip.threads}, else the number of processors. */
+    /**
+     * {@code -Ddev.gradclip.threads}, else the number of processors.
+     *
+     * @throws IllegalArgumentException if the property is not a number of threads
+     */
     public static int defaultThreads() {
-        Integer set = Integer.getInteger("dev.gradclip.threads");
-        return set != null && set > 0 ? set : Runtime.getRuntime().availableProcessors();
+        String set = System.getProperty(THREADS_PROPERTY);
+        if (set == null) return Runtime.getRuntime().availableProcessors();
+        try {
+            int threads = Integer.parseInt(set.strip());
+            if (threads > 0) return threads;
+        } catch (NumberFormatException e) {
+            // Said below.
+        }
+        throw new IllegalArgumentException("-D" + THREADS_PROPERTY + "=" + set
+                + " is not a number of threads; give it a whole number from 1 on, or leave it out for one a processor");
     }
 
     /** Threads at most, the caller's among them. */
@@ -52,22 +66,22 @@ public final class Team {
     /** Runs all chunks, each thread's share backwards if so asked, and returns when they are done. */
     void run(Job job, long chunks, boolean backwards) {
         int helpers = job.isBetterAlone() ? 0 : (int) Math.min(threads - 1, chunks - 1);
-        job.open(chunks, helpers, backwards);
-        if (helpers <= 0) {
-            job.finish();
-        } else if (openMp != null) {
-            // All of them, even for few chunks: OpenMP ends threads that a region leaves out.
-            openMp.run(job, threads);
-        } else if (executor == null) {
-            SharedPool.instance().run(job, helpers);
+        if (helpers > 0 && executor == null && openMp == null) {
+            SharedPool.instance().run(job, chunks, helpers, backwards);
         } else {
-            try {
-                for (int i = 0; i < helpers; i++) executor.execute(job);
-            } catch (RejectedExecutionException e) {
-                // The caller does what the executor will not.
-            } finally {
-                job.finish();
-            }
+            job.phase(chunks, helpers, backwards, this);
+        }
+    }
+
+    @Override
+    public void invite(Job job, int helpers) {
+        // All of them, even for few chunks: OpenMP ends threads that a region leaves out.
+        if (openMp != null) openMp.run(job, threads);
+        if (executor == null) return;
+        try {
+            job.ask(executor, helpers);
+        } catch (RejectedExecutionException e) {
+            // The caller does what the executor will not.
         }
     }
 }

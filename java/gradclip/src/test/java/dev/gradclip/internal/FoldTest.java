@@ -85,6 +85,21 @@ class FoldTest {
         assertEquals(0.0, fold.finish());
     }
 
+    /** As an Error in the middle leaves it. */
+    @Test
+    void aSumDoesNotCountWhatWasAddedBefore() {
+        for (int n : new int[] {0, 1, 1023, 1024, 5000}) {
+            double[] entries = entries(n);
+            for (int left : new int[] {1, 1024, 1_100_000}) {
+                Fold fold = new Fold();
+                fold.addAll(entries(left), 0, left);
+                assertEquals(reference(entries), fold.sum(entries, 0, n));
+                fold.add(7);
+                assertEquals(reference(entries), fold.sum(DoubleBuffer.wrap(entries), 0, n));
+            }
+        }
+    }
+
     @Test
     void aNaNStays() {
         Fold fold = new Fold();

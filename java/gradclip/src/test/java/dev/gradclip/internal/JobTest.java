@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Timeout;
 @Tag("thorough")
 @Timeout(60)
 class JobTest {
+    private static final Job.Helpers NOBODY = (job, helpers) -> {};
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
 
     @Test
@@ -45,8 +46,7 @@ class JobTest {
         Random random = new Random(1);
         for (int phase = 0; phase < 20_000 * SCALE; phase++) {
             int chunks = random.nextInt(65);
-            job.open(chunks, 3, phase % 2 == 1);
-            job.finish();
+            job.phase(chunks, 3, phase % 2 == 1, NOBODY);
             for (int i = 0; i < 64; i++) {
                 assertEquals(i < chunks ? 1 : 0, done.getAndSet(i, 0), "chunk " + i + " of " + chunks);
             }
@@ -82,7 +82,12 @@ class JobTest {
     void aHelperThatKeepsTheCallerWaitingIsLeftOutForLongerEachTime() {
         HelpedClock clock = new HelpedClock();
         Job job = new Job(chunk -> {}, clock);
-        Team team = Team.of(task -> clock.helperAsked(), 2);
+        Team team = Team.of(
+                task -> {
+                    clock.helperAsked();
+                    task.run();
+                },
+                2);
         clock.wait = 2 * HelpedClock.MILLISECOND;
         team.run(job, 2, false);
         for (int times = 4; times <= 256; times *= 2) {
@@ -111,7 +116,12 @@ class JobTest {
     void aHelperIsTriedAgainAfterASecond() {
         HelpedClock clock = new HelpedClock();
         Job job = new Job(chunk -> {}, clock);
-        Team team = Team.of(task -> clock.helperAsked(), 2);
+        Team team = Team.of(
+                task -> {
+                    clock.helperAsked();
+                    task.run();
+                },
+                2);
         clock.wait = 30_000 * HelpedClock.MILLISECOND;
         team.run(job, 2, false);
         clock.now += 999_999_999;
@@ -130,44 +140,163 @@ class JobTest {
             ran.incrementAndGet();
             if (chunk == 2) throw error;
         });
-        job.open(100, 0, false);
-        assertSame(error, assertThrows(AssertionError.class, job::finish));
+        assertSame(error, assertThrows(AssertionError.class, () -> job.phase(100, 0, false, NOBODY)));
         assertEquals(3, ran.get(), "the rest is not worth doing");
-        job.open(2, 0, false);
-        job.finish();
+        job.phase(2, 0, false, NOBODY);
         assertEquals(5, ran.get());
     }
 
     @Test
-    void whatAHelperThrowsReachesTheCaller() throws InterruptedException {
+    void whatAHelperThrowsReachesTheCaller() {
         RuntimeException failure = new IllegalStateException("in a helper");
         Thread caller = Thread.currentThread();
         Job job = new Job(chunk -> {
             if (Thread.currentThread() != caller) throw failure;
         });
-        job.open(1, 1, false);
+        assertSame(
+                failure,
+                assertThrows(IllegalStateException.class, () -> job.phase(1, 1, false, JobTest::helpToTheEnd)));
+    }
+
+    /** A caller that fails still waits for the chunk that a helper has begun: it may write to memory that is freed then. */
+    @Test
+    void aFailingCallerWaitsForItsHelpers() throws InterruptedException {
+        Thread caller = Thread.currentThread();
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch failed = new CountDownLatch(1);
+        AtomicBoolean helperIsDone = new AtomicBoolean();
+        Error error = new StackOverflowError("of the caller");
+        Job job = new Job(chunk -> {
+            if (Thread.currentThread() == caller) {
+                failed.countDown();
+                throw error;
+            }
+            begun.countDown();
+            try {
+                failed.await();
+                Thread.sleep(20);
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+            helperIsDone.set(true);
+        });
+        Thread helper = new Thread(job);
+        assertSame(
+                error,
+                assertThrows(
+                        StackOverflowError.class,
+                        () -> job.phase(10, 1, false, (open, helpers) -> {
+                            helper.start();
+                            await(begun);
+                        })));
+        assertTrue(helperIsDone.get());
+        helper.join();
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /** Wherever a phase ends early, the chunks of the next are whole, and late helpers do none of the one before. */
+    @Test
+    void aPhaseThatFailedLeavesNothingForTheNext() {
+        int[] bad = {-1};
+        Error error = new OutOfMemoryError("in a chunk");
+        AtomicIntegerArray done = new AtomicIntegerArray(40);
+        Job job = new Job(chunk -> {
+            if (chunk == bad[0]) throw error;
+            done.incrementAndGet((int) chunk);
+        });
+        for (int chunk = 0; chunk < 40; chunk++) {
+            bad[0] = chunk;
+            int helpers = chunk % 4;
+            assertSame(
+                    error,
+                    assertThrows(
+                            OutOfMemoryError.class,
+                            () -> job.phase(40, helpers, helpers == 2, (open, count) -> open.help(-1))));
+            bad[0] = -1;
+            for (int i = 0; i < 40; i++) done.set(i, 0);
+            job.run();
+            for (int i = 0; i < 40; i++) assertEquals(0, done.get(i), "after the phase");
+            job.phase(40, 3, false, (open, count) -> open.help(-1));
+            for (int i = 0; i < 40; i++) assertEquals(1, done.get(i), "chunk " + i);
+        }
+    }
+
+    @Test
+    void whatBringsHelpersMayThrowAnything() {
+        AtomicInteger ran = new AtomicInteger();
+        Job job = new Job(chunk -> ran.incrementAndGet());
+        Throwable checked = new java.io.IOException("of an executor");
+        assertSame(
+                checked,
+                assertThrows(
+                        java.io.IOException.class,
+                        () -> job.phase(10, 1, false, (open, count) -> JobTest.<RuntimeException>throwAsIs(checked))));
+        assertEquals(0, ran.get(), "nothing was begun");
+        job.phase(10, 1, false, NOBODY);
+        assertEquals(10, ran.get());
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <E extends Throwable> void throwAsIs(Throwable thrown) throws E {
+        throw (E) thrown;
+    }
+
+    /** One for each helper, until it has begun them; some executors drop theirs, so after a second they are given anew. */
+    @Test
+    void aBusyExecutorCollectsNoTasks() {
+        long[] now = {0};
+        Job job = new Job(chunk -> {}, () -> now[0]);
+        List<Runnable> queue = new ArrayList<>();
+        Team team = Team.of(queue::add, 4);
+        for (int i = 0; i < 100; i++) team.run(job, 100, false);
+        assertEquals(3, queue.size());
+        queue.remove(0).run();
+        for (int i = 0; i < 100; i++) team.run(job, 100, false);
+        assertEquals(3, queue.size(), "one more for the one it has begun");
+        now[0] = 1_000_000_001;
+        for (int i = 0; i < 100; i++) team.run(job, 100, false);
+        assertEquals(6, queue.size());
+        queue.forEach(Runnable::run);
+        queue.clear();
+        for (int i = 0; i < 100; i++) team.run(job, 100, false);
+        assertEquals(3, queue.size());
+    }
+
+    /** On a thread of its own, before the caller begins. */
+    private static void helpToTheEnd(Job job, int helpers) {
         Thread helper = new Thread(job);
         helper.start();
-        helper.join();
-        assertSame(failure, assertThrows(IllegalStateException.class, job::finish));
+        try {
+            helper.join();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     @Test
     void noMoreHelpersThanSeats() {
         AtomicInteger ran = new AtomicInteger();
-        Job job = new Job(chunk -> ran.incrementAndGet());
-        job.open(3, 0, false);
-        assertFalse(job.hasWork(), "no seat for a helper");
-        job.run();
-        assertEquals(0, ran.get());
-        job.finish();
-        assertEquals(3, ran.get());
-        job.open(1, 1, false);
-        assertTrue(job.hasWork());
-        job.run();
-        assertFalse(job.hasWork());
-        job.finish();
-        assertEquals(4, ran.get());
+        AtomicInteger helped = new AtomicInteger();
+        List<Job> self = new ArrayList<>();
+        Job job = new Job(chunk -> {
+            ran.incrementAndGet();
+            if (helped.get() < 3 && self.get(0).help(-1)) helped.incrementAndGet();
+        });
+        self.add(job);
+        assertFalse(job.help(-1), "nothing to do");
+        job.phase(5, 0, false, NOBODY);
+        assertEquals(5, ran.get());
+        assertEquals(0, helped.get(), "no seat for a helper");
+        job.phase(10, 1, false, (open, helpers) -> assertTrue(open.help(-1)));
+        assertEquals(15, ran.get());
+        assertEquals(0, helped.get(), "the seat was taken");
     }
 
     /** Its share is left to it for a moment, not for good. */
@@ -191,11 +320,15 @@ class JobTest {
                 throw new IllegalStateException(e);
             }
         });
-        job.open(10, 1, false);
         Thread helper = new Thread(job);
-        helper.start();
-        begun.await();
-        job.finish();
+        job.phase(10, 1, false, (open, helpers) -> {
+            helper.start();
+            try {
+                begun.await();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        });
         helper.join();
         assertEquals(1, byHelper.get());
         assertEquals(9, byCaller.get());
@@ -236,17 +369,12 @@ class JobTest {
                     ran.incrementAndGet();
                     Thread.onSpinWait();
                 });
-                for (int phase = 0; phase < 20; phase++) SharedPool.instance().run(opened(job), 2);
+                for (int phase = 0; phase < 20; phase++) SharedPool.instance().run(job, 10, 2, false);
             });
             caller.start();
             callers.add(caller);
         }
         for (Thread caller : callers) caller.join();
         assertEquals(100 * 20 * 10, ran.get());
-    }
-
-    private static Job opened(Job job) {
-        job.open(10, 2, false);
-        return job;
     }
 }

@@ -35,8 +35,7 @@ class OpenMpTest {
         OpenMp openMp = openMp();
         for (int phase = 0; phase < 2000; phase++) {
             int threads = 1 + phase / 100 % 4;
-            job.open(CHUNKS, threads - 1, phase % 2 == 1);
-            openMp.run(job, threads);
+            job.phase(CHUNKS, threads - 1, phase % 2 == 1, (open, helpers) -> openMp.run(open, threads));
             for (int i = 0; i < CHUNKS; i++) assertEquals(1, done.getAndSet(i, 0), "chunk " + i);
         }
     }
@@ -54,13 +53,15 @@ class OpenMpTest {
         OpenMp openMp = openMp();
         for (int i = 0; i < 3 * CHUNKS; i++) {
             bad[0] = i % CHUNKS;
-            job.open(CHUNKS, 3, false);
-            assertSame(fault, assertThrows(IllegalStateException.class, () -> openMp.run(job, 4)));
+            assertSame(
+                    fault,
+                    assertThrows(
+                            IllegalStateException.class,
+                            () -> job.phase(CHUNKS, 3, false, (open, helpers) -> openMp.run(open, 4))));
         }
         bad[0] = -1;
         for (int i = 0; i < CHUNKS; i++) done.set(i, 0);
-        job.open(CHUNKS, 3, false);
-        openMp.run(job, 4);
+        job.phase(CHUNKS, 3, false, (open, helpers) -> openMp.run(open, 4));
         for (int i = 0; i < CHUNKS; i++) assertEquals(1, done.get(i));
     }
 
