@@ -166,12 +166,13 @@ final class Job implements Runnable {
         descending = backwards;
         shares = count;
         began = clock.getAsLong();
-        for (int share = 0; share < count; share++) {
+        for (int share = 0; share < MOST_SHARES; share++) {
+            long first = limit.get(share * STRIDE);
+            // Where a phase failed, some were not claimed, and a late helper may go by the number of shares it had.
+            if (next.get(share * STRIDE) != first) next.set(share * STRIDE, first);
+            if (share >= count) continue;
             long from = chunks * share / count;
             long to = chunks * (share + 1) / count;
-            long first = limit.get(share * STRIDE);
-            // Where a phase failed, some were not claimed.
-            if (next.get(share * STRIDE) != first) next.set(share * STRIDE, first);
             firstChunk[share] = from;
             firstNumber[share] = first;
             limit.set(share * STRIDE, first + to - from);
