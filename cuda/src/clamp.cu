@@ -153,8 +153,8 @@ __device__ __forceinline__ void clampItem(const ClampParams& params, const Clamp
   }
 }
 
-/// Wide: with limits by parts, limits beyond a type's numbers, or unscaling, which take registers that a plain clamp need
-/// not spill.
+/// Wide: with limits by parts, limits beyond a type's numbers, or unscaling, which take registers that a plain clamp
+/// need not spill.
 template <bool Wide>
 __global__ void __launch_bounds__(kBlockThreads, Wide ? 2 : 3) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
