@@ -27,10 +27,9 @@ struct ClampVectors {
   template <class T>
   __device__ __forceinline__ unsigned run() const {
     unsigned writes = 0;
-    const Range<T> range = {limitIn<T>(limits.min), limitIn<T>(limits.max)};
     GRADCLIP_UNROLL
     for (int k = 0; k < kInFlight; ++k) {
-      if (clampVector<T>(v.at[k], bytesOf<Step>(k, left), range)) writes |= 1u << k;
+      if (clampVector<T>(v.at[k], bytesOf<Step>(k, left))) writes |= 1u << k;
     }
     return writes;
   }
@@ -39,9 +38,9 @@ struct ClampVectors {
 
  private:
   template <class T>
-  struct Range {
-    typename Element<T>::A min, max;
-  };
+  __device__ __forceinline__ typename Element<T>::A within(double limit) const {
+    return Wide ? limitIn<T>(limit) : static_cast<typename Element<T>::A>(limit);
+  }
 
   /// 0 lies within the limits; else what was zeroed is counted when it is clamped.
   __device__ __forceinline__ bool countsZeroed() const { return limits.min <= 0.0 && limits.max >= 0.0; }
@@ -57,19 +56,20 @@ struct ClampVectors {
   }
 
   template <class T>
-  __device__ __forceinline__ bool clampVector(Vector& vector, int bytes, const Range<T>& range) const {
+  __device__ __forceinline__ bool clampVector(Vector& vector, int bytes) const {
     bool beyond = false;
     GRADCLIP_UNROLL
     for (int c = 0; c < kComponents<T>; ++c) {
       const auto bits = component<T>(vector, c);
-      beyond = beyond || zeroes<T>(bits) || clamped<T>(unscaled<T>(bits), range.min, range.max) != bits;
+      const auto now = clamped<T>(unscaled<T>(bits), within<T>(limits.min), within<T>(limits.max));
+      beyond = beyond || zeroes<T>(bits) || now != bits;
     }
-    return beyond && replace<T>(vector, bytes, range);
+    return beyond && replace<T>(vector, bytes);
   }
 
   /// Few vectors come here. What a vector lacks is 0, and may lie beyond the limits.
   template <class T>
-  __device__ __forceinline__ bool replace(Vector& vector, int bytes, const Range<T>& range) const {
+  __device__ __forceinline__ bool replace(Vector& vector, int bytes) const {
     Vector result = {};
     bool differs = false;
     GRADCLIP_UNROLL
@@ -77,7 +77,7 @@ struct ClampVectors {
       const auto bits = component<T>(vector, c);
       const bool zero = zeroes<T>(bits);
       const auto kept = zero ? typename Element<T>::Bits{0} : unscaled<T>(bits);
-      const auto now = clamped<T>(kept, range.min, range.max);
+      const auto now = clamped<T>(kept, within<T>(limits.min), within<T>(limits.max));
       setComponent<T>(result, c, now);
       if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
       if (now != kept || (zero && countsZeroed())) ++changes.elements;
@@ -153,7 +153,8 @@ __device__ __forceinline__ void clampItem(const ClampParams& params, const Clamp
   }
 }
 
-/// Wide: with limits by parts or unscaling, which take registers that a plain clamp need not spill.
+/// Wide: with limits by parts, limits beyond a type's numbers, or unscaling, which take registers that a plain clamp
+/// need not spill.
 template <bool Wide>
 __global__ void __launch_bounds__(kBlockThreads, Wide ? 2 : 3) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
@@ -176,8 +177,16 @@ cudaError_t findClampGrid(int device, Grids* grids) {
   return error == cudaSuccess ? residentBlocks(device, clampKernel<false>, &grids->clamp) : error;
 }
 
+namespace {
+
+/// Whether some type has no number near a finite limit: float16 has the least range.
+bool isBeyond(double limit) { return isFinite(limit) && limitIn<Float16>(limit) != static_cast<float>(limit); }
+
+}  // namespace
+
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params) {
-  const bool wide = params.parts.count != 0 || params.limits.inverseScale != 1.0 || params.capture.parameters != nullptr;
+  const bool wide = params.parts.count != 0 || params.limits.inverseScale != 1.0 ||
+                    params.capture.parameters != nullptr || isBeyond(params.limits.min) || isBeyond(params.limits.max);
   const unsigned blocks = blocksFor(params.itemCount, wide ? grids.clampWide : grids.clamp);
   return launch(wide ? clampKernel<true> : clampKernel<false>, blocks, kBlockThreads, kLastBlockBytes, stream, params);
 }
