@@ -180,7 +180,7 @@ class BenchCommandTest {
         Outcome.of("bench", "--threads", "0").refused(ExitCode.USAGE, "--threads", "1 to 1024");
         Outcome.of("bench", "--png", folder.resolve("no/such/file.png")).refused(ExitCode.USAGE, "no folder");
         if (!Backend.CUDA.isAvailable()) {
-            Outcome.of("bench", "--backend", "cuda").refused(ExitCode.FAILURE, "CUDA", "not available");
+            Outcome.of("bench", "--backend", "cuda").refused(ExitCode.FAILURE, "--backend cuda", "not available");
         }
     }
 
