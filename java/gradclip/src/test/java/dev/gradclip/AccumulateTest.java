@@ -165,6 +165,30 @@ class AccumulateTest {
         assertArrayEquals(new double[] {5, 0}, Values.read(b));
     }
 
+    /** The norm measured before counts what ZERO then takes away. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void whatIsZeroedIsMeasuredAgain(TestBackend backend) {
+        HostBuffer a = Values.buffer(DType.FLOAT32, 3, Double.NaN);
+        HostBuffer b = Values.buffer(DType.FLOAT64, Double.NEGATIVE_INFINITY, 4);
+        try (GradientClipper clipper = backend.builder()
+                .group("a")
+                .add(backend.place(a))
+                .group("b")
+                .add(backend.place(b))
+                .build()) {
+            clipper.measure("a");
+            clipper.measure("b");
+            NormRule rule = ClipRule.globalNorm(2.5).withEpsilon(0);
+            ClipResult result = clipper.apply(rule.withNonFinitePolicy(NonFinitePolicy.ZERO));
+            assertEquals(5, result.totalNorm());
+            assertEquals(0.5, result.coefficient());
+            assertTrue(result.nonFinite());
+        }
+        assertArrayEquals(new double[] {1.5, 0}, Values.read(a));
+        assertArrayEquals(new double[] {0, 2}, Values.read(b));
+    }
+
     @ParameterizedTest
     @MethodSource("backends")
     void whatIsRefusedInBetweenForgetsNothing(TestBackend backend) {
