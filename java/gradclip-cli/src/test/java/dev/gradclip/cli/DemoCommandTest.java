@@ -139,7 +139,9 @@ class DemoCommandTest {
         demo("temporal-order", "--data", folder).refused(ExitCode.USAGE, "--data");
         demo("--threads", "0").refused(ExitCode.USAGE, "--threads");
         demo("--seed", "x").refused(ExitCode.USAGE, "--seed");
-        if (!Backend.CUDA.isAvailable()) demo("--backend", "cuda").refused(ExitCode.FAILURE, "--backend cuda", "not available");
+        if (!Backend.CUDA.isAvailable()) {
+            demo("--backend", "cuda").refused(ExitCode.FAILURE, "--backend cuda", "not available");
+        }
         assertEquals(Set.of(), names());
     }
 
