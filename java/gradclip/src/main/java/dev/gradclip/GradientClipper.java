@@ -622,6 +622,8 @@ public final class GradientClipper implements AutoCloseable {
     private void acquire() {
         Thread me = Thread.currentThread();
         if (!take(me)) {
+            // Also by the thread that closes it.
+            if (closing) throw new IllegalStateException("the clipper is closed");
             Thread other = user;
             throw new IllegalStateException("the clipper is in use by " + (other == null ? "another thread" : other)
                     + "; a clipper serves one thread at a time: give each thread its own");

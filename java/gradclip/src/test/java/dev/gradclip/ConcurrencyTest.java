@@ -139,6 +139,24 @@ class ConcurrencyTest {
         closer.join();
     }
 
+    /** A call that meets the thread that closes the clipper is told so, as one that comes a moment later is. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onHost")
+    void aCallWhileItIsBeingClosedIsTold(TestBackend backend) throws Exception {
+        CountDownLatch entered = new CountDownLatch(1);
+        CountDownLatch leave = new CountDownLatch(1);
+        GradientClipper clipper = blocking(backend, entered, leave);
+        Future<Double> call = threads.submit(() -> clipper.globalNorm());
+        entered.await();
+        Thread closer = new Thread(clipper::close);
+        closer.start();
+        while (closer.getState() != Thread.State.TIMED_WAITING) Thread.sleep(1);
+        assertTrue(refusal(clipper::globalNorm).contains("closed"));
+        leave.countDown();
+        assertTrue(call.get() > 0);
+        closer.join();
+    }
+
     /** Which only Thread.stop of old JVMs does. */
     @ParameterizedTest
     @MethodSource("backends")
