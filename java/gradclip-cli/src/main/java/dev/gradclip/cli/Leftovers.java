@@ -49,8 +49,13 @@ final class Leftovers {
         }
     }
 
-    static boolean isLocal(Path file) throws IOException {
-        return LOCAL.contains(Files.getFileStore(file).type());
+    /** Where that can't be found out, as in a folder that was made the root of a system, it counts as shared. */
+    static boolean isLocal(Path file) {
+        try {
+            return LOCAL.contains(Files.getFileStore(file).type());
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     private static PosixFileAttributes attributes(Path file) throws IOException {
