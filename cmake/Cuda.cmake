@@ -3,9 +3,10 @@
 option(GRADCLIP_EMULATOR "Build the CUDA backend on the emulator" OFF)
 set(GRADCLIP_NVCC "" CACHE FILEPATH "nvcc; empty: no library for real devices")
 
-set(GRADCLIP_KERNELS src/measure.cu src/decide.cu src/scale.cu src/clamp.cu src/parameters.cu)
-set(GRADCLIP_CUDA_HOST src/devices_cuda.cpp src/graphs_cuda.cpp src/rows_cuda.cpp src/tables_cuda.cpp src/plan_memory_cuda.cpp
-  src/plan_cuda.cpp src/plan_capture_cuda.cpp)
+set(GRADCLIP_KERNELS src/kernels/measure.cu src/kernels/decide.cu src/kernels/scale.cu src/kernels/clamp.cu
+  src/kernels/set_numbers.cu)
+set(GRADCLIP_CUDA_HOST src/plan/devices.cpp src/plan/graphs.cpp src/plan/bound_pieces.cpp src/plan/tile_tables.cpp
+  src/plan/device_memory.cpp src/plan/plan.cpp src/plan/captures.cpp)
 
 # The JNI library of one of the two.
 function(gradclip_add_cuda_jni target backend)
@@ -66,10 +67,10 @@ if(GRADCLIP_NVCC)
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda-report
     COMMAND ${CMAKE_CUDA_COMPILER} -std=c++17 -O3 -fmad=false -arch=compute_80 -ptx
       -ccbin ${CMAKE_CXX_COMPILER} -I${CMAKE_CURRENT_SOURCE_DIR}/include
-      ${CMAKE_CURRENT_SOURCE_DIR}/src/measure.cu -o ${CMAKE_BINARY_DIR}/cuda-report/measure.ptx
+      -I${CMAKE_CURRENT_SOURCE_DIR}/src ${CMAKE_CURRENT_SOURCE_DIR}/src/kernels/measure.cu -o ${CMAKE_BINARY_DIR}/cuda-report/measure.ptx
     DEPENDS gradclip_cuda_backend VERBATIM)
   add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/cuda-report/ptxas.txt
-    COMMAND sh -c "cat CMakeFiles/gradclip_cuda_backend.dir/src/*.ptxas > cuda-report/ptxas.txt"
+    COMMAND sh -c "cat CMakeFiles/gradclip_cuda_backend.dir/src/kernels/*.ptxas > cuda-report/ptxas.txt"
     WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
     DEPENDS gradclip_cuda_backend ${CMAKE_BINARY_DIR}/cuda-report/measure.ptx VERBATIM)
   add_custom_target(gradclip_cuda_report ALL

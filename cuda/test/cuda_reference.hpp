@@ -2,7 +2,7 @@
 // Levels 4 and 5 of the canonical reduction, written from their definition.
 #pragma once
 
-#include "decide.hpp"
+#include "common/norms_and_coefficients.hpp"
 #include "support.hpp"
 
 namespace reference {

@@ -5,7 +5,7 @@
 #include <gradclip_emulator.hpp>
 
 #include "cuda_reference.hpp"
-#include "device_table.hpp"
+#include "kernels/device_structs.hpp"
 #include "gradclip/cuda.hpp"
 
 using gradclip::CudaPlan;

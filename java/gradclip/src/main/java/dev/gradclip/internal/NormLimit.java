@@ -7,7 +7,7 @@ import dev.gradclip.Scope;
 
 /**
  * From a norm to a coefficient, by one norm rule's numbers: the arithmetic of {@code gradclip::NormLimit} in
- * cuda/src/decide.hpp. A rule of another form is one more case here and there.
+ * cuda/src/common/norms_and_coefficients.hpp. A rule of another form is one more case here and there.
  */
 public final class NormLimit {
     private NormLimit() {}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/launches.hpp"
+
+namespace gradclip {
+
+/// Blocks of one kernel that the device holds at once.
+template <class P>
+cudaError_t residentBlocks(int device, void (*kernel)(P), unsigned* blocks) {
+  int processors = 0, each = 0;
+  cudaError_t error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+  if (error != cudaSuccess) return error;
+  error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, static_cast<int>(kBlockThreads), 0);
+  *blocks = static_cast<unsigned>(processors * (each > 0 ? each : 1));
+  return error;
+}
+
+/// Blocks for a number of warps' worth of work, at least one.
+inline unsigned blocksFor(std::uint64_t warps, unsigned resident) {
+  const std::uint64_t wanted = (warps + kBlockThreads / 32 - 1) / (kBlockThreads / 32);
+  return wanted == 0 ? 1 : wanted < resident ? static_cast<unsigned>(wanted) : resident;
+}
+
+// One for each file of kernels; findGrids calls them.
+cudaError_t findMeasureGrids(int device, Grids* grids);
+cudaError_t findDecideGrid(int device, Grids* grids);
+cudaError_t findScaleGrid(int device, Grids* grids);
+cudaError_t findClampGrid(int device, Grids* grids);
+
+}  // namespace gradclip

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/device_structs.hpp"
+#include "kernels/device_words.cuh"
+
+namespace gradclip {
+
+/// Bytes of shared memory that lastBlock uses.
+constexpr std::size_t kLastBlockBytes = 16;
+
+/// Whether this block is the last of the grid to arrive; it then sees what all others wrote before. The counter is 0 again
+/// afterwards. Called by all threads of every block.
+__device__ __forceinline__ bool lastBlock(Control* control) {
+  unsigned* const arrivedBefore = sharedMemory<unsigned>();
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) *arrivedBefore = atomicAdd(&control->arrived, 1u);
+  __syncthreads();
+  const bool last = *arrivedBefore == gridDim.x - 1;
+  if (last && threadIdx.x == 0) atomicExch(&control->arrived, 0u);
+  __threadfence();
+  return last;
+}
+
+/// The ticket of a result: given, or that of a captured clip's next replay. By one thread, once a result.
+__device__ __forceinline__ std::int64_t ticketOf(std::int64_t given, const Capture& capture) {
+  if (capture.parameters == nullptr) return given;
+  const std::int64_t ticket = loadGlobal<std::int64_t>(&capture.parameters->replays) + 1;
+  storeGlobal(&capture.parameters->replays, ticket);
+  return ticket;
+}
+
+/// Whether the numbers of a clip are not those that its kernel was launched with.
+__device__ __forceinline__ bool hasNewNumbers(const Capture& capture) {
+  return capture.parameters != nullptr && loadGlobal<std::int64_t>(&capture.parameters->owner) == capture.id;
+}
+
+/// Writes a result and then its ticket, which the host waits for. By one thread.
+__device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
+  storeGlobal(&slot->begun, result.ticket);
+  __threadfence_system();
+  storeGlobal(&slot->totalNorm, result.totalNorm);
+  storeGlobal(&slot->coefficient, result.coefficient);
+  storeGlobal(&slot->changed, result.changed);
+  storeGlobal(&slot->flags, result.flags);
+  storeGlobal(&slot->badSegment, result.badSegment);
+  storeGlobal(&slot->badNorm, result.badNorm);
+  __threadfence_system();
+  storeGlobal(&slot->ticket, result.ticket);
+}
+
+}  // namespace gradclip

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each kernel is given, and the functions that enqueue them.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "common/norms_and_coefficients.hpp"
+#include "kernels/device_structs.hpp"
+#include "gradclip/cuda.hpp"
+
+namespace gradclip {
+
+constexpr unsigned kBlockThreads = 256;
+
+/// How many blocks of each kernel a device holds at once.
+struct Grids {
+  unsigned measure[4];  ///< by norm
+  unsigned decide, decideWide;
+  unsigned scale, clamp, clampWide;
+};
+
+/// Fails where the binary has no code for the current device.
+cudaError_t findGrids(int device, Grids* grids);
+
+struct MeasureParams {
+  Items items;
+  std::uint32_t firstItem, lastItem;
+  std::uint32_t firstTile, lastTile;  ///< of a bundle at either end only these are measured
+  Planes partials, sums;
+  Control* control;
+  const double* maxima;  ///< per segment, for Power
+  double p;
+  bool zeroNonFinite;
+};
+
+cudaError_t enqueueMeasure(const Grids& grids, cudaStream_t stream, NormKind norm, const MeasureParams& params);
+
+/// What decide is for.
+enum class Verdict : std::int32_t {
+  Norm,       ///< the norm of the segments, and nothing else
+  Maxima,     ///< each segment's maximum, for the power norm that is measured next
+  Global,     ///< one coefficient
+  PerSegment,  ///< a coefficient per segment
+  Parts,      ///< coefficients by parts
+  Given,      ///< one coefficient from a norm that is not measured
+  Value       ///< whether a clamp may go on
+};
+
+struct Rule {
+  Verdict verdict;
+  NormKind norm;
+  Policy policy;
+  double p;
+  NormLimit limit;
+  double given;
+};
+
+/// Runs of segments with numbers of their own.
+struct PartTable {
+  const Part* parts;
+  const std::uint32_t* ofSegment;  ///< of each gradient's segment
+  std::uint32_t count;             ///< 0 where a rule has none
+};
+
+/// The fold of partials to segments, and of segments to one norm.
+struct FoldTable {
+  const Run* runs;
+  const Deep* deep;
+  const std::uint32_t* segmentTile;  ///< first tile of each segment, and one more at the end
+  const std::uint8_t* segmentTypes;  ///< kHasFloat, kHasDouble
+  const double* segmentElements;
+  unsigned planes;
+  Planes partials, runSums, scratch, sums, groupSums, groupScratch;
+  std::uint32_t* groupDone;  ///< per run of segments: its sum is in groupSums before the last block starts
+  double* maxima;
+  double* coefficients;
+};
+
+struct DecideParams {
+  FoldTable fold;
+  std::uint32_t firstRun, lastRun, firstDeep, lastDeep, firstSegment, lastSegment;
+  std::uint32_t parameters;  ///< distance from a segment to its parameter's; 0 where these are not measured
+  unsigned types;            ///< kHasFloat, kHasDouble over all gradients
+  double elements;           ///< of all gradients
+  Rule rule;
+  PartTable parts;
+  Control* control;
+  Decision* decision;
+  Finding* finding;
+  Slot* slot;  ///< null where nobody reads a result
+  std::int64_t ticket;
+  Capture capture;
+};
+
+cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params);
+
+struct ScaleParams {
+  Items items;
+  std::uint32_t itemCount;
+  const Decision* decision;
+  const double* coefficients;
+};
+
+cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params);
+
+struct ClampLimits {
+  double min, max;
+  double inverseScale;  ///< multiplies first
+  bool zeroNonFinite;
+};
+
+struct ClampParams {
+  Items items;
+  std::uint32_t itemCount;
+  const Decision* decision;  ///< null where the clamp does not depend on what was measured
+  ClampLimits limits;
+  PartTable parts;  ///< where there are some, theirs are the limits
+  Control* control;
+  Slot* slot;
+  std::int64_t ticket;
+  Capture capture;
+};
+
+cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params);
+
+/// New numbers for a captured clip.
+struct NewParams {
+  Capture capture;
+  NormLimit limit;
+  double min, max;
+};
+
+cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params);
+
+}  // namespace gradclip

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gives a captured clip other numbers: they travel as a kernel's parameters, so no host memory has to stay for a copy.
+#include "kernels/device_words.cuh"
+#include "kernels/launches.hpp"
+#include "kernels/launch.hpp"
+
+namespace gradclip {
+namespace {
+
+__global__ void newParametersKernel(const NewParams params) {
+  if (threadIdx.x != 0) return;
+  Parameters* const to = params.capture.parameters;
+  storeGlobal(&to->limit.max, params.limit.max);
+  storeGlobal(&to->limit.length, params.limit.length);
+  storeGlobal(&to->limit.epsilon, params.limit.epsilon);
+  storeGlobal(&to->limit.inverseScale, params.limit.inverseScale);
+  storeGlobal(&to->min, params.min);
+  storeGlobal(&to->max, params.max);
+  storeGlobal(&to->owner, params.capture.id);
+}
+
+}  // namespace
+
+cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params) {
+  return launch(newParametersKernel, 1, 32, 0, stream, params);
+}
+
+}  // namespace gradclip

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// 16-byte vectors of elements, at any alignment, without touching a byte outside the elements.
+#pragma once
+
+#include "kernels/device_words.cuh"
+#include "common/elements.hpp"
+#include "common/canonical_tile.hpp"
+
+namespace gradclip {
+
+using Byte = unsigned char;
+
+struct Vector {
+  std::uint32_t word[4];
+};
+
+/// How a vector's 16 bytes are moved: at once, in 32-bit words, or, from an odd 16-bit element, in a half, three words
+/// and a half.
+enum class Access { Whole, Words, OddHalves };
+
+__device__ __forceinline__ Access accessOf(std::uint64_t address) {
+  return address % 16 == 0 ? Access::Whole : address % 4 == 0 ? Access::Words : Access::OddHalves;
+}
+
+__device__ __forceinline__ const Byte* bytesAt(std::uint64_t address) {
+  return reinterpret_cast<const Byte*>(static_cast<std::uintptr_t>(address));
+}
+
+template <Access A>
+__device__ __forceinline__ Vector loadVector(const Byte* p) {
+  Vector v;
+  if constexpr (A == Access::Whole) {
+    const uint4 all = loadGlobal<uint4>(p);
+    v = {{all.x, all.y, all.z, all.w}};
+  } else if constexpr (A == Access::Words) {
+    GRADCLIP_UNROLL
+    for (int i = 0; i < 4; ++i) v.word[i] = loadGlobal<std::uint32_t>(p + 4 * i);
+  } else {
+    const std::uint32_t first = loadGlobal<std::uint16_t>(p), last = loadGlobal<std::uint16_t>(p + 14);
+    std::uint32_t middle[3];
+    GRADCLIP_UNROLL
+    for (int i = 0; i < 3; ++i) middle[i] = loadGlobal<std::uint32_t>(p + 2 + 4 * i);
+    v = {{first | middle[0] << 16, middle[0] >> 16 | middle[1] << 16, middle[1] >> 16 | middle[2] << 16,
+          middle[2] >> 16 | last << 16}};
+  }
+  return v;
+}
+
+template <Access A>
+__device__ __forceinline__ void storeVector(Byte* p, const Vector& v) {
+  if constexpr (A == Access::Whole) {
+    storeGlobal<uint4>(p, uint4{v.word[0], v.word[1], v.word[2], v.word[3]});
+  } else if constexpr (A == Access::Words) {
+    GRADCLIP_UNROLL
+    for (int i = 0; i < 4; ++i) storeGlobal<std::uint32_t>(p + 4 * i, v.word[i]);
+  } else {
+    storeGlobal<std::uint16_t>(p, static_cast<std::uint16_t>(v.word[0]));
+    GRADCLIP_UNROLL
+    for (int i = 0; i < 3; ++i) storeGlobal<std::uint32_t>(p + 2 + 4 * i, v.word[i] >> 16 | v.word[i + 1] << 16);
+    storeGlobal<std::uint16_t>(p + 14, static_cast<std::uint16_t>(v.word[3] >> 16));
+  }
+}
+
+/// Bits of component c.
+template <class T>
+__device__ __forceinline__ typename Element<T>::Bits component(const Vector& v, int c) {
+  using Bits = typename Element<T>::Bits;
+  if constexpr (sizeof(T) == 8) {
+    return static_cast<Bits>(v.word[2 * c + 1]) << 32 | v.word[2 * c];
+  } else if constexpr (sizeof(T) == 4) {
+    return v.word[c];
+  } else {
+    return static_cast<Bits>(v.word[c / 2] >> (c % 2 * 16));
+  }
+}
+
+/// The component must hold 0 before.
+template <class T>
+__device__ __forceinline__ void setComponent(Vector& v, int c, typename Element<T>::Bits bits) {
+  if constexpr (sizeof(T) == 8) {
+    v.word[2 * c] = static_cast<std::uint32_t>(bits);
+    v.word[2 * c + 1] = static_cast<std::uint32_t>(bits >> 32);
+  } else if constexpr (sizeof(T) == 4) {
+    v.word[c] = bits;
+  } else {
+    v.word[c / 2] |= static_cast<std::uint32_t>(bits) << (c % 2 * 16);
+  }
+}
+
+/// The first `bytes` of a vector, an even number; the others are 0.
+__device__ __forceinline__ Vector loadSome(const Byte* p, int bytes) {
+  Vector v = {};
+  GRADCLIP_UNROLL
+  for (int i = 0; i < 8; ++i) {
+    if (2 * i < bytes) v.word[i / 2] |= static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p + 2 * i)) << (i % 2 * 16);
+  }
+  return v;
+}
+
+__device__ __forceinline__ void storeSome(Byte* p, const Vector& v, int bytes) {
+  GRADCLIP_UNROLL
+  for (int i = 0; i < 8; ++i) {
+    if (2 * i < bytes) storeGlobal(p + 2 * i, static_cast<std::uint16_t>(v.word[i / 2] >> (i % 2 * 16)));
+  }
+}
+
+/// Vectors that a lane has in flight at once; with 8, and 80 registers, architectures before sm_100 spill 400 bytes. All
+/// that moves bytes is the same code for every element type: with code of its own for each, the compiler kept so much of
+/// all of them at hand that a kernel took 73 to 178 registers.
+constexpr int kInFlight = 4;
+
+struct Vectors {
+  Vector at[kInFlight];
+};
+
+/// Word by word: a conditional store of a whole vector ends in local memory.
+__device__ __forceinline__ Vector chosen(bool first, const Vector& a, const Vector& b) {
+  return {{first ? a.word[0] : b.word[0], first ? a.word[1] : b.word[1], first ? a.word[2] : b.word[2],
+           first ? a.word[3] : b.word[3]}};
+}
+
+template <int Step, Access A>
+__device__ __forceinline__ void loadWhole(Vectors& v, const Byte* p, int left) {
+  GRADCLIP_UNROLL
+  for (int k = 0; k < kInFlight; ++k) {
+    const int from = k * Step * 16;
+    v.at[k] = left >= from + 16 ? loadVector<A>(p + from) : Vector{};
+  }
+}
+
+/// The vectors 0, Step, 2·Step, … of the `left` bytes at p, loaded independently of each other; what is not there is 0.
+template <int Step>
+__device__ __forceinline__ void load(Vectors& v, const Byte* p, int left, Access access) {
+  switch (access) {
+    case Access::Whole: loadWhole<Step, Access::Whole>(v, p, left); break;
+    case Access::Words: loadWhole<Step, Access::Words>(v, p, left); break;
+    case Access::OddHalves: loadWhole<Step, Access::OddHalves>(v, p, left); break;
+  }
+  const int last = left / 16;
+  if (left <= 0 || left % 16 == 0 || last % Step != 0 || last / Step >= kInFlight) return;
+  const Vector some = loadSome(p + last * 16, left % 16);
+  GRADCLIP_UNROLL
+  for (int k = 0; k < kInFlight; ++k) v.at[k] = chosen(k == last / Step, some, v.at[k]);
+}
+
+/// The same where all of them are whole and aligned.
+template <int Step>
+__device__ __forceinline__ void loadAligned(Vectors& v, const Byte* p) {
+  GRADCLIP_UNROLL
+  for (int k = 0; k < kInFlight; ++k) v.at[k] = loadVector<Access::Whole>(p + k * Step * 16);
+}
+
+/// Stores as many of the 16 bytes as are left.
+__device__ __forceinline__ void store(Byte* p, int left, const Vector& v, Access access) {
+  if (left < 16) return storeSome(p, v, left);
+  switch (access) {
+    case Access::Whole: return storeVector<Access::Whole>(p, v);
+    case Access::Words: return storeVector<Access::Words>(p, v);
+    case Access::OddHalves: return storeVector<Access::OddHalves>(p, v);
+  }
+}
+
+}  // namespace gradclip

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows that a plan is bound to, checked.
+#pragma once
+
+#include "gradclip/cuda.hpp"
+#include "plan/host_array.hpp"
+
+namespace gradclip {
+
+inline CudaStatus refused(std::int32_t row, const char* why) {
+  CudaStatus status;
+  status.row = row;
+  status.why = why;
+  return status;
+}
+
+/// Of the host.
+inline CudaStatus outOfMemory() {
+  CudaStatus status;
+  status.code = 2;  // cudaErrorMemoryAllocation
+  status.call = "calloc";
+  return status;
+}
+
+class Rows {
+ public:
+  /// Takes the table; types and lengths are what later ones must have.
+  CudaStatus bind(int device, const Piece* table, std::int32_t rows);
+
+  /// Takes another table, or nothing where a row can't be bound; `*changed` where it is not the same.
+  CudaStatus rebind(const Piece* table, bool* changed);
+
+  std::int32_t size() const { return static_cast<std::int32_t>(bound_.size()); }
+  const Piece& operator[](std::int32_t row) const { return bound_[static_cast<std::size_t>(row)]; }
+
+ private:
+  /// A row's memory.
+  struct Range {
+    std::int64_t first, end;
+    std::int32_t row;
+    std::int32_t changed;
+  };
+
+  CudaStatus collect(const Piece* table, bool* changed);
+  CudaStatus checkRanges();
+  CudaStatus checkMemory(const Range& range);
+
+  int device_ = 0;
+  HostArray<Piece> bound_;
+  HostArray<std::int64_t> lengths_;
+  HostArray<Range> ranges_;
+  std::size_t present_ = 0;
+  std::int64_t knownFirst_ = 0, knownEnd_ = 0;  ///< memory of the device, found in this check
+};
+
+}  // namespace gradclip

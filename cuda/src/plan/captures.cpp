@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clips that become part of a graph.
+#include "plan/state.hpp"
+
+namespace gradclip {
+namespace {
+
+CudaStatus refusedCapture(const char* why) { return called(cudaErrorStreamCaptureUnsupported, why); }
+
+/// What has to hold before work is captured, for a stream that must be.
+CudaStatus capturable(cudaStream_t stream, bool dirty) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
+  if (status != cudaStreamCaptureStatusActive) return refusedCapture("a captured clip on a stream that captures nothing");
+  // The upload would be captured with what the pinned memory holds when the graph runs.
+  if (dirty) return refusedCapture("a captured clip after a rebind, or the first by a rule for groups (run a clip by the rule before the capture begins)");
+  return {};
+}
+
+/// Captures work on a stream, and leaves the plan's own stream as it was. Work is a function of a target.
+template <class State, class Work>
+CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, const Work& work) {
+  if (!state.fault.ok()) return state.fault;
+  const DeviceGuard guard(state.device);
+  if (!guard.status().ok()) return guard.status();
+  if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return state.ended(s);
+  unsigned number = 0;
+  while (number < kCaptures && state.captures[number] != 0) ++number;
+  if (number == kCaptures) return refusedCapture("a captured clip beyond the 16 that one clipper has at once");
+  Slot* const slot = state.memory.deviceSlot(PlanMemory::captureTicket(number));
+  const Capture id{state.memory.captures + number, ++state.lastCapture};
+  const cudaStream_t usual = state.stream;
+  state.stream = streamOf(handle);
+  const CudaStatus status = work(Target{slot, 0, id});
+  state.stream = usual;
+  if (!status.ok()) return state.ended(status);
+  state.captures[number] = id.id;
+  *capture = static_cast<std::int32_t>(number);
+  return {};
+}
+
+}  // namespace
+
+CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const NormClip& clip, std::int32_t* capture) {
+  State& s = *state_;
+  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
+  return captured(s, stream, capture, [&](const Target& target) { return s.clipByNorm(clip, target); });
+}
+
+CudaStatus CudaPlan::captureByValue(std::int64_t stream, const ValueClip& clip, std::int32_t* capture) {
+  State& s = *state_;
+  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
+  return captured(s, stream, capture, [&](const Target& target) { return s.clipByValue(clip, target); });
+}
+
+CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const Numbers& numbers) {
+  State& s = *state_;
+  if (!s.fault.ok()) return s.fault;
+  const DeviceGuard guard(s.device);
+  if (!guard.status().ok()) return guard.status();
+  const Capture id{s.memory.captures + capture, s.captures[capture]};
+  const NewParams params{id, numbers.limit, numbers.min, numbers.max};
+  return s.ended(called(enqueueNewParameters(streamOf(stream), params), "cudaLaunchKernel"));
+}
+
+void CudaPlan::closeCapture(std::int32_t capture) { state_->captures[capture] = 0; }
+
+const void* CudaPlan::captureSlot(std::int32_t capture) const {
+  return state_->memory.hostSlot(PlanMemory::captureTicket(static_cast<unsigned>(capture)));
+}
+
+}  // namespace gradclip

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/status.hpp"
+
+namespace gradclip {
+namespace {
+
+cudaGraphExec_t graphOf(std::int64_t handle) {
+  return reinterpret_cast<cudaGraphExec_t>(static_cast<std::uintptr_t>(handle));
+}
+
+}  // namespace
+
+CudaStatus cudaBeginCapture(int device, std::int64_t stream) {
+  const DeviceGuard guard(device);
+  if (!guard.status().ok()) return guard.status();
+  // What other threads do meanwhile is no part of it, and not forbidden.
+  return called(cudaStreamBeginCapture(streamOf(stream), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+}
+
+CudaStatus cudaFinishCapture(int device, std::int64_t stream, std::int64_t* graph) {
+  const DeviceGuard guard(device);
+  if (!guard.status().ok()) return guard.status();
+  cudaGraph_t captured = nullptr;
+  if (auto s = called(cudaStreamEndCapture(streamOf(stream), &captured), "cudaStreamEndCapture"); !s.ok()) return s;
+  cudaGraphExec_t executable = nullptr;
+  const CudaStatus status = called(cudaGraphInstantiate(&executable, captured, 0), "cudaGraphInstantiate");
+  cudaGraphDestroy(captured);
+  *graph = addressOf(executable);
+  return status;
+}
+
+CudaStatus cudaLaunchGraph(int device, std::int64_t graph, std::int64_t stream) {
+  const DeviceGuard guard(device);
+  if (!guard.status().ok()) return guard.status();
+  return called(cudaGraphLaunch(graphOf(graph), streamOf(stream)), "cudaGraphLaunch");
+}
+
+CudaStatus cudaDestroyGraph(int device, std::int64_t graph) {
+  const DeviceGuard guard(device);
+  if (!guard.status().ok()) return guard.status();
+  return called(cudaGraphExecDestroy(graphOf(graph)), "cudaGraphExecDestroy");
+}
+
+}  // namespace gradclip

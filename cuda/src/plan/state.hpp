@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a plan is made of, for the files that implement it.
+#pragma once
+
+#include "plan/status.hpp"
+#include "plan/device_memory.hpp"
+
+namespace gradclip {
+
+constexpr double kInfinity = __builtin_inf();
+
+inline Rule ruleOf(Verdict verdict, NormOf norm) {
+  NormLimit limit;
+  limit.max = kInfinity;
+  return {verdict, norm.kind, Policy::Propagate, norm.p, limit, 0.0};
+}
+
+/// Where a result goes.
+struct Target {
+  Slot* slot;
+  std::int64_t ticket;
+  Capture capture;
+};
+
+struct CudaPlan::State {
+  int device = 0;
+  Grids grids{};
+  Tables tables;
+  Rows rows;
+  PlanMemory memory;
+  unsigned types = 0;     ///< kHasFloat, kHasDouble over all gradients
+  double elements = 0.0;  ///< of all gradients
+  HostArray<Part> parts;  ///< of the rule given last that has some
+  unsigned partCount = 0;
+
+  cudaStream_t stream = nullptr;  ///< of the last call
+  bool used = false;              ///< there has been a call
+  cudaEvent_t switched = nullptr;
+  cudaEvent_t staged[kStages] = {};  ///< the stage's upload is done
+  bool isStaged[kStages] = {};
+  unsigned nextStage = 0;
+  bool dirty = false;  ///< rows differ from what was uploaded
+  std::int64_t lastTicket = 0;
+  std::int64_t captures[kCaptures] = {};  ///< ids of those open, else 0
+  std::int64_t lastCapture = 0;
+  CudaStatus fault;
+
+  CudaStatus create(const Piece* table, std::int32_t rowCount, const Counts& counts);
+  CudaStatus setParts(const Part* next, std::int32_t count);
+  CudaStatus stageRows(unsigned stage, cudaStream_t on);
+  CudaStatus begin(std::int64_t handle);
+  CudaStatus switchTo(cudaStream_t next);
+  CudaStatus uploadRows();
+  CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
+  CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
+  CudaStatus decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target,
+                    bool withParameters = false);
+  CudaStatus decideAll(const Rule& rule, bool withParameters, const Target& target) {
+    return decide(rule, 0, tables.gradients, target, withParameters);
+  }
+  CudaStatus scale();
+  CudaStatus clipByNorm(const NormClip& clip, const Target& target);
+  CudaStatus clipByValue(const ValueClip& clip, const Target& target);
+  bool hasCaptures() const;
+  void noteTypes();
+
+  /// The slot of a ticket of the ring, or of norms on demand.
+  Target targetOf(std::int64_t ticket) const { return {memory.deviceSlot(ticket), ticket, {}}; }
+  Target nextTarget(std::int64_t* ticket) { return targetOf(*ticket = ++lastTicket); }
+
+  /// Remembers a fault, after which no call does anything.
+  CudaStatus ended(const CudaStatus& status) {
+    if (status.fatal() && fault.ok()) fault = status;
+    return status;
+  }
+};
+
+/// One call on a plan: what precedes and follows the work. Work is a function of the state that returns a status.
+template <class State, class Work>
+CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
+  if (!state.fault.ok()) return state.fault;
+  const DeviceGuard guard(state.device);
+  CudaStatus status = guard.status();
+  if (status.ok()) status = state.begin(handle);
+  if (status.ok()) status = work();
+  return state.ended(status);
+}
+
+}  // namespace gradclip

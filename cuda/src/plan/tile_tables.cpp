@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/tile_tables.hpp"
+
+#include <algorithm>
+
+#include "plan/bound_pieces.hpp"
+
+namespace gradclip {
+namespace {
+
+/// Kernels number tiles with 32 bits, and count a grid beyond the last one: 16 TiB of gradients.
+constexpr std::int64_t kMostTiles = std::int64_t{1} << 31;
+
+std::int64_t pieceTiles(const Piece& piece) {
+  const std::int64_t tile = tileElements(piece.dtype);
+  return piece.count / tile + (piece.count % tile == 0 ? 0 : 1);
+}
+
+std::uint32_t runsOf(std::uint32_t tiles) { return tiles > 1 ? (tiles - 1) / kRun + 1 : 0; }
+
+}  // namespace
+
+CudaStatus Tables::countTiles(const Piece* table, std::int32_t rows, std::int32_t segmentCount) {
+  std::int64_t count = 0;
+  std::int32_t segment = 0;
+  for (std::int32_t row = 0; row < rows; ++row) {
+    const Piece& piece = table[row];
+    const int type = ordinal(piece.dtype);
+    if (type < 0 || type >= kDTypes) return refused(row, "has an element type that this library does not know");
+    if (piece.count < 0) return refused(row, "has a negative length");
+    if (piece.segment < segment || piece.segment >= segmentCount) return refused(row, "is out of the order bound");
+    if (piece.firstTile != count) return refused(row, "starts at another tile than the rows before it end");
+    segment = piece.segment;
+    count += pieceTiles(piece);
+    if (count >= kMostTiles) return refused(row, "is beyond the 16 TiB that one clipper takes");
+    float64 = float64 || piece.dtype == DType::Float64;
+  }
+  tiles = static_cast<std::uint32_t>(count);
+  return {};
+}
+
+bool Tables::allocate(std::int32_t segmentCount) {
+  segments = static_cast<std::uint32_t>(segmentCount);
+  const std::size_t ends = std::size_t{segments} + 1;
+  return rowOfTile.allocate(tiles) && itemTile.allocate(std::size_t{tiles} + 1) && segmentTile.allocate(ends) &&
+         segmentRun.allocate(ends) && segmentDeep.allocate(ends);
+}
+
+void Tables::dealTiles(const Piece* table, std::int32_t rows) {
+  std::uint32_t tile = 0, inBundle = 0;
+  DType bundled = DType::Float64;
+  bool bundledParameters = false;
+  for (std::int32_t row = 0; row < rows; ++row) {
+    const Piece& piece = table[row];
+    // What scales or clamps ends before the parameters, so no bundle may hold both.
+    const bool isParameter = static_cast<std::uint32_t>(piece.segment) >= gradients;
+    if (isParameter != bundledParameters) inBundle = 0;
+    bundledParameters = isParameter;
+    std::int64_t left = piece.count * elementBytes(piece.dtype);
+    for (; left > 0; left -= kTileBytes, ++tile) {
+      rowOfTile[tile] = static_cast<std::uint32_t>(row);
+      const bool isShort = left <= kShortBytes;
+      const bool joins = isShort && inBundle > 0 && inBundle < kBundle && bundled == piece.dtype;
+      if (joins) {
+        ++inBundle;
+        bundles = true;
+        continue;
+      }
+      itemTile[items++] = tile;
+      inBundle = isShort ? 1 : 0;
+      bundled = piece.dtype;
+    }
+    segmentTile[static_cast<std::size_t>(piece.segment) + 1] = tile;
+  }
+  itemTile[items] = tile;
+  for (std::uint32_t i = 1; i <= segments; ++i) segmentTile[i] = std::max(segmentTile[i], segmentTile[i - 1]);
+}
+
+void Tables::buildRuns() {
+  runCount = deepCount = 0;
+  for (std::uint32_t segment = 0; segment < segments; ++segment) {
+    const std::uint32_t count = runsOf(tilesOf(segment));
+    for (std::uint32_t i = 0; i < count; ++i) {
+      runs[runCount + i] = {segment, segmentTile[segment] + i * kRun};
+    }
+    if (count > 1) deep[deepCount++] = {segment, runCount, count, 0};
+    runCount += count;
+    segmentRun[segment + 1] = runCount;
+    segmentDeep[segment + 1] = deepCount;
+  }
+}
+
+CudaStatus Tables::build(const Piece* table, std::int32_t rows, const Counts& counts) {
+  gradients = static_cast<std::uint32_t>(counts.gradients);
+  mostParts = static_cast<std::uint32_t>(counts.parts);
+  if (auto s = countTiles(table, rows, counts.segments); !s.ok()) return s;
+  if (!allocate(counts.segments)) return outOfMemory();
+  dealTiles(table, rows);
+  std::size_t allRuns = 0, allDeep = 0;
+  for (std::uint32_t segment = 0; segment < segments; ++segment) {
+    allRuns += runsOf(tilesOf(segment));
+    allDeep += runsOf(tilesOf(segment)) > 1 ? 1 : 0;
+  }
+  if (!runs.allocate(allRuns) || !deep.allocate(allDeep)) return outOfMemory();
+  buildRuns();
+  return {};
+}
+
+std::uint32_t Tables::itemOf(std::uint32_t tile) const {
+  if (tile >= tiles) return items;
+  const std::uint32_t* first = itemTile.data();
+  return static_cast<std::uint32_t>(std::upper_bound(first, first + items, tile) - first) - 1;
+}
+
+}  // namespace gradclip
