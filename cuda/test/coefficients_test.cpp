@@ -41,6 +41,13 @@ TEST_CASE("a NaN coefficient makes every element the canonical NaN") {
   }
 }
 
+TEST_CASE("the canonical NaN is the one that NVIDIA's arithmetic makes, but in float64") {
+  CHECK(reference::encode(DType::Float64, reference::kNaN) == 0x7ff8000000000000u);
+  CHECK(reference::encode(DType::Float32, reference::kNaN) == 0x7fffffffu);
+  CHECK(reference::encode(DType::Float16, reference::kNaN) == 0x7fffu);
+  CHECK(reference::encode(DType::BFloat16, reference::kNaN) == 0x7fffu);
+}
+
 TEST_CASE("NaNs written are canonical, also those of 0 * infinity") {
   for (DType dtype : kAllTypes) {
     const std::uint64_t infinity = reference::encode(dtype, reference::kInf);

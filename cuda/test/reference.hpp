@@ -43,11 +43,13 @@ inline double decode(DType dtype, std::uint64_t bits) {
   return sign * std::ldexp(leading + static_cast<double>(fraction), std::max(exponent, 1) - f.bias - f.fraction);
 }
 
-/// Nearest even; a NaN is canonical: positive, quiet, nothing else set.
+/// Nearest even; a NaN is canonical: positive, all other bits set, but for float64, where it is quiet and nothing else.
 inline std::uint64_t encode(DType dtype, double value) {
   const Format f = format(dtype);
   const std::uint64_t infinity = static_cast<std::uint64_t>(2 * f.bias + 1) << f.fraction;
-  if (std::isnan(value)) return infinity | 1ull << (f.fraction - 1);
+  if (std::isnan(value)) {
+    return dtype == DType::Float64 ? infinity | 1ull << (f.fraction - 1) : infinity | ((1ull << f.fraction) - 1);
+  }
   const std::uint64_t sign = std::signbit(value) ? 1ull << (f.bits - 1) : 0;
   if (value == 0.0) return sign;
   if (std::isinf(value)) return sign | infinity;

@@ -46,7 +46,7 @@ GRADCLIP_HD inline std::uint16_t floatToHalf(float value) {
   const std::uint32_t bits = bitCast<std::uint32_t>(value);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
   const std::uint32_t sign = (bits >> 16) & 0x8000u;
-  if (magnitude > 0x7f800000u) return 0x7e00u;
+  if (magnitude > 0x7f800000u) return 0x7fffu;
   if (magnitude >= 0x47800000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65536 and above
   if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 leaves the rounded subnormal in the low bits
     const float shifted = bitCast<float>(magnitude) + 0.5f;
@@ -63,7 +63,7 @@ GRADCLIP_HD inline float bfloat16ToFloat(std::uint16_t bfloat) {
 /// Nearest even; every NaN becomes the canonical one.
 GRADCLIP_HD inline std::uint16_t floatToBfloat16(float value) {
   const std::uint32_t bits = bitCast<std::uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fc0u;
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
@@ -87,7 +87,7 @@ struct Element<float> {
   using Bits = std::uint32_t;
   using A = float;
   static constexpr Bits kInfinity = 0x7f800000u;
-  static constexpr Bits kNaN = 0x7fc00000u;
+  static constexpr Bits kNaN = 0x7fffffffu;
   static constexpr Bits kSign = 0x80000000u;
   GRADCLIP_HD static A decode(Bits bits) { return bitCast<float>(bits); }
   GRADCLIP_HD static Bits encode(A value) { return value == value ? bitCast<Bits>(value) : kNaN; }
@@ -98,7 +98,7 @@ struct Element<Float16> {
   using Bits = std::uint16_t;
   using A = float;
   static constexpr Bits kInfinity = 0x7c00u;
-  static constexpr Bits kNaN = 0x7e00u;
+  static constexpr Bits kNaN = 0x7fffu;
   static constexpr Bits kSign = 0x8000u;
   GRADCLIP_HD static A decode(Bits bits) { return halfToFloat(bits); }
   GRADCLIP_HD static Bits encode(A value) { return floatToHalf(value); }
@@ -109,7 +109,7 @@ struct Element<BFloat16> {
   using Bits = std::uint16_t;
   using A = float;
   static constexpr Bits kInfinity = 0x7f80u;
-  static constexpr Bits kNaN = 0x7fc0u;
+  static constexpr Bits kNaN = 0x7fffu;
   static constexpr Bits kSign = 0x8000u;
   GRADCLIP_HD static A decode(Bits bits) { return bfloat16ToFloat(bits); }
   GRADCLIP_HD static Bits encode(A value) { return floatToBfloat16(value); }

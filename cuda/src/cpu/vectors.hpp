@@ -53,9 +53,10 @@ HWY_INLINE FloatVector loadHalves(const Byte* p) {
 #endif
 }
 
-HWY_INLINE FloatVector canonicalNaN(FloatVector v) {
+/// NaNs become the one of these bits, whose conversion is then the canonical NaN of a 16-bit type.
+HWY_INLINE FloatVector withNaN(FloatVector v, std::uint32_t nan) {
   const FloatTag df;
-  const auto quiet = hn::BitCast(df, hn::Set(hn::ScalableTag<std::uint32_t>(), 0x7fc00000u));
+  const auto quiet = hn::BitCast(df, hn::Set(hn::ScalableTag<std::uint32_t>(), nan));
   return hn::IfThenElse(hn::IsNaN(v), quiet, v);
 }
 
@@ -67,7 +68,7 @@ HWY_INLINE void storeHalves(FloatVector v, Byte* p) {
   const FloatTag df;
   const hn::ScalableTag<std::uint32_t> du;
   const hn::ScalableTag<std::int32_t> di;
-  const auto bits = hn::BitCast(du, canonicalNaN(v));
+  const auto bits = hn::BitCast(du, withNaN(v, 0x7fffffffu));
   const auto magnitude = hn::And(bits, hn::Set(du, 0x7fffffffu));
   const auto sign = hn::ShiftRight<16>(hn::And(bits, hn::Set(du, 0x80000000u)));
   const auto shifted = hn::BitCast(du, hn::Add(hn::BitCast(df, magnitude), hn::Set(df, 0.5f)));
@@ -81,10 +82,10 @@ HWY_INLINE void storeHalves(FloatVector v, Byte* p) {
   const auto isNaN = hn::RebindMask(du, hn::Gt(ordered, hn::Set(di, 0x7f800000)));
   auto half = hn::IfThenElse(isSubnormal, subnormal, normal);
   half = hn::IfThenElse(isInfinite, hn::Set(du, 0x7c00u), half);
-  half = hn::IfThenElse(isNaN, hn::Set(du, 0x7e00u), half);
+  half = hn::IfThenElse(isNaN, hn::Set(du, 0x7fffu), half);
   hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di, hn::Or(half, sign))), d16, aligned);
 #else
-  const auto halves = hn::DemoteTo(hn::Rebind<hwy::float16_t, FloatTag>(), canonicalNaN(v));
+  const auto halves = hn::DemoteTo(hn::Rebind<hwy::float16_t, FloatTag>(), withNaN(v, 0x7fffffffu));
   hn::StoreU(hn::BitCast(d16, halves), d16, aligned);
 #endif
   std::memcpy(p, aligned, sizeof aligned);
@@ -100,7 +101,8 @@ HWY_INLINE FloatVector oddBfloats(WordVector v) {
 /// Rounds to bfloat16 in the upper half of each word, nearest even; the lower half is left dirty.
 HWY_INLINE WordVector roundBfloats(FloatVector v) {
   const hn::ScalableTag<std::uint32_t> du;
-  const auto bits = hn::BitCast(du, canonicalNaN(v));
+  // The lower half is clear, or rounding would carry into the sign.
+  const auto bits = hn::BitCast(du, withNaN(v, 0x7fff0000u));
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
   return hn::Add(hn::Add(bits, hn::Set(du, 0x7fffu)), odd);
 }

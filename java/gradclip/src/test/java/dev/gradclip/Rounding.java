@@ -54,15 +54,15 @@ final class Rounding {
         };
     }
 
-    /** The bits that hold a value of a type; NaN is the canonical quiet NaN. */
+    /** The bits that hold a value of a type; NaN is the canonical one. */
     static long bits(DType dtype, double value) {
         boolean negative = Double.doubleToRawLongBits(value) < 0;
         return switch (dtype) {
             case FLOAT64 -> Double.doubleToLongBits(value);
-            case FLOAT32 -> Float.floatToIntBits((float) value);
+            case FLOAT32 -> Double.isNaN(value) ? 0x7fffffff : Float.floatToRawIntBits((float) value);
             case FLOAT16 ->
-                Double.isNaN(value) ? 0x7e00 : (short) (float16Magnitude(Math.abs(value)) | (negative ? 0x8000 : 0));
-            case BFLOAT16 -> Double.isNaN(value) ? 0x7fc0 : (short) (Float.floatToRawIntBits((float) value) >>> 16);
+                Double.isNaN(value) ? 0x7fff : (short) (float16Magnitude(Math.abs(value)) | (negative ? 0x8000 : 0));
+            case BFLOAT16 -> Double.isNaN(value) ? 0x7fff : (short) (Float.floatToRawIntBits((float) value) >>> 16);
         };
     }
 

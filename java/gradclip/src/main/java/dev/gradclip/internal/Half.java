@@ -2,8 +2,9 @@
 package dev.gradclip.internal;
 
 /**
- * FLOAT16 and BFLOAT16 bits to float and back, nearest-even, NaN to the canonical quiet NaN. Written over integers where
- * a subnormal float would come in between, so that a thread that flushes subnormals gets the same bits.
+ * FLOAT16 and BFLOAT16 bits to float and back, nearest-even, NaN to the canonical NaN, which is the one that NVIDIA's
+ * conversions make: every bit but the sign is set. Written over integers where a subnormal float would come in between, so
+ * that a thread that flushes subnormals gets the same bits.
  */
 public final class Half {
     private Half() {}
@@ -23,7 +24,7 @@ public final class Half {
         int bits = Float.floatToRawIntBits(value);
         int sign = (bits >>> 16) & 0x8000;
         int magnitude = bits & 0x7fffffff;
-        if (magnitude > 0x7f800000) return 0x7e00;
+        if (magnitude > 0x7f800000) return 0x7fff;
         if (magnitude >= 0x477ff000) return (short) (sign | 0x7c00);
         if (magnitude < 0x38800000) {
             // Below 2^-14 a half's unit is 2^-24, which is float's unit in [0.5, 1): the addition rounds.
@@ -42,7 +43,7 @@ public final class Half {
     /** Rounds to nearest even. */
     public static short floatToBfloat16(float value) {
         int bits = Float.floatToRawIntBits(value);
-        if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
+        if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fff;
         return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
     }
 }

@@ -21,6 +21,9 @@ final class JavaTile {
     /** Coefficients from here on round to an infinite float. */
     private static final double BEYOND_FLOAT = 0x1.ffffffp127;
 
+    /** The canonical NaN of FLOAT32: what NVIDIA's float arithmetic makes. */
+    private static final float FLOAT_NAN = Float.intBitsToFloat(0x7fffffff);
+
     private static final int MOST = 4096;
     private final short[] halves = new short[MOST];
     private final float[] floats = new float[MOST];
@@ -214,14 +217,14 @@ final class JavaTile {
         if (coefficient < 0x1p-100 || coefficient >= BEYOND_FLOAT) {
             for (int i = start; i < start + n; i++) {
                 float y = (float) (x[i] * coefficient);
-                x[i] = Float.isNaN(y) ? Float.NaN : y;
+                x[i] = Float.isNaN(y) ? FLOAT_NAN : y;
             }
             return;
         }
         float c = (float) coefficient;
         for (int i = start; i < start + n; i++) {
             float y = x[i] * c;
-            x[i] = Float.isNaN(y) ? Float.NaN : y;
+            x[i] = Float.isNaN(y) ? FLOAT_NAN : y;
         }
     }
 
