@@ -22,18 +22,7 @@ jlong addressOf(const void* p) { return static_cast<jlong>(reinterpret_cast<std:
 
 NormOf normOf(jint norm, jdouble p) { return {static_cast<NormKind>(norm), p}; }
 
-/// Parts follow a rule's numbers.
-const Part* partsOf(const RuleNumbers& rule) { return reinterpret_cast<const Part*>(&rule + 1); }
-
-CudaPlan::NormClip normClipOf(jlong address) {
-  const RuleNumbers& rule = *pointer<RuleNumbers>(address);
-  return {rule.scope, false, {rule.norm, rule.p}, rule.limit, rule.policy, true, partsOf(rule), rule.partCount};
-}
-
-CudaPlan::ValueClip valueClipOf(jlong address) {
-  const RuleNumbers& rule = *pointer<RuleNumbers>(address);
-  return {rule.min, rule.max, rule.policy, rule.limit.inverseScale, partsOf(rule), rule.partCount};
-}
+const RuleNumbers& ruleOf(jlong address) { return *pointer<RuleNumbers>(address); }
 
 /// The ticket of a call that went well; else 0, with an exception pending.
 jlong ticketOf(JNIEnv* env, const CudaStatus& status, std::int64_t ticket) { return checked(env, status) ? ticket : 0; }
@@ -183,47 +172,43 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByNorm(JNIEnv*
                                                                          jlong rule, jboolean measured,
                                                                          jboolean applies) {
   const FloatGuard guard;
-  CudaPlan::NormClip clip = normClipOf(rule);
-  clip.measured = measured != JNI_FALSE;
-  clip.applies = applies != JNI_FALSE;
+  const CudaPlan::Steps steps = {measured == JNI_FALSE, applies != JNI_FALSE};
   std::int64_t ticket = 0;
-  const CudaStatus status = planOf(plan).clipByNorm(stream, clip, &ticket);
+  const CudaStatus status = planOf(plan).clipByNorm(stream, ruleOf(rule), steps, &ticket);
   return ticketOf(env, status, ticket);
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipWithNorm(JNIEnv* env, jclass, jlong plan,
                                                                            jlong stream, jlong rule, jdouble norm) {
-  const RuleNumbers& numbers = *pointer<RuleNumbers>(rule);
   std::int64_t ticket = 0;
-  const CudaStatus status = planOf(plan).clipWithNorm(stream, {numbers.limit, norm, numbers.policy}, &ticket);
+  const CudaStatus status = planOf(plan).clipWithNorm(stream, ruleOf(rule), norm, &ticket);
   return ticketOf(env, status, ticket);
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByValue(JNIEnv* env, jclass, jlong plan,
                                                                           jlong stream, jlong rule) {
   std::int64_t ticket = 0;
-  const CudaStatus status = planOf(plan).clipByValue(stream, valueClipOf(rule), &ticket);
+  const CudaStatus status = planOf(plan).clipByValue(stream, ruleOf(rule), &ticket);
   return ticketOf(env, status, ticket);
 }
 
 JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_captureByNorm(JNIEnv* env, jclass, jlong plan,
                                                                            jlong stream, jlong rule) {
   std::int32_t capture = 0;
-  checked(env, planOf(plan).captureByNorm(stream, normClipOf(rule), &capture));
+  checked(env, planOf(plan).captureByNorm(stream, ruleOf(rule), &capture));
   return capture;
 }
 
 JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_captureByValue(JNIEnv* env, jclass, jlong plan,
                                                                             jlong stream, jlong rule) {
   std::int32_t capture = 0;
-  checked(env, planOf(plan).captureByValue(stream, valueClipOf(rule), &capture));
+  checked(env, planOf(plan).captureByValue(stream, ruleOf(rule), &capture));
   return capture;
 }
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_setNumbers(JNIEnv* env, jclass, jlong plan, jlong stream,
                                                                         jint capture, jlong rule) {
-  const RuleNumbers& numbers = *pointer<RuleNumbers>(rule);
-  checked(env, planOf(plan).setNumbers(stream, capture, {numbers.limit, numbers.min, numbers.max}));
+  checked(env, planOf(plan).setNumbers(stream, capture, ruleOf(rule)));
 }
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCuda_closeCapture(JNIEnv*, jclass, jlong plan, jint capture) {

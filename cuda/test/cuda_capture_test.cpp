@@ -62,7 +62,7 @@ void checkScaled(Bound& bound, double coefficient) {
   }
 }
 
-CudaPlan::NormClip l2(double maxNorm) { return normClip(Scope::All, kL2, maxNorm, 0, Policy::Propagate); }
+Rule l2(double maxNorm) { return normRule(Scope::All, kL2, maxNorm, 0, Policy::Propagate); }
 
 }  // namespace
 
@@ -84,14 +84,14 @@ TEST_CASE("a captured clip runs at each replay, with the numbers it was given la
   CHECK(latest(bound, capture).coefficient == 0.5);
   checkScaled(bound, 0.5);
   bound.restore();
-  REQUIRE_OK(bound->setNumbers(stream, capture, {limitOf(norm / 4, 0), 0, 0}));
+  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Scope::All, kL2, norm / 4, 0, Policy::Propagate)));
   graph.replay();
   graph.wait();
   CHECK(latest(bound, capture).ticket == 2);
   CHECK(latest(bound, capture).coefficient == 0.25);
   checkScaled(bound, 0.25);
   bound.restore();
-  REQUIRE_OK(bound->setNumbers(stream, capture, {limitOf(__builtin_inf(), 0), 0, 0}));
+  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Scope::All, kL2, __builtin_inf(), 0, Policy::Propagate)));
   graph.replay();
   graph.replay();
   graph.wait();
@@ -106,7 +106,7 @@ TEST_CASE("a threshold of infinity may be captured and become finite") {
   const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
   std::int32_t capture = -1;
   Graph graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(__builtin_inf()), &capture)); });
-  REQUIRE_OK(bound->setNumbers(stream, capture, {limitOf(norm / 2, 0), 0, 0}));
+  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Scope::All, kL2, norm / 2, 0, Policy::Propagate)));
   graph.replay();
   graph.wait();
   checkScaled(bound, 0.5);
@@ -117,10 +117,10 @@ TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
   const Stream stream;
   std::int32_t perTensor = -1, clamp = -1, looking = -1;
   Graph norms(stream, [&] {
-    REQUIRE_OK(bound->captureByNorm(stream, normClip(Scope::Segment, kL2, 1e9, 0, Policy::Propagate), &perTensor));
+    REQUIRE_OK(bound->captureByNorm(stream, normRule(Scope::Segment, kL2, 1e9, 0, Policy::Propagate), &perTensor));
   });
-  Graph clamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, {-9, 9, Policy::Propagate}, &clamp)); });
-  Graph lookingClamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, {-9, 9, Policy::Skip}, &looking)); });
+  Graph clamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, valueRule(-9, 9, Policy::Propagate), &clamp)); });
+  Graph lookingClamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, valueRule(-9, 9, Policy::Skip), &looking)); });
   CHECK(perTensor != clamp);
   norms.replay();
   clamps.replay();
@@ -129,7 +129,7 @@ TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
   checkScaled(bound, 1);
   CHECK(latest(bound, clamp).changed == 0);
   CHECK(latest(bound, looking).changed == 0);
-  REQUIRE_OK(bound->setNumbers(stream, perTensor, {limitOf(1, 0), 0, 0}));
+  REQUIRE_OK(bound->setNumbers(stream, perTensor, normRule(Scope::All, kL2, 1, 0, Policy::Propagate)));
   norms.replay();
   norms.wait();
   for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
@@ -137,12 +137,12 @@ TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
     CHECK(bound.coefficient(i) == 1 / bound.norm(kL2, i, i + 1));
   }
   bound.restore();
-  REQUIRE_OK(bound->setNumbers(stream, looking, {limitOf(0, 0), -0.5, 0.25}));
+  REQUIRE_OK(bound->setNumbers(stream, looking, valueRule(-0.5, 0.25, Policy::Propagate)));
   lookingClamps.replay();
   lookingClamps.wait();
   CHECK(latest(bound, looking).changed > 1000);
   CHECK(latest(bound, clamp).ticket == 1);
-  CHECK(bound.clip(CudaPlan::ValueClip{-0.5, 0.25, Policy::Propagate}).changed == 0);
+  CHECK(bound.clipByValue(valueRule(-0.5, 0.25, Policy::Propagate)).changed == 0);
 }
 
 TEST_CASE("calls beside a captured clip keep their results and streams") {
@@ -169,7 +169,7 @@ TEST_CASE("sixteen captured clips at once; a place is free again when one is clo
   const auto once = [&] { Graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); }); };
   for (unsigned i = 0; i < gradclip::kCaptures; ++i) once();
   CHECK(capture == gradclip::kCaptures - 1);
-  REQUIRE_OK(bound->setNumbers(stream, 3, {limitOf(norm / 8, 0), 0, 0}));
+  REQUIRE_OK(bound->setNumbers(stream, 3, normRule(Scope::All, kL2, norm / 8, 0, Policy::Propagate)));
   REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal) == cudaSuccess);
   CHECK(bound->captureByNorm(stream, l2(1), &capture).code == cudaErrorStreamCaptureUnsupported);
   cudaGraph_t graph = nullptr;
@@ -191,7 +191,7 @@ TEST_CASE("what is refused leaves the capture and the plan as they were") {
   CHECK(bound->captureByNorm(stream, l2(1), &capture).code == cudaErrorStreamCaptureUnsupported);
   Graph empty(stream, [&] {
     CHECK(bound->globalNorm(stream, kL2, &ticket).code == cudaErrorStreamCaptureUnsupported);
-    CHECK(bound->clipByValue(stream, {-1, 1, Policy::Propagate}, &ticket).code == cudaErrorStreamCaptureUnsupported);
+    CHECK(bound->clipByValue(stream, valueRule(-1, 1, Policy::Propagate), &ticket).code == cudaErrorStreamCaptureUnsupported);
   });
   bound.move(0);
   bound.rebind();
@@ -211,9 +211,7 @@ TEST_CASE("a clip that leaves the coefficient to others") {
   Bound bound(some());
   const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
   emulator::resetCounters();
-  CudaPlan::NormClip decide = l2(norm / 2);
-  decide.applies = false;
-  const Slot slot = bound.clip(decide);
+  const Slot slot = bound.clip(l2(norm / 2), {true, false});
   CHECK(emulator::counters().launches == 2);
   CHECK(slot.coefficient == 0.5);
   CHECK(has(slot, gradclip::kClipped));

@@ -58,7 +58,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
     const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
     for (double maxNorm : {total.value() / 3, total.value() * 2, 0.0, kNoLimit}) {
       bound.restore();
-      const Slot slot = bound.clip(normClip(Scope::All, norm, maxNorm, 1e-6, Policy::Propagate));
+      const Slot slot = bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Propagate));
       const double coefficient = total.coefficient(maxNorm, 1e-6);
       CHECK(slot.totalNorm == total.value());
       CHECK(slot.coefficient == coefficient);
@@ -74,7 +74,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
 TEST_CASE("a coefficient that only float64 takes as other than 1") {
   Bound bound(mixed());
   const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
-  const Slot slot = bound.clip(normClip(Scope::All, kL2, norm * (1 - 0x1p-30), 0, Policy::Propagate));
+  const Slot slot = bound.clip(normRule(Scope::All, kL2, norm * (1 - 0x1p-30), 0, Policy::Propagate));
   CHECK(has(slot, kClipped));
   checkElements(bound, slot.coefficient);
 }
@@ -83,7 +83,7 @@ TEST_CASE("tiny coefficients multiply in double") {
   Bound bound(mixed());
   for (double maxNorm : {1e-25, 1e-30, 1e-38, 1e-45}) {
     bound.restore();
-    const Slot slot = bound.clip(normClip(Scope::All, kL2, maxNorm, 0, Policy::Propagate));
+    const Slot slot = bound.clip(normRule(Scope::All, kL2, maxNorm, 0, Policy::Propagate));
     CHECK(slot.coefficient > 0);
     checkElements(bound, slot.coefficient);
   }
@@ -100,7 +100,7 @@ TEST_CASE("coefficients beyond the largest float multiply in double, and zeros s
   for (double inverseScale : {0x1.fffffep127, 0x1.ffffffp127, 3.41e38, 0x1p135, 0x1.3p600, 0x1.fffffffffffffp1023}) {
     for (Scope scope : {Scope::All, Scope::Segment}) {
       bound.restore();
-      CudaPlan::NormClip clip = normClip(scope, kL2, kNoLimit, 1e-6, Policy::Zero);
+      Rule clip = normRule(scope, kL2, kNoLimit, 1e-6, Policy::Zero);
       clip.limit.inverseScale = inverseScale;
       CHECK(bound.clip(clip).flags == 0);
       checkElements(bound, inverseScale);
@@ -110,7 +110,7 @@ TEST_CASE("coefficients beyond the largest float multiply in double, and zeros s
 
 TEST_CASE("a coefficient and an unscaling that no double holds together") {
   Bound bound({{DType::Float64, {1, 0}}, {DType::Float32, {0, 0x80000000u}}});
-  CudaPlan::NormClip clip = normClip(Scope::All, kL2, 0, 0, Policy::Propagate);
+  Rule clip = normRule(Scope::All, kL2, 0, 0, Policy::Propagate);
   clip.limit.form = gradclip::Form::Normalize;
   clip.limit.length = 1e300;
   clip.limit.inverseScale = 1e290;
@@ -121,11 +121,11 @@ TEST_CASE("a coefficient and an unscaling that no double holds together") {
 TEST_CASE("zeros are not clipped, whatever epsilon makes of their norm") {
   Bound bound({{DType::Float64, {0, 1ull << 63}}, {DType::Float32, Bits(3000, 0x80000000u)}});
   for (Scope scope : {Scope::All, Scope::Segment}) {
-    CHECK(bound.clip(normClip(scope, kL2, 1e-7, 1e-6, Policy::Propagate)).flags == 0);
+    CHECK(bound.clip(normRule(scope, kL2, 1e-7, 1e-6, Policy::Propagate)).flags == 0);
     CHECK(bound.coefficient(0) == 1);
     CHECK(bound.coefficient(1) == 1);
   }
-  const Slot given = bound.clip(CudaPlan::GivenClip{limitOf(1e-7, 1e-6), 0, Policy::Propagate});
+  const Slot given = bound.clipWithNorm(normRule(Scope::All, kL2, 1e-7, 1e-6, Policy::Propagate), 0);
   CHECK(has(given, kClipped));
   CHECK(given.coefficient == 1e-7 / 1e-6);
   checkElements(bound, 1);
@@ -136,7 +136,7 @@ TEST_CASE("per tensor") {
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (double maxNorm : {1.5, 1e9, kNoLimit}) {
       bound.restore();
-      const Slot slot = bound.clip(normClip(Scope::Segment, norm, maxNorm, 1e-6, Policy::Propagate));
+      const Slot slot = bound.clip(normRule(Scope::Segment, norm, maxNorm, 1e-6, Policy::Propagate));
       std::vector<double> coefficients;
       bool changes = false;
       for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
@@ -161,9 +161,7 @@ TEST_CASE("measured group by group, then clipped") {
     bound.restore();
     REQUIRE_OK(bound->measure(0, kL2, split, size));
     REQUIRE_OK(bound->measure(0, kL2, 0, split));
-    CudaPlan::NormClip measured = normClip(Scope::All, kL2, 1, 1e-6, Policy::Error);
-    measured.measured = true;
-    const Slot slot = bound.clip(measured);
+    const Slot slot = bound.clip(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error), {false, true});
     CHECK(slot.totalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
     checkElements(bound, slot.coefficient);
   }
@@ -171,17 +169,17 @@ TEST_CASE("measured group by group, then clipped") {
 
 TEST_CASE("a norm that is given") {
   Bound bound(mixed());
-  const Slot slot = bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), 8, Policy::Propagate});
+  const Slot slot = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), 8);
   CHECK(slot.totalNorm == 8);
   CHECK(slot.coefficient == 1 / (8 + 1e-6));
   checkElements(bound, slot.coefficient);
   bound.restore();
-  CHECK(has(bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), reference::kNaN, Policy::Skip}), kNonFinite));
+  CHECK(has(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Skip), reference::kNaN), kNonFinite));
   checkElements(bound, 1);
-  const Slot refused = bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), reference::kInf, Policy::Error});
+  const Slot refused = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error), reference::kInf);
   CHECK(has(refused, kRefused));
   checkElements(bound, 1);
-  CHECK(bound.clip(CudaPlan::GivenClip{limitOf(1, 1e-6), reference::kInf, Policy::Propagate}).coefficient == 0);
+  CHECK(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), reference::kInf).coefficient == 0);
   checkElements(bound, 0);
 }
 
@@ -189,7 +187,7 @@ TEST_CASE("non-finite gradients under each policy") {
   for (double value : {reference::kInf, -reference::kInf, reference::kNaN}) {
     for (NormOf norm : {kL1, kL2, kInfNorm}) {
       Bound bound(withNonFinite(value));
-      Slot slot = bound.clip(normClip(Scope::All, norm, 1, 1e-6, Policy::Propagate));
+      Slot slot = bound.clip(normRule(Scope::All, norm, 1, 1e-6, Policy::Propagate));
       CHECK(has(slot, kNonFinite));
       CHECK(slot.badSegment == 9);
       CHECK(reference::sameBits(slot.badNorm, std::fabs(value)));
@@ -198,12 +196,12 @@ TEST_CASE("non-finite gradients under each policy") {
 
       for (Policy policy : {Policy::Skip, Policy::Error}) {
         bound.restore();
-        slot = bound.clip(normClip(Scope::All, norm, 1, 1e-6, policy));
+        slot = bound.clip(normRule(Scope::All, norm, 1, 1e-6, policy));
         CHECK(slot.flags == (policy == Policy::Skip ? kNonFinite : kNonFinite | kRefused));
         CHECK(slot.coefficient == 1);
         CHECK(bound.coefficient(3) == 1);
         checkElements(bound, 1);
-        slot = bound.clip(normClip(Scope::Segment, norm, 1, 1e-6, policy));
+        slot = bound.clip(normRule(Scope::Segment, norm, 1, 1e-6, policy));
         CHECK(slot.badSegment == 9);
         CHECK(bound.coefficient(3) == 1);
         checkElements(bound, 1);
@@ -212,7 +210,7 @@ TEST_CASE("non-finite gradients under each policy") {
       for (double maxNorm : {1.0, 1e9, kNoLimit}) {
         bound.tensors = withNonFinite(value);
         bound.restore();
-        slot = bound.clip(normClip(Scope::All, norm, maxNorm, 1e-6, Policy::Zero));
+        slot = bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Zero));
         zero(bound.tensors);
         const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
         CHECK(slot.totalNorm == total.value());
@@ -220,7 +218,7 @@ TEST_CASE("non-finite gradients under each policy") {
         CHECK(has(slot, kNonFinite));
         CHECK(has(slot, kClipped) == (maxNorm == 1));
         checkElements(bound, slot.coefficient);
-        CHECK_FALSE(has(bound.clip(normClip(Scope::All, norm, maxNorm, 1e-6, Policy::Zero)), kNonFinite));
+        CHECK_FALSE(has(bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Zero)), kNonFinite));
       }
     }
   }
@@ -232,7 +230,7 @@ TEST_CASE("values") {
     for (auto [min, max] : {std::pair{-0.5, 0.5}, {-1e-30, 1e-40}, {0.25, 3.0}, {-0.0, 0.0}, {-kNoLimit, kNoLimit}, {-65520.0, 0.3},
                             {-70000.0, 70000.0}, {70000.0, 80000.0}, {-1e300, 1e39}}) {
       bound.restore();
-      const Slot slot = bound.clip({min, max, policy});
+      const Slot slot = bound.clipByValue(valueRule(min, max, policy));
       std::int64_t changed = 0;
       for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
         const Tensor& tensor = bound.tensors[i];
@@ -256,7 +254,7 @@ TEST_CASE("values among non-finite ones") {
   for (double value : {reference::kInf, reference::kNaN}) {
     for (Policy policy : {Policy::Error, Policy::Skip}) {
       Bound bound(withNonFinite(value));
-      const Slot slot = bound.clip({-0.5, 0.5, policy});
+      const Slot slot = bound.clipByValue(valueRule(-0.5, 0.5, policy));
       CHECK(slot.flags == (policy == Policy::Skip ? kNonFinite : kNonFinite | kRefused));
       CHECK(slot.badSegment == 9);
       CHECK(slot.changed == 0);
@@ -264,7 +262,7 @@ TEST_CASE("values among non-finite ones") {
     }
     for (auto [min, max] : {std::pair{-0.5, 0.5}, {0.25, 3.0}, {1e-60, 3.0}}) {
       Bound bound(withNonFinite(value));
-      const Slot slot = bound.clip({min, max, Policy::Zero});
+      const Slot slot = bound.clipByValue(valueRule(min, max, Policy::Zero));
       std::int64_t changed = 0;
       for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
         const Tensor& tensor = bound.tensors[i];
@@ -297,7 +295,7 @@ TEST_CASE("power norms, within rounding") {
     const NormOf power{NormKind::Power, p};
     CHECK(bound.globalNorm(power).totalNorm == doctest::Approx(want).epsilon(1e-12));
     bound.restore();
-    const Slot slot = bound.clip(normClip(Scope::All, power, want / 2, 0, Policy::Propagate));
+    const Slot slot = bound.clip(normRule(Scope::All, power, want / 2, 0, Policy::Propagate));
     CHECK(slot.coefficient == doctest::Approx(0.5).epsilon(1e-12));
     checkElements(bound, slot.coefficient);
     bound.restore();

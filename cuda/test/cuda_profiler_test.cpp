@@ -29,9 +29,9 @@ void checkRanges(int expected, const Work& work) {
 TEST_CASE("one range a clip") {
   Bound bound({{DType::Float32, normal(DType::Float32, 3000, 1, 1)}});
   std::int64_t ticket = 0;
-  checkRanges(1, [&] { REQUIRE_OK(bound->clipByNorm(0, {}, &ticket)); });
+  checkRanges(1, [&] { REQUIRE_OK(bound->clipByNorm(0, {}, {}, &ticket)); });
   checkRanges(1, [&] { REQUIRE_OK(bound->clipByValue(0, {}, &ticket)); });
-  checkRanges(1, [&] { REQUIRE_OK(bound->clipWithNorm(0, {}, &ticket)); });
+  checkRanges(1, [&] { REQUIRE_OK(bound->clipWithNorm(0, {}, 0.0, &ticket)); });
   checkRanges(0, [&] { REQUIRE_OK(bound->globalNorm(0, {}, &ticket)); });
   REQUIRE_OK(bound->synchronize());
 }

@@ -24,12 +24,11 @@ Part part(std::int32_t from, std::int32_t to, bool perSegment, const NormLimit& 
   return {from, to, perSegment ? 1 : 0, 0, numbers, 0.0, 0.0};
 }
 
-CudaPlan::NormClip byParts(NormOf norm, const std::vector<Part>& parts, Policy policy = Policy::Propagate) {
-  CudaPlan::NormClip clip{Scope::Parts, false, norm, limitOf(kNone, 0), policy};
-  clip.limit.inverseScale = parts.front().limit.inverseScale;
-  clip.parts = parts.data();
-  clip.partCount = static_cast<std::int32_t>(parts.size());
-  return clip;
+Rule byParts(NormOf norm, const std::vector<Part>& parts, Policy policy = Policy::Propagate) {
+  Rule rule = normRule(Scope::Parts, norm, kNone, 0, policy);
+  rule.limit.inverseScale = parts.front().limit.inverseScale;
+  rule.setParts(parts);
+  return rule;
 }
 
 std::vector<Tensor> tensors(const std::vector<std::size_t>& counts, unsigned seed = 0) {
@@ -150,10 +149,9 @@ TEST_CASE("limits of parts") {
     parts[i].min = limits[i].first;
     parts[i].max = limits[i].second;
   }
-  CudaPlan::ValueClip clip{0, 0, Policy::Propagate};
-  clip.parts = parts.data();
-  clip.partCount = 3;
-  const Slot slot = bound.clip(clip);
+  Rule rule = valueRule(0, 0, Policy::Propagate);
+  rule.setParts(parts);
+  const Slot slot = bound.clipByValue(rule);
   std::int64_t changed = 0;
   for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
     const auto [min, max] = limits[i < 3 ? 0 : i < 8 ? 1 : 2];
@@ -183,7 +181,8 @@ TEST_CASE("each gradient beside its parameter, whichever is longer in tiles") {
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (double lambda : {0.5, 2.0, 0.0, kNone}) {
       bound.restore();
-      CudaPlan::NormClip clip{Scope::Segment, false, norm, limit(Form::Adaptive, lambda), Policy::Propagate};
+      Rule clip = normRule(Scope::Segment, norm, lambda, 0, Policy::Propagate);
+      clip.limit = limit(Form::Adaptive, lambda);
       bound.clip(clip);
       for (std::size_t i = 0; i < counts.size(); ++i) {
         if (i == absentGradient) continue;
@@ -216,7 +215,7 @@ TEST_CASE("more parts than there is room for") {
   Bound bound(tensors({3, 4}));
   const std::vector<Part> parts(6, part(0, 2, false, limit(Form::Clip, 1.0)));
   std::int64_t ticket = 0;
-  CHECK_FALSE(bound->clipByNorm(0, byParts(kL2, parts), &ticket).ok());
+  CHECK_FALSE(bound->clipByNorm(0, byParts(kL2, parts), {}, &ticket).ok());
   const std::vector<Part> one = {part(0, 2, false, limit(Form::Clip, 1.0))};
   bound.clip(byParts(kL2, one));
   checkParts(bound, NormKind::L2, one);

@@ -4,6 +4,9 @@
 
 #include <gradclip_emulator.hpp>
 
+#include <algorithm>
+#include <array>
+
 #include "cuda_reference.hpp"
 #include "kernels/device_structs.hpp"
 #include "gradclip/cuda.hpp"
@@ -42,9 +45,34 @@ inline gradclip::NormLimit limitOf(double maxNorm, double epsilon) {
   return limit;
 }
 
-inline CudaPlan::NormClip normClip(gradclip::Scope scope, NormOf norm, double maxNorm, double epsilon,
-                                   gradclip::Policy policy) {
-  return {scope, false, norm, limitOf(maxNorm, epsilon), policy};
+/// A rule with its parts behind it, as Java lays it out.
+struct Rule : gradclip::RuleNumbers {
+  std::array<gradclip::Part, 8> room{};
+
+  void setParts(const std::vector<gradclip::Part>& parts) {
+    REQUIRE(parts.size() <= room.size());
+    std::copy(parts.begin(), parts.end(), room.begin());
+    partCount = static_cast<std::int32_t>(parts.size());
+  }
+};
+static_assert(sizeof(Rule) == sizeof(gradclip::RuleNumbers) + 8 * sizeof(gradclip::Part), "nothing lies in between");
+
+inline Rule normRule(gradclip::Scope scope, NormOf norm, double maxNorm, double epsilon, gradclip::Policy policy) {
+  Rule rule;
+  rule.scope = scope;
+  rule.norm = norm.kind;
+  rule.p = norm.p;
+  rule.policy = policy;
+  rule.limit = limitOf(maxNorm, epsilon);
+  return rule;
+}
+
+inline Rule valueRule(double min, double max, gradclip::Policy policy) {
+  Rule rule;
+  rule.policy = policy;
+  rule.min = min;
+  rule.max = max;
+  return rule;
 }
 
 /// Tensors on a device, each in an allocation that ends with it, and a plan of them.
@@ -78,19 +106,19 @@ class Bound {
     REQUIRE_OK(plan_->globalNorm(stream, norm, &ticket));
     return result(ticket);
   }
-  Slot clip(const CudaPlan::NormClip& clip, std::int64_t stream = 0) {
+  Slot clip(const Rule& rule, CudaPlan::Steps steps = {}) {
     std::int64_t ticket = 0;
-    REQUIRE_OK(plan_->clipByNorm(stream, clip, &ticket));
+    REQUIRE_OK(plan_->clipByNorm(0, rule, steps, &ticket));
     return result(ticket);
   }
-  Slot clip(const CudaPlan::GivenClip& clip) {
+  Slot clipWithNorm(const Rule& rule, double norm) {
     std::int64_t ticket = 0;
-    REQUIRE_OK(plan_->clipWithNorm(0, clip, &ticket));
+    REQUIRE_OK(plan_->clipWithNorm(0, rule, norm, &ticket));
     return result(ticket);
   }
-  Slot clip(const CudaPlan::ValueClip& clip) {
+  Slot clipByValue(const Rule& rule) {
     std::int64_t ticket = 0;
-    REQUIRE_OK(plan_->clipByValue(0, clip, &ticket));
+    REQUIRE_OK(plan_->clipByValue(0, rule, &ticket));
     return result(ticket);
   }
 

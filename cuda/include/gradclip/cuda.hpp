@@ -107,15 +107,17 @@ struct Part {
 static_assert(sizeof(NormLimit) == 40, "layout that Java writes");
 static_assert(sizeof(Part) == 72, "layout that Java writes");
 
-/// A rule's numbers: the head of dev.gradclip.internal.RuleTable, which parts follow.
+/// A rule, from Java to the kernels: the head of dev.gradclip.internal.RuleTable, which its parts follow.
 struct RuleNumbers {
-  Scope scope;
-  NormKind norm;
-  Policy policy;
-  std::int32_t partCount;
-  double p;
+  Scope scope = Scope::All;
+  NormKind norm = NormKind::L2;
+  Policy policy = Policy::Propagate;
+  std::int32_t partCount = 0;  ///< of Scope::Parts: in ascending order, all gradients covered
+  double p = 0.0;              ///< of NormKind::Power alone
   NormLimit limit;
-  double min, max;
+  double min = 0.0, max = 0.0;  ///< of a clamp
+
+  const Part* parts() const { return reinterpret_cast<const Part*>(this + 1); }
 };
 
 static_assert(sizeof(RuleNumbers) == 80, "layout that Java writes");
@@ -144,45 +146,25 @@ class CudaPlan {
 
   CudaStatus globalNorm(std::int64_t stream, NormOf norm, std::int64_t* ticket);
 
-  struct NormClip {
-    Scope scope;
-    bool measured;
-    NormOf norm;
-    NormLimit limit;
-    Policy policy;
-    bool applies = true;         ///< else the coefficient is left to whoever reads it
-    const Part* parts = nullptr;  ///< of Scope::Parts: in ascending order, all gradients covered
-    std::int32_t partCount = 0;
+  /// Which phases a clip by norm goes through beside the decision.
+  struct Steps {
+    bool measures = true;  ///< else the norm is of what was measured last
+    bool applies = true;   ///< else the coefficient is left to whoever reads it
   };
-  CudaStatus clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket);
+  CudaStatus clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket);
 
-  struct GivenClip {
-    NormLimit limit;
-    double norm;
-    Policy policy;
-  };
-  CudaStatus clipWithNorm(std::int64_t stream, const GivenClip& clip, std::int64_t* ticket);
+  /// With a norm that is given.
+  CudaStatus clipWithNorm(std::int64_t stream, const RuleNumbers& rule, double norm, std::int64_t* ticket);
 
-  struct ValueClip {
-    double min, max;
-    Policy policy;
-    double inverseScale = 1.0;
-    const Part* parts = nullptr;  ///< instead of min and max
-    std::int32_t partCount = 0;
-  };
-  CudaStatus clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket);
+  CudaStatus clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket);
 
   // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph orders
   // that with this plan's other calls. Its numbers can be changed between replays, its rows can't.
-  CudaStatus captureByNorm(std::int64_t stream, const NormClip& clip, std::int32_t* capture);
-  CudaStatus captureByValue(std::int64_t stream, const ValueClip& clip, std::int32_t* capture);
+  CudaStatus captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
+  CudaStatus captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
 
-  struct Numbers {
-    NormLimit limit;
-    double min, max;
-  };
-  /// For replays that the stream is given from here on. Parts keep theirs.
-  CudaStatus setNumbers(std::int64_t stream, std::int32_t capture, const Numbers& numbers);
+  /// Other limits for replays that the stream is given from here on. Parts keep theirs.
+  CudaStatus setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule);
 
   /// Its graph is replayed no more.
   void closeCapture(std::int32_t capture);

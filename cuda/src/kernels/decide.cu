@@ -10,7 +10,7 @@ namespace gradclip {
 namespace {
 
 __device__ __forceinline__ Combine combineOf(const DecideParams& p) {
-  return {p.rule.norm == NormKind::Inf || p.rule.verdict == Verdict::Maxima};
+  return {p.rule.norm == NormKind::Inf || p.verdict == Verdict::Maxima};
 }
 
 __device__ __forceinline__ double* at(const Planes& planes, unsigned plane, std::uint32_t i) {
@@ -32,7 +32,7 @@ __device__ __forceinline__ Sums sumsOf(const FoldTable& fold, const Planes& plan
 }
 
 __device__ __forceinline__ bool isPower(const DecideParams& p) {
-  return p.rule.norm == NormKind::Power && p.rule.verdict != Verdict::Maxima;
+  return p.rule.norm == NormKind::Power && p.verdict != Verdict::Maxima;
 }
 
 __device__ inline ScaledNorm segmentNorm(const DecideParams& p, std::uint32_t segment) {
@@ -47,12 +47,12 @@ __device__ __forceinline__ bool changes(double coefficient, unsigned types) {
 
 /// Whether something is to be done with each segment's own sum as soon as it is known.
 __device__ __forceinline__ bool finishes(const DecideParams& p) {
-  return p.rule.verdict == Verdict::Maxima || (p.rule.verdict == Verdict::PerSegment && p.parameters == 0);
+  return p.verdict == Verdict::Maxima || (p.verdict == Verdict::PerSegment && p.parameters == 0);
 }
 
 /// Whether each segment is finished with its parameter's.
 __device__ __forceinline__ bool finishesPairs(const DecideParams& p) {
-  return p.rule.verdict == Verdict::PerSegment && p.parameters != 0;
+  return p.verdict == Verdict::PerSegment && p.parameters != 0;
 }
 
 __device__ __forceinline__ NormLimit limitOf(const DecideParams& p) {
@@ -90,7 +90,7 @@ __device__ inline void storeCoefficient(const DecideParams& p, std::uint32_t seg
 /// What is done once a segment's sum is known, by one thread.
 template <bool Wide>
 __device__ inline void finishSegment(const DecideParams& p, const NormLimit& limit, std::uint32_t segment) {
-  if (p.rule.verdict == Verdict::Maxima) {
+  if (p.verdict == Verdict::Maxima) {
     storeGlobal(p.fold.maxima + segment, loadGlobal<double>(at(p.fold.sums, kMiddle, segment)));
   } else {
     storeCoefficient(p, segment, ownCoefficient<Wide>(p, limit, segment), limit.inverseScale);
@@ -237,7 +237,7 @@ __device__ inline ScaledNorm normOfRuns(const DecideParams& p, std::uint32_t run
 
 /// The norm over all segments, by one warp, from groupSums.
 __device__ inline ScaledNorm totalNorm(const DecideParams& p) {
-  if (p.rule.verdict == Verdict::Given) return {p.rule.given, 0};
+  if (p.verdict == Verdict::Given) return {p.given, 0};
   const SegmentRun all = {p.firstSegment, p.lastSegment - p.firstSegment};
   const ScaledNorm norm = isPower(p) ? powerNorm(p, all) : normOfRuns(p, runsIn(all.n));
   return norm.times(limitOf(p).inverseScale);
@@ -345,13 +345,13 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   const bool untouched = !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
   const bool refused = untouched && p.rule.policy == Policy::Error;
   const double none = bitCast<double>(std::uint64_t{Element<double>::kNaN});
-  if (untouched) return {Mode::Untouched, p.rule.verdict == Verdict::Value ? none : 1.0, refused, false};
-  if (p.rule.verdict == Verdict::PerSegment || p.rule.verdict == Verdict::Parts) {
+  if (untouched) return {Mode::Untouched, p.verdict == Verdict::Value ? none : 1.0, refused, false};
+  if (p.verdict == Verdict::PerSegment || p.verdict == Verdict::Parts) {
     return {Mode::PerSegment, none, false, changesSome};
   }
-  if (p.rule.verdict == Verdict::Value) return {Mode::Global, none, false, false};
+  if (p.verdict == Verdict::Value) return {Mode::Global, none, false, false};
   const NormLimit limit = limitOf(p);
-  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.rule.verdict == Verdict::Given);
+  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.verdict == Verdict::Given);
   return {Mode::Global, ofScaled(coefficient, limit.inverseScale), false, changes(coefficient, p.types)};
 }
 
@@ -360,8 +360,8 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
   const bool changesSome = atomicExch(&p.control->changes, 0u) != 0;
   const Outcome outcome = outcomeOf(p, norm, changesSome);
-  const bool isValue = p.rule.verdict == Verdict::Value;
-  if (p.rule.verdict != Verdict::Norm) {
+  const bool isValue = p.verdict == Verdict::Value;
+  if (p.verdict != Verdict::Norm) {
     storeGlobal(&p.decision->coefficient, outcome.coefficient);
     storeGlobal(&p.decision->mode, static_cast<std::uint32_t>(outcome.mode));
     storeGlobal(&p.decision->zero, zeroed ? 1u : 0u);
@@ -428,7 +428,7 @@ __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecidePar
   }
   if (!lastBlock(p.control)) return;
   foldRest<Wide>(p, groups);
-  if (warpInBlock() != 0 || p.rule.verdict == Verdict::Maxima) return;
+  if (warpInBlock() != 0 || p.verdict == Verdict::Maxima) return;
   const ScaledNorm norm = totalNorm(p);
   const std::int32_t bad = norm.finite() ? -1 : firstBadSegment(p);
   if constexpr (Wide) {

@@ -46,15 +46,6 @@ enum class Verdict : std::int32_t {
   Value       ///< whether a clamp may go on
 };
 
-struct Rule {
-  Verdict verdict;
-  NormKind norm;
-  Policy policy;
-  double p;
-  NormLimit limit;
-  double given;
-};
-
 /// Runs of segments with numbers of their own.
 struct PartTable {
   const Part* parts;
@@ -82,7 +73,9 @@ struct DecideParams {
   std::uint32_t parameters;  ///< distance from a segment to its parameter's; 0 where these are not measured
   unsigned types;            ///< kHasFloat, kHasDouble over all gradients
   double elements;           ///< of all gradients
-  Rule rule;
+  Verdict verdict;
+  RuleNumbers rule;
+  double given;              ///< the norm of Verdict::Given
   PartTable parts;
   Control* control;
   Decision* decision;
@@ -126,8 +119,7 @@ cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampPar
 /// New numbers for a captured clip.
 struct NewParams {
   Capture capture;
-  NormLimit limit;
-  double min, max;
+  RuleNumbers rule;
 };
 
 cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params);

@@ -10,12 +10,12 @@ namespace {
 __global__ void newParametersKernel(const NewParams params) {
   if (threadIdx.x != 0) return;
   Parameters* const to = params.capture.parameters;
-  storeGlobal(&to->limit.max, params.limit.max);
-  storeGlobal(&to->limit.length, params.limit.length);
-  storeGlobal(&to->limit.epsilon, params.limit.epsilon);
-  storeGlobal(&to->limit.inverseScale, params.limit.inverseScale);
-  storeGlobal(&to->min, params.min);
-  storeGlobal(&to->max, params.max);
+  storeGlobal(&to->limit.max, params.rule.limit.max);
+  storeGlobal(&to->limit.length, params.rule.limit.length);
+  storeGlobal(&to->limit.epsilon, params.rule.limit.epsilon);
+  storeGlobal(&to->limit.inverseScale, params.rule.limit.inverseScale);
+  storeGlobal(&to->min, params.rule.min);
+  storeGlobal(&to->max, params.rule.max);
   storeGlobal(&to->owner, params.capture.id);
 }
 

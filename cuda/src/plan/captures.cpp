@@ -41,25 +41,25 @@ CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, co
 
 }  // namespace
 
-CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const NormClip& clip, std::int32_t* capture) {
+CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
   State& s = *state_;
-  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipByNorm(clip, target); });
+  if (auto status = s.setParts(rule); !status.ok()) return status;
+  return captured(s, stream, capture, [&](const Target& target) { return s.clipByNorm(rule, {}, target); });
 }
 
-CudaStatus CudaPlan::captureByValue(std::int64_t stream, const ValueClip& clip, std::int32_t* capture) {
+CudaStatus CudaPlan::captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
   State& s = *state_;
-  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipByValue(clip, target); });
+  if (auto status = s.setParts(rule); !status.ok()) return status;
+  return captured(s, stream, capture, [&](const Target& target) { return s.clipByValue(rule, target); });
 }
 
-CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const Numbers& numbers) {
+CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule) {
   State& s = *state_;
   if (!s.fault.ok()) return s.fault;
   const DeviceGuard guard(s.device);
   if (!guard.status().ok()) return guard.status();
   const Capture id{s.memory.captures + capture, s.captures[capture]};
-  const NewParams params{id, numbers.limit, numbers.min, numbers.max};
+  const NewParams params{id, rule};
   return s.ended(called(enqueueNewParameters(streamOf(stream), params), "cudaLaunchKernel"));
 }
 

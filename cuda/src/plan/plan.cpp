@@ -98,8 +98,9 @@ bool CudaPlan::State::hasCaptures() const {
 }
 
 /// Makes these the parts on the device; those that are there already cost nothing.
-CudaStatus CudaPlan::State::setParts(const Part* next, std::int32_t count) {
-  const auto wanted = static_cast<unsigned>(count);
+CudaStatus CudaPlan::State::setParts(const RuleNumbers& rule) {
+  const Part* const next = rule.parts();
+  const auto wanted = static_cast<unsigned>(rule.partCount);
   if (wanted == 0 || !fault.ok()) return fault;
   if (wanted == partCount && std::memcmp(next, parts.data(), wanted * sizeof(Part)) == 0) return {};
   const char* const why = "another rule for groups while a captured clip of groups is open (close it first)";
@@ -179,29 +180,31 @@ CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t 
 CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero) {
   if (norm.kind != NormKind::Power) return measureTiles(norm.kind, norm.p, from, to, zero);
   if (auto s = measureTiles(NormKind::Inf, 0.0, from, to, zero); !s.ok()) return s;
-  if (auto s = decide(ruleOf(Verdict::Maxima, norm), from, to, {}); !s.ok()) return s;
+  if (auto s = decide(Verdict::Maxima, measuring(norm), {from, to}, {}); !s.ok()) return s;
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
-CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target,
-                                   bool withParameters) {
+CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                                   double given) {
   DecideParams params{};
   params.fold = memory.fold;
-  params.firstSegment = from;
-  params.lastSegment = to;
-  params.firstRun = tables.segmentRun[from];
-  params.lastRun = tables.segmentRun[to];
-  params.firstDeep = tables.segmentDeep[from];
-  params.lastDeep = tables.segmentDeep[to];
-  if (withParameters) {
+  params.firstSegment = span.from;
+  params.lastSegment = span.to;
+  params.firstRun = tables.segmentRun[span.from];
+  params.lastRun = tables.segmentRun[span.to];
+  params.firstDeep = tables.segmentDeep[span.from];
+  params.lastDeep = tables.segmentDeep[span.to];
+  if (span.withParameters) {
     params.parameters = tables.gradients;
     params.lastRun = tables.segmentRun[tables.segments];
     params.lastDeep = tables.segmentDeep[tables.segments];
   }
   params.types = types;
   params.elements = elements;
+  params.verdict = verdict;
   params.rule = rule;
-  params.parts = {memory.parts, memory.partOfSegment, rule.verdict == Verdict::Parts ? partCount : 0};
+  params.given = given;
+  params.parts = {memory.parts, memory.partOfSegment, verdict == Verdict::Parts ? partCount : 0};
   params.control = memory.control;
   params.decision = memory.decision;
   params.finding = memory.finding;
@@ -232,20 +235,20 @@ CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* 
   return onStream(s, stream, [&] {
     const Target target = s.nextTarget(ticket);
     const CudaStatus status = s.measure(norm, 0, s.tables.gradients, false);
-    return status.ok() ? s.decideAll(ruleOf(Verdict::Norm, norm), false, target) : status;
+    return status.ok() ? s.decide(Verdict::Norm, measuring(norm), s.gradients(), target) : status;
   });
 }
 
 namespace {
 
-bool isAdaptive(const CudaPlan::NormClip& clip) {
+bool isAdaptive(const RuleNumbers& rule) {
   const auto adaptive = [](const Part& part) { return part.limit.form == Form::Adaptive; };
-  return clip.limit.form == Form::Adaptive || std::any_of(clip.parts, clip.parts + clip.partCount, adaptive);
+  return rule.limit.form == Form::Adaptive || std::any_of(rule.parts(), rule.parts() + rule.partCount, adaptive);
 }
 
 /// Whether it leaves every gradient as it is, unless by policy.
-bool onlyMeasures(const CudaPlan::NormClip& clip) {
-  return clip.scope != Scope::Parts && clip.limit.max == kInfinity && clip.limit.inverseScale == 1.0;
+bool onlyMeasures(const RuleNumbers& rule) {
+  return rule.scope != Scope::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0;
 }
 
 constexpr Verdict verdictOf(Scope scope) {
@@ -254,59 +257,49 @@ constexpr Verdict verdictOf(Scope scope) {
 
 }  // namespace
 
-CudaStatus CudaPlan::State::clipByNorm(const NormClip& clip, const Target& target) {
-  const bool zero = clip.policy == Policy::Zero;
-  const std::uint32_t gradients = tables.gradients;
+CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target) {
+  const bool zero = rule.policy == Policy::Zero, adaptive = isAdaptive(rule);
   // What was measured before counted non-finite elements, so ZERO measures again.
-  const std::uint32_t from = clip.measured && !zero ? gradients : 0;
-  const std::uint32_t to = isAdaptive(clip) ? tables.segments : gradients;
+  const std::uint32_t from = steps.measures || zero ? 0 : tables.gradients;
+  const std::uint32_t to = adaptive ? tables.segments : tables.gradients;
   if (from < to) {
-    if (auto status = measure(clip.norm, from, to, zero); !status.ok()) return status;
+    if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
-  Rule rule = ruleOf(verdictOf(clip.scope), clip.norm);
-  rule.policy = clip.policy;
-  rule.limit = clip.limit;
-  const CudaStatus status = decideAll(rule, isAdaptive(clip), target);
-  const bool scales = clip.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(clip));
+  const CudaStatus status = decide(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target);
+  const bool scales = steps.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(rule));
   return status.ok() && scales ? scale() : status;
 }
 
-CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const NormClip& clip, std::int64_t* ticket) {
+CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
   const ClipRange range;
   State& s = *state_;
-  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
-  return onStream(s, stream, [&] { return s.clipByNorm(clip, s.nextTarget(ticket)); });
+  if (auto status = s.setParts(rule); !status.ok()) return status;
+  return onStream(s, stream, [&] { return s.clipByNorm(rule, steps, s.nextTarget(ticket)); });
 }
 
-CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const GivenClip& clip, std::int64_t* ticket) {
+CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, double norm, std::int64_t* ticket) {
   const ClipRange range;
   State& s = *state_;
   return onStream(s, stream, [&] {
-    Rule rule = ruleOf(Verdict::Given, {NormKind::L2, 0.0});
-    rule.policy = clip.policy;
-    rule.limit = clip.limit;
-    rule.given = clip.norm;
-    const CudaStatus status = s.decide(rule, 0, 0, s.nextTarget(ticket));
-    const bool changes = clip.limit.max != kInfinity || clip.limit.inverseScale != 1.0;
-    return status.ok() && changes ? s.scale() : status;
+    const CudaStatus status = s.decide(Verdict::Given, rule, {0, 0}, s.nextTarget(ticket), norm);
+    return status.ok() && !onlyMeasures(rule) ? s.scale() : status;
   });
 }
 
-CudaStatus CudaPlan::State::clipByValue(const ValueClip& clip, const Target& target) {
-  const bool looksFirst = clip.policy == Policy::Error || clip.policy == Policy::Skip;
-  const NormOf inf{NormKind::Inf, 0.0};
+CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& target) {
+  const bool looksFirst = rule.policy == Policy::Error || rule.policy == Policy::Skip;
   if (looksFirst) {
-    if (auto status = measure(inf, 0, tables.gradients, false); !status.ok()) return status;
-    Rule rule = ruleOf(Verdict::Value, inf);
-    rule.policy = clip.policy;
-    if (auto status = decideAll(rule, false, target); !status.ok()) return status;
+    RuleNumbers maximum = measuring({NormKind::Inf, 0.0});
+    maximum.policy = rule.policy;
+    if (auto status = measure({NormKind::Inf, 0.0}, 0, tables.gradients, false); !status.ok()) return status;
+    if (auto status = decide(Verdict::Value, maximum, gradients(), target); !status.ok()) return status;
   }
   ClampParams params{};
   params.items = memory.items;
   params.itemCount = tables.gradientItems();
   params.decision = looksFirst ? memory.decision : nullptr;
-  params.limits = {clip.min, clip.max, clip.inverseScale, clip.policy == Policy::Zero};
-  params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(clip.partCount)};
+  params.limits = {rule.min, rule.max, rule.limit.inverseScale, rule.policy == Policy::Zero};
+  params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(rule.partCount)};
   params.control = memory.control;
   params.slot = target.slot;
   params.ticket = target.ticket;
@@ -314,11 +307,11 @@ CudaStatus CudaPlan::State::clipByValue(const ValueClip& clip, const Target& tar
   return called(enqueueClamp(grids, stream, params), "cudaLaunchKernel");
 }
 
-CudaStatus CudaPlan::clipByValue(std::int64_t stream, const ValueClip& clip, std::int64_t* ticket) {
+CudaStatus CudaPlan::clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket) {
   const ClipRange range;
   State& s = *state_;
-  if (auto status = s.setParts(clip.parts, clip.partCount); !status.ok()) return status;
-  return onStream(s, stream, [&] { return s.clipByValue(clip, s.nextTarget(ticket)); });
+  if (auto status = s.setParts(rule); !status.ok()) return status;
+  return onStream(s, stream, [&] { return s.clipByValue(rule, s.nextTarget(ticket)); });
 }
 
 // ---- results -------------------------------------------------------------------------------------------------------
@@ -358,11 +351,11 @@ CudaStatus CudaPlan::synchronize() {
 CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment,
                           double* value) {
   State& s = *state_;
-  Rule rule = ruleOf(Verdict::Norm, norm);
+  RuleNumbers rule = measuring(norm);
   rule.limit.inverseScale = inverseScale;
   const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
   return onStream(s, addressOf(s.stream), [&] {
-    if (auto status = s.decide(rule, from, to, s.targetOf(PlanMemory::kNormTicket)); !status.ok()) return status;
+    if (auto status = s.decide(Verdict::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket)); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
     *value = s.memory.hostSlot(PlanMemory::kNormTicket)->totalNorm;
     return status;

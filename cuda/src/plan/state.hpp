@@ -9,10 +9,13 @@ namespace gradclip {
 
 constexpr double kInfinity = __builtin_inf();
 
-inline Rule ruleOf(Verdict verdict, NormOf norm) {
-  NormLimit limit;
-  limit.max = kInfinity;
-  return {verdict, norm.kind, Policy::Propagate, norm.p, limit, 0.0};
+/// A rule that measures and clips nothing.
+inline RuleNumbers measuring(NormOf norm) {
+  RuleNumbers rule;
+  rule.norm = norm.kind;
+  rule.p = norm.p;
+  rule.limit.max = kInfinity;
+  return rule;
 }
 
 /// Where a result goes.
@@ -20,6 +23,12 @@ struct Target {
   Slot* slot;
   std::int64_t ticket;
   Capture capture;
+};
+
+/// Segments that a decision looks at, with the parameters of gradients or without.
+struct Span {
+  std::uint32_t from, to;
+  bool withParameters = false;
 };
 
 struct CudaPlan::State {
@@ -46,23 +55,21 @@ struct CudaPlan::State {
   CudaStatus fault;
 
   CudaStatus create(const Piece* table, std::int32_t rowCount, const Counts& counts);
-  CudaStatus setParts(const Part* next, std::int32_t count);
+  CudaStatus setParts(const RuleNumbers& rule);
   CudaStatus stageRows(unsigned stage, cudaStream_t on);
   CudaStatus begin(std::int64_t handle);
   CudaStatus switchTo(cudaStream_t next);
   CudaStatus uploadRows();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
-  CudaStatus decide(const Rule& rule, std::uint32_t from, std::uint32_t to, const Target& target,
-                    bool withParameters = false);
-  CudaStatus decideAll(const Rule& rule, bool withParameters, const Target& target) {
-    return decide(rule, 0, tables.gradients, target, withParameters);
-  }
+  CudaStatus decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target, double given = 0.0);
   CudaStatus scale();
-  CudaStatus clipByNorm(const NormClip& clip, const Target& target);
-  CudaStatus clipByValue(const ValueClip& clip, const Target& target);
+  CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
+  CudaStatus clipByValue(const RuleNumbers& rule, const Target& target);
   bool hasCaptures() const;
   void noteTypes();
+
+  Span gradients() const { return {0, tables.gradients}; }
 
   /// The slot of a ticket of the ring, or of norms on demand.
   Target targetOf(std::int64_t ticket) const { return {memory.deviceSlot(ticket), ticket, {}}; }
