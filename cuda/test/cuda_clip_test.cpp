@@ -154,6 +154,23 @@ TEST_CASE("per tensor") {
   }
 }
 
+TEST_CASE("per tensor, no tile is looked at a second time where no coefficient changes an element") {
+  Bound bound({{DType::Float32, normal(DType::Float32, 200000, 1)}, {DType::Float64, normal(DType::Float64, 70000, 2)}});
+  const auto accesses = [&](const Rule& rule, CudaPlan::Steps steps) {
+    emulator::resetCounters();
+    bound.clip(rule, steps);
+    return emulator::counters().accesses;
+  };
+  const Rule loose = normRule(Scope::Segment, kL2, 1e9, 1e-6, Policy::Propagate);
+  Rule unscaling = loose;
+  unscaling.limit.inverseScale = 0.5;
+  const std::int64_t decided = accesses(loose, {true, false});
+  // Each thread of scale that the emulated device holds reads the decision.
+  CHECK(accesses(loose, {}) - decided <= 8 * 1024);
+  CHECK(accesses(unscaling, {}) - decided > 2 * 1360000 / 16);
+  checkElements(bound, 0.5);
+}
+
 TEST_CASE("measured group by group, then clipped") {
   Bound bound(mixed());
   const auto size = static_cast<std::int32_t>(bound.tensors.size());

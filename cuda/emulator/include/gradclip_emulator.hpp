@@ -21,6 +21,7 @@ struct Counters {
   std::int64_t copiesToHost;
   std::int64_t synchronisations;  ///< calls that made the host wait; cudaMemcpy and frees among them
   std::int64_t queries;           ///< of a stream or an event, which never wait
+  std::int64_t accesses;          ///< of global memory by kernels' threads, whichever thread enqueued them
 };
 
 Counters counters() noexcept;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "block.hpp"
+#include "counting.hpp"
 #include "world.hpp"
 
 namespace gradclip::emulator {
@@ -76,6 +77,7 @@ void forgetWindows() {
 namespace detail {
 
 GRADCLIP_UNTRACKED void* target(const void* p, std::size_t bytes, bool write) {
+  ++kernelAccesses;
   return resolve(p, bytes, write ? "write" : "read");
 }
 

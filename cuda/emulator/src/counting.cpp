@@ -24,9 +24,18 @@ void countAllocation() { ++mine.allocations; }
 void countSynchronisation() { ++mine.synchronisations; }
 void countQuery() { ++mine.queries; }
 
-Counters counters() noexcept { return mine; }
+std::int64_t kernelAccesses = 0;
 
-void resetCounters() noexcept { mine = {}; }
+Counters counters() noexcept {
+  Counters all = mine;
+  all.accesses = kernelAccesses;
+  return all;
+}
+
+void resetCounters() noexcept {
+  mine = {};
+  kernelAccesses = 0;
+}
 
 }  // namespace gradclip::emulator
 

@@ -10,4 +10,7 @@ void countAllocation();
 void countSynchronisation();
 void countQuery();
 
+/// Accesses of global memory by kernels' threads; one kernel thread runs at a time.
+extern std::int64_t kernelAccesses;
+
 }  // namespace gradclip::emulator

@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(kBlockThreads, Wide ? 2 : 3) clampKernel(const
     clampItem<Wide>(params, limits, itemAt(params.items, i), changes);
   }
   countChanges(params.control, changes);
-  if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);
+  if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
 }
 
 }  // namespace
@@ -188,7 +188,7 @@ cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampPar
   const bool wide = params.parts.count != 0 || params.limits.inverseScale != 1.0 ||
                     params.capture.parameters != nullptr || isBeyond(params.limits.min) || isBeyond(params.limits.max);
   const unsigned blocks = blocksFor(params.itemCount, wide ? grids.clampWide : grids.clamp);
-  return launch(wide ? clampKernel<true> : clampKernel<false>, blocks, kBlockThreads, kLastBlockBytes, stream, params);
+  return launch(wide ? clampKernel<true> : clampKernel<false>, blocks, kBlockThreads, sizeof(unsigned), stream, params);
 }
 
 cudaError_t findGrids(int device, Grids* grids) {

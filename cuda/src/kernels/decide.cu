@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Levels 4 and 5 of the canonical reduction, and the decision, in one launch: every warp folds runs, the last block folds
-// what they left and decides.
+// Levels 4 and 5 of the canonical reduction, and the decision.
+//
+// | stage | who | reads | writes |
+// |---|---|---|---|
+// | 1 | a warp a run of tiles | partials | runSums; of a segment that is one run: sums, coefficients |
+// |   | a warp 32 segments of one tile each, a thread a segment | sums, as measure left them | coefficients |
+// |   | a warp a group of 1024 segments of one tile each | sums | groupSums |
+// | 2 | the last block, a warp a segment of many runs | runSums | sums, coefficients |
+// | 3 | the last block | sums | the coefficients of parts, the other groupSums |
+// | 4 | the last block | groupSums | Decision, Finding, Slot |
+//
+// One launch, where a kernel a stage would read better: a launch takes the host about 2 µs, and a clip from Java is to take
+// 8 with measure and apply.
 #include "kernels/fold.cuh"
 #include "kernels/grids.hpp"
 #include "kernels/last_block.cuh"
@@ -9,8 +20,9 @@
 namespace gradclip {
 namespace {
 
-__device__ __forceinline__ Combine combineOf(const DecideParams& p) {
-  return {p.rule.norm == NormKind::Inf || p.verdict == Verdict::Maxima};
+/// Whether a fold keeps the largest of its entries instead of their sum.
+__device__ __forceinline__ bool keepsLargest(const DecideParams& p) {
+  return p.rule.norm == NormKind::Inf || p.verdict == Verdict::Maxima;
 }
 
 __device__ __forceinline__ double* at(const Planes& planes, unsigned plane, std::uint32_t i) {
@@ -83,8 +95,11 @@ __device__ inline double ownCoefficient(const DecideParams& p, const NormLimit& 
 /// Leaves what a segment is multiplied by to the scale kernel.
 __device__ inline void storeCoefficient(const DecideParams& p, std::uint32_t segment, double coefficient,
                                         double inverseScale) {
-  storeGlobal(p.fold.coefficients + segment, ofScaled(coefficient, inverseScale));
-  if (changes(coefficient, loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment))) atomicOr(&p.control->changes, 1u);
+  const double applied = ofScaled(coefficient, inverseScale);
+  storeGlobal(p.fold.coefficients + segment, applied);
+  const unsigned types = loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment);
+  const unsigned bits = (changes(coefficient, types) ? kClips : 0u) | (changes(applied, types) ? kScales : 0u);
+  if (bits != 0) atomicOr(&p.control->changes, bits);
 }
 
 /// What is done once a segment's sum is known, by one thread.
@@ -113,7 +128,7 @@ __device__ inline void foldWhole(const DecideParams& p, std::uint32_t segment) {
   const std::uint32_t first = loadGlobal<std::uint32_t>(p.fold.segmentTile + segment), n = tilesOf(p.fold, segment);
   if (n <= 1) return;
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldStored(combineOf(p), at(p.fold.partials, plane, first), n);
+    const double sum = foldRun(keepsLargest(p), at(p.fold.partials, plane, first), n);
     if (laneIndex() == 0) storeGlobal(at(p.fold.sums, plane, segment), sum);
   }
 }
@@ -142,46 +157,54 @@ __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
   const std::uint32_t n = end - run.firstTile < kRun ? end - run.firstTile : kRun;
   const bool whole = tilesOf(p.fold, run.segment) <= kRun;
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldStored(combineOf(p), at(p.fold.partials, plane, run.firstTile), n);
+    const double sum = foldRun(keepsLargest(p), at(p.fold.partials, plane, run.firstTile), n);
     double* const to = whole ? at(p.fold.sums, plane, run.segment) : at(p.fold.runSums, plane, number);
     if (laneIndex() == 0) storeGlobal(to, sum);
   }
   if (whole && finishes(p) && laneIndex() == 0) finishSegment<Wide>(p, limitOf(p), run.segment);
 }
 
-/// Up to kRun segments that a sum over segments adds up in one run.
+/// Consecutive segments.
 struct SegmentRun {
   std::uint32_t first, n;
 };
 
-__device__ __forceinline__ SegmentRun segmentRun(const DecideParams& p, std::uint32_t number) {
-  const std::uint32_t first = p.firstSegment + number * kRun;
-  return {first, p.lastSegment - first < kRun ? p.lastSegment - first : kRun};
+__device__ __forceinline__ SegmentRun allSegments(const DecideParams& p) {
+  return {p.firstSegment, p.lastSegment - p.firstSegment};
 }
 
-__device__ inline void foldSegments(const DecideParams& p, std::uint32_t number) {
-  const SegmentRun run = segmentRun(p, number);
+/// Those of a run's segments that level 4 adds up first.
+__device__ __forceinline__ SegmentRun groupOf(const SegmentRun& run, std::uint32_t number) {
+  const std::uint32_t before = number * kRun;
+  return {run.first + before, run.n - before < kRun ? run.n - before : kRun};
+}
+
+/// Folds a group of segments, by one warp.
+__device__ inline void foldGroup(const DecideParams& p, const SegmentRun& group, std::uint32_t number) {
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldStored(combineOf(p), at(p.fold.sums, plane, run.first), run.n);
+    const double sum = foldRun(keepsLargest(p), at(p.fold.sums, plane, group.first), group.n);
     if (laneIndex() == 0) storeGlobal(at(p.fold.groupSums, plane, number), sum);
   }
 }
 
-/// Finishes those of a run of segments that have one tile or none: their sums are there already. Where these are all, the
-/// run is folded here too: a million rows are spread over the grid.
+/// Finishes those of 32 segments that have one tile or none, by a thread each: their sums are there already.
 template <bool Wide>
-__device__ inline void foldShortSegments(const DecideParams& p, std::uint32_t number) {
-  const SegmentRun run = segmentRun(p, number);
-  const NormLimit limit = limitOf(p);
-  bool onlyShort = true;
-  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
-    const bool isShort = tilesOf(p.fold, run.first + i) <= 1;
-    if (isShort && finishes(p)) finishSegment<Wide>(p, limit, run.first + i);
-    onlyShort = onlyShort && isShort;
-  }
-  const bool folds = __all_sync(kAllLanes, onlyShort) != 0 && !isPower(p);
-  if (folds) foldSegments(p, number);
-  if (laneIndex() == 0) storeGlobal(p.fold.groupDone + number, folds ? 1u : 0u);
+__device__ inline void finishShortSegments(const DecideParams& p, std::uint32_t number) {
+  const std::uint32_t segment = p.firstSegment + number * kWarp + laneIndex();
+  if (segment < p.lastSegment && tilesOf(p.fold, segment) <= 1) finishSegment<Wide>(p, limitOf(p), segment);
+}
+
+/// Whether all segments of a group have one tile or none, so that their sums are there before decide starts.
+__device__ __forceinline__ bool onlyShort(const DecideParams& p, const SegmentRun& group) {
+  return loadGlobal<std::uint32_t>(p.fold.segmentRun + group.first) ==
+         loadGlobal<std::uint32_t>(p.fold.segmentRun + group.first + group.n);
+}
+
+/// Folds a group that is short, or is not: those that are short are spread over the grid, as a million rows must be, and the
+/// last block folds the others. By one warp.
+__device__ inline void foldGroupIf(const DecideParams& p, std::uint32_t number, bool isShort) {
+  const SegmentRun group = groupOf(allSegments(p), number);
+  if (onlyShort(p, group) == isShort) foldGroup(p, group, number);
 }
 
 /// A segment of many runs.
@@ -190,7 +213,7 @@ __device__ inline void foldDeep(const DecideParams& p, std::uint32_t number) {
   const uint4 words = loadGlobal<uint4>(p.fold.deep + number);
   const Deep deep = bitCast<Deep>(words);
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldLevels(combineOf(p), at(p.fold.runSums, plane, deep.firstRun),
+    const double sum = foldLevels(keepsLargest(p), at(p.fold.runSums, plane, deep.firstRun),
                                   at(p.fold.scratch, plane, deep.firstRun), deep.runs);
     if (laneIndex() == 0) storeGlobal(at(p.fold.sums, plane, deep.segment), sum);
   }
@@ -225,11 +248,11 @@ __device__ inline ScaledNorm powerNorm(const DecideParams& p, const SegmentRun& 
   return normPower(p.rule.p, largest, sumLanes(sum));
 }
 
-/// The norm over some segments whose runs' sums are in groupSums, by one warp.
-__device__ inline ScaledNorm normOfRuns(const DecideParams& p, std::uint32_t runs) {
+/// The norm over some segments whose groups' sums are in groupSums, by one warp.
+__device__ inline ScaledNorm normOfGroups(const DecideParams& p, std::uint32_t runs) {
   Sums sums = {};
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldLevels(combineOf(p), at(p.fold.groupSums, plane, 0), at(p.fold.groupScratch, plane, 0), runs);
+    const double sum = foldLevels(keepsLargest(p), at(p.fold.groupSums, plane, 0), at(p.fold.groupScratch, plane, 0), runs);
     (plane == kMiddle ? sums.middle : plane == kLow ? sums.low : sums.high) = sum;
   }
   return normOf(p.rule.norm, p.rule.p, sums, 0.0);
@@ -238,8 +261,8 @@ __device__ inline ScaledNorm normOfRuns(const DecideParams& p, std::uint32_t run
 /// The norm over all segments, by one warp, from groupSums.
 __device__ inline ScaledNorm totalNorm(const DecideParams& p) {
   if (p.verdict == Verdict::Given) return {p.given, 0};
-  const SegmentRun all = {p.firstSegment, p.lastSegment - p.firstSegment};
-  const ScaledNorm norm = isPower(p) ? powerNorm(p, all) : normOfRuns(p, runsIn(all.n));
+  const SegmentRun all = allSegments(p);
+  const ScaledNorm norm = isPower(p) ? powerNorm(p, all) : normOfGroups(p, runsIn(all.n));
   return norm.times(limitOf(p).inverseScale);
 }
 
@@ -248,26 +271,10 @@ __device__ inline ScaledNorm normOfSegments(const DecideParams& p, const Segment
   if (isPower(p)) return powerNorm(p, run);
   Sums sums = {};
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldStored(combineOf(p), at(p.fold.sums, plane, run.first), run.n);
+    const double sum = foldRun(keepsLargest(p), at(p.fold.sums, plane, run.first), run.n);
     (plane == kMiddle ? sums.middle : plane == kLow ? sums.low : sums.high) = sum;
   }
   return normOf(p.rule.norm, p.rule.p, sums, 0.0);
-}
-
-/// The norm over more, by one warp; overwrites groupSums.
-__device__ inline ScaledNorm normOfMany(const DecideParams& p, const SegmentRun& run) {
-  if (isPower(p)) return powerNorm(p, run);
-  const std::uint32_t runs = runsIn(run.n);
-  __syncwarp(kAllLanes);  // other lanes may still read what the norm before left there
-  for (std::uint32_t i = 0; i < runs; ++i) {
-    const std::uint32_t left = run.n - i * kRun;
-    for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-      const double sum = foldStored(combineOf(p), at(p.fold.sums, plane, run.first + i * kRun), left < kRun ? left : kRun);
-      if (laneIndex() == 0) storeGlobal(at(p.fold.groupSums, plane, i), sum);
-    }
-  }
-  __syncwarp(kAllLanes);
-  return normOfRuns(p, runs);
 }
 
 __device__ __forceinline__ NormLimit limitOf(const Part* part) {
@@ -284,54 +291,97 @@ __device__ __forceinline__ SegmentRun segmentsOf(const Part* part) {
   return {first, static_cast<std::uint32_t>(loadGlobal<std::int32_t>(&part->lastSegment)) - first};
 }
 
-/// Gives the segments of a part one coefficient, by one warp.
-__device__ inline void finishPart(const DecideParams& p, const Part* part, const SegmentRun& run, const ScaledNorm& norm) {
-  const NormLimit limit = limitOf(part);
+/// A part's coefficient from its norm and its number of elements.
+__device__ __forceinline__ double partCoefficient(const NormLimit& limit, const ScaledNorm& norm, double elements) {
+  return coefficientOf(limit, norm.times(limit.inverseScale), elements, 0.0);
+}
+
+/// Every step-th segment's elements from one on: counts, whose sum is exact in any order.
+__device__ inline double countElements(const DecideParams& p, const SegmentRun& run, std::uint32_t from, std::uint32_t step) {
   double elements = 0.0;
-  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
-    elements += loadGlobal<double>(p.fold.segmentElements + run.first + i);
-  }
-  const double coefficient = coefficientOf(limit, norm.times(limit.inverseScale), sumLanes(elements), 0.0);
-  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
-    storeCoefficient(p, run.first + i, coefficient, limit.inverseScale);
+  for (std::uint32_t i = from; i < run.n; i += step) elements += loadGlobal<double>(p.fold.segmentElements + run.first + i);
+  return elements;
+}
+
+/// Gives every step-th of a part's segments from one on the part's coefficient.
+__device__ inline void storeCoefficients(const DecideParams& p, const SegmentRun& run, double coefficient,
+                                         double inverseScale, std::uint32_t from, std::uint32_t step) {
+  for (std::uint32_t i = from; i < run.n; i += step) storeCoefficient(p, run.first + i, coefficient, inverseScale);
+}
+
+/// Segments of parts in which each has a norm of its own, by all threads of the last block.
+__device__ inline void finishOwnNorms(const DecideParams& p) {
+  for (std::uint32_t i = p.firstSegment + threadIdx.x; i < p.lastSegment; i += blockDim.x) {
+    const Part* const part = p.parts.parts + loadGlobal<std::uint32_t>(p.parts.ofSegment + i);
+    if (loadGlobal<std::int32_t>(&part->perSegment) != 0) finishSegment<true>(p, limitOf(part), i);
   }
 }
 
-/// Those parts that need no more room than registers, by all warps of the last block.
+/// Parts of one norm over up to kRun segments, a warp each.
 __device__ inline void finishShortParts(const DecideParams& p) {
   for (std::uint32_t i = warpInBlock(); i < p.parts.count; i += warpsInBlock()) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
-    if (loadGlobal<std::int32_t>(&part->perSegment) != 0) {
-      const NormLimit limit = limitOf(part);
-      for (std::uint32_t k = laneIndex(); k < run.n; k += kWarp) finishSegment<true>(p, limit, run.first + k);
-    } else if (run.n <= kRun) {
-      finishPart(p, part, run, normOfSegments(p, run));
-    }
+    if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n > kRun) continue;
+    const NormLimit limit = limitOf(part);
+    const double elements = sumLanes(countElements(p, run, laneIndex(), kWarp));
+    const double coefficient = partCoefficient(limit, normOfSegments(p, run), elements);
+    storeCoefficients(p, run, coefficient, limit.inverseScale, laneIndex(), kWarp);
   }
 }
 
-/// The rest, by one warp, once groupSums are not needed any more.
-__device__ inline void finishLongParts(const DecideParams& p) {
+/// What the threads of the last block share.
+struct Shared {
+  unsigned arrivedBefore;
+  std::int32_t bad[kBlockThreads / kWarp];  ///< by warp
+  double elements[kBlockThreads / kWarp];   ///< by warp
+  ScaledNorm norm;
+};
+
+/// Parts of one norm over more segments, all threads of the last block one part after the other; overwrites groupSums.
+__device__ inline void finishLongParts(const DecideParams& p, Shared& shared) {
   for (std::uint32_t i = 0; i < p.parts.count; ++i) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
     if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n <= kRun) continue;
-    finishPart(p, part, run, normOfMany(p, run));
+    __syncthreads();  // the part before is done with groupSums and what is shared
+    const std::uint32_t groups = isPower(p) ? 0 : runsIn(run.n);
+    for (std::uint32_t k = warpInBlock(); k < groups; k += warpsInBlock()) foldGroup(p, groupOf(run, k), k);
+    const double elements = sumLanes(countElements(p, run, threadIdx.x, blockDim.x));
+    if (laneIndex() == 0) shared.elements[warpInBlock()] = elements;
+    __syncthreads();
+    if (warpInBlock() == 0) {
+      const ScaledNorm norm = isPower(p) ? powerNorm(p, run) : normOfGroups(p, groups);
+      if (laneIndex() == 0) shared.norm = norm;
+    }
+    __syncthreads();
+    double all = 0.0;
+    for (unsigned warp = 0; warp < warpsInBlock(); ++warp) all += shared.elements[warp];
+    const NormLimit limit = limitOf(part);
+    storeCoefficients(p, run, partCoefficient(limit, shared.norm, all), limit.inverseScale, threadIdx.x, blockDim.x);
   }
 }
 
-/// The first segment whose norm is not finite, by one warp.
-__device__ inline std::int32_t firstBadSegment(const DecideParams& p) {
-  for (std::uint32_t from = p.firstSegment; from < p.lastSegment; from += kWarp) {
-    const std::uint32_t i = from + laneIndex();
-    const unsigned bad = __ballot_sync(kAllLanes, i < p.lastSegment && !segmentNorm(p, i).finite());
-    if (bad == 0) continue;
-    std::int32_t first = static_cast<std::int32_t>(from);
-    for (unsigned rest = bad; (rest & 1u) == 0; rest >>= 1) ++first;
-    return first;
+/// The first segment whose norm is not finite, or -1, among 32 from one on.
+__device__ __forceinline__ std::int32_t firstBadOf(const DecideParams& p, std::uint32_t from) {
+  const std::uint32_t i = from + laneIndex();
+  const unsigned bad = __ballot_sync(kAllLanes, i < p.lastSegment && !segmentNorm(p, i).finite());
+  return bad == 0 ? -1 : static_cast<std::int32_t>(from) + __ffs(static_cast<int>(bad)) - 1;
+}
+
+/// The first of all, by the last block: each warp looks at every eighth 32.
+__device__ inline std::int32_t firstBadSegment(const DecideParams& p, Shared& shared) {
+  std::int32_t found = -1;
+  std::uint32_t from = p.firstSegment + warpInBlock() * kWarp;
+  for (; from < p.lastSegment && found < 0; from += warpsInBlock() * kWarp) found = firstBadOf(p, from);
+  if (laneIndex() == 0) shared.bad[warpInBlock()] = found;
+  __syncthreads();
+  std::int32_t first = -1;
+  for (unsigned warp = 0; warp < warpsInBlock(); ++warp) {
+    const std::int32_t its = shared.bad[warp];
+    if (its >= 0 && (first < 0 || its < first)) first = its;
   }
-  return -1;
+  return first;
 }
 
 /// Mode and coefficient that follow from the norm.
@@ -341,13 +391,13 @@ struct Outcome {
   bool refused, clipped;
 };
 
-__device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, bool changesSome) {
+__device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, unsigned changesSome) {
   const bool untouched = !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
   const bool refused = untouched && p.rule.policy == Policy::Error;
   const double none = bitCast<double>(std::uint64_t{Element<double>::kNaN});
   if (untouched) return {Mode::Untouched, p.verdict == Verdict::Value ? none : 1.0, refused, false};
   if (p.verdict == Verdict::PerSegment || p.verdict == Verdict::Parts) {
-    return {Mode::PerSegment, none, false, changesSome};
+    return {(changesSome & kScales) != 0 ? Mode::PerSegment : Mode::Unchanged, none, false, (changesSome & kClips) != 0};
   }
   if (p.verdict == Verdict::Value) return {Mode::Global, none, false, false};
   const NormLimit limit = limitOf(p);
@@ -358,7 +408,7 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
 __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std::int32_t bad) {
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
-  const bool changesSome = atomicExch(&p.control->changes, 0u) != 0;
+  const unsigned changesSome = atomicExch(&p.control->changes, 0u);
   const Outcome outcome = outcomeOf(p, norm, changesSome);
   const bool isValue = p.verdict == Verdict::Value;
   if (p.verdict != Verdict::Norm) {
@@ -381,7 +431,7 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
 
 /// Segments of many runs, with their parameters.
 __device__ inline void finishDeepPairs(const DecideParams& p) {
-  for (std::uint32_t i = p.firstDeep; i < p.lastDeep; ++i) {
+  for (std::uint32_t i = p.firstDeep + threadIdx.x; i < p.lastDeep; i += blockDim.x) {
     const std::uint32_t segment = bitCast<Deep>(loadGlobal<uint4>(p.fold.deep + i)).segment;
     const bool isParameter = segment >= p.lastSegment;
     if (isParameter && tilesOf(p.fold, segment - p.parameters) > kRun) continue;
@@ -389,53 +439,67 @@ __device__ inline void finishDeepPairs(const DecideParams& p) {
   }
 }
 
-/// After all runs of tiles are folded.
+/// Stages 2 and 3.
 template <bool Wide>
 __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
   for (std::uint32_t i = p.firstDeep + warpInBlock(); i < p.lastDeep; i += warpsInBlock()) foldDeep<Wide>(p, i);
   __syncthreads();
   if constexpr (Wide) {
-    if (finishesPairs(p) && threadIdx.x == 0) finishDeepPairs(p);
+    if (finishesPairs(p)) finishDeepPairs(p);
+    if (p.parts.count != 0) finishOwnNorms(p);
     finishShortParts(p);
   }
-  if (!isPower(p)) {
-    for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) {
-      if (loadGlobal<std::uint32_t>(p.fold.groupDone + i) == 0) foldSegments(p, i);
-    }
-  }
+  for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) foldGroupIf(p, i, false);
   __syncthreads();
 }
 
-/// Runs of 32 segments that are finished with their parameters.
-GRADCLIP_HD inline std::uint32_t pairItems(const DecideParams& p) {
-  return p.parameters == 0 ? 0 : (p.lastSegment - p.firstSegment + kWarp - 1) / kWarp;
+/// Groups of 32 segments that are finished by a thread each.
+GRADCLIP_HD inline std::uint32_t finishItems(const DecideParams& p) {
+  const bool any = p.verdict == Verdict::Maxima || p.verdict == Verdict::PerSegment;
+  return any ? (p.lastSegment - p.firstSegment + kWarp - 1) / kWarp : 0;
 }
 
-/// Wide: for rules with parts or parameters too. Two blocks a multiprocessor leave 128 registers, of which sm_90 uses 88 and, wide,
-/// 110; left to itself the compiler takes 64 and spills 88 and 404 bytes.
+/// Groups of segments that are folded; a power norm adds up otherwise.
+GRADCLIP_HD inline std::uint32_t groupItems(const DecideParams& p) {
+  const bool folds = p.rule.norm != NormKind::Power && p.verdict != Verdict::Maxima;
+  return folds ? runsIn(p.lastSegment - p.firstSegment) : 0;
+}
+
+/// Stage 1: one item.
+template <bool Wide>
+__device__ __forceinline__ void decideItem(const DecideParams& p, std::uint32_t i, std::uint32_t runs, std::uint32_t groups) {
+  if (i < runs) {
+    foldTiles<Wide>(p, p.firstRun + i);
+  } else if (i < runs + groups) {
+    foldGroupIf(p, i - runs, true);
+  } else if (Wide && finishesPairs(p)) {
+    finishPairs(p, i - runs - groups);
+  } else {
+    finishShortSegments<Wide>(p, i - runs - groups);
+  }
+}
+
+/// Wide: for rules with parts or parameters too.
 template <bool Wide>
 __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecideParams p) {
-  const std::uint32_t runs = p.lastRun - p.firstRun, groups = runsIn(p.lastSegment - p.firstSegment);
-  const std::uint32_t pairs = Wide && finishesPairs(p) ? pairItems(p) : 0;
-  for (std::uint32_t i = warpIndex(); i < runs + groups + pairs; i += warpCount()) {
-    if (i < runs) {
-      foldTiles<Wide>(p, p.firstRun + i);
-    } else if (i < runs + groups) {
-      foldShortSegments<Wide>(p, i - runs);
-    } else if constexpr (Wide) {
-      finishPairs(p, i - runs - groups);
-    }
-  }
-  if (!lastBlock(p.control)) return;
+  Shared& shared = *sharedMemory<Shared>();
+  const std::uint32_t runs = p.lastRun - p.firstRun, groups = groupItems(p), all = runs + groups + finishItems(p);
+  for (std::uint32_t i = warpIndex(); i < all; i += warpCount()) decideItem<Wide>(p, i, runs, groups);
+  if (!lastBlock(p.control, &shared.arrivedBefore)) return;
   foldRest<Wide>(p, groups);
-  if (warpInBlock() != 0 || p.verdict == Verdict::Maxima) return;
-  const ScaledNorm norm = totalNorm(p);
-  const std::int32_t bad = norm.finite() ? -1 : firstBadSegment(p);
-  if constexpr (Wide) {
-    finishLongParts(p);
-    __syncwarp(kAllLanes);
+  if (p.verdict == Verdict::Maxima) return;
+  if (warpInBlock() == 0) {
+    const ScaledNorm norm = totalNorm(p);
+    if (laneIndex() == 0) shared.norm = norm;
   }
-  if (laneIndex() == 0) decide(p, norm, bad);
+  __syncthreads();
+  const ScaledNorm norm = shared.norm;
+  const std::int32_t bad = norm.finite() ? -1 : firstBadSegment(p, shared);
+  if constexpr (Wide) {
+    finishLongParts(p, shared);
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) decide(p, norm, bad);
 }
 
 }  // namespace
@@ -447,10 +511,10 @@ cudaError_t findDecideGrid(int device, Grids* grids) {
 
 cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params) {
   const bool wide = params.parameters != 0 || params.parts.count != 0;
-  const std::uint64_t items = std::uint64_t{params.lastRun - params.firstRun} +
-                              runsIn(params.lastSegment - params.firstSegment) + pairItems(params);
+  const std::uint64_t items =
+      std::uint64_t{params.lastRun - params.firstRun} + groupItems(params) + finishItems(params);
   const unsigned blocks = blocksFor(items, wide ? grids.decideWide : grids.decide);
-  return launch(wide ? decideKernel<true> : decideKernel<false>, blocks, kBlockThreads, kLastBlockBytes, stream, params);
+  return launch(wide ? decideKernel<true> : decideKernel<false>, blocks, kBlockThreads, sizeof(Shared), stream, params);
 }
 
 }  // namespace gradclip

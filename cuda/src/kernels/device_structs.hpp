@@ -58,12 +58,19 @@ struct alignas(16) Deep {
 struct Control {
   unsigned arrived;
   unsigned zeroed;   ///< measure met a non-finite element that ZERO counts as 0
-  unsigned changes;  ///< a tensor's coefficient changes its elements
-  unsigned lastBad;  ///< segments less the first with a non-finite norm
+  unsigned changes;  ///< kClips, kScales of all coefficients per segment
   unsigned long long changed;
 };
 
-enum class Mode : std::uint32_t { Global = 0, PerSegment = 1, Untouched = 2 };
+/// Bits of Control::changes: a coefficient changes elements, unscaling not counted; and counted.
+constexpr unsigned kClips = 1, kScales = 2;
+
+enum class Mode : std::uint32_t {
+  Global = 0,
+  PerSegment = 1,
+  Untouched = 2,  ///< by policy
+  Unchanged = 3   ///< a coefficient per segment, none of which changes an element
+};
 
 /// What decide tells apply.
 struct alignas(16) Decision {

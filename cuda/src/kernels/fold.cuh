@@ -9,50 +9,68 @@
 namespace gradclip {
 
 /// Sums, or the largest of the entries, none of which is negative.
-struct Combine {
-  bool largest;
+template <bool kLargest>
+__device__ __forceinline__ double combine(double a, double b) {
+  return kLargest ? maximum(a, b) : a + b;
+}
 
-  __device__ __forceinline__ double operator()(double a, double b) const { return largest ? maximum(a, b) : a + b; }
-};
+constexpr std::uint32_t kWidth = 256;
 
-/// Folds the entries 0 to n - 1, at most kRun: entry(i) gives one. All lanes get the result.
-template <class Entry>
-__device__ __forceinline__ double foldRun(const Combine& combine, std::uint32_t n, const Entry& entry) {
-  constexpr std::uint32_t kWidth = 256, kPerLane = kWidth / kWarp;
-  double sums[kPerLane] = {};
+/// Folds n entries that lie in the first kBlocks times kLanes places of a run: a lane loads its kBlocks * kLanes / kWarp
+/// entries before it adds the first, so that the warp waits for memory once. What lies beyond the end counts as 0. All lanes
+/// get the result.
+template <bool kLargest, std::uint32_t kBlocks, std::uint32_t kLanes>
+__device__ __forceinline__ double foldPlaces(const double* entries, std::uint32_t n) {
+  constexpr std::uint32_t kPerLane = kLanes / kWarp;
+  double loaded[kBlocks][kPerLane];
+  GRADCLIP_UNROLL
+  for (std::uint32_t block = 0; block < kBlocks; ++block) {
+    GRADCLIP_UNROLL
+    for (std::uint32_t k = 0; k < kPerLane; ++k) {
+      const std::uint32_t i = block * kWidth + k * kWarp + laneIndex();
+      loaded[block][k] = i < n ? loadGlobal<double>(entries + i) : 0.0;
+    }
+  }
+  double sums[kPerLane];
   GRADCLIP_UNROLL
   for (std::uint32_t k = 0; k < kPerLane; ++k) {
-    if (k * kWarp >= n) break;
+    sums[k] = loaded[0][k];
     GRADCLIP_UNROLL
-    for (std::uint32_t block = 0; block < kRun; block += kWidth) {
-      const std::uint32_t i = block + k * kWarp + laneIndex();
-      if (i < n) sums[k] = combine(sums[k], entry(i));
-    }
+    for (std::uint32_t block = 1; block < kBlocks; ++block) sums[k] = combine<kLargest>(sums[k], loaded[block][k]);
   }
   GRADCLIP_UNROLL
   for (std::uint32_t half = kPerLane / 2; half > 0; half /= 2) {
     GRADCLIP_UNROLL
-    for (std::uint32_t k = 0; k < half; ++k) sums[k] = combine(sums[k], sums[k + half]);
+    for (std::uint32_t k = 0; k < half; ++k) sums[k] = combine<kLargest>(sums[k], sums[k + half]);
   }
   double sum = sums[0];
-  for (int half = kWarp / 2; half > 0; half /= 2) sum = combine(sum, __shfl_xor_sync(kAllLanes, sum, half));
+  for (int half = kWarp / 2; half > 0; half /= 2) {
+    sum = combine<kLargest>(sum, __shfl_xor_sync(kAllLanes, sum, half));
+  }
   return sum;
+}
+
+/// Folds at most kRun entries. Most segments have few tiles.
+template <bool kLargest>
+__device__ GRADCLIP_NOINLINE double foldRunOf(const double* entries, std::uint32_t n) {
+  return n <= kWarp ? foldPlaces<kLargest, 1, kWarp>(entries, n) : foldPlaces<kLargest, kRun / kWidth, kWidth>(entries, n);
+}
+
+__device__ __forceinline__ double foldRun(bool largest, const double* entries, std::uint32_t n) {
+  return largest ? foldRunOf<true>(entries, n) : foldRunOf<false>(entries, n);
 }
 
 GRADCLIP_HD constexpr std::uint32_t runsIn(std::uint32_t entries) { return (entries + kRun - 1) / kRun; }
 
-__device__ __forceinline__ double foldStored(const Combine& combine, const double* entries, std::uint32_t n) {
-  return foldRun(combine, n, [entries](std::uint32_t i) { return loadGlobal<double>(entries + i); });
-}
 
 /// Folds stored entries of any number, level after level. Overwrites `entries` from the third level on; `scratch` has room
 /// for their runs' sums.
-__device__ inline double foldLevels(const Combine& combine, double* entries, double* scratch, std::uint32_t n) {
+__device__ inline double foldLevels(bool largest, double* entries, double* scratch, std::uint32_t n) {
   while (n > kRun) {
     const std::uint32_t runs = runsIn(n);
     for (std::uint32_t run = 0; run < runs; ++run) {
       const std::uint32_t left = n - run * kRun;
-      const double sum = foldStored(combine, entries + run * kRun, left < kRun ? left : kRun);
+      const double sum = foldRun(largest, entries + run * kRun, left < kRun ? left : kRun);
       if (laneIndex() == 0) storeGlobal(scratch + run, sum);
     }
     __syncwarp(kAllLanes);
@@ -61,7 +79,7 @@ __device__ inline double foldLevels(const Combine& combine, double* entries, dou
     scratch = read;
     n = runs;
   }
-  return foldStored(combine, entries, n);
+  return foldRun(largest, entries, n);
 }
 
 }  // namespace gradclip

@@ -8,20 +8,22 @@
 
 namespace gradclip {
 
-/// Bytes of shared memory that lastBlock uses.
-constexpr std::size_t kLastBlockBytes = 16;
-
 /// Whether this block is the last of the grid to arrive; it then sees what all others wrote before. The counter is 0 again
-/// afterwards. Called by all threads of every block.
-__device__ __forceinline__ bool lastBlock(Control* control) {
-  unsigned* const arrivedBefore = sharedMemory<unsigned>();
-  __threadfence();
+/// afterwards. Called by all threads of every block; `arrivedBefore` is the block's.
+///
+/// The barrier orders a block's writes before its thread 0's fence, and the fence orders them before the block's arrival; the last
+/// block's fence comes after all arrivals, and its barrier before whatever its threads read. One thread's fences do for a
+/// block, where one a thread would be 512.
+__device__ __forceinline__ bool lastBlock(Control* control, unsigned* arrivedBefore) {
   __syncthreads();
-  if (threadIdx.x == 0) *arrivedBefore = atomicAdd(&control->arrived, 1u);
+  if (threadIdx.x == 0) {
+    __threadfence();
+    *arrivedBefore = atomicAdd(&control->arrived, 1u);
+    __threadfence();
+  }
   __syncthreads();
   const bool last = *arrivedBefore == gridDim.x - 1;
   if (last && threadIdx.x == 0) atomicExch(&control->arrived, 0u);
-  __threadfence();
   return last;
 }
 

@@ -58,11 +58,11 @@ struct FoldTable {
   const Run* runs;
   const Deep* deep;
   const std::uint32_t* segmentTile;  ///< first tile of each segment, and one more at the end
+  const std::uint32_t* segmentRun;   ///< first run of tiles of each segment, and one more at the end
   const std::uint8_t* segmentTypes;  ///< kHasFloat, kHasDouble
   const double* segmentElements;
   unsigned planes;
   Planes partials, runSums, scratch, sums, groupSums, groupScratch;
-  std::uint32_t* groupDone;  ///< per run of segments: its sum is in groupSums before the last block starts
   double* maxima;
   double* coefficients;
 };

@@ -79,7 +79,7 @@ struct Scale {
 };
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
-  const bool perSegment = decision.mode == Mode::PerSegment;
+  const bool perSegment = decision.mode != Mode::Global;
   return {perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient, decision.zero != 0};
 }
 
@@ -103,7 +103,9 @@ __device__ __forceinline__ void scaleBundle(const ScaleParams& params, const Dec
 
 __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
   if (decision.mode == Mode::Untouched) return true;
-  return decision.mode == Mode::Global && decision.zero == 0 && !changesFloat(decision.coefficient) &&
+  if (decision.zero != 0) return false;
+  if (decision.mode == Mode::Unchanged) return true;
+  return decision.mode == Mode::Global && !changesFloat(decision.coefficient) &&
          !changesDouble(decision.coefficient);
 }
 

@@ -62,6 +62,7 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   fold.runs = layout.take<Run>(tables.runCount);
   fold.deep = layout.take<Deep>(tables.deepCount);
   fold.segmentTile = layout.take<std::uint32_t>(std::size_t{tables.segments} + 1);
+  fold.segmentRun = layout.take<std::uint32_t>(std::size_t{tables.segments} + 1);
   fold.planes = planes;
   fold.partials = layout.planes(planes, tables.tiles);
   fold.sums = layout.planes(planes, tables.segments);
@@ -69,7 +70,6 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   fold.scratch = layout.planes(planes, tables.runCount);
   fold.groupSums = layout.planes(planes, groups);
   fold.groupScratch = layout.planes(planes, groups);
-  fold.groupDone = layout.take<std::uint32_t>(groups);
   fold.maxima = layout.take<double>(tables.segments);
   fold.coefficients = layout.take<double>(tables.segments);
   control = layout.take<Control>(1);
@@ -107,6 +107,7 @@ CudaStatus PlanMemory::copyTables(const Tables& tables) const {
   }
   if (auto s = copyTable(fold.runs, tables.runs, tables.runCount); !s.ok()) return s;
   if (auto s = copyTable(fold.deep, tables.deep, tables.deepCount); !s.ok()) return s;
+  if (auto s = copyTable(fold.segmentRun, tables.segmentRun, std::size_t{tables.segments} + 1); !s.ok()) return s;
   return copyTable(fold.segmentTile, tables.segmentTile, std::size_t{tables.segments} + 1);
 }
 

@@ -387,7 +387,7 @@ CudaStatus CudaPlan::coefficient(std::int32_t segment, double* value) {
     Decision decision{};
     if (auto status = read(&decision, s.memory.decision, sizeof decision); !status.ok()) return status;
     *value = decision.coefficient;
-    if (decision.mode != Mode::PerSegment) return CudaStatus{};
+    if (decision.mode == Mode::Global || decision.mode == Mode::Untouched) return CudaStatus{};
     return read(value, s.memory.fold.coefficients + segment, sizeof *value);
   });
 }
