@@ -16,7 +16,7 @@ struct Changes {
   unsigned zeroed;  ///< 1 if any
 };
 
-template <int Step, bool Wide>
+template <bool Wide>
 struct ClampVectors {
   Vectors& v;
   int left;
@@ -29,7 +29,7 @@ struct ClampVectors {
     unsigned writes = 0;
     GRADCLIP_UNROLL
     for (int k = 0; k < kInFlight; ++k) {
-      if (clampVector<T>(v.at[k], bytesOf<Step>(k, left))) writes |= 1u << k;
+      if (clampVector<T>(v.at[k], bytesOf(k, left))) writes |= 1u << k;
     }
     return writes;
   }
@@ -95,9 +95,8 @@ struct Clamp {
   const ClampLimits& limits;
   Changes& changes;
 
-  template <int Step>
   __device__ __forceinline__ unsigned apply(Vectors& v, int left) const {
-    return dispatch(dtype, ClampVectors<Step, Wide>{v, left, limits, changes});
+    return dispatch(dtype, ClampVectors<Wide>{v, left, limits, changes});
   }
 };
 
@@ -137,20 +136,12 @@ __device__ __forceinline__ ClampLimits limitsOf(const PartTable& parts, const Cl
 }
 
 template <bool Wide>
-__device__ __forceinline__ void clampItem(const ClampParams& params, const ClampLimits& limits, const Item& item,
+__device__ __forceinline__ void clampTile(const ClampParams& params, const ClampLimits& limits, std::uint32_t number,
                                           Changes& changes) {
-  const Row row = rowOfTile(params.items, item.firstTile);
-  if (item.tiles == 1) {
-    const ClampLimits own = limitsOf<Wide>(params.parts, limits, row);
-    const Clamp<Wide> clamp = {row.dtype, own, changes};
-    transformTile(tileOf(row, item.firstTile), clamp);
-  } else {
-    const Member member = memberOf(params.items, item, 0, 0xffffffffu);
-    if (!member.active) return;
-    const ClampLimits own = limitsOf<Wide>(params.parts, limits, member.row);
-    const Clamp<Wide> clamp = {row.dtype, own, changes};
-    transformShortTile(member.tile, clamp);
-  }
+  const Row row = rowOfTile(params.tiles, number);
+  const ClampLimits own = limitsOf<Wide>(params.parts, limits, row);
+  const Clamp<Wide> clamp = {row.dtype, own, changes};
+  transformTile(tileOf(row, number), clamp);
 }
 
 /// Wide: with limits by parts, limits beyond a type's numbers, or unscaling, which take registers that a plain clamp
@@ -163,8 +154,8 @@ __global__ void __launch_bounds__(kBlockThreads, Wide ? 2 : 3) clampKernel(const
   }
   const ClampLimits limits = limitsOf(params);
   Changes changes = {0, 0};
-  for (std::uint32_t i = warpIndex(); i < params.itemCount; i += warpCount()) {
-    clampItem<Wide>(params, limits, itemAt(params.items, i), changes);
+  for (std::uint32_t i = warpIndex(); i < params.tileCount; i += warpCount()) {
+    clampTile<Wide>(params, limits, i, changes);
   }
   countChanges(params.control, changes);
   if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);
@@ -187,7 +178,7 @@ bool isBeyond(double limit) { return isFinite(limit) && limitIn<Float16>(limit) 
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params) {
   const bool wide = params.parts.count != 0 || params.limits.inverseScale != 1.0 ||
                     params.capture.parameters != nullptr || isBeyond(params.limits.min) || isBeyond(params.limits.max);
-  const unsigned blocks = blocksFor(params.itemCount, wide ? grids.clampWide : grids.clamp);
+  const unsigned blocks = blocksFor(params.tileCount, wide ? grids.clampWide : grids.clamp);
   return launch(wide ? clampKernel<true> : clampKernel<false>, blocks, kBlockThreads, kLastBlockBytes, stream, params);
 }
 

@@ -88,60 +88,13 @@ __device__ __forceinline__ double sumTile(std::int32_t dtype, const Tile& tile, 
     const int from = first + lane;
     Vectors v;
     if (tile.wholeAndAligned()) {
-      loadAligned<kThreads>(v, tile.x + from);
+      loadAligned(v, tile.x + from);
     } else {
-      load<kThreads>(v, tile.x + from, tile.bytes - from, tile.access);
+      load(v, tile.x + from, tile.bytes - from, tile.access);
     }
     dispatch(dtype, Add<Norm>{lanes, v, attempt, powers});
   }
   return reduceThreads<Norm<double>>(dispatch(dtype, Reduce<Norm>{lanes}), kThreads / 2);
-}
-
-/// Adds up the threads of a short tile that one lane loads in one round, which are those that the first halvings of the
-/// tree bring together.
-template <template <class> class Norm>
-struct ReduceShort {
-  using Reduced = typename Norm<double>::Reduced;
-  const Vectors& v;
-  const Attempt& attempt;
-  const Powers& powers;
-
-  template <class T>
-  __device__ __forceinline__ Reduced run() const {
-    Reduced threads[kInFlight];
-    GRADCLIP_UNROLL
-    for (int k = 0; k < kInFlight; ++k) threads[k] = thread<T>(k);
-    GRADCLIP_UNROLL
-    for (int width = kInFlight / 2; width > 0; width /= 2) {
-      GRADCLIP_UNROLL
-      for (int k = 0; k < width; ++k) threads[k] = Norm<double>::combine(threads[k], threads[k + width]);
-    }
-    return threads[0];
-  }
-
-  __device__ __forceinline__ Reduced unknown() const { return bitCast<Reduced>(kUnknown); }
-
- private:
-  static constexpr std::uint64_t kUnknown = Element<double>::kNaN;
-  template <class T>
-  __device__ __forceinline__ Reduced thread(int k) const {
-    Norm<typename Element<T>::A> lanes[kComponents<T>];
-    addVector<T, false>(lanes, v.at[k], attempt, powers);
-    return reduceComponents<kComponents<T>>(lanes);
-  }
-};
-
-template <template <class> class Norm>
-__device__ __forceinline__ double sumShortTile(std::int32_t dtype, const Tile& tile, const Attempt& attempt,
-                                               const Powers& powers) {
-  typename Norm<double>::Reduced sum = 0;
-  for (int round = 0; round < kShortRounds; ++round) {
-    const int from = (round * kShortLanes + shortLane()) * 16;
-    Vectors v;
-    load<kShortLanes * kShortRounds>(v, tile.x + from, tile.bytes - from, tile.access);
-    sum = Norm<double>::combine(sum, dispatch(dtype, ReduceShort<Norm>{v, attempt, powers}));
-  }
-  return reduceThreads<Norm<double>>(sum, kShortLanes / 2);
 }
 
 /// Stores a partial; a float64 tile's goes to one of three planes.
@@ -179,36 +132,11 @@ __device__ __forceinline__ void measureTile(const MeasureParams& params, std::ui
   if (laneIndex() == 0) storePartial(params, kNorm, row, number, sum, attempt);
 }
 
-/// Every lane goes on while one of the tiles must be added up again, for the shuffles' sake.
-template <template <class> class Norm>
-__device__ __forceinline__ void measureBundle(const MeasureParams& params, const Item& item, std::int32_t dtype) {
-  constexpr NormKind kNorm = Norm<double>::kNorm;
-  const Member member = memberOf(params.items, item, params.firstTile, params.lastTile);
-  const Powers powers = member.active ? powersOf(params, member.row) : Powers{};
-  Attempt attempt;
-  double sum = 0;
-  bool again = member.active;
-  while (__any_sync(kAllLanes, again)) {
-    const double next = sumShortTile<Norm>(dtype, member.tile, attempt, powers);
-    if (again) {
-      sum = next;
-      again = attempt.next(kNorm, dtype, sum, params.zeroNonFinite);
-    }
-  }
-  if (member.active && shortLane() == 0) storePartial(params, kNorm, member.row, member.number, sum, attempt);
-}
-
 /// Three blocks a multiprocessor leave 80 registers; with 64, architectures before sm_100 spill 100 to 190 bytes.
 template <template <class> class Norm>
 __global__ void __launch_bounds__(kBlockThreads, 3) measureKernel(const MeasureParams params) {
-  for (std::uint32_t i = params.firstItem + warpIndex(); i < params.lastItem; i += warpCount()) {
-    const Item item = itemAt(params.items, i);
-    const Row row = rowOfTile(params.items, item.firstTile);
-    if (item.tiles == 1) {
-      measureTile<Norm>(params, item.firstTile, row);
-    } else {
-      measureBundle<Norm>(params, item, row.dtype);
-    }
+  for (std::uint32_t i = params.firstTile + warpIndex(); i < params.lastTile; i += warpCount()) {
+    measureTile<Norm>(params, i, rowOfTile(params.tiles, i));
   }
 }
 
@@ -237,7 +165,7 @@ cudaError_t findMeasureGrids(int device, Grids* grids) {
 cudaError_t enqueueMeasure(const Grids& grids, cudaStream_t stream, NormKind norm, const MeasureParams& params) {
   const Kernel kernel = kernelOf(norm);
   if (kernel == nullptr) return cudaErrorInvalidValue;
-  const unsigned blocks = blocksFor(params.lastItem - params.firstItem, grids.measure[ordinal(norm)]);
+  const unsigned blocks = blocksFor(params.lastTile - params.firstTile, grids.measure[ordinal(norm)]);
   return launch(kernel, blocks, kBlockThreads, 0, stream, params);
 }
 

@@ -72,7 +72,6 @@ struct Scale {
   Scaling scaling;
 
   /// All vectors are written.
-  template <int Step>
   __device__ __forceinline__ unsigned apply(Vectors& v, int) const {
     return dispatch(dtype, ScaleVectors{v, scaling});
   }
@@ -93,14 +92,6 @@ __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decis
   if (changesRow(row, scale.scaling)) transformTile(tileOf(row, number), scale);
 }
 
-__device__ __forceinline__ void scaleBundle(const ScaleParams& params, const Decision& decision, const Item& item,
-                                            std::int32_t dtype) {
-  const Member member = memberOf(params.items, item, 0, 0xffffffffu);
-  if (!member.active) return;
-  const Scale scale = {dtype, scalingOf(params, decision, member.row)};
-  if (changesRow(member.row, scale.scaling)) transformShortTile(member.tile, scale);
-}
-
 __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
   if (decision.mode == Mode::Untouched) return true;
   return decision.mode == Mode::Global && decision.zero == 0 && !changesFloat(decision.coefficient) &&
@@ -110,14 +101,9 @@ __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
 __global__ void __launch_bounds__(kBlockThreads, 3) scaleKernel(const ScaleParams params) {
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
   if (touchesNothing(decision)) return;
-  for (std::uint32_t i = warpIndex(); i < params.itemCount; i += warpCount()) {
-    const Item item = itemAt(params.items, params.itemCount - 1 - i);
-    const Row row = rowOfTile(params.items, item.firstTile);
-    if (item.tiles == 1) {
-      scaleTile(params, decision, item.firstTile, row);
-    } else {
-      scaleBundle(params, decision, item, row.dtype);
-    }
+  for (std::uint32_t i = warpIndex(); i < params.tileCount; i += warpCount()) {
+    const std::uint32_t tile = params.tileCount - 1 - i;
+    scaleTile(params, decision, tile, rowOfTile(params.tiles, tile));
   }
 }
 
@@ -126,7 +112,7 @@ __global__ void __launch_bounds__(kBlockThreads, 3) scaleKernel(const ScaleParam
 cudaError_t findScaleGrid(int device, Grids* grids) { return residentBlocks(device, scaleKernel, &grids->scale); }
 
 cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params) {
-  return launch(scaleKernel, blocksFor(params.itemCount, grids.scale), kBlockThreads, 0, stream, params);
+  return launch(scaleKernel, blocksFor(params.tileCount, grids.scale), kBlockThreads, 0, stream, params);
 }
 
 }  // namespace gradclip

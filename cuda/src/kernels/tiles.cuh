@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a warp works on: a tile, or a bundle of short tiles with four lanes each.
+// What a warp works on: a tile.
 #pragma once
 
 #include "kernels/device_structs.hpp"
@@ -7,31 +7,11 @@
 
 namespace gradclip {
 
-/// Lanes that hold one short tile; thread t of the tile is lane t % 4's vector t / 4.
-constexpr int kShortLanes = static_cast<int>(kWarp / kBundle);
-static_assert(kThreads * 16 == kShortBytes, "a short tile is one stripe");
-
-/// Rounds in which four lanes load a short tile.
-constexpr int kShortRounds = kThreads / kShortLanes / kInFlight;
-
-constexpr int kTile = static_cast<int>(kTileBytes);
-constexpr int kStripe = kTile / kStripes;
-
-struct Item {
-  std::uint32_t firstTile, tiles;
-};
-
-__device__ __forceinline__ Item itemAt(const Items& items, std::uint32_t i) {
-  if (items.firstTile == nullptr) return {i, 1};
-  const auto first = loadGlobal<std::uint32_t>(items.firstTile + i);
-  return {first, loadGlobal<std::uint32_t>(items.firstTile + i + 1) - first};
-}
-
-__device__ __forceinline__ Row rowOfTile(const Items& items, std::uint32_t tile) {
+__device__ __forceinline__ Row rowOfTile(const TileTable& tiles, std::uint32_t tile) {
   struct Halves {
     uint4 first, second;
   };
-  const Row* row = items.rows + loadGlobal<std::uint32_t>(items.rowOfTile + tile);
+  const Row* row = tiles.rows + loadGlobal<std::uint32_t>(tiles.rowOfTile + tile);
   return bitCast<Row>(Halves{loadGlobal<uint4>(row), loadGlobal<uint4>(reinterpret_cast<const uint4*>(row) + 1)});
 }
 
@@ -52,28 +32,6 @@ __device__ __forceinline__ Tile tileOf(const Row& row, std::uint32_t tile) {
   return {reinterpret_cast<Byte*>(static_cast<std::uintptr_t>(address)),
           static_cast<int>(left < kTileBytes ? left : kTileBytes), accessOf(address)};
 }
-
-/// The tile of a bundle that a lane helps with, if there is one and it lies within [first, last).
-struct Member {
-  bool active;
-  std::uint32_t number;
-  Row row;
-  Tile tile;
-};
-
-__device__ __forceinline__ Member memberOf(const Items& items, const Item& item, std::uint32_t first,
-                                           std::uint32_t last) {
-  const std::uint32_t place = laneIndex() / static_cast<unsigned>(kShortLanes);
-  const std::uint32_t number = item.firstTile + place;
-  if (place >= item.tiles || number < first || number >= last) {
-    return {false, number, Row{}, {nullptr, 0, Access::Whole}};
-  }
-  const Row row = rowOfTile(items, number);
-  return {true, number, row, tileOf(row, number)};
-}
-
-/// A lane's place among the four that share a short tile.
-__device__ __forceinline__ int shortLane() { return static_cast<int>(laneIndex()) % kShortLanes; }
 
 /// work.run<T>() for the element type; work.unknown() for none of them.
 template <class Work>

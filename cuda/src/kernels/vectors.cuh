@@ -5,10 +5,14 @@
 #include "kernels/device_words.cuh"
 #include "common/elements.hpp"
 #include "common/canonical_tile.hpp"
+#include "gradclip/dtype.hpp"
 
 namespace gradclip {
 
 using Byte = unsigned char;
+
+constexpr int kTile = static_cast<int>(kTileBytes);
+constexpr int kStripe = kTile / kStripes;
 
 struct Vector {
   std::uint32_t word[4];
@@ -119,35 +123,33 @@ __device__ __forceinline__ Vector chosen(bool first, const Vector& a, const Vect
            first ? a.word[3] : b.word[3]}};
 }
 
-template <int Step, Access A>
+template <Access A>
 __device__ __forceinline__ void loadWhole(Vectors& v, const Byte* p, int left) {
   GRADCLIP_UNROLL
   for (int k = 0; k < kInFlight; ++k) {
-    const int from = k * Step * 16;
+    const int from = k * kStripe;
     v.at[k] = left >= from + 16 ? loadVector<A>(p + from) : Vector{};
   }
 }
 
-/// The vectors 0, Step, 2·Step, … of the `left` bytes at p, loaded independently of each other; what is not there is 0.
-template <int Step>
+/// A lane's next vectors, one of each stripe, of the `left` bytes at p, loaded independently of each other; what is not there is 0.
 __device__ __forceinline__ void load(Vectors& v, const Byte* p, int left, Access access) {
   switch (access) {
-    case Access::Whole: loadWhole<Step, Access::Whole>(v, p, left); break;
-    case Access::Words: loadWhole<Step, Access::Words>(v, p, left); break;
-    case Access::OddHalves: loadWhole<Step, Access::OddHalves>(v, p, left); break;
+    case Access::Whole: loadWhole<Access::Whole>(v, p, left); break;
+    case Access::Words: loadWhole<Access::Words>(v, p, left); break;
+    case Access::OddHalves: loadWhole<Access::OddHalves>(v, p, left); break;
   }
   const int last = left / 16;
-  if (left <= 0 || left % 16 == 0 || last % Step != 0 || last / Step >= kInFlight) return;
+  if (left <= 0 || left % 16 == 0 || last % kThreads != 0 || last / kThreads >= kInFlight) return;
   const Vector some = loadSome(p + last * 16, left % 16);
   GRADCLIP_UNROLL
-  for (int k = 0; k < kInFlight; ++k) v.at[k] = chosen(k == last / Step, some, v.at[k]);
+  for (int k = 0; k < kInFlight; ++k) v.at[k] = chosen(k == last / kThreads, some, v.at[k]);
 }
 
 /// The same where all of them are whole and aligned.
-template <int Step>
 __device__ __forceinline__ void loadAligned(Vectors& v, const Byte* p) {
   GRADCLIP_UNROLL
-  for (int k = 0; k < kInFlight; ++k) v.at[k] = loadVector<Access::Whole>(p + k * Step * 16);
+  for (int k = 0; k < kInFlight; ++k) v.at[k] = loadVector<Access::Whole>(p + k * kStripe);
 }
 
 /// Stores as many of the 16 bytes as are left.

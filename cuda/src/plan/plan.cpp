@@ -161,12 +161,10 @@ CudaStatus CudaPlan::State::uploadRows() {
 
 CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
   MeasureParams params{};
-  params.items = memory.items;
+  params.tiles = memory.tiles;
   params.firstTile = tables.segmentTile[from];
   params.lastTile = tables.segmentTile[to];
   if (params.firstTile == params.lastTile) return {};
-  params.firstItem = tables.itemOf(params.firstTile);
-  params.lastItem = tables.itemOf(params.lastTile - 1) + 1;
   params.partials = memory.fold.partials;
   params.sums = memory.fold.sums;
   params.control = memory.control;
@@ -212,9 +210,9 @@ CudaStatus CudaPlan::State::decide(const Rule& rule, std::uint32_t from, std::ui
 }
 
 CudaStatus CudaPlan::State::scale() {
-  const std::uint32_t items = tables.gradientItems();
-  if (items == 0) return {};
-  const ScaleParams params{memory.items, items, memory.decision, memory.fold.coefficients};
+  const std::uint32_t tiles = tables.gradientTiles();
+  if (tiles == 0) return {};
+  const ScaleParams params{memory.tiles, tiles, memory.decision, memory.fold.coefficients};
   return called(enqueueScale(grids, stream, params), "cudaLaunchKernel");
 }
 
@@ -302,8 +300,8 @@ CudaStatus CudaPlan::State::clipByValue(const ValueClip& clip, const Target& tar
     if (auto status = decideAll(rule, false, target); !status.ok()) return status;
   }
   ClampParams params{};
-  params.items = memory.items;
-  params.itemCount = tables.gradientItems();
+  params.tiles = memory.tiles;
+  params.tileCount = tables.gradientTiles();
   params.decision = looksFirst ? memory.decision : nullptr;
   params.limits = {clip.min, clip.max, clip.inverseScale, clip.policy == Policy::Zero};
   params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(clip.partCount)};
