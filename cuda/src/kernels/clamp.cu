@@ -16,89 +16,141 @@ struct Changes {
   unsigned zeroed;  ///< 1 if any
 };
 
-template <bool Wide>
-struct ClampVectors {
-  Vectors& v;
-  int left;
+/// The limits as the type has them. What lies beyond a limit becomes the limit rounded to the type, and no number of the type
+/// lies between the two: comparing with the rounded limit changes the same elements.
+template <class T>
+struct Bounds {
+  typename Element<T>::Bits min, max;
+
+  __device__ __forceinline__ explicit Bounds(const ClampLimits& limits)
+      : min(Element<T>::encode(limitIn<T>(limits.min))), max(Element<T>::encode(limitIn<T>(limits.max))) {}
+};
+
+/// Clamps a vector as it is. A NaN is neither above nor below. Returns how many elements changed, of halves the upper ones in the
+/// upper half.
+template <class T>
+__device__ __forceinline__ unsigned clampVector(Vector& v, const Bounds<T>& bounds) {
+  unsigned changed = 0;
+  if constexpr (sizeof(T) == 2) {
+    const std::uint32_t min = bounds.min * 0x10001u, max = bounds.max * 0x10001u;
+    GRADCLIP_UNROLL
+    for (std::uint32_t& word : v.word) {
+      const std::uint32_t above = greater<T>(word, max), below = greater<T>(min, word);
+      word = (word & ~above) | (max & above);
+      word = (word & ~below) | (min & below);
+      changed += (above | below) & 0x10001u;
+    }
+  } else {
+    const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
+    GRADCLIP_UNROLL
+    for (int c = 0; c < kComponents<T>; ++c) {
+      const auto bits = component<T>(v, c);
+      const auto x = Element<T>::decode(bits);
+      const bool above = x > max, below = x < min;
+      const auto lowered = above ? bounds.max : bits;
+      setComponent<T>(v, c, below ? bounds.min : lowered);
+      changed += static_cast<unsigned>(above | below);
+    }
+  }
+  return changed;
+}
+
+__device__ __forceinline__ unsigned bothHalves(unsigned changed) { return (changed & 0xffffu) + (changed >> 16); }
+
+struct ClampWhole {
+  Byte* x;
   const ClampLimits& limits;
   Changes& changes;
 
-  /// The bits of the vectors that differ now.
+  template <class T>
+  __device__ __forceinline__ void run() const {
+    const Bounds<T> bounds(limits);
+    unsigned all = 0;
+    transformWhole<kTuning.clamp.vectors>(x, [&](Vector& v) {
+      const unsigned changed = clampVector<T>(v, bounds);
+      all += changed;
+      return changed != 0;
+    });
+    changes.elements += bothHalves(all);
+  }
+
+  __device__ __forceinline__ void unknown() const {}
+};
+
+/// What became of a vector.
+struct Clamped {
+  Vector v;
+  unsigned elements;  ///< changed by the clamp
+  bool zeroed, differs;
+};
+
+/// In any way, element by element. What a vector lacks is 0, and may lie beyond the limits.
+struct ClampEach {
+  const Vector& v;
+  int bytes;
+  const ClampLimits& limits;
+
+  template <class T>
+  __device__ __forceinline__ Clamped run() const {
+    const Bounds<T> bounds(limits);
+    const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
+    // 0 lies within the limits; else what was zeroed is counted when it is clamped.
+    const bool countsZeroed = limits.min <= 0.0 && limits.max >= 0.0;
+    Clamped result = {};
+    GRADCLIP_UNROLL
+    for (int c = 0; c < kComponents<T>; ++c) {
+      const auto bits = component<T>(v, c);
+      const bool zero = limits.zeroNonFinite && absoluteBits<T>(bits) >= Element<T>::kInfinity;
+      const auto kept = zero ? typename Element<T>::Bits{0} : unscaled<T>(bits);
+      const auto now = clamped<T>(kept, min, max);
+      setComponent<T>(result.v, c, now);
+      if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
+      result.elements += now != kept || (zero && countsZeroed) ? 1u : 0u;
+      result.zeroed = result.zeroed || zero;
+      result.differs = result.differs || now != bits;
+    }
+    return result;
+  }
+
+  __device__ __forceinline__ Clamped unknown() const { return {}; }
+
+ private:
+  template <class T>
+  __device__ __forceinline__ typename Element<T>::Bits unscaled(typename Element<T>::Bits bits) const {
+    return limits.inverseScale == 1.0 ? bits : scaled<T>(bits, limits.inverseScale);
+  }
+};
+
+/// Out of line, for it is long and rare.
+GRADCLIP_NOINLINE __device__ Clamped clampedEach(std::int32_t dtype, Vector v, int bytes, ClampLimits limits) {
+  return dispatch(dtype, ClampEach{v, bytes, limits});
+}
+
+/// The bits of the vectors that differ now.
+struct ClampFew {
+  Vectors<kFew>& v;
+  const ClampLimits& limits;
+  Changes& changes;
+
   template <class T>
   __device__ __forceinline__ unsigned run() const {
+    const Bounds<T> bounds(limits);
     unsigned writes = 0;
     GRADCLIP_UNROLL
-    for (int k = 0; k < kInFlight; ++k) {
-      if (clampVector<T>(v.at[k], bytesOf(k, left))) writes |= 1u << k;
+    for (int k = 0; k < kFew; ++k) {
+      const unsigned changed = clampVector<T>(v.at[k], bounds);
+      changes.elements += bothHalves(changed);
+      writes |= changed != 0 ? 1u << k : 0u;
     }
     return writes;
   }
 
   __device__ __forceinline__ unsigned unknown() const { return 0; }
-
- private:
-  template <class T>
-  __device__ __forceinline__ typename Element<T>::A within(double limit) const {
-    return Wide ? limitIn<T>(limit) : static_cast<typename Element<T>::A>(limit);
-  }
-
-  /// 0 lies within the limits; else what was zeroed is counted when it is clamped.
-  __device__ __forceinline__ bool countsZeroed() const { return limits.min <= 0.0 && limits.max >= 0.0; }
-
-  template <class T>
-  __device__ __forceinline__ bool zeroes(typename Element<T>::Bits bits) const {
-    return limits.zeroNonFinite && absoluteBits<T>(bits) >= Element<T>::kInfinity;
-  }
-
-  template <class T>
-  __device__ __forceinline__ typename Element<T>::Bits unscaled(typename Element<T>::Bits bits) const {
-    return !Wide || limits.inverseScale == 1.0 ? bits : scaled<T>(bits, limits.inverseScale);
-  }
-
-  template <class T>
-  __device__ __forceinline__ bool clampVector(Vector& vector, int bytes) const {
-    bool beyond = false;
-    GRADCLIP_UNROLL
-    for (int c = 0; c < kComponents<T>; ++c) {
-      const auto bits = component<T>(vector, c);
-      const auto now = clamped<T>(unscaled<T>(bits), within<T>(limits.min), within<T>(limits.max));
-      beyond = beyond || zeroes<T>(bits) || now != bits;
-    }
-    return beyond && replace<T>(vector, bytes);
-  }
-
-  /// Few vectors come here. What a vector lacks is 0, and may lie beyond the limits.
-  template <class T>
-  __device__ __forceinline__ bool replace(Vector& vector, int bytes) const {
-    Vector result = {};
-    bool differs = false;
-    GRADCLIP_UNROLL
-    for (int c = 0; c < kComponents<T>; ++c) {
-      const auto bits = component<T>(vector, c);
-      const bool zero = zeroes<T>(bits);
-      const auto kept = zero ? typename Element<T>::Bits{0} : unscaled<T>(bits);
-      const auto now = clamped<T>(kept, within<T>(limits.min), within<T>(limits.max));
-      setComponent<T>(result, c, now);
-      if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
-      if (now != kept || (zero && countsZeroed())) ++changes.elements;
-      changes.zeroed |= zero ? 1u : 0u;
-      differs = differs || now != bits;
-    }
-    vector = result;
-    return differs;
-  }
 };
 
-template <bool Wide>
-struct Clamp {
-  std::int32_t dtype;
-  const ClampLimits& limits;
-  Changes& changes;
-
-  __device__ __forceinline__ unsigned apply(Vectors& v, int left) const {
-    return dispatch(dtype, ClampVectors<Wide>{v, left, limits, changes});
-  }
-};
+__device__ __forceinline__ bool plain(const ClampLimits& limits) {
+  return !limits.zeroNonFinite && limits.inverseScale == 1.0;
+}
 
 /// One atomic a warp.
 __device__ __forceinline__ void countChanges(Control* control, const Changes& changes) {
@@ -128,58 +180,58 @@ __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params) {
 }
 
 /// A row's own limits, where parts have some.
-template <bool Wide>
 __device__ __forceinline__ ClampLimits limitsOf(const PartTable& parts, const ClampLimits& limits, const Row& row) {
-  if (!Wide || parts.count == 0) return limits;
+  if (parts.count == 0) return limits;
   const Part* const part = parts.parts + loadGlobal<std::uint32_t>(parts.ofSegment + row.segment);
   return {loadGlobal<double>(&part->min), loadGlobal<double>(&part->max), limits.inverseScale, limits.zeroNonFinite};
 }
 
-template <bool Wide>
-__device__ __forceinline__ void clampTile(const ClampParams& params, const ClampLimits& limits, std::uint32_t number,
-                                          Changes& changes) {
-  const Row row = rowOfTile(params.tiles, number);
-  const ClampLimits own = limitsOf<Wide>(params.parts, limits, row);
-  const Clamp<Wide> clamp = {row.dtype, own, changes};
-  transformTile(tileOf(row, number), clamp);
+/// The general way of a few vectors.
+__device__ __forceinline__ unsigned clampEach(std::int32_t dtype, Vectors<kFew>& v, int left, const ClampLimits& limits,
+                                              Changes& changes) {
+  unsigned writes = 0;
+  GRADCLIP_UNROLL
+  for (int k = 0; k < kFew; ++k) {
+    const Clamped now = clampedEach(dtype, v.at[k], bytesOf(k, left), limits);
+    v.at[k] = now.v;
+    changes.elements += now.elements;
+    changes.zeroed |= now.zeroed ? 1u : 0u;
+    writes |= now.differs ? 1u << k : 0u;
+  }
+  return writes;
 }
 
-/// Wide: with limits by parts, limits beyond a type's numbers, or unscaling, which take registers that a plain clamp
-/// need not spill.
-template <bool Wide>
-__global__ void __launch_bounds__(kBlockThreads, Wide ? 2 : 3) clampKernel(const ClampParams params) {
+__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::int32_t dtype, const Tile& tile,
+                                          Changes& changes) {
+  if (plain(limits) && tile.wholeAndAligned()) return dispatch(dtype, ClampWhole{tile.x, limits, changes});
+  transformAny(tile, [&](Vectors<kFew>& v, int left) {
+    const bool allThere = bytesOf(kFew - 1, left) >= 16;
+    return plain(limits) && allThere ? dispatch(dtype, ClampFew{v, limits, changes})
+                                     : clampEach(dtype, v, left, limits, changes);
+  });
+}
+
+__global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
     const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
     if (decision.mode == Mode::Untouched) return;
   }
   const ClampLimits limits = limitsOf(params);
   Changes changes = {0, 0};
-  for (std::uint32_t i = warpIndex(); i < params.tileCount; i += warpCount()) {
-    clampTile<Wide>(params, limits, i, changes);
-  }
+  forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
+              [&](std::uint32_t tile, const Row& row) {
+                clampTile(limitsOf(params.parts, limits, row), row.dtype, tileOf(row, tile), changes);
+              });
   countChanges(params.control, changes);
   if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);
 }
 
 }  // namespace
 
-cudaError_t findClampGrid(int device, Grids* grids) {
-  const cudaError_t error = residentBlocks(device, clampKernel<true>, &grids->clampWide);
-  return error == cudaSuccess ? residentBlocks(device, clampKernel<false>, &grids->clamp) : error;
-}
-
-namespace {
-
-/// Whether some type has no number near a finite limit: float16 has the least range.
-bool isBeyond(double limit) { return isFinite(limit) && limitIn<Float16>(limit) != static_cast<float>(limit); }
-
-}  // namespace
+cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel, &grids->clamp); }
 
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params) {
-  const bool wide = params.parts.count != 0 || params.limits.inverseScale != 1.0 ||
-                    params.capture.parameters != nullptr || isBeyond(params.limits.min) || isBeyond(params.limits.max);
-  const unsigned blocks = blocksFor(params.tileCount, wide ? grids.clampWide : grids.clamp);
-  return launch(wide ? clampKernel<true> : clampKernel<false>, blocks, kBlockThreads, kLastBlockBytes, stream, params);
+  return launch(clampKernel, blocksFor(params.tileCount, grids.clamp), kBlockThreads, kLastBlockBytes, stream, params);
 }
 
 cudaError_t findGrids(int device, Grids* grids) {

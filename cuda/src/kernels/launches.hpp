@@ -16,7 +16,7 @@ constexpr unsigned kBlockThreads = 256;
 struct Grids {
   unsigned measure[4];  ///< by norm
   unsigned decide, decideWide;
-  unsigned scale, clamp, clampWide;
+  unsigned scale, clamp;
 };
 
 /// Fails where the binary has no code for the current device.

@@ -12,7 +12,7 @@ __device__ __forceinline__ bool changesType(std::int32_t dtype, double coefficie
   return static_cast<DType>(dtype) == DType::Float64 ? changesDouble(coefficient) : changesFloat(coefficient);
 }
 
-/// How the elements of a vector are scaled.
+/// How elements are scaled.
 struct Scaling {
   double coefficient;
   bool zero;  ///< non-finite elements become 0
@@ -22,60 +22,75 @@ struct Scaling {
 };
 
 template <class T>
-__device__ __forceinline__ typename Element<T>::Bits scaledElement(typename Element<T>::Bits bits,
-                                                                   const Scaling& scaling) {
-  using A = typename Element<T>::A;
-  if (scaling.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
-  if (sizeof(T) == 8 ? !changesDouble(scaling.coefficient) : !changesFloat(scaling.coefficient)) return bits;
-  if (needsDouble(scaling.coefficient)) return scaled<T>(bits, scaling.coefficient);
-  return Element<T>::encode(Element<T>::decode(bits) * static_cast<A>(scaling.coefficient));
+__device__ __forceinline__ void multiply(Vector& v, typename Element<T>::A factor) {
+  if constexpr (sizeof(T) == 2) {
+    GRADCLIP_UNROLL
+    for (std::uint32_t& word : v.word) {
+      const Pair pair = pairOf<T>(word);
+      word = wordOf<T>(Pair{pair.low * factor, pair.high * factor});
+    }
+  } else {
+    GRADCLIP_UNROLL
+    for (int c = 0; c < kComponents<T>; ++c) {
+      setComponent<T>(v, c, Element<T>::encode(Element<T>::decode(component<T>(v, c)) * factor));
+    }
+  }
 }
 
-struct ScaleVectors {
-  Vectors& v;
+struct MultiplyWhole {
+  Byte* x;
+  double coefficient;
+
+  template <class T>
+  __device__ __forceinline__ void run() const {
+    const auto factor = static_cast<typename Element<T>::A>(coefficient);
+    transformWhole<kTuning.scale.vectors>(x, [factor](Vector& v) {
+      multiply<T>(v, factor);
+      return true;
+    });
+  }
+
+  __device__ __forceinline__ void unknown() const {}
+};
+
+struct MultiplyFew {
+  Vectors<kFew>& v;
+  double coefficient;
+
+  template <class T>
+  __device__ __forceinline__ void run() const {
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kFew; ++k) multiply<T>(v.at[k], static_cast<typename Element<T>::A>(coefficient));
+  }
+
+  __device__ __forceinline__ void unknown() const {}
+};
+
+/// In any way, element by element.
+struct ScaleEach {
+  const Vector& v;
   const Scaling& scaling;
 
   template <class T>
-  __device__ __forceinline__ unsigned run() const {
-    scaling.plain() ? scale<T, true>() : scale<T, false>();
-    return ~0u;
-  }
-
-  __device__ __forceinline__ unsigned unknown() const { return 0; }
-
- private:
-  template <class T, bool Plain>
-  __device__ __forceinline__ void scale() const {
-    GRADCLIP_UNROLL
-    for (int k = 0; k < kInFlight; ++k) v.at[k] = scaledVector<T, Plain>(v.at[k]);
-  }
-
-  template <class T, bool Plain>
-  __device__ __forceinline__ Vector scaledVector(const Vector& vector) const {
-    using A = typename Element<T>::A;
+  __device__ __forceinline__ Vector run() const {
+    const bool changes = sizeof(T) == 8 ? changesDouble(scaling.coefficient) : changesFloat(scaling.coefficient);
     Vector result = {};
     GRADCLIP_UNROLL
     for (int c = 0; c < kComponents<T>; ++c) {
-      const auto bits = component<T>(vector, c);
-      if constexpr (Plain) {
-        setComponent<T>(result, c, Element<T>::encode(Element<T>::decode(bits) * static_cast<A>(scaling.coefficient)));
-      } else {
-        setComponent<T>(result, c, scaledElement<T>(bits, scaling));
-      }
+      auto bits = component<T>(v, c);
+      if (scaling.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
+      setComponent<T>(result, c, changes ? scaled<T>(bits, scaling.coefficient) : bits);
     }
     return result;
   }
+
+  __device__ __forceinline__ Vector unknown() const { return v; }
 };
 
-struct Scale {
-  std::int32_t dtype;
-  Scaling scaling;
-
-  /// All vectors are written.
-  __device__ __forceinline__ unsigned apply(Vectors& v, int) const {
-    return dispatch(dtype, ScaleVectors{v, scaling});
-  }
-};
+/// Out of line, for it is long and rare.
+GRADCLIP_NOINLINE __device__ Vector scaledEach(std::int32_t dtype, Vector v, Scaling scaling) {
+  return dispatch(dtype, ScaleEach{v, scaling});
+}
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
   const bool perSegment = decision.mode == Mode::PerSegment;
@@ -88,8 +103,19 @@ __device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scalin
 
 __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decision& decision, std::uint32_t number,
                                           const Row& row) {
-  const Scale scale = {row.dtype, scalingOf(params, decision, row)};
-  if (changesRow(row, scale.scaling)) transformTile(tileOf(row, number), scale);
+  const Scaling scaling = scalingOf(params, decision, row);
+  if (!changesRow(row, scaling)) return;
+  const Tile tile = tileOf(row, number);
+  if (scaling.plain() && tile.wholeAndAligned()) return dispatch(row.dtype, MultiplyWhole{tile.x, scaling.coefficient});
+  transformAny(tile, [&](Vectors<kFew>& v, int) {
+    if (scaling.plain()) {
+      dispatch(row.dtype, MultiplyFew{v, scaling.coefficient});
+    } else {
+      GRADCLIP_UNROLL
+      for (Vector& one : v.at) one = scaledEach(row.dtype, one, scaling);
+    }
+    return ~0u;
+  });
 }
 
 __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
@@ -98,13 +124,11 @@ __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
          !changesDouble(decision.coefficient);
 }
 
-__global__ void __launch_bounds__(kBlockThreads, 3) scaleKernel(const ScaleParams params) {
+__global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
   if (touchesNothing(decision)) return;
-  for (std::uint32_t i = warpIndex(); i < params.tileCount; i += warpCount()) {
-    const std::uint32_t tile = params.tileCount - 1 - i;
-    scaleTile(params, decision, tile, rowOfTile(params.tiles, tile));
-  }
+  forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },
+              [&](std::uint32_t tile, const Row& row) { scaleTile(params, decision, tile, row); });
 }
 
 }  // namespace
