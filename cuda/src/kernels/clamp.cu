@@ -26,55 +26,41 @@ struct Bounds {
       : min(Element<T>::encode(limitIn<T>(limits.min))), max(Element<T>::encode(limitIn<T>(limits.max))) {}
 };
 
-/// Clamps a vector as it is. A NaN is neither above nor below. Returns how many elements changed, of halves the upper ones in the
-/// upper half.
-template <class T>
-__device__ __forceinline__ unsigned clampVector(Vector& v, const Bounds<T>& bounds) {
-  unsigned changed = 0;
-  if constexpr (sizeof(T) == 2) {
-    const std::uint32_t min = bounds.min * 0x10001u, max = bounds.max * 0x10001u;
-    GRADCLIP_UNROLL
-    for (std::uint32_t& word : v.word) {
-      const std::uint32_t above = greater<T>(word, max), below = greater<T>(min, word);
-      word = (word & ~above) | (max & above);
-      word = (word & ~below) | (min & below);
-      changed += (above | below) & 0x10001u;
-    }
-  } else {
-    const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
-    GRADCLIP_UNROLL
-    for (int c = 0; c < kComponents<T>; ++c) {
-      const auto bits = component<T>(v, c);
-      const auto x = Element<T>::decode(bits);
-      const bool above = x > max, below = x < min;
-      const auto lowered = above ? bounds.max : bits;
-      setComponent<T>(v, c, below ? bounds.min : lowered);
-      changed += static_cast<unsigned>(above | below);
-    }
-  }
-  return changed;
-}
-
-__device__ __forceinline__ unsigned bothHalves(unsigned changed) { return (changed & 0xffffu) + (changed >> 16); }
-
-struct ClampWhole {
-  Byte* x;
+/// Clamps elements as they are. A NaN is neither above nor below.
+struct ClampPlain {
   const ClampLimits& limits;
   Changes& changes;
 
   template <class T>
-  __device__ __forceinline__ void run() const {
+  __device__ __forceinline__ auto of() const {
     const Bounds<T> bounds(limits);
-    unsigned all = 0;
-    transformWhole<kTuning.clamp.vectors>(x, [&](Vector& v) {
-      const unsigned changed = clampVector<T>(v, bounds);
-      all += changed;
+    return [bounds, this](Vector& v) {
+      unsigned changed = 0;  // of halves, the upper ones in the upper half
+      if constexpr (sizeof(T) == 2) {
+        const std::uint32_t min = bounds.min * 0x10001u, max = bounds.max * 0x10001u;
+        GRADCLIP_UNROLL
+        for (std::uint32_t& word : v.word) {
+          const std::uint32_t above = greater<T>(word, max), below = greater<T>(min, word);
+          word = (word & ~above) | (max & above);
+          word = (word & ~below) | (min & below);
+          changed += (above | below) & 0x10001u;
+        }
+      } else {
+        const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
+        GRADCLIP_UNROLL
+        for (int c = 0; c < kComponents<T>; ++c) {
+          const auto bits = component<T>(v, c);
+          const auto x = Element<T>::decode(bits);
+          const bool above = x > max, below = x < min;
+          const auto lowered = above ? bounds.max : bits;
+          setComponent<T>(v, c, below ? bounds.min : lowered);
+          changed += static_cast<unsigned>(above | below);
+        }
+      }
+      changes.elements += (changed & 0xffffu) + (changed >> 16);
       return changed != 0;
-    });
-    changes.elements += bothHalves(all);
+    };
   }
-
-  __device__ __forceinline__ void unknown() const {}
 };
 
 /// What became of a vector.
@@ -121,33 +107,6 @@ struct ClampEach {
   }
 };
 
-/// Out of line, for it is long and rare.
-GRADCLIP_NOINLINE __device__ Clamped clampedEach(std::int32_t dtype, Vector v, int bytes, ClampLimits limits) {
-  return dispatch(dtype, ClampEach{v, bytes, limits});
-}
-
-/// The bits of the vectors that differ now.
-struct ClampFew {
-  Vectors<kFew>& v;
-  const ClampLimits& limits;
-  Changes& changes;
-
-  template <class T>
-  __device__ __forceinline__ unsigned run() const {
-    const Bounds<T> bounds(limits);
-    unsigned writes = 0;
-    GRADCLIP_UNROLL
-    for (int k = 0; k < kFew; ++k) {
-      const unsigned changed = clampVector<T>(v.at[k], bounds);
-      changes.elements += bothHalves(changed);
-      writes |= changed != 0 ? 1u << k : 0u;
-    }
-    return writes;
-  }
-
-  __device__ __forceinline__ unsigned unknown() const { return 0; }
-};
-
 __device__ __forceinline__ bool plain(const ClampLimits& limits) {
   return !limits.zeroNonFinite && limits.inverseScale == 1.0;
 }
@@ -172,43 +131,46 @@ __device__ inline void publishClamp(const ClampParams& params) {
   publish(params.slot, slot);
 }
 
-__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params) {
-  if (!hasNewNumbers(params.capture)) return params.limits;
-  const Parameters* const now = params.capture.parameters;
-  return {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), loadGlobal<double>(&now->limit.inverseScale),
-          params.limits.zeroNonFinite};
+/// A row's limits. They are read anew for each tile: kept, they would take registers that its elements need.
+__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const Row& row) {
+  ClampLimits limits = params.limits;
+  if (hasNewNumbers(params.capture)) {
+    const Parameters* const now = params.capture.parameters;
+    limits = {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), loadGlobal<double>(&now->limit.inverseScale),
+              limits.zeroNonFinite};
+  }
+  if (params.parts.count != 0) {
+    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + row.segment);
+    limits.min = loadGlobal<double>(&part->min);
+    limits.max = loadGlobal<double>(&part->max);
+  }
+  return limits;
 }
 
-/// A row's own limits, where parts have some.
-__device__ __forceinline__ ClampLimits limitsOf(const PartTable& parts, const ClampLimits& limits, const Row& row) {
-  if (parts.count == 0) return limits;
-  const Part* const part = parts.parts + loadGlobal<std::uint32_t>(parts.ofSegment + row.segment);
-  return {loadGlobal<double>(&part->min), loadGlobal<double>(&part->max), limits.inverseScale, limits.zeroNonFinite};
-}
-
-/// The general way of a few vectors.
-__device__ __forceinline__ unsigned clampEach(std::int32_t dtype, Vectors<kFew>& v, int left, const ClampLimits& limits,
-                                              Changes& changes) {
-  unsigned writes = 0;
-  GRADCLIP_UNROLL
-  for (int k = 0; k < kFew; ++k) {
-    const Clamped now = clampedEach(dtype, v.at[k], bytesOf(k, left), limits);
-    v.at[k] = now.v;
+/// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
+GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
+  Changes changes = {0, 0};
+  const int few = plain(limits) ? tile.bytes - tile.bytes % (kFew * kStripe) : 0;
+  transformFew(dtype, tile, few, ClampPlain{limits, changes});
+  transformEach(tile, few, [&](Vector& v, int bytes) {
+    const Clamped now = dispatch(dtype, ClampEach{v, bytes, limits});
+    v = now.v;
     changes.elements += now.elements;
     changes.zeroed |= now.zeroed ? 1u : 0u;
-    writes |= now.differs ? 1u << k : 0u;
-  }
-  return writes;
+    return now.differs;
+  });
+  return changes;
 }
 
 __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::int32_t dtype, const Tile& tile,
                                           Changes& changes) {
-  if (plain(limits) && tile.wholeAndAligned()) return dispatch(dtype, ClampWhole{tile.x, limits, changes});
-  transformAny(tile, [&](Vectors<kFew>& v, int left) {
-    const bool allThere = bytesOf(kFew - 1, left) >= 16;
-    return plain(limits) && allThere ? dispatch(dtype, ClampFew{v, limits, changes})
-                                     : clampEach(dtype, v, left, limits, changes);
-  });
+  if (plain(limits) && tile.wholeAndAligned()) {
+    dispatch(dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{tile.x, ClampPlain{limits, changes}});
+  } else {
+    const Changes more = clampAny(dtype, tile, limits);
+    changes.elements += more.elements;
+    changes.zeroed |= more.zeroed;
+  }
 }
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
@@ -216,11 +178,10 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
     const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
     if (decision.mode == Mode::Untouched) return;
   }
-  const ClampLimits limits = limitsOf(params);
   Changes changes = {0, 0};
   forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
               [&](std::uint32_t tile, const Row& row) {
-                clampTile(limitsOf(params.parts, limits, row), row.dtype, tileOf(row, tile), changes);
+                clampTile(limitsOf(params, row), row.dtype, tileOf(row, tile), changes);
               });
   countChanges(params.control, changes);
   if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);

@@ -21,49 +21,28 @@ struct Scaling {
   __device__ __forceinline__ bool plain() const { return !zero && !needsDouble(coefficient); }
 };
 
-template <class T>
-__device__ __forceinline__ void multiply(Vector& v, typename Element<T>::A factor) {
-  if constexpr (sizeof(T) == 2) {
-    GRADCLIP_UNROLL
-    for (std::uint32_t& word : v.word) {
-      const Pair pair = pairOf<T>(word);
-      word = wordOf<T>(Pair{pair.low * factor, pair.high * factor});
-    }
-  } else {
-    GRADCLIP_UNROLL
-    for (int c = 0; c < kComponents<T>; ++c) {
-      setComponent<T>(v, c, Element<T>::encode(Element<T>::decode(component<T>(v, c)) * factor));
-    }
-  }
-}
-
-struct MultiplyWhole {
-  Byte* x;
+struct Multiply {
   double coefficient;
 
   template <class T>
-  __device__ __forceinline__ void run() const {
+  __device__ __forceinline__ auto of() const {
     const auto factor = static_cast<typename Element<T>::A>(coefficient);
-    transformWhole<kTuning.scale.vectors>(x, [factor](Vector& v) {
-      multiply<T>(v, factor);
+    return [factor](Vector& v) {
+      if constexpr (sizeof(T) == 2) {
+        GRADCLIP_UNROLL
+        for (std::uint32_t& word : v.word) {
+          const Pair pair = pairOf<T>(word);
+          word = wordOf<T>(Pair{pair.low * factor, pair.high * factor});
+        }
+      } else {
+        GRADCLIP_UNROLL
+        for (int c = 0; c < kComponents<T>; ++c) {
+          setComponent<T>(v, c, Element<T>::encode(Element<T>::decode(component<T>(v, c)) * factor));
+        }
+      }
       return true;
-    });
+    };
   }
-
-  __device__ __forceinline__ void unknown() const {}
-};
-
-struct MultiplyFew {
-  Vectors<kFew>& v;
-  double coefficient;
-
-  template <class T>
-  __device__ __forceinline__ void run() const {
-    GRADCLIP_UNROLL
-    for (int k = 0; k < kFew; ++k) multiply<T>(v.at[k], static_cast<typename Element<T>::A>(coefficient));
-  }
-
-  __device__ __forceinline__ void unknown() const {}
 };
 
 /// In any way, element by element.
@@ -87,9 +66,13 @@ struct ScaleEach {
   __device__ __forceinline__ Vector unknown() const { return v; }
 };
 
-/// Out of line, for it is long and rare.
-GRADCLIP_NOINLINE __device__ Vector scaledEach(std::int32_t dtype, Vector v, Scaling scaling) {
-  return dispatch(dtype, ScaleEach{v, scaling});
+/// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
+GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Scaling scaling) {
+  if (scaling.plain()) return transformFew(dtype, tile, tile.bytes, Multiply{scaling.coefficient});
+  transformEach(tile, 0, [&](Vector& v, int) {
+    v = dispatch(dtype, ScaleEach{v, scaling});
+    return true;
+  });
 }
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
@@ -106,16 +89,11 @@ __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decis
   const Scaling scaling = scalingOf(params, decision, row);
   if (!changesRow(row, scaling)) return;
   const Tile tile = tileOf(row, number);
-  if (scaling.plain() && tile.wholeAndAligned()) return dispatch(row.dtype, MultiplyWhole{tile.x, scaling.coefficient});
-  transformAny(tile, [&](Vectors<kFew>& v, int) {
-    if (scaling.plain()) {
-      dispatch(row.dtype, MultiplyFew{v, scaling.coefficient});
-    } else {
-      GRADCLIP_UNROLL
-      for (Vector& one : v.at) one = scaledEach(row.dtype, one, scaling);
-    }
-    return ~0u;
-  });
+  if (scaling.plain() && tile.wholeAndAligned()) {
+    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{tile.x, Multiply{scaling.coefficient}});
+  } else {
+    scaleAny(row.dtype, tile, scaling);
+  }
 }
 
 __device__ __forceinline__ bool touchesNothing(const Decision& decision) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers that decide how fast the kernels that stream gradients are, and never what they compute: a set for each kind of
-// device. Not yet timed on any; what they aim at is said beside them. A benchmark compiles others with -D.
+// Numbers that decide how fast the kernels that stream gradients are, and never what they compute: a set for each
+// architecture from one on. Timed on no device yet; what they aim at is said beside them. A benchmark compiles others with -D.
 #pragma once
 
 namespace gradclip {
@@ -17,19 +17,19 @@ struct Tuning {
 };
 
 /// 128 KiB in flight a multiprocessor, of the 32 to 64 that keep the memory of an H100, H200 or B200 busy: a warp has none in
-/// flight while it adds up, or finds its next tile.
-constexpr Tuning kHighBandwidth = {{16, 2}, {16, 2}, {16, 2}, true};
+/// flight while it adds up, or finds its next tile. Devices with graphics memory need a third of that, or less.
+constexpr Tuning kSm80 = {{16, 2}, {16, 2}, {16, 2}, true};
 
-/// Devices whose multiprocessors have a third of that bandwidth each, or less: as much in flight does no harm.
-constexpr Tuning kGraphicsMemory = kHighBandwidth;
+/// 128 registers are too few there for 16 vectors that are clamped.
+constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 3}, true};
 
 #if defined(GRADCLIP_VECTORS) && defined(GRADCLIP_BLOCKS) && defined(GRADCLIP_SIDE_BY_SIDE)
-constexpr Streaming kTried = {GRADCLIP_VECTORS, GRADCLIP_BLOCKS};
-constexpr Tuning kTuning = {kTried, kTried, kTried, GRADCLIP_SIDE_BY_SIDE};
-#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 800 && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
-constexpr Tuning kTuning = kGraphicsMemory;
+constexpr Tuning kTuning = {{GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, {GRADCLIP_VECTORS, GRADCLIP_BLOCKS},
+                            {GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, GRADCLIP_SIDE_BY_SIDE};
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr Tuning kTuning = kSm75;
 #else
-constexpr Tuning kTuning = kHighBandwidth;
+constexpr Tuning kTuning = kSm80;
 #endif
 
 }  // namespace gradclip
