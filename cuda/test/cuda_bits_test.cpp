@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device's norms have the canonical bits at every size and alignment, in tiles, bundles and runs of runs.
+// The device's norms have the canonical bits at every size and alignment, in tiles and runs of runs.
 #include "cuda_support.hpp"
 
 namespace {
@@ -27,7 +27,7 @@ TEST_CASE("sizes around vectors, lanes, stripes and tiles, at every offset") {
   }
 }
 
-TEST_CASE("bundles of short tensors, whatever their lengths and offsets") {
+TEST_CASE("many short tensors, whatever their lengths and offsets") {
   std::mt19937 random(11);
   for (DType dtype : kAllTypes) {
     const auto most = 512 / static_cast<std::size_t>(gradclip::elementBytes(dtype));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tiles whose sums leave their type's range, in whole tiles and in bundles, beside tiles that do not.
+// Tiles whose sums leave their type's range, in whole tiles and in short ones, beside tiles that do not.
 #include "cuda_support.hpp"
 
 namespace {

@@ -33,16 +33,27 @@ GRADCLIP_HD inline To bitCast(From from) {
 }
 
 GRADCLIP_HD inline float halfToFloat(std::uint16_t half) {
+#if defined(__CUDA_ARCH__)
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));
+  return value;
+#else
   const std::uint32_t magnitude = half & 0x7fffu;
   const std::uint32_t sign = (half & 0x8000u) << 16;
   if (magnitude >= 0x7c00u) return bitCast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
   // Times 2^112 moves the exponent's bias from 15 to 127, exactly, subnormals included.
   const float value = bitCast<float>(magnitude << 13) * 0x1p112f;
   return bitCast<float>(bitCast<std::uint32_t>(value) | sign);
+#endif
 }
 
 /// Nearest even; every NaN becomes the canonical one.
 GRADCLIP_HD inline std::uint16_t floatToHalf(float value) {
+#if defined(__CUDA_ARCH__)
+  std::uint16_t half;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(value));
+  return half;
+#else
   const std::uint32_t bits = bitCast<std::uint32_t>(value);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
   const std::uint32_t sign = (bits >> 16) & 0x8000u;
@@ -54,6 +65,7 @@ GRADCLIP_HD inline std::uint16_t floatToHalf(float value) {
   }
   const std::uint32_t odd = (magnitude >> 13) & 1u;
   return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
+#endif
 }
 
 GRADCLIP_HD inline float bfloat16ToFloat(std::uint16_t bfloat) {
@@ -62,9 +74,15 @@ GRADCLIP_HD inline float bfloat16ToFloat(std::uint16_t bfloat) {
 
 /// Nearest even; every NaN becomes the canonical one.
 GRADCLIP_HD inline std::uint16_t floatToBfloat16(float value) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint16_t bfloat;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bfloat) : "f"(value));
+  return bfloat;
+#else
   const std::uint32_t bits = bitCast<std::uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+#endif
 }
 
 /// How a stored type T is added up and written back: Bits holds its bits, A is its accumulator.

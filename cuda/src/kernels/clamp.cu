@@ -16,90 +16,100 @@ struct Changes {
   unsigned zeroed;  ///< 1 if any
 };
 
-template <int Step, bool Wide>
-struct ClampVectors {
-  Vectors& v;
-  int left;
+/// The limits as the type has them. What lies beyond a limit becomes the limit rounded to the type, and no number of the type
+/// lies between the two: comparing with the rounded limit changes the same elements.
+template <class T>
+struct Bounds {
+  typename Element<T>::Bits min, max;
+
+  __device__ __forceinline__ explicit Bounds(const ClampLimits& limits)
+      : min(Element<T>::encode(limitIn<T>(limits.min))), max(Element<T>::encode(limitIn<T>(limits.max))) {}
+};
+
+/// Clamps elements as they are. A NaN is neither above nor below.
+struct ClampPlain {
   const ClampLimits& limits;
   Changes& changes;
 
-  /// The bits of the vectors that differ now.
   template <class T>
-  __device__ __forceinline__ unsigned run() const {
-    unsigned writes = 0;
+  __device__ __forceinline__ auto of() const {
+    const Bounds<T> bounds(limits);
+    return [bounds, this](Vector& v) {
+      unsigned changed = 0;  // of halves, the upper ones in the upper half
+      if constexpr (sizeof(T) == 2) {
+        const std::uint32_t min = bounds.min * 0x10001u, max = bounds.max * 0x10001u;
+        GRADCLIP_UNROLL
+        for (std::uint32_t& word : v.word) {
+          const std::uint32_t above = greater<T>(word, max), below = greater<T>(min, word);
+          word = (word & ~above) | (max & above);
+          word = (word & ~below) | (min & below);
+          changed += (above | below) & 0x10001u;
+        }
+      } else {
+        const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
+        GRADCLIP_UNROLL
+        for (int c = 0; c < kComponents<T>; ++c) {
+          const auto bits = component<T>(v, c);
+          const auto x = Element<T>::decode(bits);
+          const bool above = x > max, below = x < min;
+          const auto lowered = above ? bounds.max : bits;
+          setComponent<T>(v, c, below ? bounds.min : lowered);
+          changed += static_cast<unsigned>(above | below);
+        }
+      }
+      changes.elements += (changed & 0xffffu) + (changed >> 16);
+      return changed != 0;
+    };
+  }
+};
+
+/// What became of a vector.
+struct Clamped {
+  Vector v;
+  unsigned elements;  ///< changed by the clamp
+  bool zeroed, differs;
+};
+
+/// In any way, element by element. What a vector lacks is 0, and may lie beyond the limits.
+struct ClampEach {
+  const Vector& v;
+  int bytes;
+  const ClampLimits& limits;
+
+  template <class T>
+  __device__ __forceinline__ Clamped run() const {
+    const Bounds<T> bounds(limits);
+    const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
+    // 0 lies within the limits; else what was zeroed is counted when it is clamped.
+    const bool countsZeroed = limits.min <= 0.0 && limits.max >= 0.0;
+    Clamped result = {};
     GRADCLIP_UNROLL
-    for (int k = 0; k < kInFlight; ++k) {
-      if (clampVector<T>(v.at[k], bytesOf<Step>(k, left))) writes |= 1u << k;
+    for (int c = 0; c < kComponents<T>; ++c) {
+      const auto bits = component<T>(v, c);
+      const bool zero = limits.zeroNonFinite && absoluteBits<T>(bits) >= Element<T>::kInfinity;
+      const auto kept = zero ? typename Element<T>::Bits{0} : unscaled<T>(bits);
+      const auto now = clamped<T>(kept, min, max);
+      setComponent<T>(result.v, c, now);
+      if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
+      result.elements += now != kept || (zero && countsZeroed) ? 1u : 0u;
+      result.zeroed = result.zeroed || zero;
+      result.differs = result.differs || now != bits;
     }
-    return writes;
+    return result;
   }
 
-  __device__ __forceinline__ unsigned unknown() const { return 0; }
+  __device__ __forceinline__ Clamped unknown() const { return {}; }
 
  private:
   template <class T>
-  __device__ __forceinline__ typename Element<T>::A within(double limit) const {
-    return Wide ? limitIn<T>(limit) : static_cast<typename Element<T>::A>(limit);
-  }
-
-  /// 0 lies within the limits; else what was zeroed is counted when it is clamped.
-  __device__ __forceinline__ bool countsZeroed() const { return limits.min <= 0.0 && limits.max >= 0.0; }
-
-  template <class T>
-  __device__ __forceinline__ bool zeroes(typename Element<T>::Bits bits) const {
-    return limits.zeroNonFinite && absoluteBits<T>(bits) >= Element<T>::kInfinity;
-  }
-
-  template <class T>
   __device__ __forceinline__ typename Element<T>::Bits unscaled(typename Element<T>::Bits bits) const {
-    return !Wide || limits.inverseScale == 1.0 ? bits : scaled<T>(bits, limits.inverseScale);
-  }
-
-  template <class T>
-  __device__ __forceinline__ bool clampVector(Vector& vector, int bytes) const {
-    bool beyond = false;
-    GRADCLIP_UNROLL
-    for (int c = 0; c < kComponents<T>; ++c) {
-      const auto bits = component<T>(vector, c);
-      const auto now = clamped<T>(unscaled<T>(bits), within<T>(limits.min), within<T>(limits.max));
-      beyond = beyond || zeroes<T>(bits) || now != bits;
-    }
-    return beyond && replace<T>(vector, bytes);
-  }
-
-  /// Few vectors come here. What a vector lacks is 0, and may lie beyond the limits.
-  template <class T>
-  __device__ __forceinline__ bool replace(Vector& vector, int bytes) const {
-    Vector result = {};
-    bool differs = false;
-    GRADCLIP_UNROLL
-    for (int c = 0; c < kComponents<T>; ++c) {
-      const auto bits = component<T>(vector, c);
-      const bool zero = zeroes<T>(bits);
-      const auto kept = zero ? typename Element<T>::Bits{0} : unscaled<T>(bits);
-      const auto now = clamped<T>(kept, within<T>(limits.min), within<T>(limits.max));
-      setComponent<T>(result, c, now);
-      if (c * static_cast<int>(sizeof(T)) >= bytes) continue;
-      if (now != kept || (zero && countsZeroed())) ++changes.elements;
-      changes.zeroed |= zero ? 1u : 0u;
-      differs = differs || now != bits;
-    }
-    vector = result;
-    return differs;
+    return limits.inverseScale == 1.0 ? bits : scaled<T>(bits, limits.inverseScale);
   }
 };
 
-template <bool Wide>
-struct Clamp {
-  std::int32_t dtype;
-  const ClampLimits& limits;
-  Changes& changes;
-
-  template <int Step>
-  __device__ __forceinline__ unsigned apply(Vectors& v, int left) const {
-    return dispatch(dtype, ClampVectors<Step, Wide>{v, left, limits, changes});
-  }
-};
+__device__ __forceinline__ bool plain(const ClampLimits& limits) {
+  return !limits.zeroNonFinite && limits.inverseScale == 1.0;
+}
 
 /// One atomic a warp.
 __device__ __forceinline__ void countChanges(Control* control, const Changes& changes) {
@@ -121,74 +131,68 @@ __device__ inline void publishClamp(const ClampParams& params) {
   publish(params.slot, slot);
 }
 
-__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params) {
-  if (!hasNewNumbers(params.capture)) return params.limits;
-  const Parameters* const now = params.capture.parameters;
-  return {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), loadGlobal<double>(&now->limit.inverseScale),
-          params.limits.zeroNonFinite};
+/// A row's limits. They are read anew for each tile: kept, they would take registers that its elements need.
+__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const Row& row) {
+  ClampLimits limits = params.limits;
+  if (hasNewNumbers(params.capture)) {
+    const Parameters* const now = params.capture.parameters;
+    limits = {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), loadGlobal<double>(&now->limit.inverseScale),
+              limits.zeroNonFinite};
+  }
+  if (params.parts.count != 0) {
+    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + row.segment);
+    limits.min = loadGlobal<double>(&part->min);
+    limits.max = loadGlobal<double>(&part->max);
+  }
+  return limits;
 }
 
-/// A row's own limits, where parts have some.
-template <bool Wide>
-__device__ __forceinline__ ClampLimits limitsOf(const PartTable& parts, const ClampLimits& limits, const Row& row) {
-  if (!Wide || parts.count == 0) return limits;
-  const Part* const part = parts.parts + loadGlobal<std::uint32_t>(parts.ofSegment + row.segment);
-  return {loadGlobal<double>(&part->min), loadGlobal<double>(&part->max), limits.inverseScale, limits.zeroNonFinite};
+/// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
+GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
+  Changes changes = {0, 0};
+  const int few = plain(limits) ? tile.bytes - tile.bytes % (kFew * kStripe) : 0;
+  transformFew(dtype, tile, few, ClampPlain{limits, changes});
+  transformEach(tile, few, [&](Vector& v, int bytes) {
+    const Clamped now = dispatch(dtype, ClampEach{v, bytes, limits});
+    v = now.v;
+    changes.elements += now.elements;
+    changes.zeroed |= now.zeroed ? 1u : 0u;
+    return now.differs;
+  });
+  return changes;
 }
 
-template <bool Wide>
-__device__ __forceinline__ void clampItem(const ClampParams& params, const ClampLimits& limits, const Item& item,
+__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::int32_t dtype, const Tile& tile,
                                           Changes& changes) {
-  const Row row = rowOfTile(params.items, item.firstTile);
-  if (item.tiles == 1) {
-    const ClampLimits own = limitsOf<Wide>(params.parts, limits, row);
-    const Clamp<Wide> clamp = {row.dtype, own, changes};
-    transformTile(tileOf(row, item.firstTile), clamp);
+  if (plain(limits) && tile.wholeAndAligned()) {
+    dispatch(dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{tile.x, ClampPlain{limits, changes}});
   } else {
-    const Member member = memberOf(params.items, item, 0, 0xffffffffu);
-    if (!member.active) return;
-    const ClampLimits own = limitsOf<Wide>(params.parts, limits, member.row);
-    const Clamp<Wide> clamp = {row.dtype, own, changes};
-    transformShortTile(member.tile, clamp);
+    const Changes more = clampAny(dtype, tile, limits);
+    changes.elements += more.elements;
+    changes.zeroed |= more.zeroed;
   }
 }
 
-/// Wide: with limits by parts, limits beyond a type's numbers, or unscaling, which take registers that a plain clamp
-/// need not spill.
-template <bool Wide>
-__global__ void __launch_bounds__(kBlockThreads, Wide ? 2 : 3) clampKernel(const ClampParams params) {
+__global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
     const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
     if (decision.mode == Mode::Untouched) return;
   }
-  const ClampLimits limits = limitsOf(params);
   Changes changes = {0, 0};
-  for (std::uint32_t i = warpIndex(); i < params.itemCount; i += warpCount()) {
-    clampItem<Wide>(params, limits, itemAt(params.items, i), changes);
-  }
+  forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
+              [&](std::uint32_t tile, const Row& row) {
+                clampTile(limitsOf(params, row), row.dtype, tileOf(row, tile), changes);
+              });
   countChanges(params.control, changes);
   if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
 }
 
 }  // namespace
 
-cudaError_t findClampGrid(int device, Grids* grids) {
-  const cudaError_t error = residentBlocks(device, clampKernel<true>, &grids->clampWide);
-  return error == cudaSuccess ? residentBlocks(device, clampKernel<false>, &grids->clamp) : error;
-}
-
-namespace {
-
-/// Whether some type has no number near a finite limit: float16 has the least range.
-bool isBeyond(double limit) { return isFinite(limit) && limitIn<Float16>(limit) != static_cast<float>(limit); }
-
-}  // namespace
+cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel, &grids->clamp); }
 
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params) {
-  const bool wide = params.parts.count != 0 || params.limits.inverseScale != 1.0 ||
-                    params.capture.parameters != nullptr || isBeyond(params.limits.min) || isBeyond(params.limits.max);
-  const unsigned blocks = blocksFor(params.itemCount, wide ? grids.clampWide : grids.clamp);
-  return launch(wide ? clampKernel<true> : clampKernel<false>, blocks, kBlockThreads, sizeof(unsigned), stream, params);
+  return launch(clampKernel, blocksFor(params.tileCount, grids.clamp), kBlockThreads, sizeof(unsigned), stream, params);
 }
 
 cudaError_t findGrids(int device, Grids* grids) {

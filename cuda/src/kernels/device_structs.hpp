@@ -21,16 +21,12 @@ struct alignas(16) Row {
 
 static_assert(sizeof(Row) == 32, "two 16-byte loads");
 
-/// Tiles dealt to warps. An item is one tile, or a bundle: 2 to kBundle consecutive tiles of one type, each at most
-/// kShortBytes long.
-struct Items {
+/// Tiles, each for one warp, however short. Eight short tiles to a warp doubled the length of every kernel, and pay only where
+/// there are more short tensors than the device holds warps, which is thousands.
+struct TileTable {
   const Row* rows;
   const std::uint32_t* rowOfTile;
-  const std::uint32_t* firstTile;  ///< of each item, and one more at the end; null where every item is one tile
 };
-
-constexpr unsigned kBundle = 8;
-constexpr unsigned kShortBytes = 512;
 
 /// Per tile or per segment: the middle plane, then, where a row is FLOAT64, the low and the high one at `stride`.
 struct Planes {

@@ -16,16 +16,15 @@ constexpr unsigned kBlockThreads = 256;
 struct Grids {
   unsigned measure[4];  ///< by norm
   unsigned decide, decideWide;
-  unsigned scale, clamp, clampWide;
+  unsigned scale, clamp;
 };
 
 /// Fails where the binary has no code for the current device.
 cudaError_t findGrids(int device, Grids* grids);
 
 struct MeasureParams {
-  Items items;
-  std::uint32_t firstItem, lastItem;
-  std::uint32_t firstTile, lastTile;  ///< of a bundle at either end only these are measured
+  TileTable tiles;
+  std::uint32_t firstTile, lastTile;
   Planes partials, sums;
   Control* control;
   const double* maxima;  ///< per segment, for Power
@@ -88,8 +87,8 @@ struct DecideParams {
 cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params);
 
 struct ScaleParams {
-  Items items;
-  std::uint32_t itemCount;
+  TileTable tiles;
+  std::uint32_t tileCount;
   const Decision* decision;
   const double* coefficients;
 };
@@ -103,8 +102,8 @@ struct ClampLimits {
 };
 
 struct ClampParams {
-  Items items;
-  std::uint32_t itemCount;
+  TileTable tiles;
+  std::uint32_t tileCount;
   const Decision* decision;  ///< null where the clamp does not depend on what was measured
   ClampLimits limits;
   PartTable parts;  ///< where there are some, theirs are the limits

@@ -10,6 +10,8 @@
 namespace gradclip {
 namespace {
 
+constexpr std::uint64_t kUnknown = Element<double>::kNaN;
+
 /// A thread's lanes, for whichever element type.
 template <template <class> class Norm>
 struct Lanes {
@@ -26,41 +28,73 @@ struct Lanes {
   }
 };
 
-template <class T, bool Plain, class Lane>
-__device__ __forceinline__ void addVector(Lane* lanes, const Vector& v, const Attempt& attempt, const Powers& powers) {
-  using A = typename Element<T>::A;
+template <class T, class Lane>
+__device__ __forceinline__ void addVector(Lane* lanes, const Vector& v) {
   GRADCLIP_UNROLL
-  for (int c = 0; c < kComponents<T>; ++c) {
-    auto bits = component<T>(v, c);
-    if constexpr (Plain) {
-      lanes[c].add(Element<T>::decode(bits), powers);
-    } else {
-      if (attempt.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
-      lanes[c].add(Element<T>::decode(bits) * static_cast<A>(attempt.factor), powers);
-    }
-  }
+  for (int c = 0; c < kComponents<T>; ++c) lanes[c].add(Element<T>::decode(component<T>(v, c)), Powers{});
 }
+
+/// Nothing else sums to 0 but what underflows.
+__device__ __forceinline__ bool noneSet(std::uint32_t bits) { return __any_sync(kAllLanes, bits != 0) == 0; }
+
+__device__ __forceinline__ std::uint32_t bitsOf(const Vector& v) { return v.word[0] | v.word[1] | v.word[2] | v.word[3]; }
+
+template <int N>
+__device__ __forceinline__ std::uint32_t bitsOf(const Vectors<N>& v) {
+  std::uint32_t bits = 0;
+  GRADCLIP_UNROLL
+  for (int k = 0; k < N; ++k) bits |= bitsOf(v.at[k]);
+  return bits;
+}
+
+/// Adds up a whole, aligned tile as it is.
+template <template <class> class Norm>
+struct AddWhole {
+  static constexpr int kVectors = kTuning.measure.vectors;
+  const Byte* x;
+
+  template <class T>
+  __device__ __forceinline__ TileSum run() const {
+    const Byte* const lane = x + laneIndex() * 16;
+    Norm<typename Element<T>::A> lanes[kComponents<T>];
+    std::uint32_t before = 0;
+    Vectors<kVectors> v;
+    GRADCLIP_UNROLL
+    for (int first = 0; first < kStripes; first += kVectors) {
+      if (first > 0) before |= bitsOf(v);
+      v = loadAligned<kVectors>(lane + first * kStripe);
+      GRADCLIP_UNROLL
+      for (int k = 0; k < kVectors; ++k) addVector<T>(lanes, v.at[k]);
+    }
+    const double sum = reduceThreads<Norm<double>>(reduceComponents<kComponents<T>>(lanes), kThreads / 2);
+    return {sum, sum == 0 && noneSet(before | bitsOf(v))};
+  }
+
+  __device__ __forceinline__ TileSum unknown() const { return {bitCast<double>(kUnknown), false}; }
+};
 
 template <template <class> class Norm>
 struct Add {
   Lanes<Norm>& lanes;
-  const Vectors& v;
+  const Vectors<kFew>& v;
   const Attempt& attempt;
   const Powers& powers;
 
   template <class T>
   __device__ __forceinline__ void run() const {
-    attempt.plain() ? add<T, true>() : add<T, false>();
+    const auto factor = static_cast<typename Element<T>::A>(attempt.factor);
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kFew; ++k) {
+      GRADCLIP_UNROLL
+      for (int c = 0; c < kComponents<T>; ++c) {
+        auto bits = component<T>(v.at[k], c);
+        if (attempt.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
+        lanes.template of<T>()[c].add(Element<T>::decode(bits) * factor, powers);
+      }
+    }
   }
 
   __device__ __forceinline__ void unknown() const {}
-
- private:
-  template <class T, bool Plain>
-  __device__ __forceinline__ void add() const {
-    GRADCLIP_UNROLL
-    for (int k = 0; k < kInFlight; ++k) addVector<T, Plain>(lanes.template of<T>(), v.at[k], attempt, powers);
-  }
 };
 
 template <template <class> class Norm>
@@ -74,74 +108,24 @@ struct Reduce {
   }
 
   __device__ __forceinline__ Reduced unknown() const { return bitCast<Reduced>(kUnknown); }
-
- private:
-  static constexpr std::uint64_t kUnknown = Element<double>::kNaN;
 };
 
+/// Adds up any tile, in any way. Multiplying by 1 where nothing is rescaled costs issue slots that a tile which is not aligned
+/// has to spare.
 template <template <class> class Norm>
-__device__ __forceinline__ double sumTile(std::int32_t dtype, const Tile& tile, const Attempt& attempt,
+__device__ __forceinline__ TileSum addAny(std::int32_t dtype, const Tile& tile, const Attempt& attempt,
                                           const Powers& powers) {
   Lanes<Norm> lanes;
-  const int lane = static_cast<int>(laneIndex()) * 16;
-  for (int first = 0; first < tile.bytes; first += kInFlight * kStripe) {
-    const int from = first + lane;
-    Vectors v;
-    if (tile.wholeAndAligned()) {
-      loadAligned<kThreads>(v, tile.x + from);
-    } else {
-      load<kThreads>(v, tile.x + from, tile.bytes - from, tile.access);
-    }
+  std::uint32_t bits = 0;
+  for (int first = 0; first < tile.bytes; first += kFew * kStripe) {
+    const int from = first + static_cast<int>(laneIndex()) * 16;
+    Vectors<kFew> v;
+    load(v, tile.x + from, tile.bytes - from, tile.access());
+    bits |= bitsOf(v);
     dispatch(dtype, Add<Norm>{lanes, v, attempt, powers});
   }
-  return reduceThreads<Norm<double>>(dispatch(dtype, Reduce<Norm>{lanes}), kThreads / 2);
-}
-
-/// Adds up the threads of a short tile that one lane loads in one round, which are those that the first halvings of the
-/// tree bring together.
-template <template <class> class Norm>
-struct ReduceShort {
-  using Reduced = typename Norm<double>::Reduced;
-  const Vectors& v;
-  const Attempt& attempt;
-  const Powers& powers;
-
-  template <class T>
-  __device__ __forceinline__ Reduced run() const {
-    Reduced threads[kInFlight];
-    GRADCLIP_UNROLL
-    for (int k = 0; k < kInFlight; ++k) threads[k] = thread<T>(k);
-    GRADCLIP_UNROLL
-    for (int width = kInFlight / 2; width > 0; width /= 2) {
-      GRADCLIP_UNROLL
-      for (int k = 0; k < width; ++k) threads[k] = Norm<double>::combine(threads[k], threads[k + width]);
-    }
-    return threads[0];
-  }
-
-  __device__ __forceinline__ Reduced unknown() const { return bitCast<Reduced>(kUnknown); }
-
- private:
-  static constexpr std::uint64_t kUnknown = Element<double>::kNaN;
-  template <class T>
-  __device__ __forceinline__ Reduced thread(int k) const {
-    Norm<typename Element<T>::A> lanes[kComponents<T>];
-    addVector<T, false>(lanes, v.at[k], attempt, powers);
-    return reduceComponents<kComponents<T>>(lanes);
-  }
-};
-
-template <template <class> class Norm>
-__device__ __forceinline__ double sumShortTile(std::int32_t dtype, const Tile& tile, const Attempt& attempt,
-                                               const Powers& powers) {
-  typename Norm<double>::Reduced sum = 0;
-  for (int round = 0; round < kShortRounds; ++round) {
-    const int from = (round * kShortLanes + shortLane()) * 16;
-    Vectors v;
-    load<kShortLanes * kShortRounds>(v, tile.x + from, tile.bytes - from, tile.access);
-    sum = Norm<double>::combine(sum, dispatch(dtype, ReduceShort<Norm>{v, attempt, powers}));
-  }
-  return reduceThreads<Norm<double>>(sum, kShortLanes / 2);
+  const double sum = reduceThreads<Norm<double>>(dispatch(dtype, Reduce<Norm>{lanes}), kThreads / 2);
+  return {sum, noneSet(bits)};
 }
 
 /// Stores a partial; a float64 tile's goes to one of three planes.
@@ -172,44 +156,23 @@ __device__ __forceinline__ void measureTile(const MeasureParams& params, std::ui
   const Tile tile = tileOf(row, number);
   const Powers powers = powersOf(params, row);
   Attempt attempt;
-  double sum;
-  do {
-    sum = sumTile<Norm>(row.dtype, tile, attempt, powers);
-  } while (attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite));
-  if (laneIndex() == 0) storePartial(params, kNorm, row, number, sum, attempt);
+  TileSum sum;
+  bool again = true;
+  if (kNorm != NormKind::Power && tile.wholeAndAligned()) {
+    sum = dispatch(row.dtype, AddWhole<Norm>{tile.x});
+    again = attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite);
+  }
+  while (again) {
+    sum = addAny<Norm>(row.dtype, tile, attempt, powers);
+    again = attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite);
+  }
+  if (laneIndex() == 0) storePartial(params, kNorm, row, number, sum.sum, attempt);
 }
 
-/// Every lane goes on while one of the tiles must be added up again, for the shuffles' sake.
 template <template <class> class Norm>
-__device__ __forceinline__ void measureBundle(const MeasureParams& params, const Item& item, std::int32_t dtype) {
-  constexpr NormKind kNorm = Norm<double>::kNorm;
-  const Member member = memberOf(params.items, item, params.firstTile, params.lastTile);
-  const Powers powers = member.active ? powersOf(params, member.row) : Powers{};
-  Attempt attempt;
-  double sum = 0;
-  bool again = member.active;
-  while (__any_sync(kAllLanes, again)) {
-    const double next = sumShortTile<Norm>(dtype, member.tile, attempt, powers);
-    if (again) {
-      sum = next;
-      again = attempt.next(kNorm, dtype, sum, params.zeroNonFinite);
-    }
-  }
-  if (member.active && shortLane() == 0) storePartial(params, kNorm, member.row, member.number, sum, attempt);
-}
-
-/// Three blocks a multiprocessor leave 80 registers; with 64, architectures before sm_100 spill 100 to 190 bytes.
-template <template <class> class Norm>
-__global__ void __launch_bounds__(kBlockThreads, 3) measureKernel(const MeasureParams params) {
-  for (std::uint32_t i = params.firstItem + warpIndex(); i < params.lastItem; i += warpCount()) {
-    const Item item = itemAt(params.items, i);
-    const Row row = rowOfTile(params.items, item.firstTile);
-    if (item.tiles == 1) {
-      measureTile<Norm>(params, item.firstTile, row);
-    } else {
-      measureBundle<Norm>(params, item, row.dtype);
-    }
-  }
+__global__ void __launch_bounds__(kBlockThreads, kTuning.measure.blocks) measureKernel(const MeasureParams params) {
+  forEachTile(params.tiles, params.lastTile - params.firstTile, [&](std::uint32_t i) { return params.firstTile + i; },
+              [&](std::uint32_t tile, const Row& row) { measureTile<Norm>(params, tile, row); });
 }
 
 using Kernel = void (*)(MeasureParams);
@@ -237,7 +200,7 @@ cudaError_t findMeasureGrids(int device, Grids* grids) {
 cudaError_t enqueueMeasure(const Grids& grids, cudaStream_t stream, NormKind norm, const MeasureParams& params) {
   const Kernel kernel = kernelOf(norm);
   if (kernel == nullptr) return cudaErrorInvalidValue;
-  const unsigned blocks = blocksFor(params.lastItem - params.firstItem, grids.measure[ordinal(norm)]);
+  const unsigned blocks = blocksFor(params.lastTile - params.firstTile, grids.measure[ordinal(norm)]);
   return launch(kernel, blocks, kBlockThreads, 0, stream, params);
 }
 

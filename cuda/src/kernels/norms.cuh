@@ -27,7 +27,7 @@ struct AbsoluteSum {
   static constexpr NormKind kNorm = NormKind::L1;
   using Reduced = double;
   A sum = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + bitCast<A>(magnitudeBits(x)); }
+  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + std::fabs(x); }
   __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
   __device__ __forceinline__ static Reduced combine(Reduced a, Reduced b) { return a + b; }
   __device__ __forceinline__ static double value(Reduced r) { return r; }
@@ -94,13 +94,17 @@ __device__ __forceinline__ double reduceThreads(typename Lane::Reduced value, in
   return Lane::value(value);
 }
 
+/// What a tile adds up to.
+struct TileSum {
+  double sum;
+  bool onlyZeros;  ///< nothing but zero bits
+};
+
 /// How a tile is added up: at first as it is, then rescaled where its sum leaves the range that its type adds up exactly
 /// enough in, or with its non-finite elements as 0.
 struct Attempt {
   double factor = 1;
   bool zero = false;
-
-  __device__ __forceinline__ bool plain() const { return factor == 1 && !zero; }
 
   /// What the sum of rescaled elements is multiplied by; float64 is put in another plane instead.
   __device__ __forceinline__ double after(NormKind norm) const {
@@ -110,12 +114,12 @@ struct Attempt {
   __device__ __forceinline__ unsigned plane() const { return factor == 1 ? kMiddle : factor > 1 ? kLow : kHigh; }
 
   /// Changes to the attempt that must follow one with this sum; false where it is good.
-  __device__ __forceinline__ bool next(NormKind norm, std::int32_t dtype, double sum, bool mayZero) {
-    if (factor == 1) {
-      factor = factorFor(norm, static_cast<DType>(dtype), sum);
+  __device__ __forceinline__ bool next(NormKind norm, std::int32_t dtype, const TileSum& tile, bool mayZero) {
+    if (factor == 1 && !tile.onlyZeros) {
+      factor = factorFor(norm, static_cast<DType>(dtype), tile.sum);
       if (factor != 1) return true;
     }
-    if (!mayZero || zero || isFinite(sum)) return false;
+    if (!mayZero || zero || isFinite(tile.sum)) return false;
     factor = 1;
     return zero = true;
   }

@@ -12,7 +12,7 @@ __device__ __forceinline__ bool changesType(std::int32_t dtype, double coefficie
   return static_cast<DType>(dtype) == DType::Float64 ? changesDouble(coefficient) : changesFloat(coefficient);
 }
 
-/// How the elements of a vector are scaled.
+/// How elements are scaled.
 struct Scaling {
   double coefficient;
   bool zero;  ///< non-finite elements become 0
@@ -21,62 +21,59 @@ struct Scaling {
   __device__ __forceinline__ bool plain() const { return !zero && !needsDouble(coefficient); }
 };
 
-template <class T>
-__device__ __forceinline__ typename Element<T>::Bits scaledElement(typename Element<T>::Bits bits,
-                                                                   const Scaling& scaling) {
-  using A = typename Element<T>::A;
-  if (scaling.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
-  if (sizeof(T) == 8 ? !changesDouble(scaling.coefficient) : !changesFloat(scaling.coefficient)) return bits;
-  if (needsDouble(scaling.coefficient)) return scaled<T>(bits, scaling.coefficient);
-  return Element<T>::encode(Element<T>::decode(bits) * static_cast<A>(scaling.coefficient));
-}
+struct Multiply {
+  double coefficient;
 
-struct ScaleVectors {
-  Vectors& v;
+  template <class T>
+  __device__ __forceinline__ auto of() const {
+    const auto factor = static_cast<typename Element<T>::A>(coefficient);
+    return [factor](Vector& v) {
+      if constexpr (sizeof(T) == 2) {
+        GRADCLIP_UNROLL
+        for (std::uint32_t& word : v.word) {
+          const Pair pair = pairOf<T>(word);
+          word = wordOf<T>(Pair{pair.low * factor, pair.high * factor});
+        }
+      } else {
+        GRADCLIP_UNROLL
+        for (int c = 0; c < kComponents<T>; ++c) {
+          setComponent<T>(v, c, Element<T>::encode(Element<T>::decode(component<T>(v, c)) * factor));
+        }
+      }
+      return true;
+    };
+  }
+};
+
+/// In any way, element by element.
+struct ScaleEach {
+  const Vector& v;
   const Scaling& scaling;
 
   template <class T>
-  __device__ __forceinline__ unsigned run() const {
-    scaling.plain() ? scale<T, true>() : scale<T, false>();
-    return ~0u;
-  }
-
-  __device__ __forceinline__ unsigned unknown() const { return 0; }
-
- private:
-  template <class T, bool Plain>
-  __device__ __forceinline__ void scale() const {
-    GRADCLIP_UNROLL
-    for (int k = 0; k < kInFlight; ++k) v.at[k] = scaledVector<T, Plain>(v.at[k]);
-  }
-
-  template <class T, bool Plain>
-  __device__ __forceinline__ Vector scaledVector(const Vector& vector) const {
-    using A = typename Element<T>::A;
+  __device__ __forceinline__ Vector run() const {
+    const bool changes = sizeof(T) == 8 ? changesDouble(scaling.coefficient) : changesFloat(scaling.coefficient);
     Vector result = {};
     GRADCLIP_UNROLL
     for (int c = 0; c < kComponents<T>; ++c) {
-      const auto bits = component<T>(vector, c);
-      if constexpr (Plain) {
-        setComponent<T>(result, c, Element<T>::encode(Element<T>::decode(bits) * static_cast<A>(scaling.coefficient)));
-      } else {
-        setComponent<T>(result, c, scaledElement<T>(bits, scaling));
-      }
+      auto bits = component<T>(v, c);
+      if (scaling.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
+      setComponent<T>(result, c, changes ? scaled<T>(bits, scaling.coefficient) : bits);
     }
     return result;
   }
+
+  __device__ __forceinline__ Vector unknown() const { return v; }
 };
 
-struct Scale {
-  std::int32_t dtype;
-  Scaling scaling;
-
-  /// All vectors are written.
-  template <int Step>
-  __device__ __forceinline__ unsigned apply(Vectors& v, int) const {
-    return dispatch(dtype, ScaleVectors{v, scaling});
-  }
-};
+/// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
+GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Scaling scaling) {
+  if (scaling.plain()) return transformFew(dtype, tile, tile.bytes, Multiply{scaling.coefficient});
+  transformEach(tile, 0, [&](Vector& v, int) {
+    v = dispatch(dtype, ScaleEach{v, scaling});
+    return true;
+  });
+}
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
   const bool perSegment = decision.mode != Mode::Global;
@@ -89,16 +86,14 @@ __device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scalin
 
 __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decision& decision, std::uint32_t number,
                                           const Row& row) {
-  const Scale scale = {row.dtype, scalingOf(params, decision, row)};
-  if (changesRow(row, scale.scaling)) transformTile(tileOf(row, number), scale);
-}
-
-__device__ __forceinline__ void scaleBundle(const ScaleParams& params, const Decision& decision, const Item& item,
-                                            std::int32_t dtype) {
-  const Member member = memberOf(params.items, item, 0, 0xffffffffu);
-  if (!member.active) return;
-  const Scale scale = {dtype, scalingOf(params, decision, member.row)};
-  if (changesRow(member.row, scale.scaling)) transformShortTile(member.tile, scale);
+  const Scaling scaling = scalingOf(params, decision, row);
+  if (!changesRow(row, scaling)) return;
+  const Tile tile = tileOf(row, number);
+  if (scaling.plain() && tile.wholeAndAligned()) {
+    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{tile.x, Multiply{scaling.coefficient}});
+  } else {
+    scaleAny(row.dtype, tile, scaling);
+  }
 }
 
 __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
@@ -109,18 +104,11 @@ __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
          !changesDouble(decision.coefficient);
 }
 
-__global__ void __launch_bounds__(kBlockThreads, 3) scaleKernel(const ScaleParams params) {
+__global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
   if (touchesNothing(decision)) return;
-  for (std::uint32_t i = warpIndex(); i < params.itemCount; i += warpCount()) {
-    const Item item = itemAt(params.items, params.itemCount - 1 - i);
-    const Row row = rowOfTile(params.items, item.firstTile);
-    if (item.tiles == 1) {
-      scaleTile(params, decision, item.firstTile, row);
-    } else {
-      scaleBundle(params, decision, item, row.dtype);
-    }
-  }
+  forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },
+              [&](std::uint32_t tile, const Row& row) { scaleTile(params, decision, tile, row); });
 }
 
 }  // namespace
@@ -128,7 +116,7 @@ __global__ void __launch_bounds__(kBlockThreads, 3) scaleKernel(const ScaleParam
 cudaError_t findScaleGrid(int device, Grids* grids) { return residentBlocks(device, scaleKernel, &grids->scale); }
 
 cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params) {
-  return launch(scaleKernel, blocksFor(params.itemCount, grids.scale), kBlockThreads, 0, stream, params);
+  return launch(scaleKernel, blocksFor(params.tileCount, grids.scale), kBlockThreads, 0, stream, params);
 }
 
 }  // namespace gradclip

@@ -1,79 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a warp works on: a tile, or a bundle of short tiles with four lanes each.
+// What a warp works on: a tile.
 #pragma once
 
 #include "kernels/device_structs.hpp"
+#include "kernels/tuning.cuh"
 #include "kernels/vectors.cuh"
 
 namespace gradclip {
-
-/// Lanes that hold one short tile; thread t of the tile is lane t % 4's vector t / 4.
-constexpr int kShortLanes = static_cast<int>(kWarp / kBundle);
-static_assert(kThreads * 16 == kShortBytes, "a short tile is one stripe");
-
-/// Rounds in which four lanes load a short tile.
-constexpr int kShortRounds = kThreads / kShortLanes / kInFlight;
-
-constexpr int kTile = static_cast<int>(kTileBytes);
-constexpr int kStripe = kTile / kStripes;
-
-struct Item {
-  std::uint32_t firstTile, tiles;
-};
-
-__device__ __forceinline__ Item itemAt(const Items& items, std::uint32_t i) {
-  if (items.firstTile == nullptr) return {i, 1};
-  const auto first = loadGlobal<std::uint32_t>(items.firstTile + i);
-  return {first, loadGlobal<std::uint32_t>(items.firstTile + i + 1) - first};
-}
-
-__device__ __forceinline__ Row rowOfTile(const Items& items, std::uint32_t tile) {
-  struct Halves {
-    uint4 first, second;
-  };
-  const Row* row = items.rows + loadGlobal<std::uint32_t>(items.rowOfTile + tile);
-  return bitCast<Row>(Halves{loadGlobal<uint4>(row), loadGlobal<uint4>(reinterpret_cast<const uint4*>(row) + 1)});
-}
 
 /// The part of a row that one tile covers.
 struct Tile {
   Byte* x;
   int bytes;  ///< 0 where the tensor is absent
-  Access access;
 
-  __device__ __forceinline__ bool wholeAndAligned() const { return bytes == kTile && access == Access::Whole; }
+  __device__ __forceinline__ Access access() const { return accessOf(reinterpret_cast<std::uintptr_t>(x)); }
+  __device__ __forceinline__ bool wholeAndAligned() const { return bytes == kTile && access() == Access::Whole; }
 };
 
 __device__ __forceinline__ Tile tileOf(const Row& row, std::uint32_t tile) {
   const std::uint64_t before = static_cast<std::uint64_t>(tile - row.firstTile) * kTileBytes;
-  if (before >= row.bytes) return {nullptr, 0, Access::Whole};
+  if (before >= row.bytes) return {nullptr, 0};
   const std::uint64_t left = row.bytes - before;
-  const std::uint64_t address = row.address + before;
-  return {reinterpret_cast<Byte*>(static_cast<std::uintptr_t>(address)),
-          static_cast<int>(left < kTileBytes ? left : kTileBytes), accessOf(address)};
+  return {reinterpret_cast<Byte*>(static_cast<std::uintptr_t>(row.address + before)),
+          static_cast<int>(left < kTileBytes ? left : kTileBytes)};
 }
 
-/// The tile of a bundle that a lane helps with, if there is one and it lies within [first, last).
-struct Member {
-  bool active;
-  std::uint32_t number;
-  Row row;
-  Tile tile;
-};
-
-__device__ __forceinline__ Member memberOf(const Items& items, const Item& item, std::uint32_t first,
-                                           std::uint32_t last) {
-  const std::uint32_t place = laneIndex() / static_cast<unsigned>(kShortLanes);
-  const std::uint32_t number = item.firstTile + place;
-  if (place >= item.tiles || number < first || number >= last) {
-    return {false, number, Row{}, {nullptr, 0, Access::Whole}};
+/// Calls work(tile, row) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is the number in the plan of the i-th.
+/// Which row the next tile is of is asked for before the work on one: each line of that table is read once, from memory.
+template <class NumberOf, class Work>
+__device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
+                                            const Work& work) {
+  const auto rowOf = [&](std::uint32_t i) { return loadGlobal<std::uint32_t>(tiles.rowOfTile + numberOf(i)); };
+  struct Halves {
+    uint4 first, second;
+  };
+  std::uint32_t step = warpCount(), i = warpIndex();
+  if constexpr (!kTuning.sideBySide) {
+    const std::uint32_t each = (count + step - 1) / step;
+    i *= each;
+    count = i + each < count ? i + each : count;
+    step = 1;
   }
-  const Row row = rowOfTile(items, number);
-  return {true, number, row, tileOf(row, number)};
+  if (i >= count) return;
+  for (std::uint32_t next = rowOf(i); i < count; i += step) {
+    const auto* const row = reinterpret_cast<const uint4*>(tiles.rows + next);
+    const Halves halves = {loadGlobal<uint4>(row), loadGlobal<uint4>(row + 1)};
+    if (i + step < count) next = rowOf(i + step);
+    work(numberOf(i), bitCast<Row>(halves));
+  }
 }
-
-/// A lane's place among the four that share a short tile.
-__device__ __forceinline__ int shortLane() { return static_cast<int>(laneIndex()) % kShortLanes; }
 
 /// work.run<T>() for the element type; work.unknown() for none of them.
 template <class Work>

@@ -1,52 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes tiles in place: a warp a tile, or four lanes a short tile.
+// Changes tiles in place, a warp a tile. A Change has of<T>(), a function that changes a vector and returns whether to store it.
 #pragma once
 
 #include "kernels/tiles.cuh"
 
 namespace gradclip {
 
-/// Bytes that vector k of those Step apart has of `left`; 0 or less where it has none.
-template <int Step>
-__device__ __forceinline__ int bytesOf(int k, int left) {
-  return left - k * Step * 16;
-}
+/// A whole, aligned tile. Count of a lane's vectors are loaded before the first is changed.
+template <int Count, class Change>
+struct ChangeWhole {
+  Byte* x;
+  const Change& change;
 
-/// change<Step>(vectors, left) on the vectors 0, Step, 2·Step, … of the `left` bytes at p; a vector is stored where its
-/// bit in the result is set.
-template <int Step, class Change>
-__device__ __forceinline__ void transform(const Tile& tile, int from, Change& change) {
-  Byte* const p = tile.x + from;
-  const int left = tile.bytes - from;
-  const bool aligned = tile.wholeAndAligned();
-  Vectors v;
-  if (aligned) {
-    loadAligned<Step>(v, p);
-  } else {
-    load<Step>(v, p, left, tile.access);
+  template <class T>
+  __device__ __forceinline__ void run() const {
+    const auto one = change.template of<T>();
+    GRADCLIP_UNROLL
+    for (int first = 0; first < kStripes; first += Count) {
+      Byte* const p = x + laneIndex() * 16 + first * kStripe;
+      Vectors<Count> v = loadAligned<Count>(p);
+      GRADCLIP_UNROLL
+      for (int k = 0; k < Count; ++k) {
+        if (one(v.at[k])) storeVector<Access::Whole>(p + k * kStripe, v.at[k]);
+      }
+    }
   }
-  const unsigned writes = change.template apply<Step>(v, left);
-  GRADCLIP_UNROLL
-  for (int k = 0; k < kInFlight; ++k) {
-    if ((writes >> k & 1u) == 0) continue;
-    if (aligned) {
-      storeVector<Access::Whole>(p + k * Step * 16, v.at[k]);
-    } else if (bytesOf<Step>(k, left) > 0) {
-      store(p + k * Step * 16, bytesOf<Step>(k, left), v.at[k], tile.access);
+
+  __device__ __forceinline__ void unknown() const {}
+};
+
+/// The bits of those vectors that are to be stored.
+template <class Change>
+struct ChangeFew {
+  Vectors<kFew>& v;
+  const Change& change;
+
+  template <class T>
+  __device__ __forceinline__ unsigned run() const {
+    const auto one = change.template of<T>();
+    unsigned writes = 0;
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kFew; ++k) writes |= one(v.at[k]) ? 1u << k : 0u;
+    return writes;
+  }
+
+  __device__ __forceinline__ unsigned unknown() const { return 0; }
+};
+
+/// The first `bytes` of a tile, a few of a lane's vectors at a time; what is not there is 0.
+template <class Change>
+__device__ __forceinline__ void transformFew(std::int32_t dtype, const Tile& tile, int bytes, const Change& change) {
+  for (int first = 0; first < bytes; first += kFew * kStripe) {
+    const int from = first + static_cast<int>(laneIndex()) * 16;
+    Vectors<kFew> v;
+    load(v, tile.x + from, bytes - from, tile.access());
+    const unsigned writes = dispatch(dtype, ChangeFew<Change>{v, change});
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kFew; ++k) {
+      const int at = from + k * kStripe;
+      if ((writes >> k & 1u) != 0 && at < bytes) store(tile.x + at, bytes - at, v.at[k], tile.access());
     }
   }
 }
 
+/// change(vector, bytes) on one vector after the other, from an offset in the tile on; at least `bytes` of 16 are there.
 template <class Change>
-__device__ __forceinline__ void transformTile(const Tile& tile, Change& change) {
-  const int lane = static_cast<int>(laneIndex()) * 16;
-  for (int first = 0; first < tile.bytes; first += kInFlight * kStripe) transform<kThreads>(tile, first + lane, change);
-}
-
-template <class Change>
-__device__ __forceinline__ void transformShortTile(const Tile& tile, Change& change) {
-  for (int round = 0; round < kShortRounds; ++round) {
-    transform<kShortLanes * kShortRounds>(tile, (round * kShortLanes + shortLane()) * 16, change);
+__device__ __forceinline__ void transformEach(const Tile& tile, int first, const Change& change) {
+  for (int from = first + static_cast<int>(laneIndex()) * 16; from < tile.bytes; from += kStripe) {
+    const int left = tile.bytes - from;
+    Vector v = loadOne(tile.x + from, left, tile.access());
+    if (change(v, left)) store(tile.x + from, left, v, tile.access());
   }
 }
 

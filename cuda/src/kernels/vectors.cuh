@@ -2,13 +2,19 @@
 // 16-byte vectors of elements, at any alignment, without touching a byte outside the elements.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/device_words.cuh"
 #include "common/elements.hpp"
 #include "common/canonical_tile.hpp"
+#include "gradclip/dtype.hpp"
 
 namespace gradclip {
 
 using Byte = unsigned char;
+
+constexpr int kTile = static_cast<int>(kTileBytes);
+constexpr int kStripe = kTile / kStripes;
 
 struct Vector {
   std::uint32_t word[4];
@@ -87,6 +93,52 @@ __device__ __forceinline__ void setComponent(Vector& v, int c, typename Element<
   }
 }
 
+/// The two halves of a word as floats.
+struct Pair {
+  float low, high;
+};
+
+template <class T>
+__device__ __forceinline__ Pair pairOf(std::uint32_t word) {
+  return {Element<T>::decode(static_cast<std::uint16_t>(word)), Element<T>::decode(static_cast<std::uint16_t>(word >> 16))};
+}
+
+/// Both rounded to T.
+template <class T>
+__device__ __forceinline__ std::uint32_t wordOf(const Pair& pair) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint32_t word;
+  if constexpr (std::is_same_v<T, Float16>) {
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(pair.high), "f"(pair.low));
+  } else {
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(pair.high), "f"(pair.low));
+  }
+  return word;
+#else
+  return Element<T>::encode(pair.low) | static_cast<std::uint32_t>(Element<T>::encode(pair.high)) << 16;
+#endif
+}
+
+/// 0xffff for each half of a that is greater than b's, else 0.
+template <class T>
+__device__ __forceinline__ std::uint32_t greater(std::uint32_t a, std::uint32_t b) {
+#if defined(__CUDA_ARCH__)
+  std::uint32_t mask;
+  if constexpr (std::is_same_v<T, Float16>) {
+    asm("set.gt.u32.f16x2 %0, %1, %2;" : "=r"(mask) : "r"(a), "r"(b));
+    return mask;
+  }
+#if __CUDA_ARCH__ >= 900
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    asm("set.gt.u32.bf16x2 %0, %1, %2;" : "=r"(mask) : "r"(a), "r"(b));
+    return mask;
+  }
+#endif
+#endif
+  const Pair x = pairOf<T>(a), y = pairOf<T>(b);
+  return (x.low > y.low ? 0xffffu : 0u) | (x.high > y.high ? 0xffff0000u : 0u);
+}
+
 /// The first `bytes` of a vector, an even number; the others are 0.
 __device__ __forceinline__ Vector loadSome(const Byte* p, int bytes) {
   Vector v = {};
@@ -104,14 +156,23 @@ __device__ __forceinline__ void storeSome(Byte* p, const Vector& v, int bytes) {
   }
 }
 
-/// Vectors that a lane has in flight at once; with 8, and 80 registers, architectures before sm_100 spill 400 bytes. All
-/// that moves bytes is the same code for every element type: with code of its own for each, the compiler kept so much of
-/// all of them at hand that a kernel took 73 to 178 registers.
-constexpr int kInFlight = 4;
-
+template <int N>
 struct Vectors {
-  Vector at[kInFlight];
+  Vector at[N];
 };
+
+/// A lane's next vectors, one of each stripe, all loaded before the first is used.
+template <int N>
+__device__ __forceinline__ Vectors<N> loadAligned(const Byte* p) {
+  Vectors<N> v;
+  GRADCLIP_UNROLL
+  for (int k = 0; k < N; ++k) v.at[k] = loadVector<Access::Whole>(p + k * kStripe);
+  return v;
+}
+
+/// Vectors that a lane has in flight at once where a tile is short or not aligned. All that moves bytes is then the same code
+/// for every element type: there are three ways to move a vector, and tails.
+constexpr int kFew = 4;
 
 /// Word by word: a conditional store of a whole vector ends in local memory.
 __device__ __forceinline__ Vector chosen(bool first, const Vector& a, const Vector& b) {
@@ -119,35 +180,38 @@ __device__ __forceinline__ Vector chosen(bool first, const Vector& a, const Vect
            first ? a.word[3] : b.word[3]}};
 }
 
-template <int Step, Access A>
-__device__ __forceinline__ void loadWhole(Vectors& v, const Byte* p, int left) {
+template <Access A>
+__device__ __forceinline__ void loadWhole(Vectors<kFew>& v, const Byte* p, int left) {
   GRADCLIP_UNROLL
-  for (int k = 0; k < kInFlight; ++k) {
-    const int from = k * Step * 16;
+  for (int k = 0; k < kFew; ++k) {
+    const int from = k * kStripe;
     v.at[k] = left >= from + 16 ? loadVector<A>(p + from) : Vector{};
   }
 }
 
-/// The vectors 0, Step, 2·Step, … of the `left` bytes at p, loaded independently of each other; what is not there is 0.
-template <int Step>
-__device__ __forceinline__ void load(Vectors& v, const Byte* p, int left, Access access) {
+/// A lane's next vectors, one of each stripe, of the `left` bytes at p, loaded independently of each other; what is not there is 0.
+__device__ __forceinline__ void load(Vectors<kFew>& v, const Byte* p, int left, Access access) {
   switch (access) {
-    case Access::Whole: loadWhole<Step, Access::Whole>(v, p, left); break;
-    case Access::Words: loadWhole<Step, Access::Words>(v, p, left); break;
-    case Access::OddHalves: loadWhole<Step, Access::OddHalves>(v, p, left); break;
+    case Access::Whole: loadWhole<Access::Whole>(v, p, left); break;
+    case Access::Words: loadWhole<Access::Words>(v, p, left); break;
+    case Access::OddHalves: loadWhole<Access::OddHalves>(v, p, left); break;
   }
   const int last = left / 16;
-  if (left <= 0 || left % 16 == 0 || last % Step != 0 || last / Step >= kInFlight) return;
+  if (left <= 0 || left % 16 == 0 || last % kThreads != 0 || last / kThreads >= kFew) return;
   const Vector some = loadSome(p + last * 16, left % 16);
   GRADCLIP_UNROLL
-  for (int k = 0; k < kInFlight; ++k) v.at[k] = chosen(k == last / Step, some, v.at[k]);
+  for (int k = 0; k < kFew; ++k) v.at[k] = chosen(k == last / kThreads, some, v.at[k]);
 }
 
-/// The same where all of them are whole and aligned.
-template <int Step>
-__device__ __forceinline__ void loadAligned(Vectors& v, const Byte* p) {
-  GRADCLIP_UNROLL
-  for (int k = 0; k < kInFlight; ++k) v.at[k] = loadVector<Access::Whole>(p + k * Step * 16);
+/// As many of 16 bytes as are left; the others are 0.
+__device__ __forceinline__ Vector loadOne(const Byte* p, int left, Access access) {
+  if (left < 16) return loadSome(p, left);
+  switch (access) {
+    case Access::Whole: return loadVector<Access::Whole>(p);
+    case Access::Words: return loadVector<Access::Words>(p);
+    case Access::OddHalves: break;
+  }
+  return loadVector<Access::OddHalves>(p);
 }
 
 /// Stores as many of the 16 bytes as are left.

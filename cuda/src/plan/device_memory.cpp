@@ -56,9 +56,8 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   partOfSegment = layout.take<std::uint32_t>(tables.mostParts == 0 ? 0 : tables.gradients);
   parts = layout.take<Part>(tables.mostParts);
   stageBytes_ = layout.used();
-  items.rows = rows_;
-  items.rowOfTile = layout.take<std::uint32_t>(tables.tiles);
-  items.firstTile = tables.bundles ? layout.take<std::uint32_t>(std::size_t{tables.items} + 1) : nullptr;
+  tiles.rows = rows_;
+  tiles.rowOfTile = layout.take<std::uint32_t>(tables.tiles);
   fold.runs = layout.take<Run>(tables.runCount);
   fold.deep = layout.take<Deep>(tables.deepCount);
   fold.segmentTile = layout.take<std::uint32_t>(std::size_t{tables.segments} + 1);
@@ -101,10 +100,7 @@ CudaStatus PlanMemory::createRing() {
 }
 
 CudaStatus PlanMemory::copyTables(const Tables& tables) const {
-  if (auto s = copyTable(items.rowOfTile, tables.rowOfTile, tables.tiles); !s.ok()) return s;
-  if (items.firstTile != nullptr) {
-    if (auto s = copyTable(items.firstTile, tables.itemTile, std::size_t{tables.items} + 1); !s.ok()) return s;
-  }
+  if (auto s = copyTable(tiles.rowOfTile, tables.rowOfTile, tables.tiles); !s.ok()) return s;
   if (auto s = copyTable(fold.runs, tables.runs, tables.runCount); !s.ok()) return s;
   if (auto s = copyTable(fold.deep, tables.deep, tables.deepCount); !s.ok()) return s;
   if (auto s = copyTable(fold.segmentRun, tables.segmentRun, std::size_t{tables.segments} + 1); !s.ok()) return s;

@@ -36,7 +36,7 @@ class PlanMemory {
   /// Where a captured clip's results go.
   static constexpr std::int64_t captureTicket(unsigned capture) { return -2 - static_cast<std::int64_t>(capture); }
 
-  Items items{};
+  TileTable tiles{};
   FoldTable fold{};
   Control* control = nullptr;
   Decision* decision = nullptr;

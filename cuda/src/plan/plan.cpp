@@ -162,12 +162,10 @@ CudaStatus CudaPlan::State::uploadRows() {
 
 CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
   MeasureParams params{};
-  params.items = memory.items;
+  params.tiles = memory.tiles;
   params.firstTile = tables.segmentTile[from];
   params.lastTile = tables.segmentTile[to];
   if (params.firstTile == params.lastTile) return {};
-  params.firstItem = tables.itemOf(params.firstTile);
-  params.lastItem = tables.itemOf(params.lastTile - 1) + 1;
   params.partials = memory.fold.partials;
   params.sums = memory.fold.sums;
   params.control = memory.control;
@@ -215,9 +213,9 @@ CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, con
 }
 
 CudaStatus CudaPlan::State::scale() {
-  const std::uint32_t items = tables.gradientItems();
-  if (items == 0) return {};
-  const ScaleParams params{memory.items, items, memory.decision, memory.fold.coefficients};
+  const std::uint32_t tiles = tables.gradientTiles();
+  if (tiles == 0) return {};
+  const ScaleParams params{memory.tiles, tiles, memory.decision, memory.fold.coefficients};
   return called(enqueueScale(grids, stream, params), "cudaLaunchKernel");
 }
 
@@ -295,8 +293,8 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
     if (auto status = decide(Verdict::Value, maximum, gradients(), target); !status.ok()) return status;
   }
   ClampParams params{};
-  params.items = memory.items;
-  params.itemCount = tables.gradientItems();
+  params.tiles = memory.tiles;
+  params.tileCount = tables.gradientTiles();
   params.decision = looksFirst ? memory.decision : nullptr;
   params.limits = {rule.min, rule.max, rule.limit.inverseScale, rule.policy == Policy::Zero};
   params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(rule.partCount)};

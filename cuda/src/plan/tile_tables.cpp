@@ -42,37 +42,18 @@ CudaStatus Tables::countTiles(const Piece* table, std::int32_t rows, std::int32_
 bool Tables::allocate(std::int32_t segmentCount) {
   segments = static_cast<std::uint32_t>(segmentCount);
   const std::size_t ends = std::size_t{segments} + 1;
-  return rowOfTile.allocate(tiles) && itemTile.allocate(std::size_t{tiles} + 1) && segmentTile.allocate(ends) &&
-         segmentRun.allocate(ends) && segmentDeep.allocate(ends);
+  return rowOfTile.allocate(tiles) && segmentTile.allocate(ends) && segmentRun.allocate(ends) &&
+         segmentDeep.allocate(ends);
 }
 
-void Tables::dealTiles(const Piece* table, std::int32_t rows) {
-  std::uint32_t tile = 0, inBundle = 0;
-  DType bundled = DType::Float64;
-  bool bundledParameters = false;
+void Tables::numberTiles(const Piece* table, std::int32_t rows) {
+  std::uint32_t tile = 0;
   for (std::int32_t row = 0; row < rows; ++row) {
     const Piece& piece = table[row];
-    // What scales or clamps ends before the parameters, so no bundle may hold both.
-    const bool isParameter = static_cast<std::uint32_t>(piece.segment) >= gradients;
-    if (isParameter != bundledParameters) inBundle = 0;
-    bundledParameters = isParameter;
-    std::int64_t left = piece.count * elementBytes(piece.dtype);
-    for (; left > 0; left -= kTileBytes, ++tile) {
-      rowOfTile[tile] = static_cast<std::uint32_t>(row);
-      const bool isShort = left <= kShortBytes;
-      const bool joins = isShort && inBundle > 0 && inBundle < kBundle && bundled == piece.dtype;
-      if (joins) {
-        ++inBundle;
-        bundles = true;
-        continue;
-      }
-      itemTile[items++] = tile;
-      inBundle = isShort ? 1 : 0;
-      bundled = piece.dtype;
-    }
+    const auto end = tile + static_cast<std::uint32_t>(pieceTiles(piece));
+    for (; tile < end; ++tile) rowOfTile[tile] = static_cast<std::uint32_t>(row);
     segmentTile[static_cast<std::size_t>(piece.segment) + 1] = tile;
   }
-  itemTile[items] = tile;
   for (std::uint32_t i = 1; i <= segments; ++i) segmentTile[i] = std::max(segmentTile[i], segmentTile[i - 1]);
 }
 
@@ -95,7 +76,7 @@ CudaStatus Tables::build(const Piece* table, std::int32_t rows, const Counts& co
   mostParts = static_cast<std::uint32_t>(counts.parts);
   if (auto s = countTiles(table, rows, counts.segments); !s.ok()) return s;
   if (!allocate(counts.segments)) return outOfMemory();
-  dealTiles(table, rows);
+  numberTiles(table, rows);
   std::size_t allRuns = 0, allDeep = 0;
   for (std::uint32_t segment = 0; segment < segments; ++segment) {
     allRuns += runsOf(tilesOf(segment));
@@ -104,12 +85,6 @@ CudaStatus Tables::build(const Piece* table, std::int32_t rows, const Counts& co
   if (!runs.allocate(allRuns) || !deep.allocate(allDeep)) return outOfMemory();
   buildRuns();
   return {};
-}
-
-std::uint32_t Tables::itemOf(std::uint32_t tile) const {
-  if (tile >= tiles) return items;
-  const std::uint32_t* first = itemTile.data();
-  return static_cast<std::uint32_t>(std::upper_bound(first, first + items, tile) - first) - 1;
 }
 
 }  // namespace gradclip

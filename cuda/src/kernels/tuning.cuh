@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers that decide how fast the kernels that stream gradients are, and never what they compute: a set for each
+// architecture from one on. Timed on no device yet; what they aim at is said beside them. A benchmark compiles others with -D.
+#pragma once
+
+namespace gradclip {
+
+/// Of one kernel.
+struct Streaming {
+  int vectors;  ///< of 16 bytes that a lane loads of a whole tile before it uses the first: 16, 8 or 4
+  int blocks;   ///< of 256 threads that a multiprocessor must hold, which limits their registers
+};
+
+struct Tuning {
+  Streaming measure, scale, clamp;
+  bool sideBySide;  ///< the grid's warps take tiles in turn; else each takes tiles that follow each other
+};
+
+/// 128 KiB in flight a multiprocessor, of the 32 to 64 that keep the memory of an H100, H200 or B200 busy: a warp has none in
+/// flight while it adds up, or finds its next tile. Devices with graphics memory need a third of that, or less.
+constexpr Tuning kSm80 = {{16, 2}, {16, 2}, {16, 2}, true};
+
+/// 128 registers are too few there for 16 vectors that are clamped.
+constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 3}, true};
+
+#if defined(GRADCLIP_VECTORS) && defined(GRADCLIP_BLOCKS) && defined(GRADCLIP_SIDE_BY_SIDE)
+constexpr Tuning kTuning = {{GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, {GRADCLIP_VECTORS, GRADCLIP_BLOCKS},
+                            {GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, GRADCLIP_SIDE_BY_SIDE};
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr Tuning kTuning = kSm75;
+#else
+constexpr Tuning kTuning = kSm80;
+#endif
+
+}  // namespace gradclip
