@@ -22,6 +22,10 @@ jlong addressOf(const void* p) { return static_cast<jlong>(reinterpret_cast<std:
 
 NormOf normOf(jint norm, jdouble p) { return {static_cast<NormKind>(norm), p}; }
 
+GivenNorm normAt(jlong address, jboolean isFloat32, jboolean isSquared) {
+  return {0.0, address, isFloat32 != JNI_FALSE, isSquared != JNI_FALSE};
+}
+
 const RuleNumbers& ruleOf(jlong address) { return *pointer<RuleNumbers>(address); }
 
 /// The ticket of a call that went well; else 0, with an exception pending.
@@ -181,8 +185,25 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByNorm(JNIEnv*
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipWithNorm(JNIEnv* env, jclass, jlong plan,
                                                                            jlong stream, jlong rule, jdouble norm) {
   std::int64_t ticket = 0;
-  const CudaStatus status = planOf(plan).clipWithNorm(stream, ruleOf(rule), norm, &ticket);
+  const CudaStatus status = planOf(plan).clipWithNorm(stream, ruleOf(rule), {norm}, &ticket);
   return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipWithNormAt(JNIEnv* env, jclass, jlong plan,
+                                                                             jlong stream, jlong rule, jlong norm,
+                                                                             jboolean isFloat32, jboolean isSquared) {
+  std::int64_t ticket = 0;
+  const CudaStatus status =
+      planOf(plan).clipWithNorm(stream, ruleOf(rule), normAt(norm, isFloat32, isSquared), &ticket);
+  return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCuda_captureWithNormAt(JNIEnv* env, jclass, jlong plan,
+                                                                               jlong stream, jlong rule, jlong norm,
+                                                                               jboolean isFloat32, jboolean isSquared) {
+  std::int32_t capture = 0;
+  checked(env, planOf(plan).captureWithNorm(stream, ruleOf(rule), normAt(norm, isFloat32, isSquared), &capture));
+  return capture;
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_clipByValue(JNIEnv* env, jclass, jlong plan,
@@ -257,8 +278,8 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_coefficientAddress
   return planOf(plan).coefficientAddress();
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_nonFiniteAddress(JNIEnv*, jclass, jlong plan) {
-  return planOf(plan).nonFiniteAddress();
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCuda_findingAddress(JNIEnv*, jclass, jlong plan) {
+  return planOf(plan).findingAddress();
 }
 
 // ---- the emulator --------------------------------------------------------------------------------------------------

@@ -145,6 +145,26 @@ TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
   CHECK(bound.clipByValue(valueRule(-0.5, 0.25, Policy::Propagate)).changed == 0);
 }
 
+TEST_CASE("a captured clip reads a norm anew at each replay") {
+  Bound bound(some());
+  const Stream stream;
+  std::int64_t at = 0;
+  REQUIRE_OK(gradclip::cudaAllocate(0, 8, &at));
+  std::int32_t capture = -1;
+  Graph graph(stream, [&] {
+    REQUIRE_OK(bound->captureWithNorm(stream, l2(1), {0.0, at, 0, 0}, &capture));
+  });
+  for (double norm : {4.0, 8.0}) {
+    bound.restore();
+    REQUIRE_OK(gradclip::cudaCopyToDevice(0, stream, at, &norm, 8));
+    graph.replay();
+    graph.wait();
+    CHECK(latest(bound, capture).totalNorm == norm);
+    checkScaled(bound, 1 / norm);
+  }
+  REQUIRE_OK(gradclip::cudaRelease(0, at));
+}
+
 TEST_CASE("calls beside a captured clip keep their results and streams") {
   Bound bound(some());
   const Stream stream, other;

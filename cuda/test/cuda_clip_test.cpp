@@ -125,7 +125,7 @@ TEST_CASE("zeros are not clipped, whatever epsilon makes of their norm") {
     CHECK(bound.coefficient(0) == 1);
     CHECK(bound.coefficient(1) == 1);
   }
-  const Slot given = bound.clipWithNorm(normRule(Scope::All, kL2, 1e-7, 1e-6, Policy::Propagate), 0);
+  const Slot given = bound.clipWithNorm(normRule(Scope::All, kL2, 1e-7, 1e-6, Policy::Propagate), {0});
   CHECK(has(given, kClipped));
   CHECK(given.coefficient == 1e-7 / 1e-6);
   checkElements(bound, 1);
@@ -186,18 +186,74 @@ TEST_CASE("measured group by group, then clipped") {
 
 TEST_CASE("a norm that is given") {
   Bound bound(mixed());
-  const Slot slot = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), 8);
+  const Slot slot = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), {8});
   CHECK(slot.totalNorm == 8);
   CHECK(slot.coefficient == 1 / (8 + 1e-6));
   checkElements(bound, slot.coefficient);
   bound.restore();
-  CHECK(has(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Skip), reference::kNaN), kNonFinite));
+  CHECK(has(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Skip), {reference::kNaN}), kNonFinite));
   checkElements(bound, 1);
-  const Slot refused = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error), reference::kInf);
+  const Slot refused = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error), {reference::kInf});
   CHECK(has(refused, kRefused));
   checkElements(bound, 1);
-  CHECK(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), reference::kInf).coefficient == 0);
+  CHECK(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), {reference::kInf}).coefficient == 0);
   checkElements(bound, 0);
+}
+
+TEST_CASE("a norm that lies on the device, in each form") {
+  Bound bound(mixed());
+  std::int64_t at = 0;
+  REQUIRE_OK(gradclip::cudaAllocate(0, 16, &at));
+  const auto write = [&](const void* value, std::int64_t bytes) {
+    REQUIRE_OK(gradclip::cudaCopyToDevice(0, 0, at, value, bytes));
+  };
+  const Rule rule = normRule(Scope::All, kL2, 1, 0, Policy::Skip);
+  for (bool isSquared : {false, true}) {
+    for (bool isFloat32 : {false, true}) {
+      bound.restore();
+      const double wide = isSquared ? 64 : 8;
+      const auto single = static_cast<float>(wide);
+      isFloat32 ? write(&single, 4) : write(&wide, 8);
+      emulator::resetCounters();
+      const Slot slot = bound.clipWithNorm(rule, {0.0, at, isFloat32, isSquared});
+      CHECK(emulator::counters().copiesToHost == 0);
+      CHECK(slot.totalNorm == 8);
+      CHECK(slot.coefficient == 0.125);
+      checkElements(bound, 0.125);
+    }
+  }
+  for (double none : {-1.0, reference::kNaN, reference::kInf}) {
+    bound.restore();
+    write(&none, 8);
+    CHECK(has(bound.clipWithNorm(rule, {0.0, at, 0, 0}), kNonFinite));
+    checkElements(bound, 1);
+  }
+  double host = 8;
+  std::int64_t ticket = 0;
+  const auto address = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&host));
+  CHECK_FALSE(bound->clipWithNorm(0, rule, {0.0, address, 0, 0}, &ticket).ok());
+  CHECK(bound.clipWithNorm(rule, {4}).coefficient == 0.25);
+  REQUIRE_OK(gradclip::cudaRelease(0, at));
+}
+
+TEST_CASE("what a decision leaves for kernels of others") {
+  Bound bound(mixed());
+  const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
+  const auto finding = [&] {
+    gradclip::Finding found{};
+    REQUIRE_OK(gradclip::cudaCopyToHost(0, 0, &found, bound->findingAddress(), sizeof found));
+    return found;
+  };
+  bound.clip(normRule(Scope::All, kL2, norm / 4, 0, Policy::Propagate), {true, false});
+  CHECK(finding().norm == norm);
+  CHECK(finding().squaredNorm == norm * norm);
+  CHECK(finding().inverseCoefficient == 4.0f);
+  CHECK(finding().nonFinite == 0.0f);
+  // Another plan's norm, all on the device.
+  Bound other(mixed());
+  const std::int64_t squared = bound->findingAddress() + 16;
+  CHECK(other.clipWithNorm(normRule(Scope::All, kL2, norm / 2, 0, Policy::Propagate), {0.0, squared, 0, 1}).coefficient ==
+        (norm / 2) / std::sqrt(norm * norm));
 }
 
 TEST_CASE("non-finite gradients under each policy") {

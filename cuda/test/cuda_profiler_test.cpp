@@ -31,7 +31,7 @@ TEST_CASE("one range a clip") {
   std::int64_t ticket = 0;
   checkRanges(1, [&] { REQUIRE_OK(bound->clipByNorm(0, {}, {}, &ticket)); });
   checkRanges(1, [&] { REQUIRE_OK(bound->clipByValue(0, {}, &ticket)); });
-  checkRanges(1, [&] { REQUIRE_OK(bound->clipWithNorm(0, {}, 0.0, &ticket)); });
+  checkRanges(1, [&] { REQUIRE_OK(bound->clipWithNorm(0, {}, {}, &ticket)); });
   checkRanges(0, [&] { REQUIRE_OK(bound->globalNorm(0, {}, &ticket)); });
   REQUIRE_OK(bound->synchronize());
 }

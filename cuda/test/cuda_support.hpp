@@ -111,7 +111,7 @@ class Bound {
     REQUIRE_OK(plan_->clipByNorm(0, rule, steps, &ticket));
     return result(ticket);
   }
-  Slot clipWithNorm(const Rule& rule, double norm) {
+  Slot clipWithNorm(const Rule& rule, const gradclip::GivenNorm& norm) {
     std::int64_t ticket = 0;
     REQUIRE_OK(plan_->clipWithNorm(0, rule, norm, &ticket));
     return result(ticket);

@@ -122,6 +122,14 @@ struct RuleNumbers {
 
 static_assert(sizeof(RuleNumbers) == 80, "layout that Java writes");
 
+/// A norm that is not measured: a value, or what lies at a device address when the clip runs.
+struct GivenNorm {
+  double value = 0.0;
+  std::int64_t address = 0;    ///< 0: the value
+  std::int32_t isFloat32 = 0;  ///< what lies there; else a float64
+  std::int32_t isSquared = 0;  ///< its square lies there
+};
+
 /// How a plan's segments are used.
 struct Counts {
   std::int32_t segments;
@@ -153,14 +161,14 @@ class CudaPlan {
   };
   CudaStatus clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket);
 
-  /// With a norm that is given.
-  CudaStatus clipWithNorm(std::int64_t stream, const RuleNumbers& rule, double norm, std::int64_t* ticket);
+  CudaStatus clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm, std::int64_t* ticket);
 
   CudaStatus clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket);
 
   // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph orders
   // that with this plan's other calls. Its numbers can be changed between replays, its rows can't.
   CudaStatus captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
+  CudaStatus captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm, std::int32_t* capture);
   CudaStatus captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
 
   /// Other limits for replays that the stream is given from here on. Parts keep theirs.
@@ -191,8 +199,8 @@ class CudaPlan {
   /// Device address of the last clip's global coefficient.
   std::int64_t coefficientAddress() const;
 
-  /// Device address of a float: 1 where the last clip or decision by norm found a non-finite gradient, else 0.
-  std::int64_t nonFiniteAddress() const;
+  /// Device address of a Finding: what the last clip or decision by norm leaves for others.
+  std::int64_t findingAddress() const;
 
  private:
   struct State;

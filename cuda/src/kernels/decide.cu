@@ -258,9 +258,18 @@ __device__ inline ScaledNorm normOfGroups(const DecideParams& p, std::uint32_t r
   return normOf(p.rule.norm, p.rule.p, sums, 0.0);
 }
 
+/// A norm below 0 is none.
+__device__ inline double givenNorm(const GivenNorm& given) {
+  if (given.address == 0) return given.value;
+  const void* const at = reinterpret_cast<const void*>(static_cast<std::uintptr_t>(given.address));
+  const double there = given.isFloat32 != 0 ? static_cast<double>(loadGlobal<float>(at)) : loadGlobal<double>(at);
+  if (!(there >= 0.0)) return bitCast<double>(std::uint64_t{Element<double>::kNaN});
+  return given.isSquared != 0 ? sqrt(there) : there;
+}
+
 /// The norm over all segments, by one warp, from groupSums.
 __device__ inline ScaledNorm totalNorm(const DecideParams& p) {
-  if (p.verdict == Verdict::Given) return {p.given, 0};
+  if (p.verdict == Verdict::Given) return {givenNorm(p.given), 0};
   const SegmentRun all = allSegments(p);
   const ScaledNorm norm = isPower(p) ? powerNorm(p, all) : normOfGroups(p, runsIn(all.n));
   return norm.times(limitOf(p).inverseScale);
@@ -405,6 +414,13 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   return {Mode::Global, ofScaled(coefficient, limit.inverseScale), false, changes(coefficient, p.types)};
 }
 
+__device__ __forceinline__ void storeFinding(Finding* finding, double norm, double coefficient, bool nonFinite) {
+  storeGlobal(&finding->nonFinite, nonFinite ? 1.0f : 0.0f);
+  storeGlobal(&finding->inverseCoefficient, static_cast<float>(1.0 / coefficient));
+  storeGlobal(&finding->norm, norm);
+  storeGlobal(&finding->squaredNorm, norm * norm);
+}
+
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
 __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std::int32_t bad) {
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
@@ -415,7 +431,7 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
     storeGlobal(&p.decision->coefficient, outcome.coefficient);
     storeGlobal(&p.decision->mode, static_cast<std::uint32_t>(outcome.mode));
     storeGlobal(&p.decision->zero, zeroed ? 1u : 0u);
-    storeGlobal(&p.finding->nonFinite, zeroed || !norm.finite() ? 1.0f : 0.0f);
+    storeFinding(p.finding, norm.value(), outcome.coefficient, zeroed || !norm.finite());
   }
   if (p.slot == nullptr || (isValue && outcome.mode != Mode::Untouched)) return;
   Slot slot = {};

@@ -75,10 +75,15 @@ struct alignas(16) Decision {
   std::uint32_t zero;  ///< non-finite elements become 0
 };
 
-/// What decide leaves for a loss scaler.
+/// What decide leaves for kernels of others: a loss scaler's, an optimizer's, a collective's.
 struct alignas(16) Finding {
-  float nonFinite;  ///< 1 where a gradient was not finite, else 0
+  float nonFinite;           ///< 1 where a gradient was not finite, else 0
+  float inverseCoefficient;  ///< 1 / coefficient
+  double norm;               ///< as the result has it
+  double squaredNorm;
 };
+
+static_assert(sizeof(Finding) == 32, "layout that Java reads");
 
 /// What a captured clip reads anew each time its graph runs.
 struct alignas(16) Parameters {

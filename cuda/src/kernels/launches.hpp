@@ -74,7 +74,7 @@ struct DecideParams {
   double elements;           ///< of all gradients
   Verdict verdict;
   RuleNumbers rule;
-  double given;              ///< the norm of Verdict::Given
+  GivenNorm given;           ///< of Verdict::Given
   PartTable parts;
   Control* control;
   Decision* decision;

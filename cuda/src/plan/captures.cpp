@@ -47,6 +47,12 @@ CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const RuleNumbers& rule,
   return captured(s, stream, capture, [&](const Target& target) { return s.clipByNorm(rule, {}, target); });
 }
 
+CudaStatus CudaPlan::captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
+                                     std::int32_t* capture) {
+  State& s = *state_;
+  return captured(s, stream, capture, [&](const Target& target) { return s.clipWithNorm(rule, norm, target); });
+}
+
 CudaStatus CudaPlan::captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
   State& s = *state_;
   if (auto status = s.setParts(rule); !status.ok()) return status;

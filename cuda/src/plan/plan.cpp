@@ -183,7 +183,7 @@ CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32
 }
 
 CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                                   double given) {
+                                   const GivenNorm& given) {
   DecideParams params{};
   params.fold = memory.fold;
   params.firstSegment = span.from;
@@ -275,13 +275,22 @@ CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, St
   return onStream(s, stream, [&] { return s.clipByNorm(rule, steps, s.nextTarget(ticket)); });
 }
 
-CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, double norm, std::int64_t* ticket) {
+CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target) {
+  if (norm.address != 0) {
+    int where = -1;
+    if (auto s = cudaDeviceOf(norm.address, &where); !s.ok()) return s;
+    if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
+  }
+  const CudaStatus status = decide(Verdict::Given, rule, {0, 0}, target, norm);
+  const bool scales = target.capture.parameters != nullptr || !onlyMeasures(rule);
+  return status.ok() && scales ? scale() : status;
+}
+
+CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
+                                  std::int64_t* ticket) {
   const ClipRange range;
   State& s = *state_;
-  return onStream(s, stream, [&] {
-    const CudaStatus status = s.decide(Verdict::Given, rule, {0, 0}, s.nextTarget(ticket), norm);
-    return status.ok() && !onlyMeasures(rule) ? s.scale() : status;
-  });
+  return onStream(s, stream, [&] { return s.clipWithNorm(rule, norm, s.nextTarget(ticket)); });
 }
 
 CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& target) {
@@ -394,6 +403,6 @@ const void* CudaPlan::ring() const { return state_->memory.hostSlot(0); }
 
 std::int64_t CudaPlan::coefficientAddress() const { return addressOf(&state_->memory.decision->coefficient); }
 
-std::int64_t CudaPlan::nonFiniteAddress() const { return addressOf(&state_->memory.finding->nonFinite); }
+std::int64_t CudaPlan::findingAddress() const { return addressOf(state_->memory.finding); }
 
 }  // namespace gradclip

@@ -62,9 +62,11 @@ struct CudaPlan::State {
   CudaStatus uploadRows();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
-  CudaStatus decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target, double given = 0.0);
+  CudaStatus decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                    const GivenNorm& given = {});
   CudaStatus scale();
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
+  CudaStatus clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target);
   CudaStatus clipByValue(const RuleNumbers& rule, const Target& target);
   bool hasCaptures() const;
   void noteTypes();

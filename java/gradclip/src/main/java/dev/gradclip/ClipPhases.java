@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import dev.gradclip.internal.CpuPlan;
+import dev.gradclip.internal.DeviceFigure;
 import dev.gradclip.internal.ScaledNorm;
 import org.jspecify.annotations.Nullable;
 
@@ -41,7 +42,7 @@ final class ClipPhases implements Phases {
     }
 
     @Override
-    public void measure(NormType type, Group range) {
+    public void measure(NormType type, Group range, CudaStream stream) {
         begin();
         plan.measure(type, segments.from(range.from()), segments.from(range.to()));
     }
@@ -61,8 +62,8 @@ final class ClipPhases implements Phases {
     }
 
     @Override
-    public ClipResult clipAsync(ResolvedRule rule, CudaStream stream) {
-        return clip(rule, false);
+    public ClipResult clipAsync(ResolvedRule rule, boolean isMeasured, CudaStream stream) {
+        return clip(rule, isMeasured);
     }
 
     @Override
@@ -78,6 +79,17 @@ final class ClipPhases implements Phases {
     @Override
     public ClipResult decideAsync(ResolvedRule rule, CudaStream stream) {
         return decide(rule);
+    }
+
+    @Override
+    public ClipResult clipWithNorm(ResolvedRule rule, DeviceNorm norm, CudaStream stream) {
+        throw new IllegalStateException(
+                "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with its value");
+    }
+
+    @Override
+    public CapturedClip capture(ResolvedRule rule, DeviceNorm norm, CudaStream stream) {
+        return capture(rule, stream);
     }
 
     @Override
@@ -320,18 +332,9 @@ final class ClipPhases implements Phases {
     }
 
     @Override
-    public long coefficientAddress() {
-        throw onHost("coefficient");
-    }
-
-    @Override
-    public long nonFiniteAddress() {
-        throw onHost("finding");
-    }
-
-    private static IllegalStateException onHost(String what) {
-        return new IllegalStateException(
-                "the gradients are in host memory, so no device has their " + what + "; read it from the ClipResult");
+    public long address(DeviceFigure figure) {
+        throw new IllegalStateException("the gradients are in host memory, so no device has their " + figure.what
+                + "; read it from the ClipResult");
     }
 
     @Override

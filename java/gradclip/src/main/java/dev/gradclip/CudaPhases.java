@@ -4,6 +4,7 @@ package dev.gradclip;
 import dev.gradclip.internal.CudaCapture;
 import dev.gradclip.internal.CudaPlan;
 import dev.gradclip.internal.CudaRing;
+import dev.gradclip.internal.DeviceFigure;
 import dev.gradclip.internal.RuleTable;
 import org.jspecify.annotations.Nullable;
 
@@ -43,10 +44,10 @@ final class CudaPhases implements Phases {
     }
 
     @Override
-    public void measure(NormType type, Group range) {
+    public void measure(NormType type, Group range, CudaStream stream) {
         forget();
         Segments segments = binding.segments();
-        plan.measure(on(CudaStream.DEFAULT), type, segments.from(range.from()), segments.from(range.to()));
+        plan.measure(on(stream), type, segments.from(range.from()), segments.from(range.to()));
     }
 
     @Override
@@ -55,8 +56,8 @@ final class CudaPhases implements Phases {
     }
 
     @Override
-    public ClipResult clipAsync(ResolvedRule rule, CudaStream stream) {
-        long ticket = enqueue(rule, false, stream);
+    public ClipResult clipAsync(ResolvedRule rule, boolean isMeasured, CudaStream stream) {
+        long ticket = enqueue(rule, isMeasured, stream);
         writing = false;
         return new ClipTicket(this, ticket, binding.tensors(), binding.elements());
     }
@@ -83,6 +84,14 @@ final class CudaPhases implements Phases {
         // A replay measures anew, and nobody here is told.
         forget();
         return new CapturedClip(this, plan.capture(stream.handle(), table(rule)), rule.rule);
+    }
+
+    @Override
+    public CapturedClip capture(ResolvedRule rule, DeviceNorm norm, CudaStream stream) {
+        forget();
+        CudaCapture capture =
+                plan.captureWithNorm(stream.handle(), table(rule), norm.address(), norm.isFloat32(), norm.isSquared());
+        return new CapturedClip(this, capture, rule.rule);
     }
 
     /** Gives a captured clip another rule's numbers. */
@@ -160,6 +169,19 @@ final class CudaPhases implements Phases {
         return clipped(call);
     }
 
+    @Override
+    public ClipResult clipWithNorm(ResolvedRule rule, DeviceNorm norm, CudaStream stream) {
+        writing = false;
+        forget();
+        long handle = on(stream);
+        RuleTable numbers = table(rule);
+        plan.requireUsable();
+        writing = true;
+        call = plan.clipWithNorm(handle, numbers, norm.address(), norm.isFloat32(), norm.isSquared());
+        writing = false;
+        return new ClipTicket(this, call, binding.tensors(), binding.elements());
+    }
+
     private ClipResult clipped(long ticket) {
         plan.synchronize();
         writing = false;
@@ -226,6 +248,7 @@ final class CudaPhases implements Phases {
                 perTensor,
                 ticket);
         if (!ring.kept(ticket)) return null;
+        if (refused && segment < 0) throw new NonFiniteGradientException("the norm given", snapshot.totalNorm());
         if (refused) throw binding.nonFinite(segment, norm);
         return snapshot;
     }
@@ -250,12 +273,7 @@ final class CudaPhases implements Phases {
     }
 
     @Override
-    public long coefficientAddress() {
-        return plan.coefficientAddress();
-    }
-
-    @Override
-    public long nonFiniteAddress() {
-        return plan.nonFiniteAddress();
+    public long address(DeviceFigure figure) {
+        return plan.address(figure);
     }
 }

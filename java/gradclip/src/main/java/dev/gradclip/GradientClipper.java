@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.DeviceFigure;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -258,7 +259,45 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.clipAsync(resolve(rule), stream);
+            return phases.clipAsync(resolve(rule), false, stream);
+        } finally {
+            user = null;
+        }
+    }
+
+    /**
+     * Scales by a rule's coefficient for a norm that lies on the device, after what the stream has been given so far: as {@link
+     * #clipWithNorm(NormRule, double)}, without the host. A norm that is negative or NaN when the clip runs counts as not finite.
+     *
+     * @param norm of the gradients after unscaling, where the rule {@linkplain ClipRule#unscale unscales}; on the clipper's device
+     * @throws IllegalArgumentException if the policy is ZERO, or the rule has more than one coefficient
+     * @throws CudaException if the norm's address is not on the clipper's device
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed or in use by another thread
+     */
+    public ClipResult clipWithNormAsync(NormRule rule, DeviceNorm norm, CudaStream stream) {
+        requireGiven(rule, norm, stream, "clipWithNormAsync");
+        acquire();
+        try {
+            forgetMeasured();
+            return phases.clipWithNorm(resolve(rule), norm, stream);
+        } finally {
+            user = null;
+        }
+    }
+
+    private static void requireGiven(NormRule rule, DeviceNorm norm, CudaStream stream, String method) {
+        Objects.requireNonNull(norm, "norm");
+        Objects.requireNonNull(stream, "stream");
+        requireOneCoefficient(rule, method);
+        requireNoZero(rule, method + " takes the norm as given");
+    }
+
+    CapturedClip capture(NormRule rule, DeviceNorm norm, CudaStream stream) {
+        requireGiven(rule, norm, stream, "capture");
+        acquire();
+        try {
+            forgetMeasured();
+            return phases.capture(resolve(rule), norm, stream);
         } finally {
             user = null;
         }
@@ -341,12 +380,7 @@ public final class GradientClipper implements AutoCloseable {
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
     public long coefficientAddress() {
-        acquire();
-        try {
-            return phases.coefficientAddress();
-        } finally {
-            user = null;
-        }
+        return address(DeviceFigure.COEFFICIENT);
     }
 
     /**
@@ -356,9 +390,44 @@ public final class GradientClipper implements AutoCloseable {
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
     public long nonFiniteAddress() {
+        return address(DeviceFigure.NON_FINITE);
+    }
+
+    /**
+     * Where on the device the inverse of the coefficient is, as a FLOAT32, beside {@link #coefficientAddress}: what an optimizer's
+     * kernel divides by that is fused with a loss scaler's unscaling (PyTorch's and Apex's {@code grad_scale}). The address stays
+     * the same.
+     *
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
+     */
+    public long inverseCoefficientAddress() {
+        return address(DeviceFigure.INVERSE_COEFFICIENT);
+    }
+
+    /**
+     * Where on the device the norm of the latest clip or decision by norm is, as a FLOAT64: the {@link ClipResult#totalNorm} that
+     * the host has yet to read. The address stays the same.
+     *
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
+     */
+    public long normAddress() {
+        return address(DeviceFigure.NORM);
+    }
+
+    /**
+     * Where on the device the square of that norm is, as a FLOAT64: what processes add up to one norm, and {@link
+     * #clipWithNormAsync} takes back. Infinite for a norm above 1.3e154. The address stays the same.
+     *
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
+     */
+    public long squaredNormAddress() {
+        return address(DeviceFigure.SQUARED_NORM);
+    }
+
+    private long address(DeviceFigure figure) {
         acquire();
         try {
-            return phases.nonFiniteAddress();
+            return phases.address(figure);
         } finally {
             user = null;
         }
@@ -398,7 +467,16 @@ public final class GradientClipper implements AutoCloseable {
      * @throws IllegalStateException if another norm type has been measured since the last {@link #apply}
      */
     public void measure(String group, NormType type) {
+        measureAsync(group, type, CudaStream.DEFAULT);
+    }
+
+    /**
+     * As {@link #measure(String, NormType)}, after what the stream has been given so far: the stream that computes the group's
+     * gradients, say. On the CPU the stream is ignored.
+     */
+    public void measureAsync(String group, NormType type, CudaStream stream) {
         Objects.requireNonNull(type, "type");
+        Objects.requireNonNull(stream, "stream");
         acquire();
         try {
             Group range = group(group);
@@ -406,7 +484,7 @@ public final class GradientClipper implements AutoCloseable {
                 throw new IllegalStateException("measure was called with norm type " + accumulatedType
                         + " and now with " + type + "; call apply in between");
             }
-            phases.measure(type, range);
+            phases.measure(type, range, stream);
             accumulatedType = type;
             for (int i = range.from(); i < range.to(); i++) accumulated[i] = true;
         } finally {
@@ -426,6 +504,20 @@ public final class GradientClipper implements AutoCloseable {
             requireMeasured(resolvedRule.normType);
             forgetMeasured();
             return phases.clip(resolvedRule, true);
+        } finally {
+            user = null;
+        }
+    }
+
+    /** As {@link #apply}, after what the stream has been given so far, as {@link #clipAsync}. */
+    public ClipResult applyAsync(ClipRule rule, CudaStream stream) {
+        Objects.requireNonNull(stream, "stream");
+        acquire();
+        try {
+            ResolvedRule resolvedRule = resolve(rule);
+            requireMeasured(resolvedRule.normType);
+            forgetMeasured();
+            return phases.clipAsync(resolvedRule, true, stream);
         } finally {
             user = null;
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.DeviceFigure;
 import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -38,10 +39,10 @@ final class ObservedPhases implements Phases {
     }
 
     @Override
-    public ClipResult clipAsync(ResolvedRule rule, CudaStream stream) {
+    public ClipResult clipAsync(ResolvedRule rule, boolean isMeasured, CudaStream stream) {
         ClipRecord begun = begin();
-        if (!isObserved(begun)) return counted(phases.clipAsync(rule, stream));
-        return observed(begun, !rule.clamps(), () -> phases.clipAsync(rule, stream));
+        if (!isObserved(begun)) return counted(phases.clipAsync(rule, isMeasured, stream));
+        return observed(begun, !rule.clamps(), () -> phases.clipAsync(rule, isMeasured, stream));
     }
 
     @Override
@@ -63,6 +64,13 @@ final class ObservedPhases implements Phases {
         ClipRecord begun = begin();
         if (!isObserved(begun)) return counted(phases.clipWithNorm(rule, globalNorm));
         return observed(begun, false, () -> phases.clipWithNorm(rule, globalNorm));
+    }
+
+    @Override
+    public ClipResult clipWithNorm(ResolvedRule rule, DeviceNorm norm, CudaStream stream) {
+        ClipRecord begun = begin();
+        if (!isObserved(begun)) return counted(phases.clipWithNorm(rule, norm, stream));
+        return observed(begun, false, () -> phases.clipWithNorm(rule, norm, stream));
     }
 
     private @Nullable ClipRecord begin() {
@@ -161,8 +169,13 @@ final class ObservedPhases implements Phases {
     }
 
     @Override
-    public void measure(NormType type, Group range) {
-        phases.measure(type, range);
+    public void measure(NormType type, Group range, CudaStream stream) {
+        phases.measure(type, range, stream);
+    }
+
+    @Override
+    public CapturedClip capture(ResolvedRule rule, DeviceNorm norm, CudaStream stream) {
+        return phases.capture(rule, norm, stream);
     }
 
     @Override
@@ -181,13 +194,8 @@ final class ObservedPhases implements Phases {
     }
 
     @Override
-    public long coefficientAddress() {
-        return phases.coefficientAddress();
-    }
-
-    @Override
-    public long nonFiniteAddress() {
-        return phases.nonFiniteAddress();
+    public long address(DeviceFigure figure) {
+        return phases.address(figure);
     }
 
     /** Nothing is in flight any more, so all that waits is told. */

@@ -47,4 +47,17 @@ public final class PreparedClip {
     public CapturedClip capture(CudaStream stream) {
         return clipper.capture(rule, stream);
     }
+
+    /**
+     * As {@link #capture(CudaStream)}, with a norm that each launch of the graph finds on the device, as {@link
+     * GradientClipper#clipWithNormAsync}.
+     *
+     * @throws IllegalArgumentException if the rule is no norm rule of one coefficient, or its policy is ZERO
+     */
+    public CapturedClip capture(DeviceNorm norm, CudaStream stream) {
+        if (!(rule instanceof NormRule normRule)) {
+            throw new IllegalArgumentException("a norm is given to norm rules, but the rule is " + rule);
+        }
+        return clipper.capture(normRule, norm, stream);
+    }
 }

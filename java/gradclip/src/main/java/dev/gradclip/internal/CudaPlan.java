@@ -16,7 +16,7 @@ public final class CudaPlan implements AutoCloseable {
     private final DeviceTable table;
     private final long tableAddress;
     private final long coefficientAddress;
-    private final long nonFiniteAddress;
+    private final long findingAddress;
     private CudaRing ring;
     private long handle;
     private @Nullable CudaFatalException fault;
@@ -35,7 +35,7 @@ public final class CudaPlan implements AutoCloseable {
         try {
             ring = CudaRing.at(NativeCuda.ring(handle), CudaRing.SIZE);
             coefficientAddress = NativeCuda.coefficientAddress(handle);
-            nonFiniteAddress = NativeCuda.nonFiniteAddress(handle);
+            findingAddress = NativeCuda.findingAddress(handle);
         } catch (Throwable e) {
             NativeCuda.destroyPlan(handle);
             throw e;
@@ -112,6 +112,37 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
+    /** Scales by a norm that lies on the device; returns a ticket. */
+    public synchronized long clipWithNorm(
+            long stream, RuleTable rule, long address, boolean isFloat32, boolean isSquared) {
+        long plan = usable();
+        try {
+            return NativeCuda.clipWithNormAt(plan, stream, rule.address, address, isFloat32, isSquared);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
+        }
+    }
+
+    /** Makes that part of the graph that the stream is captured into. */
+    public synchronized CudaCapture captureWithNorm(
+            long stream, RuleTable rule, long address, boolean isFloat32, boolean isSquared) {
+        long plan = usable();
+        try {
+            return captured(NativeCuda.captureWithNormAt(plan, stream, rule.address, address, isFloat32, isSquared));
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
+        }
+    }
+
+    private CudaCapture captured(int number) {
+        captures++;
+        return new CudaCapture(this, number, CudaRing.at(NativeCuda.captureSlot(handle, number), 1));
+    }
+
     /** Makes a clip by a rule part of the graph that the stream is captured into. */
     public synchronized CudaCapture capture(long stream, RuleTable rule) {
         long plan = usable();
@@ -119,8 +150,7 @@ public final class CudaPlan implements AutoCloseable {
             int number = rule.clamps()
                     ? NativeCuda.captureByValue(plan, stream, rule.address)
                     : NativeCuda.captureByNorm(plan, stream, rule.address);
-            captures++;
-            return new CudaCapture(this, number, CudaRing.at(NativeCuda.captureSlot(plan, number), 1));
+            return captured(number);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         } finally {
@@ -202,16 +232,10 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Where on the device the last clip's global coefficient is, a double. */
-    public synchronized long coefficientAddress() {
+    /** Where on the device the last clip or decision left a figure. */
+    public synchronized long address(DeviceFigure figure) {
         usable();
-        return coefficientAddress;
-    }
-
-    /** Where on the device it is written whether the last clip by norm found a non-finite gradient: a float, 1 or 0. */
-    public synchronized long nonFiniteAddress() {
-        usable();
-        return nonFiniteAddress;
+        return (figure.isFinding ? findingAddress : coefficientAddress) + figure.offset;
     }
 
     /** The results so far, that of the ticket among them: waits for it. To be read while this plan's monitor is held. */

@@ -102,6 +102,14 @@ final class NativeCuda {
     /** Decides by a norm that is given, and scales; returns a ticket. */
     static native long clipWithNorm(long plan, long stream, long rule, double norm);
 
+    /** As {@link #clipWithNorm}, by a norm, or its square, that lies at a device address. */
+    static native long clipWithNormAt(
+            long plan, long stream, long rule, long address, boolean isFloat32, boolean isSquared);
+
+    /** As {@link #clipWithNormAt}, into the graph that the stream is captured into; returns the number of the captured clip. */
+    static native int captureWithNormAt(
+            long plan, long stream, long rule, long address, boolean isFloat32, boolean isSquared);
+
     /** Clamps; returns a ticket. */
     static native long clipByValue(long plan, long stream, long rule);
 
@@ -141,8 +149,8 @@ final class NativeCuda {
     /** Device address of the last clip's global coefficient, a double. */
     static native long coefficientAddress(long plan);
 
-    /** Device address of a float that is 1 where the last clip by norm found a non-finite gradient, else 0. */
-    static native long nonFiniteAddress(long plan);
+    /** Device address of the last decision's figures for others' kernels: {@link DeviceFigure}. */
+    static native long findingAddress(long plan);
 
     /** The address of a direct buffer's first byte, whatever its position. */
     static native long address(Buffer direct);
