@@ -61,6 +61,9 @@ struct Kernel {
   std::size_t sharedBytes;
 };
 
+/// What runs instead of a kernel that is launched with parameters of so many bytes; null where kernels run as g++ compiled them.
+extern Kernel (*substitute)(const Kernel& kernel, std::size_t bytes);
+
 cudaError_t enqueue(const Kernel& kernel, cudaStream_t stream, const void* params, std::size_t bytes) noexcept;
 
 template <class P>

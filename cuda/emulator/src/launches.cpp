@@ -43,8 +43,11 @@ cudaError_t runGrid(const detail::Kernel& kernel, const void* params, Stream& st
 
 namespace detail {
 
-cudaError_t enqueue(const Kernel& kernel, cudaStream_t handle, const void* params, std::size_t bytes) noexcept {
+Kernel (*substitute)(const Kernel& kernel, std::size_t bytes) = nullptr;
+
+cudaError_t enqueue(const Kernel& given, cudaStream_t handle, const void* params, std::size_t bytes) noexcept {
   return deviceCall([&] {
+    const Kernel kernel = substitute == nullptr ? given : substitute(given, bytes);
     if (kernel.grid == 0 || kernel.grid > 0x7fffffff || kernel.block == 0 || kernel.block > Block::kMaxThreads) {
       return cudaErrorInvalidConfiguration;
     }

@@ -173,6 +173,8 @@ __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::int32_
   }
 }
 
+}  // namespace
+
 __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
     const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
@@ -186,8 +188,6 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
   countChanges(params.control, changes);
   if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
 }
-
-}  // namespace
 
 cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel, &grids->clamp); }
 

@@ -495,6 +495,8 @@ __device__ __forceinline__ void decideItem(const DecideParams& p, std::uint32_t 
   }
 }
 
+}  // namespace
+
 /// Wide: for rules with parts or parameters too.
 template <bool Wide>
 __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecideParams p) {
@@ -517,8 +519,6 @@ __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecidePar
   }
   if (threadIdx.x == 0) decide(p, norm, bad);
 }
-
-}  // namespace
 
 cudaError_t findDecideGrid(int device, Grids* grids) {
   const cudaError_t error = residentBlocks(device, decideKernel<true>, &grids->decideWide);

@@ -169,11 +169,15 @@ __device__ __forceinline__ void measureTile(const MeasureParams& params, std::ui
   if (laneIndex() == 0) storePartial(params, kNorm, row, number, sum.sum, attempt);
 }
 
+}  // namespace
+
 template <template <class> class Norm>
 __global__ void __launch_bounds__(kBlockThreads, kTuning.measure.blocks) measureKernel(const MeasureParams params) {
   forEachTile(params.tiles, params.lastTile - params.firstTile, [&](std::uint32_t i) { return params.firstTile + i; },
               [&](std::uint32_t tile, const Row& row) { measureTile<Norm>(params, tile, row); });
 }
+
+namespace {
 
 using Kernel = void (*)(MeasureParams);
 

@@ -104,14 +104,14 @@ __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
          !changesDouble(decision.coefficient);
 }
 
+}  // namespace
+
 __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
   if (touchesNothing(decision)) return;
   forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },
               [&](std::uint32_t tile, const Row& row) { scaleTile(params, decision, tile, row); });
 }
-
-}  // namespace
 
 cudaError_t findScaleGrid(int device, Grids* grids) { return residentBlocks(device, scaleKernel, &grids->scale); }
 

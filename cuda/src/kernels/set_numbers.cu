@@ -5,7 +5,6 @@
 #include "kernels/launch.hpp"
 
 namespace gradclip {
-namespace {
 
 __global__ void newParametersKernel(const NewParams params) {
   if (threadIdx.x != 0) return;
@@ -18,8 +17,6 @@ __global__ void newParametersKernel(const NewParams params) {
   storeGlobal(&to->max, params.rule.max);
   storeGlobal(&to->owner, params.capture.id);
 }
-
-}  // namespace
 
 cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params) {
   return launch(newParametersKernel, 1, 32, 0, stream, params);
