@@ -83,8 +83,11 @@ __device__ inline double ownCoefficient(const DecideParams& p, const NormLimit& 
 /// Leaves what a segment is multiplied by to the scale kernel.
 __device__ inline void storeCoefficient(const DecideParams& p, std::uint32_t segment, double coefficient,
                                         double inverseScale) {
-  storeGlobal(p.fold.coefficients + segment, ofScaled(coefficient, inverseScale));
-  if (changes(coefficient, loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment))) atomicOr(&p.control->changes, 1u);
+  const double product = ofScaled(coefficient, inverseScale);
+  const unsigned types = loadGlobal<std::uint8_t>(p.fold.segmentTypes + segment);
+  storeGlobal(p.fold.coefficients + segment, product);
+  const unsigned found = (changes(coefficient, types) ? kClips : 0u) | (changes(product, types) ? kMultiplies : 0u);
+  if (found != 0) atomicOr(&p.control->changes, found);
 }
 
 /// What is done once a segment's sum is known, by one thread.
@@ -341,13 +344,13 @@ struct Outcome {
   bool refused, clipped;
 };
 
-__device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, bool changesSome) {
+__device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, unsigned changesSome) {
   const bool untouched = !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
   const bool refused = untouched && p.rule.policy == Policy::Error;
   const double none = bitCast<double>(std::uint64_t{Element<double>::kNaN});
   if (untouched) return {Mode::Untouched, p.rule.verdict == Verdict::Value ? none : 1.0, refused, false};
   if (p.rule.verdict == Verdict::PerSegment || p.rule.verdict == Verdict::Parts) {
-    return {Mode::PerSegment, none, false, changesSome};
+    return {(changesSome & kMultiplies) != 0 ? Mode::PerSegment : Mode::Ones, none, false, (changesSome & kClips) != 0};
   }
   if (p.rule.verdict == Verdict::Value) return {Mode::Global, none, false, false};
   const NormLimit limit = limitOf(p);
@@ -358,7 +361,7 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
 __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std::int32_t bad) {
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
-  const bool changesSome = atomicExch(&p.control->changes, 0u) != 0;
+  const unsigned changesSome = atomicExch(&p.control->changes, 0u);
   const Outcome outcome = outcomeOf(p, norm, changesSome);
   const bool isValue = p.rule.verdict == Verdict::Value;
   if (p.rule.verdict != Verdict::Norm) {

@@ -54,12 +54,16 @@ struct alignas(16) Deep {
 struct Control {
   unsigned arrived;
   unsigned zeroed;   ///< measure met a non-finite element that ZERO counts as 0
-  unsigned changes;  ///< a tensor's coefficient changes its elements
+  unsigned changes;  ///< kClips, kMultiplies: some tensor's coefficient does
   unsigned lastBad;  ///< segments less the first with a non-finite norm
   unsigned long long changed;
 };
 
-enum class Mode : std::uint32_t { Global = 0, PerSegment = 1, Untouched = 2 };
+/// A coefficient that changes elements, before and after the unscaling that it is multiplied by.
+constexpr unsigned kClips = 1, kMultiplies = 2;
+
+/// Ones: a coefficient per segment, none of which changes anything.
+enum class Mode : std::uint32_t { Global = 0, PerSegment = 1, Untouched = 2, Ones = 3 };
 
 /// What decide tells apply.
 struct alignas(16) Decision {

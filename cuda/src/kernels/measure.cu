@@ -28,22 +28,13 @@ struct Lanes {
   }
 };
 
-template <class T, class Lane>
-__device__ __forceinline__ void addVector(Lane* lanes, const Vector& v) {
-  GRADCLIP_UNROLL
-  for (int c = 0; c < kComponents<T>; ++c) lanes[c].add(Element<T>::decode(component<T>(v, c)), Powers{});
-}
-
-/// Nothing else sums to 0 but what underflows.
 __device__ __forceinline__ bool noneSet(std::uint32_t bits) { return __any_sync(kAllLanes, bits != 0) == 0; }
-
-__device__ __forceinline__ std::uint32_t bitsOf(const Vector& v) { return v.word[0] | v.word[1] | v.word[2] | v.word[3]; }
 
 template <int N>
 __device__ __forceinline__ std::uint32_t bitsOf(const Vectors<N>& v) {
   std::uint32_t bits = 0;
   GRADCLIP_UNROLL
-  for (int k = 0; k < N; ++k) bits |= bitsOf(v.at[k]);
+  for (const Vector& one : v.at) bits |= one.word[0] | one.word[1] | one.word[2] | one.word[3];
   return bits;
 }
 
@@ -64,7 +55,10 @@ struct AddWhole {
       if (first > 0) before |= bitsOf(v);
       v = loadAligned<kVectors>(lane + first * kStripe);
       GRADCLIP_UNROLL
-      for (int k = 0; k < kVectors; ++k) addVector<T>(lanes, v.at[k]);
+      for (const Vector& one : v.at) {
+        GRADCLIP_UNROLL
+        for (int c = 0; c < kComponents<T>; ++c) lanes[c].add(Element<T>::decode(component<T>(one, c)), Powers{});
+      }
     }
     const double sum = reduceThreads<Norm<double>>(reduceComponents<kComponents<T>>(lanes), kThreads / 2);
     return {sum, sum == 0 && noneSet(before | bitsOf(v))};
@@ -84,10 +78,10 @@ struct Add {
   __device__ __forceinline__ void run() const {
     const auto factor = static_cast<typename Element<T>::A>(attempt.factor);
     GRADCLIP_UNROLL
-    for (int k = 0; k < kFew; ++k) {
+    for (const Vector& one : v.at) {
       GRADCLIP_UNROLL
       for (int c = 0; c < kComponents<T>; ++c) {
-        auto bits = component<T>(v.at[k], c);
+        auto bits = component<T>(one, c);
         if (attempt.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
         lanes.template of<T>()[c].add(Element<T>::decode(bits) * factor, powers);
       }

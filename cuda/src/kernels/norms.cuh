@@ -22,26 +22,27 @@ __device__ __forceinline__ auto magnitudeBits(A x) {
   return bitCast<Bits>(x) & static_cast<Bits>(~Bits{0} >> 1);
 }
 
-template <class A>
-struct AbsoluteSum {
-  static constexpr NormKind kNorm = NormKind::L1;
+/// How lanes of sums come together.
+struct Added {
   using Reduced = double;
-  A sum = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + std::fabs(x); }
-  __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
   __device__ __forceinline__ static Reduced combine(Reduced a, Reduced b) { return a + b; }
   __device__ __forceinline__ static double value(Reduced r) { return r; }
 };
 
 template <class A>
-struct SquareSum {
+struct AbsoluteSum : Added {
+  static constexpr NormKind kNorm = NormKind::L1;
+  A sum = 0;
+  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + std::fabs(x); }
+  __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
+};
+
+template <class A>
+struct SquareSum : Added {
   static constexpr NormKind kNorm = NormKind::L2;
-  using Reduced = double;
   A sum = 0;
   __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + x * x; }
   __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
-  __device__ __forceinline__ static Reduced combine(Reduced a, Reduced b) { return a + b; }
-  __device__ __forceinline__ static double value(Reduced r) { return r; }
 };
 
 /// Compares bits: those of a NaN are above infinity's, so a NaN stays.
@@ -65,16 +66,13 @@ __attribute__((noinline)) __device__ inline double raised(double magnitude, cons
 }
 
 template <class A>
-struct PowerSum {
+struct PowerSum : Added {
   static constexpr NormKind kNorm = NormKind::Power;
-  using Reduced = double;
   double sum = 0;
   __device__ __forceinline__ void add(A x, const Powers& powers) {
     sum = sum + raised(static_cast<double>(bitCast<A>(magnitudeBits(x))), powers);
   }
   __device__ __forceinline__ Reduced reduced() const { return sum; }
-  __device__ __forceinline__ static Reduced combine(Reduced a, Reduced b) { return a + b; }
-  __device__ __forceinline__ static double value(Reduced r) { return r; }
 };
 
 /// Combines `Count` lanes pairwise: neighbours first.

@@ -76,7 +76,7 @@ GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Scalin
 }
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
-  const bool perSegment = decision.mode == Mode::PerSegment;
+  const bool perSegment = decision.mode == Mode::PerSegment || decision.mode == Mode::Ones;
   return {perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient, decision.zero != 0};
 }
 
@@ -97,9 +97,8 @@ __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decis
 }
 
 __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
-  if (decision.mode == Mode::Untouched) return true;
-  return decision.mode == Mode::Global && decision.zero == 0 && !changesFloat(decision.coefficient) &&
-         !changesDouble(decision.coefficient);
+  if (decision.mode == Mode::Untouched || decision.zero != 0) return decision.mode == Mode::Untouched;
+  return decision.mode == Mode::Ones || (decision.mode == Mode::Global && !changesDouble(decision.coefficient));
 }
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {

@@ -392,7 +392,7 @@ CudaStatus CudaPlan::coefficient(std::int32_t segment, double* value) {
     Decision decision{};
     if (auto status = read(&decision, s.memory.decision, sizeof decision); !status.ok()) return status;
     *value = decision.coefficient;
-    if (decision.mode != Mode::PerSegment) return CudaStatus{};
+    if (decision.mode != Mode::PerSegment && decision.mode != Mode::Ones) return CudaStatus{};
     return read(value, s.memory.fold.coefficients + segment, sizeof *value);
   });
 }
