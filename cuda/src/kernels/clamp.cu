@@ -162,12 +162,13 @@ GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, Cla
   return changes;
 }
 
-__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::int32_t dtype, const Tile& tile,
+__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32_t number, const Row& row,
                                           Changes& changes) {
-  if (plain(limits) && tile.wholeAndAligned()) {
-    dispatch(dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{tile.x, ClampPlain{limits, changes}});
+  if (plain(limits) && isWhole(row, number)) {
+    const ClampPlain clamp = {limits, changes};
+    dispatch(row.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{laneOf(row, number), clamp});
   } else {
-    const Changes more = clampAny(dtype, tile, limits);
+    const Changes more = clampAny(row.dtype, tileOf(row, number), limits);
     changes.elements += more.elements;
     changes.zeroed |= more.zeroed;
   }
@@ -180,9 +181,7 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
   }
   Changes changes = {0, 0};
   forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
-              [&](std::uint32_t tile, const Row& row) {
-                clampTile(limitsOf(params, row), row.dtype, tileOf(row, tile), changes);
-              });
+              [&](std::uint32_t tile, const Row& row) { clampTile(limitsOf(params, row), tile, row, changes); });
   countChanges(params.control, changes);
   if (lastBlock(params.control) && threadIdx.x == 0) publishClamp(params);
 }

@@ -33,7 +33,8 @@ template <class A>
 struct AbsoluteSum : Added {
   static constexpr NormKind kNorm = NormKind::L1;
   A sum = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + std::fabs(x); }
+  __device__ __forceinline__ void start(A x) { sum = std::fabs(x); }
+  __device__ __forceinline__ void add(A x, const Powers& = {}) { sum = sum + std::fabs(x); }
   __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
 };
 
@@ -41,7 +42,8 @@ template <class A>
 struct SquareSum : Added {
   static constexpr NormKind kNorm = NormKind::L2;
   A sum = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + x * x; }
+  __device__ __forceinline__ void start(A x) { sum = x * x; }
+  __device__ __forceinline__ void add(A x, const Powers& = {}) { sum = sum + x * x; }
   __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
 };
 
@@ -51,7 +53,8 @@ struct Maximum {
   static constexpr NormKind kNorm = NormKind::Inf;
   using Reduced = unsigned long long;
   decltype(magnitudeBits(A{})) bits = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) {
+  __device__ __forceinline__ void start(A x) { bits = magnitudeBits(x); }
+  __device__ __forceinline__ void add(A x, const Powers& = {}) {
     const auto other = magnitudeBits(x);
     bits = bits > other ? bits : other;
   }
@@ -97,6 +100,15 @@ struct TileSum {
   double sum;
   bool onlyZeros;  ///< nothing but zero bits
 };
+
+/// Whether a first attempt with this sum surely needs no other.
+template <NormKind Norm, class T>
+__device__ __forceinline__ bool isUsual(double sum) {
+  constexpr bool kSums = Norm == NormKind::L1 || Norm == NormKind::L2, kNarrow = kSums && !std::is_same_v<T, Float16>;
+  constexpr double kLeast = !(kNarrow && Norm == NormKind::L2) ? 0.0 : sizeof(T) == 8 ? 0x1p-900 : 0x1p-80;
+  constexpr double kMost = !kNarrow ? 0x1.fffffffffffffp1023 : sizeof(T) == 8 ? 0x1p900 : 0x1p120;
+  return sum >= kLeast && sum <= kMost;
+}
 
 /// How a tile is added up: at first as it is, then rescaled where its sum leaves the range that its type adds up exactly
 /// enough in, or with its non-finite elements as 0.

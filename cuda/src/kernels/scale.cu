@@ -88,11 +88,11 @@ __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decis
                                           const Row& row) {
   const Scaling scaling = scalingOf(params, decision, row);
   if (!changesRow(row, scaling)) return;
-  const Tile tile = tileOf(row, number);
-  if (scaling.plain() && tile.wholeAndAligned()) {
-    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{tile.x, Multiply{scaling.coefficient}});
+  if (scaling.plain() && isWhole(row, number)) {
+    const Multiply multiply = {scaling.coefficient};
+    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{laneOf(row, number), multiply});
   } else {
-    scaleAny(row.dtype, tile, scaling);
+    scaleAny(row.dtype, tileOf(row, number), scaling);
   }
 }
 

@@ -9,7 +9,7 @@ namespace gradclip {
 /// A whole, aligned tile. Count of a lane's vectors are loaded before the first is changed.
 template <int Count, class Change>
 struct ChangeWhole {
-  Byte* x;
+  Byte* lane;
   const Change& change;
 
   template <class T>
@@ -17,8 +17,9 @@ struct ChangeWhole {
     const auto one = change.template of<T>();
     GRADCLIP_UNROLL
     for (int first = 0; first < kStripes; first += Count) {
-      Byte* const p = x + laneIndex() * 16 + first * kStripe;
+      Byte* const p = lane + first * kStripe;
       Vectors<Count> v = loadAligned<Count>(p);
+      __syncwarp(kAllLanes);  // or the compiler puts loads off until registers are free
       GRADCLIP_UNROLL
       for (int k = 0; k < Count; ++k) {
         if (one(v.at[k])) storeVector<Access::Whole>(p + k * kStripe, v.at[k]);
@@ -53,12 +54,12 @@ __device__ __forceinline__ void transformFew(std::int32_t dtype, const Tile& til
   for (int first = 0; first < bytes; first += kFew * kStripe) {
     const int from = first + static_cast<int>(laneIndex()) * 16;
     Vectors<kFew> v;
-    load(v, tile.x + from, bytes - from, tile.access());
+    load(v, tile.x + from, bytes - from, tile.access);
     const unsigned writes = dispatch(dtype, ChangeFew<Change>{v, change});
     GRADCLIP_UNROLL
     for (int k = 0; k < kFew; ++k) {
       const int at = from + k * kStripe;
-      if ((writes >> k & 1u) != 0 && at < bytes) store(tile.x + at, bytes - at, v.at[k], tile.access());
+      if ((writes >> k & 1u) != 0 && at < bytes) store(tile.x + at, bytes - at, v.at[k], tile.access);
     }
   }
 }
@@ -68,8 +69,8 @@ template <class Change>
 __device__ __forceinline__ void transformEach(const Tile& tile, int first, const Change& change) {
   for (int from = first + static_cast<int>(laneIndex()) * 16; from < tile.bytes; from += kStripe) {
     const int left = tile.bytes - from;
-    Vector v = loadOne(tile.x + from, left, tile.access());
-    if (change(v, left)) store(tile.x + from, left, v, tile.access());
+    Vector v = loadOne(tile.x + from, left, tile.access);
+    if (change(v, left)) store(tile.x + from, left, v, tile.access);
   }
 }
 

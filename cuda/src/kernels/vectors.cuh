@@ -28,6 +28,10 @@ __device__ __forceinline__ Access accessOf(std::uint64_t address) {
   return address % 16 == 0 ? Access::Whole : address % 4 == 0 ? Access::Words : Access::OddHalves;
 }
 
+__device__ __forceinline__ Byte* bytesAt(std::uint64_t address) {
+  return reinterpret_cast<Byte*>(static_cast<std::uintptr_t>(address));
+}
+
 template <Access A>
 __device__ __forceinline__ Vector loadVector(const Byte* p) {
   Vector v;
