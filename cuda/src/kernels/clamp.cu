@@ -16,44 +16,34 @@ struct Changes {
   unsigned zeroed;  ///< 1 if any
 };
 
-/// The limits as the type has them. What lies beyond a limit becomes the limit rounded to the type, and no number of the type
-/// lies between the two: comparing with the rounded limit changes the same elements.
-template <class T>
-struct Bounds {
-  typename Element<T>::Bits min, max;
-
-  __device__ __forceinline__ explicit Bounds(const ClampLimits& limits)
-      : min(Element<T>::encode(limitIn<T>(limits.min))), max(Element<T>::encode(limitIn<T>(limits.max))) {}
-};
-
-/// Clamps elements as they are. A NaN is neither above nor below.
+/// Clamps elements as they are. What lies beyond a limit becomes the limit rounded to the type, and no number of the type lies
+/// between the two: comparing with the rounded limit changes the same elements. A NaN is neither above nor below.
 struct ClampPlain {
   const ClampLimits& limits;
   Changes& changes;
 
   template <class T>
   __device__ __forceinline__ auto of() const {
-    const Bounds<T> bounds(limits);
-    return [bounds, this](Vector& v) {
+    const auto min = limitIn<T>(limits.min), max = limitIn<T>(limits.max);
+    const auto minBits = Element<T>::encode(min), maxBits = Element<T>::encode(max);
+    return [=](Vector& v) {
       unsigned changed = 0;  // of halves, the upper ones in the upper half
       if constexpr (sizeof(T) == 2) {
-        const std::uint32_t min = bounds.min * 0x10001u, max = bounds.max * 0x10001u;
+        const std::uint32_t mins = minBits * 0x10001u, maxs = maxBits * 0x10001u;
         GRADCLIP_UNROLL
         for (std::uint32_t& word : v.word) {
-          const std::uint32_t above = greater<T>(word, max), below = greater<T>(min, word);
-          word = (word & ~above) | (max & above);
-          word = (word & ~below) | (min & below);
+          const std::uint32_t above = greater<T>(word, maxs), below = greater<T>(mins, word);
+          word = (word & ~above) | (maxs & above);
+          word = (word & ~below) | (mins & below);
           changed += (above | below) & 0x10001u;
         }
       } else {
-        const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
         GRADCLIP_UNROLL
         for (int c = 0; c < kComponents<T>; ++c) {
           const auto bits = component<T>(v, c);
-          const auto x = Element<T>::decode(bits);
-          const bool above = x > max, below = x < min;
-          const auto lowered = above ? bounds.max : bits;
-          setComponent<T>(v, c, below ? bounds.min : lowered);
+          const bool above = Element<T>::decode(bits) > max, below = Element<T>::decode(bits) < min;
+          const auto lowered = above ? maxBits : bits;
+          setComponent<T>(v, c, below ? minBits : lowered);
           changed += static_cast<unsigned>(above | below);
         }
       }
@@ -78,8 +68,7 @@ struct ClampEach {
 
   template <class T>
   __device__ __forceinline__ Clamped run() const {
-    const Bounds<T> bounds(limits);
-    const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
+    const auto min = limitIn<T>(limits.min), max = limitIn<T>(limits.max);
     // 0 lies within the limits; else what was zeroed is counted when it is clamped.
     const bool countsZeroed = limits.min <= 0.0 && limits.max >= 0.0;
     Clamped result = {};

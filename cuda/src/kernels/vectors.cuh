@@ -174,12 +174,6 @@ __device__ __forceinline__ Vectors<N> loadAligned(const Byte* p) {
 /// for every element type: there are three ways to move a vector, and tails.
 constexpr int kFew = 4;
 
-/// Word by word: a conditional store of a whole vector ends in local memory.
-__device__ __forceinline__ Vector chosen(bool first, const Vector& a, const Vector& b) {
-  return {{first ? a.word[0] : b.word[0], first ? a.word[1] : b.word[1], first ? a.word[2] : b.word[2],
-           first ? a.word[3] : b.word[3]}};
-}
-
 template <Access A>
 __device__ __forceinline__ void loadWhole(Vectors<kFew>& v, const Byte* p, int left) {
   GRADCLIP_UNROLL
@@ -200,7 +194,7 @@ __device__ __forceinline__ void load(Vectors<kFew>& v, const Byte* p, int left, 
   if (left <= 0 || left % 16 == 0 || last % kThreads != 0 || last / kThreads >= kFew) return;
   const Vector some = loadSome(p + last * 16, left % 16);
   GRADCLIP_UNROLL
-  for (int k = 0; k < kFew; ++k) v.at[k] = chosen(k == last / kThreads, some, v.at[k]);
+  for (int i = 0; i < kFew * 4; ++i) v.at[i / 4].word[i % 4] |= i / 4 == last / kThreads ? some.word[i % 4] : 0;
 }
 
 /// As many of 16 bytes as are left; the others are 0.
