@@ -16,8 +16,8 @@ struct Changes {
   unsigned zeroed;  ///< 1 if any
 };
 
-/// Clamps elements as they are. What lies beyond a limit becomes the limit rounded to the type, and no number of the type lies
-/// between the two: comparing with the rounded limit changes the same elements. A NaN is neither above nor below.
+/// Clamps elements as they are. What lies beyond a limit becomes the limit rounded to the type, and as no number of the
+/// type lies between the two, the rounded one is compared with. A NaN is neither above nor below.
 struct ClampPlain {
   const ClampLimits& limits;
   Changes& changes;
@@ -96,8 +96,16 @@ struct ClampEach {
   }
 };
 
-__device__ __forceinline__ bool plain(const ClampLimits& limits) {
-  return !limits.zeroNonFinite && limits.inverseScale == 1.0;
+/// Whether a limit other than 0 may become 0 in the type: it turns one zero into the other, and these compare equal.
+__device__ __forceinline__ bool vanishes(double limit, std::int32_t dtype) {
+  const auto type = static_cast<DType>(dtype);
+  const double least = type == DType::Float16 ? 0x1p-24 : type == DType::BFloat16 ? 0x1p-133 : 0.0;
+  return limit != 0.0 && std::fabs(limit) < least;
+}
+
+__device__ __forceinline__ bool plain(const ClampLimits& limits, std::int32_t dtype) {
+  return !limits.zeroNonFinite && limits.inverseScale == 1.0 && !vanishes(limits.min, dtype) &&
+         !vanishes(limits.max, dtype);
 }
 
 /// One atomic a warp.
@@ -125,8 +133,9 @@ __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const
   ClampLimits limits = params.limits;
   if (hasNewNumbers(params.capture)) {
     const Parameters* const now = params.capture.parameters;
-    limits = {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), loadGlobal<double>(&now->limit.inverseScale),
-              limits.zeroNonFinite};
+    limits.min = loadGlobal<double>(&now->min);
+    limits.max = loadGlobal<double>(&now->max);
+    limits.inverseScale = loadGlobal<double>(&now->limit.inverseScale);
   }
   if (params.parts.count != 0) {
     const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + row.segment);
@@ -139,7 +148,7 @@ __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const
 /// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
 GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
   Changes changes = {0, 0};
-  const int few = plain(limits) ? tile.bytes - tile.bytes % (kFew * kStripe) : 0;
+  const int few = plain(limits, dtype) ? tile.bytes - tile.bytes % (kFew * kStripe) : 0;
   transformFew(dtype, tile, few, ClampPlain{limits, changes});
   transformEach(tile, few, [&](Vector& v, int bytes) {
     const Clamped now = dispatch(dtype, ClampEach{v, bytes, limits});
@@ -153,7 +162,7 @@ GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, Cla
 
 __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32_t number, const Row& row,
                                           Changes& changes) {
-  if (plain(limits) && isWhole(row, number)) {
+  if (plain(limits, row.dtype) && isWhole(row, number)) {
     const ClampPlain clamp = {limits, changes};
     dispatch(row.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{laneOf(row, number), clamp});
   } else {

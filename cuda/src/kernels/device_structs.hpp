@@ -22,8 +22,8 @@ struct alignas(16) Row {
 
 static_assert(sizeof(Row) == 32, "two 16-byte loads");
 
-/// Tiles, each for one warp, however short. Eight short tiles to a warp doubled the length of every kernel, and pay only where
-/// there are more short tensors than the device holds warps, which is thousands.
+/// Tiles, each for one warp, however short. Eight short tiles to a warp doubled the length of each kernel, and pay only
+/// where there are more short tensors than the device holds warps, which is thousands.
 struct TileTable {
   const Row* rows;
   const std::uint32_t* rowOfTile;

@@ -85,7 +85,9 @@ struct MeasureWhole {
       }
     }
     const double sum = reduceThreads<Norm<double>>(reduceComponents<kComponents<T>>(lanes), kThreads / 2);
-    if (!isUsual<kNorm, T>(sum) && (sum != 0 || !noneSet(before | bitsOf(v)))) return false;
+    constexpr bool kInRange = kNorm == NormKind::Inf || std::is_same_v<T, Float16>;  // always, if it is finite
+    const bool good = kInRange ? isFinite(sum) : Attempt::isInRange(kNorm, kTypeOf<T>, sum);
+    if (!good && (sum != 0 || !noneSet(before | bitsOf(v)))) return false;
     storePartial(params, kNorm, row, number, sizeof(T) == 8, sum, Attempt{});
     return true;
   }
@@ -130,8 +132,8 @@ struct Reduce {
   __device__ __forceinline__ Reduced unknown() const { return bitCast<Reduced>(kUnknown); }
 };
 
-/// Adds up any tile, in any way. Multiplying by 1 where nothing is rescaled costs issue slots that a tile which is not aligned
-/// has to spare.
+/// Adds up any tile, in any way. Multiplying by 1 where nothing is rescaled costs issue slots that a tile which is not
+/// aligned has to spare.
 template <template <class> class Norm>
 __device__ __forceinline__ TileSum addAny(std::int32_t dtype, const Tile& tile, const Attempt& attempt,
                                           const Powers& powers) {

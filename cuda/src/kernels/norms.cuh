@@ -101,17 +101,8 @@ struct TileSum {
   bool onlyZeros;  ///< nothing but zero bits
 };
 
-/// Whether a first attempt with this sum surely needs no other.
-template <NormKind Norm, class T>
-__device__ __forceinline__ bool isUsual(double sum) {
-  constexpr bool kSums = Norm == NormKind::L1 || Norm == NormKind::L2, kNarrow = kSums && !std::is_same_v<T, Float16>;
-  constexpr double kLeast = !(kNarrow && Norm == NormKind::L2) ? 0.0 : sizeof(T) == 8 ? 0x1p-900 : 0x1p-80;
-  constexpr double kMost = !kNarrow ? 0x1.fffffffffffffp1023 : sizeof(T) == 8 ? 0x1p900 : 0x1p120;
-  return sum >= kLeast && sum <= kMost;
-}
-
-/// How a tile is added up: at first as it is, then rescaled where its sum leaves the range that its type adds up exactly
-/// enough in, or with its non-finite elements as 0.
+/// How a tile is added up: at first as it is, then rescaled where its sum leaves the range in which its type adds up
+/// exactly enough, or with its non-finite elements as 0.
 struct Attempt {
   double factor = 1;
   bool zero = false;
@@ -134,12 +125,17 @@ struct Attempt {
     return zero = true;
   }
 
+  /// Whether a sum is within the range in which its type adds up exactly enough.
+  __device__ __forceinline__ static bool isInRange(NormKind norm, DType dtype, double sum) {
+    const bool wide = dtype == DType::Float64;
+    if (!(norm == NormKind::L2 || norm == NormKind::L1) || dtype == DType::Float16) return true;
+    return sum <= (wide ? 0x1p900 : 0x1p120) && (norm == NormKind::L1 || sum >= (wide ? 0x1p-900 : 0x1p-80));
+  }
+
  private:
   __device__ __forceinline__ static double factorFor(NormKind norm, DType dtype, double sum) {
-    const bool isL2 = norm == NormKind::L2;
-    if (!(isL2 || norm == NormKind::L1) || dtype == DType::Float16) return 1;
-    if (dtype == DType::Float64) return !(sum <= 0x1p900) ? 0x1p-600 : isL2 && sum < 0x1p-900 ? 0x1p600 : 1;
-    return !(sum <= 0x1p120) ? 0x1p-70 : isL2 && sum < 0x1p-80 ? 0x1p100 : 1;
+    const bool wide = dtype == DType::Float64;
+    return isInRange(norm, dtype, sum) ? 1 : sum < 1 ? (wide ? 0x1p600 : 0x1p100) : (wide ? 0x1p-600 : 0x1p-70);
   }
 };
 

@@ -77,7 +77,8 @@ GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Scalin
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
   const bool perSegment = decision.mode == Mode::PerSegment || decision.mode == Mode::Ones;
-  return {perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient, decision.zero != 0};
+  const double coefficient = perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient;
+  return {coefficient, decision.zero != 0};
 }
 
 __device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scaling) {

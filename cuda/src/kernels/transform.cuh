@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes tiles in place, a warp a tile. A Change has of<T>(), a function that changes a vector and returns whether to store it.
+// Changes tiles in place, a warp a tile. A Change has of<T>(): a function that changes a vector, and says whether to
+// store it.
 #pragma once
 
 #include "kernels/tiles.cuh"
@@ -64,7 +65,7 @@ __device__ __forceinline__ void transformFew(std::int32_t dtype, const Tile& til
   }
 }
 
-/// change(vector, bytes) on one vector after the other, from an offset in the tile on; at least `bytes` of 16 are there.
+/// change(vector, bytes) on one vector after the other, from an offset in the tile on; `bytes` or more of it are there.
 template <class Change>
 __device__ __forceinline__ void transformEach(const Tile& tile, int first, const Change& change) {
   for (int from = first + static_cast<int>(laneIndex()) * 16; from < tile.bytes; from += kStripe) {

@@ -100,7 +100,8 @@ struct Pair {
 
 template <class T>
 __device__ __forceinline__ Pair pairOf(std::uint32_t word) {
-  return {Element<T>::decode(static_cast<std::uint16_t>(word)), Element<T>::decode(static_cast<std::uint16_t>(word >> 16))};
+  const auto low = static_cast<std::uint16_t>(word), high = static_cast<std::uint16_t>(word >> 16);
+  return {Element<T>::decode(low), Element<T>::decode(high)};
 }
 
 /// Both rounded to T.
@@ -144,7 +145,8 @@ __device__ __forceinline__ Vector loadSome(const Byte* p, int bytes) {
   Vector v = {};
   GRADCLIP_UNROLL
   for (int i = 0; i < 8; ++i) {
-    if (2 * i < bytes) v.word[i / 2] |= static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p + 2 * i)) << (i % 2 * 16);
+    if (2 * i >= bytes) break;
+    v.word[i / 2] |= static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p + 2 * i)) << (i % 2 * 16);
   }
   return v;
 }
@@ -170,7 +172,7 @@ __device__ __forceinline__ Vectors<N> loadAligned(const Byte* p) {
   return v;
 }
 
-/// Vectors that a lane has in flight at once where a tile is short or not aligned. All that moves bytes is then the same code
+/// Vectors that a lane has in flight where a tile is short or not aligned. All that moves bytes is then the same code
 /// for every element type: there are three ways to move a vector, and tails.
 constexpr int kFew = 4;
 
@@ -183,7 +185,8 @@ __device__ __forceinline__ void loadWhole(Vectors<kFew>& v, const Byte* p, int l
   }
 }
 
-/// A lane's next vectors, one of each stripe, of the `left` bytes at p, loaded independently of each other; what is not there is 0.
+/// A lane's next vectors, one of each stripe, of the `left` bytes at p, loaded independently of each other; what is not
+/// there is 0.
 __device__ __forceinline__ void load(Vectors<kFew>& v, const Byte* p, int left, Access access) {
   switch (access) {
     case Access::Whole: loadWhole<Access::Whole>(v, p, left); break;
