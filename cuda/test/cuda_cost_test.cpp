@@ -9,33 +9,70 @@ using gradclip::ptx::KernelCost;
 
 namespace {
 
-KernelCost measured(std::size_t tensors, std::size_t elements, Scope scope) {
-  std::vector<Tensor> many(tensors, Tensor{DType::Float32, normal(DType::Float32, elements, 1)});
-  Bound bound(std::move(many));
-  gradclip::ptx::resetCosts();
-  bound.clip(normRule(scope, kL2, 1e-3, 0, Policy::Propagate));
-  return costOf("measureKernelINS_9SquareSum");
-}
+const char* const kMeasure = "measureKernelINS_9SquareSum";
+const char* const kDecide = "decideKernelILb0";
+const char* const kScale = "scaleKernel";
 
-void print(const char* what, std::size_t tensors, std::size_t elements) {
-  for (const char* name : {"measureKernelINS_9SquareSum", "decideKernelILb0", "scaleKernel"}) {
-    const KernelCost cost = costOf(name);
-    std::printf("%s %zu x %zu %s: launches %ld loads %u vectors %u waits %u branches %u\n", what, tensors, elements, name,
-                static_cast<long>(cost.launches), cost.most.loads, cost.most.vectors, cost.most.waits, cost.most.branches);
+/// Clips so many tensors of so many elements, which are so many tiles, and counts what a clip costs a thread.
+struct Clipped {
+  std::uint32_t tiles;
+
+  Clipped(std::size_t tensors, std::size_t elements, Scope scope) {
+    const auto tile = static_cast<std::size_t>(gradclip::tileElements(DType::Float32));
+    tiles = static_cast<std::uint32_t>(tensors * ((elements + tile - 1) / tile));
+    Bound bound(std::vector<Tensor>(tensors, Tensor{DType::Float32, normal(DType::Float32, elements, 1)}));
+    gradclip::ptx::resetCosts();
+    bound.clip(normRule(scope, kL2, 1e-3, 0, Policy::Propagate));
+    for (const char* kernel : {kMeasure, kDecide, kScale}) CHECK(costOf(kernel).launches == 1);
   }
-}
+
+  /// Tiles that the warp with most of them has.
+  std::uint32_t tilesOf(const KernelCost& cost) const {
+    const auto warps = static_cast<std::uint32_t>(cost.threads / 32);
+    return (tiles + warps - 1) / warps;
+  }
+};
 
 }  // namespace
 
-TEST_CASE("waits") {
+TEST_CASE("loads that wait for others: two a tile, 16 a decision, whatever the number of tensors") {
   for (Scope scope : {Scope::All, Scope::Segment}) {
-    for (std::size_t tensors : {1, 161, 1000, 10000}) {
-      measured(tensors, 4, scope);
-      print(scope == Scope::All ? "all" : "segment", tensors, 4);
+    for (auto [tensors, elements] : {std::pair<std::size_t, std::size_t>{1, 4}, {1000, 4}, {10000, 4}, {161, 4096},
+                                     {1, 2048 * 1024}, {100, 2048 * 100}}) {
+      const Clipped clipped(tensors, elements, scope);
+      const KernelCost measure = costOf(kMeasure), decide = costOf(kDecide), scale = costOf(kScale);
+      INFO(tensors << " tensors of " << elements << " elements, scope " << static_cast<int>(scope));
+      // Its row and its elements; one more to begin with, for the first row's number.
+      CHECK(measure.most.waits <= 2 * clipped.tilesOf(measure) + 1);
+      // A coefficient of its own, where there is one; the decision to begin with.
+      const std::uint32_t each = scope == Scope::All ? 2 : 3;
+      CHECK(scale.most.waits <= each * clipped.tilesOf(scale) + 2);
+      CHECK(decide.most.waits <= 16);
     }
-    measured(1, 2048 * 1024, scope);
-    print("one", 1, 2048 * 1024);
-    measured(100, 2048 * 100, scope);
-    print("hundred", 100, 2048 * 100);
+  }
+}
+
+TEST_CASE("a tile that is not whole is loaded a few vectors at a time") {
+  const Clipped clipped(161, 4000, Scope::All);
+  for (const char* kernel : {kMeasure, kScale}) {
+    const KernelCost cost = costOf(kernel);
+    CHECK(cost.most.waits <= 6 * clipped.tilesOf(cost));
+  }
+}
+
+TEST_CASE("whole tiles are loaded in vectors, all of a lane's at once") {
+  const Clipped clipped(1, 2048 * 1024, Scope::All);
+  for (const char* kernel : {kMeasure, kScale}) {
+    const KernelCost cost = costOf(kernel);
+    CHECK(cost.most.vectors >= 16 * clipped.tilesOf(cost));
+    CHECK(cost.most.loads <= 19 * clipped.tilesOf(cost) + 1);
+  }
+}
+
+TEST_CASE("branches: not one an element or a vector") {
+  const Clipped clipped(1, 2048 * 1024, Scope::All);
+  for (const char* kernel : {kMeasure, kScale}) {
+    const KernelCost cost = costOf(kernel);
+    CHECK(cost.most.branches <= 12 * clipped.tilesOf(cost) + 20);
   }
 }

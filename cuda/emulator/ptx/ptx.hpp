@@ -460,10 +460,16 @@ inline bool vote_any(bool predicate, std::uint32_t mask) { return vote_ballot(pr
 inline bool vote_all(bool predicate, std::uint32_t mask) { return vote_ballot(predicate, mask) == mask; }
 
 /// Only whole warps shuffle here.
-inline std::uint32_t shfl_bfly(std::uint32_t value, std::uint32_t lanes, std::uint32_t clamp, std::uint32_t mask) {
+inline std::uint32_t shuffle(emulator::detail::Shuffle kind, std::uint32_t value, std::uint32_t lane, std::uint32_t clamp,
+                             std::uint32_t mask) {
   if (clamp != 31) std::abort();
-  return static_cast<std::uint32_t>(
-      emulator::detail::shuffle(emulator::detail::Shuffle::Xor, mask, value, 4, lanes, warpSize));
+  return static_cast<std::uint32_t>(emulator::detail::shuffle(kind, mask, value, 4, lane, warpSize));
+}
+inline std::uint32_t shfl_bfly(std::uint32_t value, std::uint32_t lanes, std::uint32_t clamp, std::uint32_t mask) {
+  return shuffle(emulator::detail::Shuffle::Xor, value, lanes, clamp, mask);
+}
+inline std::uint32_t shfl_idx(std::uint32_t value, std::uint32_t lane, std::uint32_t clamp, std::uint32_t mask) {
+  return shuffle(emulator::detail::Shuffle::Index, value, lane, clamp, mask);
 }
 
 // ---- kernels -------------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ TABLE = [(re.compile(pattern + "$"), function, types.split()) for pattern, funct
     (r"atom\.global\.(add|or|exch|max)\.([bu](?:32|64))", "atom_{0}<{1}>", "address 1"),
     (r"vote\.sync\.(any|all)\.pred", "vote_{0}", "pred u32"),
     (r"vote\.sync\.ballot\.b32", "vote_ballot", "pred u32"),
-    (r"shfl\.sync\.bfly\.b32", "shfl_bfly", "u32 u32 u32 u32"),
+    (r"shfl\.sync\.(bfly|idx)\.b32", "shfl_{0}", "u32 u32 u32 u32"),
 ]]
 CONTRACTED = (re.compile(r"(add|sub|mul)\." + FLOAT + "$"), "{0}_rn<{1}>", ["1", "1"])
 # Without a result.

@@ -21,6 +21,15 @@ struct Scaling {
   __device__ __forceinline__ bool plain() const { return !zero && !needsDouble(coefficient); }
 };
 
+/// The bits of a product. A device's NaN is the canonical one already.
+template <class T>
+__device__ __forceinline__ typename Element<T>::Bits productBits(typename Element<T>::A product) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 4) return bitCast<typename Element<T>::Bits>(product);
+#endif
+  return Element<T>::encode(product);
+}
+
 struct Multiply {
   double coefficient;
 
@@ -37,7 +46,7 @@ struct Multiply {
       } else {
         GRADCLIP_UNROLL
         for (int c = 0; c < kComponents<T>; ++c) {
-          setComponent<T>(v, c, Element<T>::encode(Element<T>::decode(component<T>(v, c)) * factor));
+          setComponent<T>(v, c, productBits<T>(Element<T>::decode(component<T>(v, c)) * factor));
         }
       }
       return true;
@@ -88,11 +97,11 @@ __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decis
                                           const Row& row) {
   const Scaling scaling = scalingOf(params, decision, row);
   if (!changesRow(row, scaling)) return;
-  const Tile tile = tileOf(row, number);
-  if (scaling.plain() && tile.wholeAndAligned()) {
-    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{tile.x, Multiply{scaling.coefficient}});
+  if (scaling.plain() && isWhole(row, number)) {
+    const Multiply multiply = {scaling.coefficient};
+    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{laneOf(row, number), multiply});
   } else {
-    scaleAny(row.dtype, tile, scaling);
+    scaleAny(row.dtype, tileOf(row, number), scaling);
   }
 }
 
@@ -100,8 +109,7 @@ __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
   if (decision.mode == Mode::Untouched) return true;
   if (decision.zero != 0) return false;
   if (decision.mode == Mode::Unchanged) return true;
-  return decision.mode == Mode::Global && !changesFloat(decision.coefficient) &&
-         !changesDouble(decision.coefficient);
+  return decision.mode == Mode::Global && !changesDouble(decision.coefficient);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers that decide how fast the kernels that stream gradients are, and never what they compute: a set for each
-// architecture from one on. Timed on no device yet; what they aim at is said beside them. A benchmark compiles others with -D.
+// Numbers that decide how fast the kernels that stream gradients are, never what they compute: a set for architectures
+// from one on. Timed on no device yet; what they aim at is said beside them. A benchmark compiles others with -D.
 #pragma once
 
 namespace gradclip {
@@ -16,7 +16,7 @@ struct Tuning {
   bool sideBySide;  ///< the grid's warps take tiles in turn; else each takes tiles that follow each other
 };
 
-/// 128 KiB in flight a multiprocessor, of the 32 to 64 that keep the memory of an H100, H200 or B200 busy: a warp has none in
+/// 128 KiB in flight a multiprocessor, where 32 to 64 keep the memory of an H100, H200 or B200 busy: a warp has none in
 /// flight while it adds up, or finds its next tile. Devices with graphics memory need a third of that, or less.
 constexpr Tuning kSm80 = {{16, 2}, {16, 2}, {16, 2}, true};
 
