@@ -2,8 +2,12 @@
 # The device tests once more, on the PTX that nvcc makes of the kernels, translated to C++ for the emulator: it checks what g++'s
 # build of the sources can't (contraction, rounding modes, conversions, vector loads, predication, calls). Not checked: ptxas, the
 # memory model, speed, and the 20 bits that PTX promises of rcp.approx, on which powers other than 1, 2 and infinity build.
-find_package(Python3 COMPONENTS Interpreter)
 set(GRADCLIP_PTX_NVCC "" CACHE FILEPATH "nvcc whose PTX the emulator runs; empty: none")
+option(GRADCLIP_PTX_ALL "PTX of all architectures that differ, and of contracted code, which must fail" OFF)
+
+if(GRADCLIP_PTX_NVCC)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+endif()
 
 # Adds the target NAME: the translations of all kernels for one architecture, compiled. Further arguments go to nvcc.
 function(gradclip_add_ptx name architecture translate_options)

@@ -144,6 +144,25 @@ test_threads() {
   run_tests "$1/cmake-tsan"
 }
 
+# The device tests on the compiler's own PTX, where there is a compiler: in a tree of its own, without sanitizers.
+test_ptx() {
+  if [ -z "$cuda_library" ]; then
+    echo "gradclip: C++ tests on nvcc's PTX not run: no library for devices was built. Continuing without them."
+    return
+  fi
+  find_nvcc
+  [ -n "$nvcc" ] || return 0
+  if ! command -v python3 > /dev/null 2>&1; then
+    echo "gradclip: C++ tests on nvcc's PTX not run: python3 not found; install python3. Continuing without them."
+    return
+  fi
+  all=OFF
+  [ "${GRADCLIP_TESTS:-quick}" = quick ] || all=ON
+  configure_and_build "$out/cmake-ptx" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_EMULATOR=ON \
+    -DGRADCLIP_PTX_NVCC="$nvcc" -DGRADCLIP_PTX_ALL=$all
+  run_tests "$out/cmake-ptx" -R ptx
+}
+
 mode=build
 case "${1:-}" in
   --check | --test | --test-threads | --cross-aarch64)
@@ -195,6 +214,7 @@ if [ "$mode" = test ]; then
     all) run_tests "$out/cmake-asan" ;;
     *) die "GRADCLIP_TESTS is $GRADCLIP_TESTS; expected quick, thorough or all" ;;
   esac
+  test_ptx
   exit 0
 fi
 

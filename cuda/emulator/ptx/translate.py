@@ -112,6 +112,7 @@ class Function:
         self.params = {}   # name: pointer to the bytes
         self.symbols = {}  # name: value where an operand names it
         self.statements = []
+        self.named = set()  # registers outside banks
 
     # ---- operands
 
@@ -123,6 +124,9 @@ class Function:
             return SPECIAL[text]
         ctype = type_of(suffix)
         if text.startswith("%"):
+            bank = re.fullmatch(r"%([A-Za-z]+)\d+", text)
+            if text not in self.named and not (bank and bank.group(1) in self.banks):
+                raise Refused("unknown register " + text)
             return "as<{}>({})".format(ctype, register(text))
         literal = re.fullmatch(r"0[fF]([0-9a-fA-F]{8})|0[dD]([0-9a-fA-F]{16})", text)
         if literal:
@@ -270,6 +274,7 @@ class Function:
                 if bank:
                     self.banks[bank.group(1)] = declared.group(1)
                 else:
+                    self.named.add("%" + name.lstrip("%"))
                     zero = "{} {} = 0;".format(storage_of(declared.group(1)), register(name))
                     self.code.insert(0, zero) if len(self.blocks) == 1 else self.code.append(zero)
             return
