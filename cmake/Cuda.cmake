@@ -5,7 +5,7 @@ set(GRADCLIP_NVCC "" CACHE FILEPATH "nvcc; empty: no library for real devices")
 
 set(GRADCLIP_KERNELS src/kernels/measure.cu src/kernels/decide.cu src/kernels/scale.cu src/kernels/clamp.cu
   src/kernels/set_numbers.cu)
-set(GRADCLIP_CUDA_HOST src/plan/devices.cpp src/plan/graphs.cpp src/plan/bound_pieces.cpp src/plan/tile_tables.cpp
+set(GRADCLIP_CUDA_HOST src/plan/devices.cpp src/plan/driver.cpp src/plan/graphs.cpp src/plan/bound_pieces.cpp src/plan/tile_tables.cpp
   src/plan/device_memory.cpp src/plan/plan.cpp src/plan/captures.cpp)
 
 # The JNI library of one of the two.
@@ -57,9 +57,17 @@ if(GRADCLIP_NVCC)
   target_include_directories(gradclip_cuda_backend PUBLIC include src)
   target_link_libraries(gradclip_cuda_backend PUBLIC ${CMAKE_DL_LIBS})
   target_include_directories(gradclip_cuda_backend SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  set_property(SOURCE src/plan/devices.cpp APPEND PROPERTY
+    COMPILE_DEFINITIONS GRADCLIP_MACHINE_CODE=${GRADCLIP_MACHINE_CODE} GRADCLIP_PTX=${GRADCLIP_PTX})
+  # Every driver that CUDA 13 runs on unpacks both.
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+    set(compress --compress-mode=size)
+  else()
+    set(compress -Xfatbin=-compress-all)
+  endif()
   # -fmad=false, as -ffp-contract=off for the host.
   target_compile_options(gradclip_cuda_backend PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false --threads 2 -Xptxas -v -Werror all-warnings
+    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false ${compress} --threads 2 -Xptxas -v -Werror all-warnings
       -Xcompiler=-Wall,-Wextra,-fno-exceptions,-fno-rtti,-ffp-contract=off>
     "$<$<COMPILE_LANGUAGE:CXX>:${GRADCLIP_WARNINGS};-ffp-contract=off;-fno-exceptions;-fno-rtti;-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=cuda>")
   # What a test reads: the report of each kernel file, and the code of the inner loops.

@@ -37,6 +37,19 @@ void reset() noexcept;
 /// Changes how much memory each device has; GRADCLIP_EMULATOR_MEMORY (bytes, or with K, M or G) sets it first.
 void deviceMemory(std::size_t bytes) noexcept;
 
+// Contexts, by the driver's functions cuCtxGetCurrent, cuCtxSetCurrent, cuDevicePrimaryCtxRetain, cuCtxGetDevice, cuCtxCreate.
+void* context() noexcept;
+void setContext(void* context) noexcept;
+void* primaryContext(int device) noexcept;
+int deviceOfContext(void* context) noexcept;
+void* createContext(int device) noexcept;
+
+/// Contexts that a device has.
+int contexts(int device) noexcept;
+
+/// As if the process had begun anew: no device has a context, and this thread none.
+void forgetContexts() noexcept;
+
 /// The allocation that holds `address`, as cuMemGetAddressRange gives it.
 cudaError_t memoryRange(const void* address, void** base, std::size_t* size) noexcept;
 

@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "contexts.hpp"
 #include "world.hpp"
 
 namespace gradclip::emulator {
@@ -31,6 +32,7 @@ cudaError_t call(Body body) noexcept {
 template <class Body>
 cudaError_t deviceCall(Body body) noexcept {
   return call([&body] {
+    needContext();
     Device& device = currentDevice();
     if (const cudaError_t fault = faultOf(device); fault != cudaSuccess) return fault;
     const cudaError_t result = body();

@@ -53,6 +53,26 @@ cudaError_t waitCaptured(Stream& stream, Event& event) {
 
 void invalidate(Capture& capture) { capture.valid = false; }
 
+namespace {
+thread_local cudaStreamCaptureMode threadMode = cudaStreamCaptureModeGlobal;
+}
+
+cudaError_t unsafeCall() {
+  std::lock_guard<std::mutex> state(world().state);
+  bool forbidden = false;
+  for (const auto& device : world().devices) {
+    for (const auto& stream : device->streams) {
+      if (stream->capture == nullptr || threadMode == cudaStreamCaptureModeRelaxed) continue;
+      const bool own = stream->capture->thread == std::this_thread::get_id();
+      const bool forAll = stream->capture->mode == cudaStreamCaptureModeGlobal && threadMode == cudaStreamCaptureModeGlobal;
+      if (!forAll && !(own && stream->capture->mode != cudaStreamCaptureModeRelaxed)) continue;
+      invalidate(*stream->capture);
+      forbidden = true;
+    }
+  }
+  return forbidden ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+}
+
 bool invalidateCaptures(Device& device, bool blockingOnly) {
   bool any = false;
   for (const auto& stream : device.streams) {
@@ -89,7 +109,7 @@ cudaError_t end(Stream& origin, std::shared_ptr<Capture>& ended) {
 
 using namespace gradclip::emulator;
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
   return deviceCall([&] {
     std::lock_guard<std::mutex> state(world().state);
     const auto stream = findStream(handle);
@@ -98,6 +118,8 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
     if (stream->capture != nullptr) return cudaErrorIllegalState;
     stream->capture = std::make_shared<Capture>();
     stream->capture->origin = stream.get();
+    stream->capture->mode = mode;
+    stream->capture->thread = std::this_thread::get_id();
     stream->capture->branches[stream.get()] = {};
     return cudaSuccess;
   });
@@ -114,6 +136,13 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
     const cudaError_t result = end(*stream, ended);
     if (result == cudaSuccess) *graph = newGraph(std::move(ended->items));
     return result;
+  });
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  return call([&] {
+    std::swap(*mode, threadMode);
+    return cudaSuccess;
   });
 }
 

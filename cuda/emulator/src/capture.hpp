@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "work.hpp"
@@ -27,6 +28,8 @@ struct Capture {
   std::map<Stream*, Branch> branches;
   std::vector<Item> items;
   bool valid = true;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread;  ///< that began it
 };
 
 // For all of these the state lock is held.
@@ -34,6 +37,10 @@ cudaError_t captureItem(Stream& stream, Counted counted, Action action);
 cudaError_t recordCaptured(Stream& stream, Event& event);
 cudaError_t waitCaptured(Stream& stream, Event& event);
 void invalidate(Capture& capture);
+
+/// Of a call that a capture may forbid: those of mode Global to every thread, others to their own, but for threads in relaxed
+/// mode. The captures that forbid it become invalid.
+cudaError_t unsafeCall();
 
 /// Invalidates a device's captures, all or (what its legacy stream would have to wait for) those of blocking streams;
 /// whether there were any.

@@ -3,6 +3,7 @@
 
 #include "backing.hpp"
 #include "call.hpp"
+#include "capture.hpp"
 #include "counting.hpp"
 #include "gradclip_emulator.hpp"
 
@@ -49,6 +50,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 
 cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   return deviceCall([&] {
+    if (const cudaError_t refused = unsafeCall(); refused != cudaSuccess) return refused;
     if (pointer == nullptr) return cudaErrorInvalidValue;
     if (bytes == 0) {
       *pointer = nullptr;
@@ -70,6 +72,7 @@ cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
 
 cudaError_t cudaFree(void* pointer) {
   return deviceCall([&] {
+    if (const cudaError_t refused = unsafeCall(); refused != cudaSuccess) return refused;
     if (pointer == nullptr) return cudaSuccess;
     World& all = world();
     // CUDA frees memory only when the device's work is done.

@@ -6,6 +6,7 @@
 
 #include "block.hpp"
 #include "call.hpp"
+#include "contexts.hpp"
 #include "capture.hpp"
 #include "counting.hpp"
 #include "shared_memory.hpp"
@@ -55,6 +56,7 @@ cudaError_t cudaSetDevice(int device) {
   return call([&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
     selectDevice(device);
+    usePrimary(*world().devices[static_cast<std::size_t>(device)]);
     return cudaSuccess;
   });
 }
@@ -137,7 +139,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t gradclip::emulator::detail::occupancy(int* blocks, int threads, std::size_t sharedBytes) {
-  return call([&] {
+  return deviceCall([&] {
     if (threads < 1) return cudaErrorInvalidValue;
     const int warps = (threads + warpSize - 1) / warpSize;
     int fit = threads > static_cast<int>(Block::kMaxThreads) || sharedBytes > SharedMemory::kLimit

@@ -101,6 +101,7 @@ cudaError_t cudaEventQuery(cudaEvent_t handle) {
     countQuery();
     std::shared_ptr<Work> work;
     if (const cudaError_t result = workOf(handle, work); result != cudaSuccess) return result;
+    if (const cudaError_t refused = unsafeCall(); refused != cudaSuccess) return refused;
     const bool done = work == nullptr || advance(work);
     const cudaError_t fault = faultOfEvent(handle);
     return fault != cudaSuccess ? fault : done ? cudaSuccess : cudaErrorNotReady;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "call.hpp"
+#include "capture.hpp"
 #include "counting.hpp"
 #include "poison.hpp"
 
@@ -33,6 +34,7 @@ std::uintptr_t pagesEnd(const Allocation& allocation) {
 
 cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned flags) {
   return deviceCall([&] {
+    if (const cudaError_t refused = unsafeCall(); refused != cudaSuccess) return refused;
     constexpr unsigned known = cudaHostAllocPortable | cudaHostAllocMapped | cudaHostAllocWriteCombined;
     if (pointer == nullptr || (flags & ~known) != 0) return cudaErrorInvalidValue;
     if (bytes == 0) {
@@ -62,6 +64,7 @@ cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned flags) {
 
 cudaError_t cudaFreeHost(void* pointer) {
   return deviceCall([&] {
+    if (const cudaError_t refused = unsafeCall(); refused != cudaSuccess) return refused;
     if (pointer == nullptr) return cudaSuccess;
     World& all = world();
     // Any device may have work for pinned memory.

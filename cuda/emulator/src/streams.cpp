@@ -44,6 +44,16 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* handle, unsigned flags) {
   });
 }
 
+cudaError_t cudaStreamGetDevice(cudaStream_t handle, int* device) {
+  return deviceCall([&] {
+    std::lock_guard<std::mutex> state(world().state);
+    const auto stream = findStream(handle);
+    if (stream == nullptr) return cudaErrorInvalidResourceHandle;
+    *device = stream->device->ordinal;
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   return deviceCall([&] {
     std::lock_guard<std::mutex> state(world().state);

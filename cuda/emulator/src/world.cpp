@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "block.hpp"
+#include "contexts.hpp"
 #include "settings.hpp"
 
 namespace gradclip::emulator {
@@ -51,7 +52,10 @@ World& world() {
   return *all;
 }
 
-Device& currentDevice() { return *world().devices[static_cast<std::size_t>(currentOrdinal)]; }
+Device& currentDevice() {
+  if (const Context* context = cudaContext()) return *context->device;
+  return *world().devices[static_cast<std::size_t>(currentOrdinal)];
+}
 
 std::shared_ptr<Stream> findStream(cudaStream_t handle) {
   if (handle == nullptr || handle == cudaStreamLegacy) return currentDevice().streams.front();

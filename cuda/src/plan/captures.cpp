@@ -21,7 +21,7 @@ CudaStatus capturable(cudaStream_t stream, bool dirty) {
 template <class State, class Work>
 CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, const Work& work) {
   if (!state.fault.ok()) return state.fault;
-  const DeviceGuard guard(state.device);
+  const DeviceGuard guard(state.device, state.context);
   if (!guard.status().ok()) return guard.status();
   if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return state.ended(s);
   unsigned number = 0;
@@ -62,7 +62,7 @@ CudaStatus CudaPlan::captureByValue(std::int64_t stream, const RuleNumbers& rule
 CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule) {
   State& s = *state_;
   if (!s.fault.ok()) return s.fault;
-  const DeviceGuard guard(s.device);
+  const DeviceGuard guard(s.device, s.context);
   if (!guard.status().ok()) return guard.status();
   const Capture id{s.memory.captures + capture, s.captures[capture]};
   const NewParams params{id, rule};

@@ -31,9 +31,9 @@ class Layout {
 };
 
 template <class T>
-CudaStatus copyTable(const T* to, const HostArray<T>& from, std::size_t count) {
+CudaStatus copyTable(const T* to, const HostArray<T>& from, std::size_t count, cudaStream_t stream) {
   if (count == 0) return {};
-  return called(cudaMemcpyAsync(const_cast<T*>(to), from.data(), count * sizeof(T), cudaMemcpyHostToDevice, nullptr),
+  return called(cudaMemcpyAsync(const_cast<T*>(to), from.data(), count * sizeof(T), cudaMemcpyHostToDevice, stream),
                 "cudaMemcpyAsync");
 }
 
@@ -78,14 +78,14 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   deviceBytes_ = layout.used();
 }
 
-CudaStatus PlanMemory::create(const Tables& tables, std::int32_t rows) {
+CudaStatus PlanMemory::create(const Tables& tables, std::int32_t rows, cudaStream_t stream) {
   layOut(tables, rows);
   if (auto s = called(cudaMalloc(reinterpret_cast<void**>(&device_), deviceBytes_), "cudaMalloc"); !s.ok()) return s;
   layOut(tables, rows);
   if (auto s = createRing(); !s.ok()) return s;
-  if (auto s = called(cudaMemsetAsync(device_, 0, deviceBytes_, nullptr), "cudaMemsetAsync"); !s.ok()) return s;
-  if (auto s = copyTables(tables); !s.ok()) return s;
-  return called(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+  if (auto s = called(cudaMemsetAsync(device_, 0, deviceBytes_, stream), "cudaMemsetAsync"); !s.ok()) return s;
+  if (auto s = copyTables(tables, stream); !s.ok()) return s;
+  return called(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
 }
 
 CudaStatus PlanMemory::createRing() {
@@ -99,12 +99,12 @@ CudaStatus PlanMemory::createRing() {
   return called(cudaHostGetDevicePointer(reinterpret_cast<void**>(&deviceRing_), ring_, 0), "cudaHostGetDevicePointer");
 }
 
-CudaStatus PlanMemory::copyTables(const Tables& tables) const {
-  if (auto s = copyTable(tiles.rowOfTile, tables.rowOfTile, tables.tiles); !s.ok()) return s;
-  if (auto s = copyTable(fold.runs, tables.runs, tables.runCount); !s.ok()) return s;
-  if (auto s = copyTable(fold.deep, tables.deep, tables.deepCount); !s.ok()) return s;
-  if (auto s = copyTable(fold.segmentRun, tables.segmentRun, std::size_t{tables.segments} + 1); !s.ok()) return s;
-  return copyTable(fold.segmentTile, tables.segmentTile, std::size_t{tables.segments} + 1);
+CudaStatus PlanMemory::copyTables(const Tables& tables, cudaStream_t stream) const {
+  if (auto s = copyTable(tiles.rowOfTile, tables.rowOfTile, tables.tiles, stream); !s.ok()) return s;
+  if (auto s = copyTable(fold.runs, tables.runs, tables.runCount, stream); !s.ok()) return s;
+  if (auto s = copyTable(fold.deep, tables.deep, tables.deepCount, stream); !s.ok()) return s;
+  if (auto s = copyTable(fold.segmentRun, tables.segmentRun, std::size_t{tables.segments} + 1, stream); !s.ok()) return s;
+  return copyTable(fold.segmentTile, tables.segmentTile, std::size_t{tables.segments} + 1, stream);
 }
 
 void PlanMemory::writeStage(unsigned number, const Rows& rows, const Tables& tables, const HostArray<Part>& ruleParts,

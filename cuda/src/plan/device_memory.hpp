@@ -19,7 +19,7 @@ class PlanMemory {
   PlanMemory& operator=(const PlanMemory&) = delete;
 
   /// Allocates and uploads what never changes; complete on return.
-  CudaStatus create(const Tables& tables, std::int32_t rows);
+  CudaStatus create(const Tables& tables, std::int32_t rows, cudaStream_t stream);
 
   /// Writes the rows, their segments' types and elements, and the parts of a rule to a stage.
   void writeStage(unsigned stage, const Rows& rows, const Tables& tables, const HostArray<Part>& parts, unsigned count);
@@ -50,7 +50,7 @@ class PlanMemory {
     return ticket < 0 ? kSlots + static_cast<std::size_t>(-1 - ticket) : static_cast<std::size_t>(ticket) % kSlots;
   }
   void layOut(const Tables& tables, std::int32_t rows);
-  CudaStatus copyTables(const Tables& tables) const;
+  CudaStatus copyTables(const Tables& tables, cudaStream_t stream) const;
   CudaStatus createRing();
   unsigned char* stage(unsigned number) const { return stages_ + number * stageBytes_; }
   template <class T>

@@ -3,22 +3,34 @@
 #include <cstdio>
 
 #include "plan/status.hpp"
-#include "kernels/launches.hpp"
-
-#if defined(GRADCLIP_EMULATED)
-#include <gradclip_emulator.hpp>
-#endif
 
 namespace gradclip {
 namespace {
 
-/// Whether the binary has code for a device.
+// The architectures of the build, in tenths: machine code, which runs on devices of the same major number and a minor one not
+// below, and PTX, which the driver compiles for all that are not below. Emulated kernels run on whatever there is.
+#if defined(GRADCLIP_MACHINE_CODE)
+constexpr int kMachineCode[] = {GRADCLIP_MACHINE_CODE};
+constexpr int kPtx[] = {GRADCLIP_PTX};
+#else
+constexpr int kMachineCode[] = {90};
+constexpr int kPtx[] = {75};
+#endif
+
+/// Whether the binary has code for a device. Asking for attributes makes no context, as looking for the kernels would.
 bool covered(int device) {
-  const DeviceGuard guard(device);
-  Grids grids;
-  const bool found = guard.status().ok() && findGrids(device, &grids) == cudaSuccess;
+  int major = 0, minor = 0;
+  const bool known = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+                     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess;
   cudaGetLastError();
-  return found;
+  const int capability = 10 * major + minor;
+  for (int code : kMachineCode) {
+    if (known && code / 10 == major && code <= capability) return true;
+  }
+  for (int ptx : kPtx) {
+    if (known && ptx <= capability) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -117,8 +129,11 @@ CudaStatus cudaAllocate(int device, std::int64_t bytes, std::int64_t* address) {
   void* memory = nullptr;
   const auto size = static_cast<std::size_t>(bytes > 0 ? bytes : 1);
   if (auto s = called(cudaMalloc(&memory, size), "cudaMalloc"); !s.ok()) return s;
-  CudaStatus status = called(cudaMemsetAsync(memory, 0, size, nullptr), "cudaMemsetAsync");
-  if (status.ok()) status = called(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+  // On a stream of its own: the legacy one would wait for everybody's, and break a capture.
+  const PrivateStream own;
+  CudaStatus status = own.status();
+  if (status.ok()) status = called(cudaMemsetAsync(memory, 0, size, own.stream()), "cudaMemsetAsync");
+  if (status.ok()) status = called(cudaStreamSynchronize(own.stream()), "cudaStreamSynchronize");
   if (!status.ok()) {
     cudaFree(memory);
     return status;
@@ -172,56 +187,5 @@ CudaStatus cudaSynchronizeStream(int device, std::int64_t stream) {
   if (!guard.status().ok()) return guard.status();
   return called(cudaStreamSynchronize(streamOf(stream)), "cudaStreamSynchronize");
 }
-
-#if defined(GRADCLIP_EMULATED)
-
-bool memoryRange(std::int64_t address, std::int64_t* base, std::int64_t* bytes) {
-  void* start = nullptr;
-  std::size_t size = 0;
-  if (emulator::memoryRange(devicePointer(address), &start, &size) != cudaSuccess) return false;
-  *base = addressOf(start);
-  *bytes = static_cast<std::int64_t>(size);
-  return true;
-}
-
-#else
-
-namespace {
-
-/// cuMemGetAddressRange: looked up, so that the library needs no libcuda to load.
-using AddressRange = int (*)(unsigned long long* base, std::size_t* bytes, unsigned long long address);
-
-AddressRange findAddressRange() {
-  void* found = nullptr;
-  cudaDriverEntryPointQueryResult result;
-#if CUDART_VERSION >= 12050
-  const cudaError_t error =
-      cudaGetDriverEntryPointByVersion("cuMemGetAddressRange", &found, 12000, cudaEnableDefault, &result);
-#else
-  const cudaError_t error = cudaGetDriverEntryPoint("cuMemGetAddressRange", &found, cudaEnableDefault, &result);
-#endif
-  cudaGetLastError();
-  return error == cudaSuccess && result == cudaDriverEntryPointSuccess ? reinterpret_cast<AddressRange>(found) : nullptr;
-}
-
-}  // namespace
-
-bool memoryRange(std::int64_t address, std::int64_t* base, std::int64_t* bytes) {
-  // Looked up at each call it would cost as much as the call; found by two threads at once it is the same.
-  static AddressRange function = nullptr;
-  AddressRange range = __atomic_load_n(&function, __ATOMIC_RELAXED);
-  if (range == nullptr) {
-    range = findAddressRange();
-    __atomic_store_n(&function, range, __ATOMIC_RELAXED);
-  }
-  unsigned long long start = 0;
-  std::size_t size = 0;
-  if (range == nullptr || range(&start, &size, static_cast<unsigned long long>(address)) != 0) return false;
-  *base = static_cast<std::int64_t>(start);
-  *bytes = static_cast<std::int64_t>(size);
-  return true;
-}
-
-#endif
 
 }  // namespace gradclip

@@ -26,6 +26,7 @@ CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, c
   State* const state = new (stateMemory) State;
   *plan = new (memory) CudaPlan(state);
   state->device = device;
+  state->context = guard.context();
   const CudaStatus status = state->create(table, rows, counts);
   if (!status.ok()) (void)destroy(*plan);
   return status;
@@ -37,25 +38,30 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, co
   if (auto s = called(findGrids(device, &grids), "cudaOccupancyMaxActiveBlocksPerMultiprocessor"); !s.ok()) return s;
   if (auto s = rows.bind(device, table, rowCount); !s.ok()) return s;
   noteTypes();
-  if (auto s = memory.create(tables, rowCount); !s.ok()) return s;
+  // The legacy stream would wait for everybody's work, and break a capture.
+  const PrivateStream own;
+  if (!own.status().ok()) return own.status();
+  if (auto s = memory.create(tables, rowCount, own.stream()); !s.ok()) return s;
   const auto createEvent = [](cudaEvent_t* event) {
     return called(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   };
-  if (auto s = createEvent(&switched); !s.ok()) return s;
+  if (auto s = createEvent(&worked); !s.ok()) return s;
   for (cudaEvent_t& event : staged) {
     if (auto s = createEvent(&event); !s.ok()) return s;
   }
-  if (auto s = stageRows(0, nullptr); !s.ok()) return s;
-  return called(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+  if (auto s = stageRows(0, own.stream()); !s.ok()) return s;
+  return called(cudaStreamSynchronize(own.stream()), "cudaStreamSynchronize");
 }
 
-/// The streams of earlier calls may be gone by now, so the device is waited for.
+/// Waits for the last call's event, which outlives its stream. Of graphs nobody knows what replays are in flight, so that for them the
+/// device is waited for.
 CudaStatus CudaPlan::destroy(CudaPlan* plan) {
   State* const state = plan->state_;
-  const DeviceGuard guard(state->device);
-  CudaStatus status = state->fault.ok() && (state->used || state->lastCapture > 0) ? called(cudaDeviceSynchronize(), "cudaDeviceSynchronize")
-                                                       : CudaStatus{};
-  if (state->switched != nullptr) cudaEventDestroy(state->switched);
+  const DeviceGuard guard(state->device, state->context);
+  CudaStatus status;
+  if (state->fault.ok() && state->used) status = called(cudaEventSynchronize(state->worked), "cudaEventSynchronize");
+  if (state->fault.ok() && state->lastCapture > 0) status = called(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  if (state->worked != nullptr) cudaEventDestroy(state->worked);
   for (cudaEvent_t event : state->staged) {
     if (event != nullptr) cudaEventDestroy(event);
   }
@@ -68,7 +74,7 @@ CudaStatus CudaPlan::destroy(CudaPlan* plan) {
 
 CudaStatus CudaPlan::rebind(const Piece* table) {
   if (!state_->fault.ok()) return state_->fault;
-  const DeviceGuard guard(state_->device);
+  const DeviceGuard guard(state_->device, state_->context);
   if (!guard.status().ok()) return guard.status();
   bool changed = false;
   const CudaStatus status = state_->rows.rebind(table, &changed);
@@ -116,12 +122,25 @@ CudaStatus CudaPlan::State::setParts(const RuleNumbers& rule) {
 
 namespace {
 
-/// A ticket would be the same at every replay, so what is captured has calls of its own.
-CudaStatus notCapturing(cudaStream_t stream) {
-  const char* const call = "a clip on a stream that is being captured (CapturedClip is for that)";
+/// Whether a call may work on a stream. A ticket would be the same at every replay, so what is captured has calls of its own.
+CudaStatus usable(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
-  return called(status == cudaStreamCaptureStatusNone ? cudaSuccess : cudaErrorStreamCaptureUnsupported, call);
+  const char* const captured = "a clip on a stream that is being captured (CapturedClip is for that)";
+  return called(status == cudaStreamCaptureStatusNone ? cudaSuccess : cudaErrorStreamCaptureUnsupported, captured);
+}
+
+/// Whether a stream is one of a device. Asked where the stream is another than before.
+CudaStatus onDevice(cudaStream_t stream, int device) {
+  if (stream == cudaStreamPerThread) {
+    return called(cudaErrorInvalidValue, "the per-thread default stream, which is another on each thread (create a stream)");
+  }
+#if CUDART_VERSION >= 12080
+  int its = device;
+  if (auto s = called(cudaStreamGetDevice(stream, &its), "cudaStreamGetDevice"); !s.ok()) return s;
+  if (its != device) return called(cudaErrorInvalidResourceHandle, "a stream of another device than the clipper's");
+#endif
+  return {};
 }
 
 }  // namespace
@@ -129,18 +148,28 @@ CudaStatus notCapturing(cudaStream_t stream) {
 /// Makes `handle` the plan's stream and brings the device's rows up to date.
 CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   const cudaStream_t next = streamOf(handle);
-  if (auto s = notCapturing(next); !s.ok()) return s;
+  if (!used || next != stream) {
+    if (auto s = onDevice(next, device); !s.ok()) return s;
+  }
+  if (auto s = usable(next); !s.ok()) return s;
   if (used && next != stream) {
-    if (auto s = switchTo(next); !s.ok()) return s;
+    if (auto s = called(cudaStreamWaitEvent(next, worked, 0), "cudaStreamWaitEvent"); !s.ok()) return s;
   }
   stream = next;
   used = true;
   return dirty ? uploadRows() : CudaStatus{};
 }
 
-CudaStatus CudaPlan::State::switchTo(cudaStream_t next) {
-  if (auto s = called(cudaEventRecord(switched, stream), "cudaEventRecord"); !s.ok()) return s;
-  return called(cudaStreamWaitEvent(next, switched, 0), "cudaStreamWaitEvent");
+/// After a call, whether it went well or not. The event is recorded now, not when another stream needs it: by then this one may be
+/// captured, or gone. A stream on which it can't be recorded was given nothing and is forgotten.
+CudaStatus CudaPlan::State::noteWork(cudaStream_t streamBefore, bool usedBefore) {
+  if (!used) return {};
+  CudaStatus status = called(cudaEventRecord(worked, stream), "cudaEventRecord");
+  if (!status.ok()) {
+    stream = streamBefore;
+    used = usedBefore;
+  }
+  return status;
 }
 
 /// Waits only where the host is kStages uploads ahead of the device.
@@ -323,36 +352,38 @@ CudaStatus CudaPlan::clipByValue(std::int64_t stream, const RuleNumbers& rule, s
 
 // ---- results -------------------------------------------------------------------------------------------------------
 
-/// Polls, and asks the stream now and then, for a fault would let no result come.
+/// Polls, and asks the event of the last call now and then, for a fault would let no result come. On any thread, beside other calls:
+/// nothing here changes the plan.
 CudaStatus CudaPlan::await(std::int64_t ticket, bool* overwritten) {
-  State& s = *state_;
+  const State& s = *state_;
   const std::int64_t* const written = &s.memory.hostSlot(ticket)->ticket;
-  *overwritten = false;
-  const DeviceGuard guard(s.device);
-  for (unsigned round = 0;; ++round) {
+  const auto arrived = [&] {
     const std::int64_t now = __atomic_load_n(written, __ATOMIC_ACQUIRE);
     *overwritten = now > ticket;
-    if (now >= ticket) return {};
-    if (!s.fault.ok()) return s.fault;
+    return now >= ticket;
+  };
+  const DeviceGuard guard(s.device, s.context);
+  for (unsigned round = 0; !arrived(); ++round) {
     if (round % 64 != 0) continue;
-    const cudaError_t error = cudaStreamQuery(s.stream);
+    const cudaError_t error = cudaEventQuery(s.worked);
     if (error == cudaErrorNotReady) {
       cudaGetLastError();
       sched_yield();
     } else if (error != cudaSuccess) {
-      return s.ended(called(error, "cudaStreamQuery"));
-    } else if (__atomic_load_n(written, __ATOMIC_ACQUIRE) < ticket) {
-      return called(cudaErrorUnknown, "await: the stream is done, but no result has come");
+      return called(error, "cudaEventQuery");
+    } else if (!arrived()) {
+      return called(cudaErrorNotReady, "await: all work is done, but no result has come");
     }
   }
+  return {};
 }
 
 CudaStatus CudaPlan::synchronize() {
   State& s = *state_;
   if (!s.fault.ok()) return s.fault;
   if (!s.used) return {};
-  const DeviceGuard guard(s.device);
-  return s.ended(called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize"));
+  const DeviceGuard guard(s.device, s.context);
+  return s.used ? s.ended(called(cudaEventSynchronize(s.worked), "cudaEventSynchronize")) : CudaStatus{};
 }
 
 CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment,

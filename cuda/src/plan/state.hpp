@@ -33,6 +33,7 @@ struct Span {
 
 struct CudaPlan::State {
   int device = 0;
+  void* context = nullptr;  ///< that the plan was made in, and works in
   Grids grids{};
   Tables tables;
   Rows rows;
@@ -44,7 +45,7 @@ struct CudaPlan::State {
 
   cudaStream_t stream = nullptr;  ///< of the last call
   bool used = false;              ///< there has been a call
-  cudaEvent_t switched = nullptr;
+  cudaEvent_t worked = nullptr;   ///< the last call's work is done
   cudaEvent_t staged[kStages] = {};  ///< the stage's upload is done
   bool isStaged[kStages] = {};
   unsigned nextStage = 0;
@@ -58,7 +59,7 @@ struct CudaPlan::State {
   CudaStatus setParts(const RuleNumbers& rule);
   CudaStatus stageRows(unsigned stage, cudaStream_t on);
   CudaStatus begin(std::int64_t handle);
-  CudaStatus switchTo(cudaStream_t next);
+  CudaStatus noteWork(cudaStream_t streamBefore, bool usedBefore);
   CudaStatus uploadRows();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
@@ -88,11 +89,14 @@ struct CudaPlan::State {
 template <class State, class Work>
 CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
   if (!state.fault.ok()) return state.fault;
-  const DeviceGuard guard(state.device);
-  CudaStatus status = guard.status();
-  if (status.ok()) status = state.begin(handle);
+  const DeviceGuard guard(state.device, state.context);
+  if (!guard.status().ok()) return guard.status();
+  const cudaStream_t streamBefore = state.stream;
+  const bool usedBefore = state.used;
+  CudaStatus status = state.begin(handle);
   if (status.ok()) status = work();
-  return state.ended(status);
+  const CudaStatus noted = state.noteWork(streamBefore, usedBefore);
+  return state.ended(status.ok() ? noted : status);
 }
 
 }  // namespace gradclip

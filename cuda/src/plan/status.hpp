@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include "gradclip/cuda.hpp"
+#include "plan/driver.hpp"
 
 namespace gradclip {
 
@@ -17,29 +18,61 @@ inline CudaStatus called(cudaError_t error, const char* call) {
   return status;
 }
 
-/// Makes a device current while the guard lives, and touches nothing where it is so already.
+/// What every call into a process of others begins with and takes back: a context of the device is current, the caller's own
+/// where it is one, and nothing that the call does breaks a capture that is going on elsewhere.
 class DeviceGuard {
  public:
-  explicit DeviceGuard(int device) : device_(device) {
-    if (cudaGetDevice(&found_) == cudaSuccess && found_ != device_) status_ = called(cudaSetDevice(device_), "cudaSetDevice");
+  /// `context`: the one to work in, or null for whichever of the device is current, else its primary one.
+  explicit DeviceGuard(int device, void* context = nullptr) : found_(currentContext()) {
+    cudaThreadExchangeStreamCaptureMode(&mode_);
+    if (context == nullptr && (found_ == nullptr || deviceOfContext(found_) != device)) context = primaryContext(device);
+    context_ = context == nullptr ? found_ : context;
+    if (context_ != found_) setCurrentContext(context_);
+    if (context_ == nullptr) status_ = called(cudaErrorInvalidDevice, "cuDevicePrimaryCtxRetain");
   }
   ~DeviceGuard() {
-    if (found_ != device_) cudaSetDevice(found_);
+    if (context_ != found_) setCurrentContext(found_);
+    cudaThreadExchangeStreamCaptureMode(&mode_);
   }
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;
 
   const CudaStatus& status() const { return status_; }
 
+  /// The context that the call works in.
+  void* context() const { return context_; }
+
  private:
-  int device_;
-  int found_ = 0;
+  void* const found_;
+  void* context_ = nullptr;
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
   CudaStatus status_;
 };
 
+/// The legacy default stream has two handles.
 inline cudaStream_t streamOf(std::int64_t handle) {
+  if (handle == 1) handle = 0;
   return reinterpret_cast<cudaStream_t>(static_cast<std::uintptr_t>(handle));
 }
+
+/// A stream that waits for no other, for what is complete before a call returns.
+class PrivateStream {
+ public:
+  PrivateStream()
+      : status_(called(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags")) {}
+  ~PrivateStream() {
+    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  }
+  PrivateStream(const PrivateStream&) = delete;
+  PrivateStream& operator=(const PrivateStream&) = delete;
+
+  const CudaStatus& status() const { return status_; }
+  cudaStream_t stream() const { return stream_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+  CudaStatus status_;
+};
 
 template <class T = void>
 T* devicePointer(std::int64_t address) {
@@ -47,8 +80,5 @@ T* devicePointer(std::int64_t address) {
 }
 
 inline std::int64_t addressOf(const void* p) { return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(p)); }
-
-/// The allocation that holds an address; false where none does.
-bool memoryRange(std::int64_t address, std::int64_t* base, std::int64_t* bytes);
 
 }  // namespace gradclip
