@@ -323,6 +323,29 @@ TEST_CASE("values") {
   }
 }
 
+TEST_CASE("every half, limits between two of them, that round to zero, at zeros and at infinities") {
+  for (DType dtype : {DType::Float16, DType::BFloat16}) {
+    Bits all(65536);
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+    Bound bound({{dtype, all}, {dtype, all, 1}});
+    for (auto [min, max] : {std::pair{-1.0004, 1.0006}, {1.0006, 1.9994}, {-0x1p-26, 0x1p-25}, {0x1.8p-25, 65519.0}, {-kNoLimit, -0.0},
+                            {0.0, kNoLimit}, {-3.39e38, 3.4e38}, {0x1p-140, 0x1p-30}, {0x1p-30, 3.0}, {-1.0, -0x1p-140}}) {
+      bound.restore();
+      std::int64_t changed = 0;
+      Bits want = all;
+      for (auto& bits : want) {
+        const std::uint64_t before = bits;
+        bits = reference::clamped(dtype, bits, min, max);
+        changed += bits != before ? 2 : 0;
+      }
+      INFO("dtype " << ordinal(dtype) << " min " << min << " max " << max);
+      CHECK(bound.clipByValue(valueRule(min, max, Policy::Propagate)).changed == changed);
+      CHECK(bound.now(0) == want);
+      CHECK(bound.now(1) == want);
+    }
+  }
+}
+
 TEST_CASE("values among non-finite ones") {
   for (double value : {reference::kInf, reference::kNaN}) {
     for (Policy policy : {Policy::Error, Policy::Skip}) {

@@ -16,44 +16,34 @@ struct Changes {
   unsigned zeroed;  ///< 1 if any
 };
 
-/// The limits as the type has them. What lies beyond a limit becomes the limit rounded to the type, and no number of the type
-/// lies between the two: comparing with the rounded limit changes the same elements.
-template <class T>
-struct Bounds {
-  typename Element<T>::Bits min, max;
-
-  __device__ __forceinline__ explicit Bounds(const ClampLimits& limits)
-      : min(Element<T>::encode(limitIn<T>(limits.min))), max(Element<T>::encode(limitIn<T>(limits.max))) {}
-};
-
-/// Clamps elements as they are. A NaN is neither above nor below.
+/// Clamps elements as they are. What lies beyond a limit becomes the limit rounded to the type, and as no number of the
+/// type lies between the two, the rounded one is compared with. A NaN is neither above nor below.
 struct ClampPlain {
   const ClampLimits& limits;
   Changes& changes;
 
   template <class T>
   __device__ __forceinline__ auto of() const {
-    const Bounds<T> bounds(limits);
-    return [bounds, this](Vector& v) {
+    const auto min = limitIn<T>(limits.min), max = limitIn<T>(limits.max);
+    const auto minBits = Element<T>::encode(min), maxBits = Element<T>::encode(max);
+    return [=](Vector& v) {
       unsigned changed = 0;  // of halves, the upper ones in the upper half
       if constexpr (sizeof(T) == 2) {
-        const std::uint32_t min = bounds.min * 0x10001u, max = bounds.max * 0x10001u;
+        const std::uint32_t mins = minBits * 0x10001u, maxs = maxBits * 0x10001u;
         GRADCLIP_UNROLL
         for (std::uint32_t& word : v.word) {
-          const std::uint32_t above = greater<T>(word, max), below = greater<T>(min, word);
-          word = (word & ~above) | (max & above);
-          word = (word & ~below) | (min & below);
+          const std::uint32_t above = greater<T>(word, maxs), below = greater<T>(mins, word);
+          word = (word & ~above) | (maxs & above);
+          word = (word & ~below) | (mins & below);
           changed += (above | below) & 0x10001u;
         }
       } else {
-        const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
         GRADCLIP_UNROLL
         for (int c = 0; c < kComponents<T>; ++c) {
           const auto bits = component<T>(v, c);
-          const auto x = Element<T>::decode(bits);
-          const bool above = x > max, below = x < min;
-          const auto lowered = above ? bounds.max : bits;
-          setComponent<T>(v, c, below ? bounds.min : lowered);
+          const bool above = Element<T>::decode(bits) > max, below = Element<T>::decode(bits) < min;
+          const auto lowered = above ? maxBits : bits;
+          setComponent<T>(v, c, below ? minBits : lowered);
           changed += static_cast<unsigned>(above | below);
         }
       }
@@ -78,8 +68,7 @@ struct ClampEach {
 
   template <class T>
   __device__ __forceinline__ Clamped run() const {
-    const Bounds<T> bounds(limits);
-    const auto min = Element<T>::decode(bounds.min), max = Element<T>::decode(bounds.max);
+    const auto min = limitIn<T>(limits.min), max = limitIn<T>(limits.max);
     // 0 lies within the limits; else what was zeroed is counted when it is clamped.
     const bool countsZeroed = limits.min <= 0.0 && limits.max >= 0.0;
     Clamped result = {};
@@ -107,8 +96,16 @@ struct ClampEach {
   }
 };
 
-__device__ __forceinline__ bool plain(const ClampLimits& limits) {
-  return !limits.zeroNonFinite && limits.inverseScale == 1.0;
+/// Whether a limit other than 0 may become 0 in the type: it turns one zero into the other, and these compare equal.
+__device__ __forceinline__ bool vanishes(double limit, std::int32_t dtype) {
+  const auto type = static_cast<DType>(dtype);
+  const double least = type == DType::Float16 ? 0x1p-24 : type == DType::BFloat16 ? 0x1p-133 : 0.0;
+  return limit != 0.0 && std::fabs(limit) < least;
+}
+
+__device__ __forceinline__ bool plain(const ClampLimits& limits, std::int32_t dtype) {
+  return !limits.zeroNonFinite && limits.inverseScale == 1.0 && !vanishes(limits.min, dtype) &&
+         !vanishes(limits.max, dtype);
 }
 
 /// One atomic a warp.
@@ -136,8 +133,9 @@ __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const
   ClampLimits limits = params.limits;
   if (hasNewNumbers(params.capture)) {
     const Parameters* const now = params.capture.parameters;
-    limits = {loadGlobal<double>(&now->min), loadGlobal<double>(&now->max), loadGlobal<double>(&now->limit.inverseScale),
-              limits.zeroNonFinite};
+    limits.min = loadGlobal<double>(&now->min);
+    limits.max = loadGlobal<double>(&now->max);
+    limits.inverseScale = loadGlobal<double>(&now->limit.inverseScale);
   }
   if (params.parts.count != 0) {
     const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + row.segment);
@@ -147,27 +145,37 @@ __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const
   return limits;
 }
 
+GRADCLIP_NOINLINE __device__ Clamped clampedEach(std::int32_t dtype, Vector v, int bytes, ClampLimits limits) {
+  return dispatch(dtype, ClampEach{v, bytes, limits});
+}
+
 /// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
 GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
   Changes changes = {0, 0};
-  const int few = plain(limits) ? tile.bytes - tile.bytes % (kFew * kStripe) : 0;
-  transformFew(dtype, tile, few, ClampPlain{limits, changes});
-  transformEach(tile, few, [&](Vector& v, int bytes) {
-    const Clamped now = dispatch(dtype, ClampEach{v, bytes, limits});
-    v = now.v;
-    changes.elements += now.elements;
-    changes.zeroed |= now.zeroed ? 1u : 0u;
-    return now.differs;
+  const ClampPlain clamp = {limits, changes};
+  transformFew(tile, [&](Vectors<kFew>& v, int left) {
+    if (plain(limits, dtype) && bytesOf(kFew - 1, left) >= 16) return dispatch(dtype, ChangeFew<ClampPlain>{v, clamp});
+    unsigned writes = 0;
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kFew; ++k) {
+      const Clamped now = clampedEach(dtype, v.at[k], bytesOf(k, left), limits);
+      v.at[k] = now.v;
+      changes.elements += now.elements;
+      changes.zeroed |= now.zeroed ? 1u : 0u;
+      writes |= now.differs ? 1u << k : 0u;
+    }
+    return writes;
   });
   return changes;
 }
 
-__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::int32_t dtype, const Tile& tile,
+__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32_t number, const Row& row,
                                           Changes& changes) {
-  if (plain(limits) && tile.wholeAndAligned()) {
-    dispatch(dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{tile.x, ClampPlain{limits, changes}});
+  if (plain(limits, row.dtype) && isWhole(row, number)) {
+    const ClampPlain clamp = {limits, changes};
+    dispatch(row.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{laneOf(row, number), clamp});
   } else {
-    const Changes more = clampAny(dtype, tile, limits);
+    const Changes more = clampAny(row.dtype, tileOf(row, number), limits);
     changes.elements += more.elements;
     changes.zeroed |= more.zeroed;
   }
@@ -180,9 +188,7 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
   }
   Changes changes = {0, 0};
   forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
-              [&](std::uint32_t tile, const Row& row) {
-                clampTile(limitsOf(params, row), row.dtype, tileOf(row, tile), changes);
-              });
+              [&](std::uint32_t tile, const Row& row) { clampTile(limitsOf(params, row), tile, row, changes); });
   countChanges(params.control, changes);
   if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
 }

@@ -12,17 +12,18 @@ namespace gradclip {
 /// One contiguous run of elements on the device.
 struct alignas(16) Row {
   std::uint64_t address;
-  std::uint64_t bytes;      ///< 0 for a tensor that is absent this step
-  std::uint32_t firstTile;  ///< in the plan
+  std::uint64_t bytes;  ///< 0 for a tensor that is absent this step
+  std::uint32_t firstTile;   ///< in the plan
   std::int32_t segment;
-  std::int32_t dtype;
-  std::uint32_t onlyTile;  ///< 1 where its segment has one tile: the partial is the segment's sum
+  std::uint32_t wholeTiles;  ///< that come first and lie at multiples of 16 bytes
+  std::uint16_t dtype;
+  std::uint16_t onlyTile;  ///< 1 where its segment has one tile: the partial is the segment's sum
 };
 
 static_assert(sizeof(Row) == 32, "two 16-byte loads");
 
-/// Tiles, each for one warp, however short. Eight short tiles to a warp doubled the length of every kernel, and pay only where
-/// there are more short tensors than the device holds warps, which is thousands.
+/// Tiles, each for one warp, however short. Eight short tiles to a warp doubled the length of each kernel, and pay only
+/// where there are more short tensors than the device holds warps, which is thousands.
 struct TileTable {
   const Row* rows;
   const std::uint32_t* rowOfTile;

@@ -28,34 +28,46 @@ struct Lanes {
   }
 };
 
-template <class T, class Lane>
-__device__ __forceinline__ void addVector(Lane* lanes, const Vector& v) {
-  GRADCLIP_UNROLL
-  for (int c = 0; c < kComponents<T>; ++c) lanes[c].add(Element<T>::decode(component<T>(v, c)), Powers{});
-}
-
-/// Nothing else sums to 0 but what underflows.
 __device__ __forceinline__ bool noneSet(std::uint32_t bits) { return __any_sync(kAllLanes, bits != 0) == 0; }
-
-__device__ __forceinline__ std::uint32_t bitsOf(const Vector& v) { return v.word[0] | v.word[1] | v.word[2] | v.word[3]; }
 
 template <int N>
 __device__ __forceinline__ std::uint32_t bitsOf(const Vectors<N>& v) {
   std::uint32_t bits = 0;
   GRADCLIP_UNROLL
-  for (int k = 0; k < N; ++k) bits |= bitsOf(v.at[k]);
+  for (const Vector& one : v.at) bits |= one.word[0] | one.word[1] | one.word[2] | one.word[3];
   return bits;
 }
 
-/// Adds up a whole, aligned tile as it is.
+/// Stores a partial by one lane; a float64 tile's goes to one of three planes.
+__device__ __forceinline__ void storePartial(const MeasureParams& params, NormKind norm, const Row& row,
+                                             std::uint32_t tile, bool planes, double sum, const Attempt& attempt) {
+  if (laneIndex() != 0) return;
+  const bool only = row.onlyTile != 0;
+  double* at = only ? params.sums.values + row.segment : params.partials.values + tile;
+  if (!planes) {
+    storeGlobal(at, sum * attempt.after(norm));
+  } else {
+    const std::uint64_t stride = only ? params.sums.stride : params.partials.stride;
+    GRADCLIP_UNROLL
+    for (unsigned plane = kMiddle; plane <= kHigh; ++plane) {
+      storeGlobal(at + plane * stride, plane == attempt.plane() ? sum : 0.0);
+    }
+  }
+  if (attempt.zero) atomicOr(&params.control->zeroed, 1u);
+}
+
+/// Adds up a whole tile as it is and stores the sum, where that is good enough, or false.
 template <template <class> class Norm>
-struct AddWhole {
+struct MeasureWhole {
+  static constexpr NormKind kNorm = Norm<double>::kNorm;
   static constexpr int kVectors = kTuning.measure.vectors;
-  const Byte* x;
+  const MeasureParams& params;
+  const Row& row;
+  std::uint32_t number;
 
   template <class T>
-  __device__ __forceinline__ TileSum run() const {
-    const Byte* const lane = x + laneIndex() * 16;
+  __device__ __forceinline__ bool run() const {
+    const Byte* const lane = laneOf(row, number);
     Norm<typename Element<T>::A> lanes[kComponents<T>];
     std::uint32_t before = 0;
     Vectors<kVectors> v;
@@ -64,13 +76,23 @@ struct AddWhole {
       if (first > 0) before |= bitsOf(v);
       v = loadAligned<kVectors>(lane + first * kStripe);
       GRADCLIP_UNROLL
-      for (int k = 0; k < kVectors; ++k) addVector<T>(lanes, v.at[k]);
+      for (int k = 0; k < kVectors; ++k) {
+        GRADCLIP_UNROLL
+        for (int c = 0; c < kComponents<T>; ++c) {
+          const auto x = Element<T>::decode(component<T>(v.at[k], c));
+          first + k == 0 ? lanes[c].start(x) : lanes[c].add(x);
+        }
+      }
     }
     const double sum = reduceThreads<Norm<double>>(reduceComponents<kComponents<T>>(lanes), kThreads / 2);
-    return {sum, sum == 0 && noneSet(before | bitsOf(v))};
+    constexpr bool kInRange = kNorm == NormKind::Inf || std::is_same_v<T, Float16>;  // always, if it is finite
+    const bool good = kInRange ? isFinite(sum) : Attempt::isInRange(kNorm, kTypeOf<T>, sum);
+    if (!good && (sum != 0 || !noneSet(before | bitsOf(v)))) return false;
+    storePartial(params, kNorm, row, number, sizeof(T) == 8, sum, Attempt{});
+    return true;
   }
 
-  __device__ __forceinline__ TileSum unknown() const { return {bitCast<double>(kUnknown), false}; }
+  __device__ __forceinline__ bool unknown() const { return false; }
 };
 
 template <template <class> class Norm>
@@ -84,10 +106,10 @@ struct Add {
   __device__ __forceinline__ void run() const {
     const auto factor = static_cast<typename Element<T>::A>(attempt.factor);
     GRADCLIP_UNROLL
-    for (int k = 0; k < kFew; ++k) {
+    for (const Vector& one : v.at) {
       GRADCLIP_UNROLL
       for (int c = 0; c < kComponents<T>; ++c) {
-        auto bits = component<T>(v.at[k], c);
+        auto bits = component<T>(one, c);
         if (attempt.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
         lanes.template of<T>()[c].add(Element<T>::decode(bits) * factor, powers);
       }
@@ -110,8 +132,8 @@ struct Reduce {
   __device__ __forceinline__ Reduced unknown() const { return bitCast<Reduced>(kUnknown); }
 };
 
-/// Adds up any tile, in any way. Multiplying by 1 where nothing is rescaled costs issue slots that a tile which is not aligned
-/// has to spare.
+/// Adds up any tile, in any way. Multiplying by 1 where nothing is rescaled costs issue slots that a tile which is not
+/// aligned has to spare.
 template <template <class> class Norm>
 __device__ __forceinline__ TileSum addAny(std::int32_t dtype, const Tile& tile, const Attempt& attempt,
                                           const Powers& powers) {
@@ -120,29 +142,12 @@ __device__ __forceinline__ TileSum addAny(std::int32_t dtype, const Tile& tile, 
   for (int first = 0; first < tile.bytes; first += kFew * kStripe) {
     const int from = first + static_cast<int>(laneIndex()) * 16;
     Vectors<kFew> v;
-    load(v, tile.x + from, tile.bytes - from, tile.access());
+    load(v, tile.x + from, tile.bytes - from, tile.access);
     bits |= bitsOf(v);
     dispatch(dtype, Add<Norm>{lanes, v, attempt, powers});
   }
   const double sum = reduceThreads<Norm<double>>(dispatch(dtype, Reduce<Norm>{lanes}), kThreads / 2);
   return {sum, noneSet(bits)};
-}
-
-/// Stores a partial; a float64 tile's goes to one of three planes.
-__device__ __forceinline__ void storePartial(const MeasureParams& params, NormKind norm, const Row& row,
-                                             std::uint32_t tile, double sum, const Attempt& attempt) {
-  const bool only = row.onlyTile != 0;
-  double* at = only ? params.sums.values + row.segment : params.partials.values + tile;
-  if (static_cast<DType>(row.dtype) != DType::Float64) {
-    storeGlobal(at, sum * attempt.after(norm));
-  } else {
-    const std::uint64_t stride = only ? params.sums.stride : params.partials.stride;
-    GRADCLIP_UNROLL
-    for (unsigned plane = kMiddle; plane <= kHigh; ++plane) {
-      storeGlobal(at + plane * stride, plane == attempt.plane() ? sum : 0.0);
-    }
-  }
-  if (attempt.zero) atomicOr(&params.control->zeroed, 1u);
 }
 
 __device__ __forceinline__ Powers powersOf(const MeasureParams& params, const Row& row) {
@@ -153,20 +158,17 @@ __device__ __forceinline__ Powers powersOf(const MeasureParams& params, const Ro
 template <template <class> class Norm>
 __device__ __forceinline__ void measureTile(const MeasureParams& params, std::uint32_t number, const Row& row) {
   constexpr NormKind kNorm = Norm<double>::kNorm;
-  const Tile tile = tileOf(row, number);
-  const Powers powers = powersOf(params, row);
+  if constexpr (kNorm != NormKind::Power) {
+    // The same in all lanes; the compiler, told so, needs no code for lanes that go different ways to the shuffles.
+    const int kind = __shfl_sync(kAllLanes, isWhole(row, number) ? row.dtype : -1, 0);
+    if (kind >= 0 && dispatch(kind, MeasureWhole<Norm>{params, row, number})) return;
+  }
   Attempt attempt;
   TileSum sum;
-  bool again = true;
-  if (kNorm != NormKind::Power && tile.wholeAndAligned()) {
-    sum = dispatch(row.dtype, AddWhole<Norm>{tile.x});
-    again = attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite);
-  }
-  while (again) {
-    sum = addAny<Norm>(row.dtype, tile, attempt, powers);
-    again = attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite);
-  }
-  if (laneIndex() == 0) storePartial(params, kNorm, row, number, sum.sum, attempt);
+  do {
+    sum = addAny<Norm>(row.dtype, tileOf(row, number), attempt, powersOf(params, row));
+  } while (attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite));
+  storePartial(params, kNorm, row, number, static_cast<DType>(row.dtype) == DType::Float64, sum.sum, attempt);
 }
 
 template <template <class> class Norm>

@@ -22,26 +22,29 @@ __device__ __forceinline__ auto magnitudeBits(A x) {
   return bitCast<Bits>(x) & static_cast<Bits>(~Bits{0} >> 1);
 }
 
-template <class A>
-struct AbsoluteSum {
-  static constexpr NormKind kNorm = NormKind::L1;
+/// How lanes of sums come together.
+struct Added {
   using Reduced = double;
-  A sum = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + std::fabs(x); }
-  __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
   __device__ __forceinline__ static Reduced combine(Reduced a, Reduced b) { return a + b; }
   __device__ __forceinline__ static double value(Reduced r) { return r; }
 };
 
 template <class A>
-struct SquareSum {
-  static constexpr NormKind kNorm = NormKind::L2;
-  using Reduced = double;
+struct AbsoluteSum : Added {
+  static constexpr NormKind kNorm = NormKind::L1;
   A sum = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) { sum = sum + x * x; }
+  __device__ __forceinline__ void start(A x) { sum = std::fabs(x); }
+  __device__ __forceinline__ void add(A x, const Powers& = {}) { sum = sum + std::fabs(x); }
   __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
-  __device__ __forceinline__ static Reduced combine(Reduced a, Reduced b) { return a + b; }
-  __device__ __forceinline__ static double value(Reduced r) { return r; }
+};
+
+template <class A>
+struct SquareSum : Added {
+  static constexpr NormKind kNorm = NormKind::L2;
+  A sum = 0;
+  __device__ __forceinline__ void start(A x) { sum = x * x; }
+  __device__ __forceinline__ void add(A x, const Powers& = {}) { sum = sum + x * x; }
+  __device__ __forceinline__ Reduced reduced() const { return static_cast<double>(sum); }
 };
 
 /// Compares bits: those of a NaN are above infinity's, so a NaN stays.
@@ -50,7 +53,8 @@ struct Maximum {
   static constexpr NormKind kNorm = NormKind::Inf;
   using Reduced = unsigned long long;
   decltype(magnitudeBits(A{})) bits = 0;
-  __device__ __forceinline__ void add(A x, const Powers&) {
+  __device__ __forceinline__ void start(A x) { bits = magnitudeBits(x); }
+  __device__ __forceinline__ void add(A x, const Powers& = {}) {
     const auto other = magnitudeBits(x);
     bits = bits > other ? bits : other;
   }
@@ -65,16 +69,13 @@ __attribute__((noinline)) __device__ inline double raised(double magnitude, cons
 }
 
 template <class A>
-struct PowerSum {
+struct PowerSum : Added {
   static constexpr NormKind kNorm = NormKind::Power;
-  using Reduced = double;
   double sum = 0;
   __device__ __forceinline__ void add(A x, const Powers& powers) {
     sum = sum + raised(static_cast<double>(bitCast<A>(magnitudeBits(x))), powers);
   }
   __device__ __forceinline__ Reduced reduced() const { return sum; }
-  __device__ __forceinline__ static Reduced combine(Reduced a, Reduced b) { return a + b; }
-  __device__ __forceinline__ static double value(Reduced r) { return r; }
 };
 
 /// Combines `Count` lanes pairwise: neighbours first.
@@ -100,8 +101,8 @@ struct TileSum {
   bool onlyZeros;  ///< nothing but zero bits
 };
 
-/// How a tile is added up: at first as it is, then rescaled where its sum leaves the range that its type adds up exactly
-/// enough in, or with its non-finite elements as 0.
+/// How a tile is added up: at first as it is, then rescaled where its sum leaves the range in which its type adds up
+/// exactly enough, or with its non-finite elements as 0.
 struct Attempt {
   double factor = 1;
   bool zero = false;
@@ -124,12 +125,17 @@ struct Attempt {
     return zero = true;
   }
 
+  /// Whether a sum is within the range in which its type adds up exactly enough.
+  __device__ __forceinline__ static bool isInRange(NormKind norm, DType dtype, double sum) {
+    const bool wide = dtype == DType::Float64;
+    if (!(norm == NormKind::L2 || norm == NormKind::L1) || dtype == DType::Float16) return true;
+    return sum <= (wide ? 0x1p900 : 0x1p120) && (norm == NormKind::L1 || sum >= (wide ? 0x1p-900 : 0x1p-80));
+  }
+
  private:
   __device__ __forceinline__ static double factorFor(NormKind norm, DType dtype, double sum) {
-    const bool isL2 = norm == NormKind::L2;
-    if (!(isL2 || norm == NormKind::L1) || dtype == DType::Float16) return 1;
-    if (dtype == DType::Float64) return !(sum <= 0x1p900) ? 0x1p-600 : isL2 && sum < 0x1p-900 ? 0x1p600 : 1;
-    return !(sum <= 0x1p120) ? 0x1p-70 : isL2 && sum < 0x1p-80 ? 0x1p100 : 1;
+    const bool wide = dtype == DType::Float64;
+    return isInRange(norm, dtype, sum) ? 1 : sum < 1 ? (wide ? 0x1p600 : 0x1p100) : (wide ? 0x1p-600 : 0x1p-70);
   }
 };
 

@@ -21,6 +21,15 @@ struct Scaling {
   __device__ __forceinline__ bool plain() const { return !zero && !needsDouble(coefficient); }
 };
 
+/// The bits of a product. A device's NaN is the canonical one already.
+template <class T>
+__device__ __forceinline__ typename Element<T>::Bits productBits(typename Element<T>::A product) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 4) return bitCast<typename Element<T>::Bits>(product);
+#endif
+  return Element<T>::encode(product);
+}
+
 struct Multiply {
   double coefficient;
 
@@ -37,7 +46,7 @@ struct Multiply {
       } else {
         GRADCLIP_UNROLL
         for (int c = 0; c < kComponents<T>; ++c) {
-          setComponent<T>(v, c, Element<T>::encode(Element<T>::decode(component<T>(v, c)) * factor));
+          setComponent<T>(v, c, productBits<T>(Element<T>::decode(component<T>(v, c)) * factor));
         }
       }
       return true;
@@ -66,18 +75,25 @@ struct ScaleEach {
   __device__ __forceinline__ Vector unknown() const { return v; }
 };
 
+GRADCLIP_NOINLINE __device__ Vector scaledEach(std::int32_t dtype, Vector v, Scaling scaling) {
+  return dispatch(dtype, ScaleEach{v, scaling});
+}
+
 /// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
 GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Scaling scaling) {
-  if (scaling.plain()) return transformFew(dtype, tile, tile.bytes, Multiply{scaling.coefficient});
-  transformEach(tile, 0, [&](Vector& v, int) {
-    v = dispatch(dtype, ScaleEach{v, scaling});
-    return true;
+  const Multiply multiply = {scaling.coefficient};
+  transformFew(tile, [&](Vectors<kFew>& v, int) {
+    if (scaling.plain()) return dispatch(dtype, ChangeFew<Multiply>{v, multiply});
+    GRADCLIP_UNROLL
+    for (Vector& one : v.at) one = scaledEach(dtype, one, scaling);
+    return ~0u;
   });
 }
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
   const bool perSegment = decision.mode != Mode::Global;
-  return {perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient, decision.zero != 0};
+  const double coefficient = perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient;
+  return {coefficient, decision.zero != 0};
 }
 
 __device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scaling) {
@@ -88,11 +104,11 @@ __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decis
                                           const Row& row) {
   const Scaling scaling = scalingOf(params, decision, row);
   if (!changesRow(row, scaling)) return;
-  const Tile tile = tileOf(row, number);
-  if (scaling.plain() && tile.wholeAndAligned()) {
-    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{tile.x, Multiply{scaling.coefficient}});
+  if (scaling.plain() && isWhole(row, number)) {
+    const Multiply multiply = {scaling.coefficient};
+    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{laneOf(row, number), multiply});
   } else {
-    scaleAny(row.dtype, tile, scaling);
+    scaleAny(row.dtype, tileOf(row, number), scaling);
   }
 }
 

@@ -8,25 +8,36 @@
 
 namespace gradclip {
 
-/// The part of a row that one tile covers.
+/// Whether a tile is whole and aligned.
+__device__ __forceinline__ bool isWhole(const Row& row, std::uint32_t tile) {
+  return tile - row.firstTile < row.wholeTiles;
+}
+
+__device__ __forceinline__ std::uint64_t bytesBefore(const Row& row, std::uint32_t tile) {
+  return static_cast<std::uint64_t>(tile - row.firstTile) * kTileBytes;
+}
+
+/// Where a lane's first vector of a whole tile is.
+__device__ __forceinline__ Byte* laneOf(const Row& row, std::uint32_t tile) {
+  return bytesAt(row.address + bytesBefore(row, tile)) + laneIndex() * 16;
+}
+
+/// The part of a row that any tile covers.
 struct Tile {
   Byte* x;
   int bytes;  ///< 0 where the tensor is absent
-
-  __device__ __forceinline__ Access access() const { return accessOf(reinterpret_cast<std::uintptr_t>(x)); }
-  __device__ __forceinline__ bool wholeAndAligned() const { return bytes == kTile && access() == Access::Whole; }
+  Access access;
 };
 
 __device__ __forceinline__ Tile tileOf(const Row& row, std::uint32_t tile) {
-  const std::uint64_t before = static_cast<std::uint64_t>(tile - row.firstTile) * kTileBytes;
-  if (before >= row.bytes) return {nullptr, 0};
-  const std::uint64_t left = row.bytes - before;
-  return {reinterpret_cast<Byte*>(static_cast<std::uintptr_t>(row.address + before)),
-          static_cast<int>(left < kTileBytes ? left : kTileBytes)};
+  const std::uint64_t before = bytesBefore(row, tile);
+  if (before >= row.bytes) return {nullptr, 0, Access::Whole};
+  const std::uint64_t left = row.bytes - before, bytes = left < kTileBytes ? left : kTileBytes;
+  return {bytesAt(row.address + before), static_cast<int>(bytes), accessOf(row.address)};
 }
 
-/// Calls work(tile, row) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is the number in the plan of the i-th.
-/// Which row the next tile is of is asked for before the work on one: each line of that table is read once, from memory.
+/// Calls work(tile, row) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's number in the plan.
+/// The row of the next one is looked up before the work on one: that table is read once, so it comes from memory.
 template <class NumberOf, class Work>
 __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
                                             const Work& work) {
@@ -49,6 +60,13 @@ __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_
     work(numberOf(i), bitCast<Row>(halves));
   }
 }
+
+template <class T>
+constexpr DType kTypeOf = std::is_same_v<T, Float16> ? DType::Float16 : DType::BFloat16;
+template <>
+constexpr DType kTypeOf<double> = DType::Float64;
+template <>
+constexpr DType kTypeOf<float> = DType::Float32;
 
 /// work.run<T>() for the element type; work.unknown() for none of them.
 template <class Work>

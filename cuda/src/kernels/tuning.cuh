@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers that decide how fast the kernels that stream gradients are, and never what they compute: a set for each
-// architecture from one on. Timed on no device yet; what they aim at is said beside them. A benchmark compiles others with -D.
+// Numbers that decide how fast the kernels that stream gradients are, never what they compute: a set for architectures
+// from one on. Timed on no device yet; what they aim at is said beside them. A benchmark compiles others with -D.
 #pragma once
 
 namespace gradclip {
@@ -16,12 +16,12 @@ struct Tuning {
   bool sideBySide;  ///< the grid's warps take tiles in turn; else each takes tiles that follow each other
 };
 
-/// 128 KiB in flight a multiprocessor, of the 32 to 64 that keep the memory of an H100, H200 or B200 busy: a warp has none in
+/// 128 KiB in flight a multiprocessor, where 32 to 64 keep the memory of an H100, H200 or B200 busy: a warp has none in
 /// flight while it adds up, or finds its next tile. Devices with graphics memory need a third of that, or less.
 constexpr Tuning kSm80 = {{16, 2}, {16, 2}, {16, 2}, true};
 
-/// 128 registers are too few there for 16 vectors that are clamped.
-constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 3}, true};
+/// With 16 vectors clamp spills there, for want of comparisons of bfloat16.
+constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 2}, true};
 
 #if defined(GRADCLIP_VECTORS) && defined(GRADCLIP_BLOCKS) && defined(GRADCLIP_SIDE_BY_SIDE)
 constexpr Tuning kTuning = {{GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, {GRADCLIP_VECTORS, GRADCLIP_BLOCKS},

@@ -28,8 +28,8 @@ __device__ __forceinline__ Access accessOf(std::uint64_t address) {
   return address % 16 == 0 ? Access::Whole : address % 4 == 0 ? Access::Words : Access::OddHalves;
 }
 
-__device__ __forceinline__ const Byte* bytesAt(std::uint64_t address) {
-  return reinterpret_cast<const Byte*>(static_cast<std::uintptr_t>(address));
+__device__ __forceinline__ Byte* bytesAt(std::uint64_t address) {
+  return reinterpret_cast<Byte*>(static_cast<std::uintptr_t>(address));
 }
 
 template <Access A>
@@ -100,7 +100,8 @@ struct Pair {
 
 template <class T>
 __device__ __forceinline__ Pair pairOf(std::uint32_t word) {
-  return {Element<T>::decode(static_cast<std::uint16_t>(word)), Element<T>::decode(static_cast<std::uint16_t>(word >> 16))};
+  const auto low = static_cast<std::uint16_t>(word), high = static_cast<std::uint16_t>(word >> 16);
+  return {Element<T>::decode(low), Element<T>::decode(high)};
 }
 
 /// Both rounded to T.
@@ -144,7 +145,8 @@ __device__ __forceinline__ Vector loadSome(const Byte* p, int bytes) {
   Vector v = {};
   GRADCLIP_UNROLL
   for (int i = 0; i < 8; ++i) {
-    if (2 * i < bytes) v.word[i / 2] |= static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p + 2 * i)) << (i % 2 * 16);
+    if (2 * i >= bytes) break;
+    v.word[i / 2] |= static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p + 2 * i)) << (i % 2 * 16);
   }
   return v;
 }
@@ -170,15 +172,9 @@ __device__ __forceinline__ Vectors<N> loadAligned(const Byte* p) {
   return v;
 }
 
-/// Vectors that a lane has in flight at once where a tile is short or not aligned. All that moves bytes is then the same code
+/// Vectors that a lane has in flight where a tile is short or not aligned. All that moves bytes is then the same code
 /// for every element type: there are three ways to move a vector, and tails.
 constexpr int kFew = 4;
-
-/// Word by word: a conditional store of a whole vector ends in local memory.
-__device__ __forceinline__ Vector chosen(bool first, const Vector& a, const Vector& b) {
-  return {{first ? a.word[0] : b.word[0], first ? a.word[1] : b.word[1], first ? a.word[2] : b.word[2],
-           first ? a.word[3] : b.word[3]}};
-}
 
 template <Access A>
 __device__ __forceinline__ void loadWhole(Vectors<kFew>& v, const Byte* p, int left) {
@@ -189,7 +185,8 @@ __device__ __forceinline__ void loadWhole(Vectors<kFew>& v, const Byte* p, int l
   }
 }
 
-/// A lane's next vectors, one of each stripe, of the `left` bytes at p, loaded independently of each other; what is not there is 0.
+/// A lane's next vectors, one of each stripe, of the `left` bytes at p, loaded independently of each other; what is not
+/// there is 0.
 __device__ __forceinline__ void load(Vectors<kFew>& v, const Byte* p, int left, Access access) {
   switch (access) {
     case Access::Whole: loadWhole<Access::Whole>(v, p, left); break;
@@ -200,18 +197,7 @@ __device__ __forceinline__ void load(Vectors<kFew>& v, const Byte* p, int left, 
   if (left <= 0 || left % 16 == 0 || last % kThreads != 0 || last / kThreads >= kFew) return;
   const Vector some = loadSome(p + last * 16, left % 16);
   GRADCLIP_UNROLL
-  for (int k = 0; k < kFew; ++k) v.at[k] = chosen(k == last / kThreads, some, v.at[k]);
-}
-
-/// As many of 16 bytes as are left; the others are 0.
-__device__ __forceinline__ Vector loadOne(const Byte* p, int left, Access access) {
-  if (left < 16) return loadSome(p, left);
-  switch (access) {
-    case Access::Whole: return loadVector<Access::Whole>(p);
-    case Access::Words: return loadVector<Access::Words>(p);
-    case Access::OddHalves: break;
-  }
-  return loadVector<Access::OddHalves>(p);
+  for (int i = 0; i < kFew * 4; ++i) v.at[i / 4].word[i % 4] |= i / 4 == last / kThreads ? some.word[i % 4] : 0;
 }
 
 /// Stores as many of the 16 bytes as are left.

@@ -120,7 +120,8 @@ void PlanMemory::writeStage(unsigned number, const Rows& rows, const Tables& tab
     row[i].bytes = static_cast<std::uint64_t>(piece.count * elementBytes(piece.dtype));
     row[i].firstTile = static_cast<std::uint32_t>(piece.firstTile);
     row[i].segment = piece.segment;
-    row[i].dtype = ordinal(piece.dtype);
+    row[i].wholeTiles = piece.address % 16 == 0 ? static_cast<std::uint32_t>(row[i].bytes / kTileBytes) : 0;
+    row[i].dtype = static_cast<std::uint16_t>(ordinal(piece.dtype));
     row[i].onlyTile = tables.tilesOf(segment) == 1 ? 1 : 0;
     elements[segment] += static_cast<double>(piece.count);
     if (piece.count > 0) {
