@@ -145,17 +145,26 @@ __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const
   return limits;
 }
 
+GRADCLIP_NOINLINE __device__ Clamped clampedEach(std::int32_t dtype, Vector v, int bytes, ClampLimits limits) {
+  return dispatch(dtype, ClampEach{v, bytes, limits});
+}
+
 /// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
 GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
   Changes changes = {0, 0};
-  const int few = plain(limits, dtype) ? tile.bytes - tile.bytes % (kFew * kStripe) : 0;
-  transformFew(dtype, tile, few, ClampPlain{limits, changes});
-  transformEach(tile, few, [&](Vector& v, int bytes) {
-    const Clamped now = dispatch(dtype, ClampEach{v, bytes, limits});
-    v = now.v;
-    changes.elements += now.elements;
-    changes.zeroed |= now.zeroed ? 1u : 0u;
-    return now.differs;
+  const ClampPlain clamp = {limits, changes};
+  transformFew(tile, [&](Vectors<kFew>& v, int left) {
+    if (plain(limits, dtype) && bytesOf(kFew - 1, left) >= 16) return dispatch(dtype, ChangeFew<ClampPlain>{v, clamp});
+    unsigned writes = 0;
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kFew; ++k) {
+      const Clamped now = clampedEach(dtype, v.at[k], bytesOf(k, left), limits);
+      v.at[k] = now.v;
+      changes.elements += now.elements;
+      changes.zeroed |= now.zeroed ? 1u : 0u;
+      writes |= now.differs ? 1u << k : 0u;
+    }
+    return writes;
   });
   return changes;
 }

@@ -75,18 +75,25 @@ struct ScaleEach {
   __device__ __forceinline__ Vector unknown() const { return v; }
 };
 
+GRADCLIP_NOINLINE __device__ Vector scaledEach(std::int32_t dtype, Vector v, Scaling scaling) {
+  return dispatch(dtype, ScaleEach{v, scaling});
+}
+
 /// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
 GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Scaling scaling) {
-  if (scaling.plain()) return transformFew(dtype, tile, tile.bytes, Multiply{scaling.coefficient});
-  transformEach(tile, 0, [&](Vector& v, int) {
-    v = dispatch(dtype, ScaleEach{v, scaling});
-    return true;
+  const Multiply multiply = {scaling.coefficient};
+  transformFew(tile, [&](Vectors<kFew>& v, int) {
+    if (scaling.plain()) return dispatch(dtype, ChangeFew<Multiply>{v, multiply});
+    GRADCLIP_UNROLL
+    for (Vector& one : v.at) one = scaledEach(dtype, one, scaling);
+    return ~0u;
   });
 }
 
 __device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
   const bool perSegment = decision.mode != Mode::Global;
-  return {perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient, decision.zero != 0};
+  const double coefficient = perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient;
+  return {coefficient, decision.zero != 0};
 }
 
 __device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scaling) {

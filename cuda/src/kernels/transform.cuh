@@ -49,29 +49,23 @@ struct ChangeFew {
   __device__ __forceinline__ unsigned unknown() const { return 0; }
 };
 
-/// The first `bytes` of a tile, a few of a lane's vectors at a time; what is not there is 0.
-template <class Change>
-__device__ __forceinline__ void transformFew(std::int32_t dtype, const Tile& tile, int bytes, const Change& change) {
-  for (int first = 0; first < bytes; first += kFew * kStripe) {
-    const int from = first + static_cast<int>(laneIndex()) * 16;
+/// Bytes that a lane's vector k has of `left`; 0 or less where it has none.
+__device__ __forceinline__ int bytesOf(int k, int left) { return left - k * kStripe; }
+
+/// change(vectors, left) on a few of a lane's vectors after the other; `left` bytes of them are there, the others 0. A
+/// vector is stored where its bit in the result is set.
+template <class Work>
+__device__ __forceinline__ void transformFew(const Tile& tile, const Work& change) {
+  for (int first = 0; first < tile.bytes; first += kFew * kStripe) {
+    const int from = first + static_cast<int>(laneIndex()) * 16, left = tile.bytes - from;
     Vectors<kFew> v;
-    load(v, tile.x + from, bytes - from, tile.access);
-    const unsigned writes = dispatch(dtype, ChangeFew<Change>{v, change});
+    load(v, tile.x + from, left, tile.access);
+    const unsigned writes = change(v, left);
     GRADCLIP_UNROLL
     for (int k = 0; k < kFew; ++k) {
-      const int at = from + k * kStripe;
-      if ((writes >> k & 1u) != 0 && at < bytes) store(tile.x + at, bytes - at, v.at[k], tile.access);
+      if ((writes >> k & 1u) == 0 || bytesOf(k, left) <= 0) continue;
+      store(tile.x + from + k * kStripe, bytesOf(k, left), v.at[k], tile.access);
     }
-  }
-}
-
-/// change(vector, bytes) on one vector after the other, from an offset in the tile on; `bytes` or more of it are there.
-template <class Change>
-__device__ __forceinline__ void transformEach(const Tile& tile, int first, const Change& change) {
-  for (int from = first + static_cast<int>(laneIndex()) * 16; from < tile.bytes; from += kStripe) {
-    const int left = tile.bytes - from;
-    Vector v = loadOne(tile.x + from, left, tile.access);
-    if (change(v, left)) store(tile.x + from, left, v, tile.access);
   }
 }
 

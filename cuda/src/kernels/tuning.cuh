@@ -20,8 +20,8 @@ struct Tuning {
 /// flight while it adds up, or finds its next tile. Devices with graphics memory need a third of that, or less.
 constexpr Tuning kSm80 = {{16, 2}, {16, 2}, {16, 2}, true};
 
-/// 128 registers are too few there for 16 vectors that are clamped.
-constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 3}, true};
+/// With 16 vectors clamp spills there, for want of comparisons of bfloat16.
+constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 2}, true};
 
 #if defined(GRADCLIP_VECTORS) && defined(GRADCLIP_BLOCKS) && defined(GRADCLIP_SIDE_BY_SIDE)
 constexpr Tuning kTuning = {{GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, {GRADCLIP_VECTORS, GRADCLIP_BLOCKS},

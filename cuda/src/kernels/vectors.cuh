@@ -200,17 +200,6 @@ __device__ __forceinline__ void load(Vectors<kFew>& v, const Byte* p, int left, 
   for (int i = 0; i < kFew * 4; ++i) v.at[i / 4].word[i % 4] |= i / 4 == last / kThreads ? some.word[i % 4] : 0;
 }
 
-/// As many of 16 bytes as are left; the others are 0.
-__device__ __forceinline__ Vector loadOne(const Byte* p, int left, Access access) {
-  if (left < 16) return loadSome(p, left);
-  switch (access) {
-    case Access::Whole: return loadVector<Access::Whole>(p);
-    case Access::Words: return loadVector<Access::Words>(p);
-    case Access::OddHalves: break;
-  }
-  return loadVector<Access::OddHalves>(p);
-}
-
 /// Stores as many of the 16 bytes as are left.
 __device__ __forceinline__ void store(Byte* p, int left, const Vector& v, Access access) {
   if (left < 16) return storeSome(p, v, left);
