@@ -36,7 +36,7 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCpu_measure(
   const Measure measure{levelKernels(level), static_cast<NormKind>(norm), p, pointer<double>(maxima)};
   unsigned planes = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<Access::Read>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachRow<HeapAccess::Read>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     planes |= measure(piece, x, range.count, pointer<double>(partials) + range.firstTile, planeStride);
   });
   return static_cast<jint>(planes);
@@ -48,7 +48,7 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCpu_scale(JNIEnv* env, j
   const FloatGuard guard;
   const ScaleKernels& kernels = *levelKernels(level).scale;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<Access::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachRow<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     kernels.scale[ordinal(piece.dtype)](x, range.count, pointer<double>(coefficients)[piece.segment]);
   });
 }
@@ -60,7 +60,7 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCpu_clamp(JNIEnv* env, 
   const ClampKernels& kernels = *levelKernels(level).clamp;
   jlong changed = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<Access::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachRow<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     changed += kernels.clamp[ordinal(piece.dtype)](x, range.count, min, max);
   });
   return changed;
@@ -73,7 +73,7 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCpu_zeroNonFinite(JNIEn
   const ClampKernels& kernels = *levelKernels(level).clamp;
   jlong changed = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<Access::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachRow<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     changed += kernels.zeroNonFinite[ordinal(piece.dtype)](x, range.count);
   });
   return changed;

@@ -21,13 +21,13 @@ struct Pieces {
   jobjectArray arrays;
 };
 
-enum class Access { Read, Write };
+enum class HeapAccess { Read, Write };
 
 /// The elements of one row while it is worked on; a heap array is held in a critical section.
 class Elements {
  public:
-  Elements(const Pieces& pieces, std::int64_t row, Access access)
-      : env_(pieces.env), mode_(access == Access::Read ? JNI_ABORT : 0) {
+  Elements(const Pieces& pieces, std::int64_t row, HeapAccess access)
+      : env_(pieces.env), mode_(access == HeapAccess::Read ? JNI_ABORT : 0) {
     const Piece& piece = pieces.rows[row];
     if (piece.address != 0) {
       first_ = pointer<unsigned char>(piece.address);
@@ -65,7 +65,7 @@ class Elements {
 };
 
 /// Calls work(piece, range, elements) for each row with elements in [firstTile, lastTile).
-template <Access access, class Work>
+template <HeapAccess access, class Work>
 void forEachRow(const Pieces& pieces, jlong firstTile, jlong lastTile, Work&& work) {
   forEachPiece(pieces.rows, pieces.count, firstTile, lastTile, [&](std::int64_t row, const PieceRange& range) {
     const Piece& piece = pieces.rows[row];

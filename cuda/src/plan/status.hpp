@@ -25,10 +25,13 @@ class DeviceGuard {
   /// `context`: the one to work in, or null for whichever of the device is current, else its primary one.
   explicit DeviceGuard(int device, void* context = nullptr) : found_(currentContext()) {
     cudaThreadExchangeStreamCaptureMode(&mode_);
-    if (context == nullptr && (found_ == nullptr || deviceOfContext(found_) != device)) context = primaryContext(device);
-    context_ = context == nullptr ? found_ : context;
+    const bool isThere = context == nullptr && found_ != nullptr && deviceOfContext(found_) == device;
+    context_ = isThere ? found_ : context != nullptr ? context : primaryContext(device);
+    if (context_ == nullptr) {
+      status_ = called(cudaErrorInvalidDevice, "cuDevicePrimaryCtxRetain");
+      context_ = found_;
+    }
     if (context_ != found_) setCurrentContext(context_);
-    if (context_ == nullptr) status_ = called(cudaErrorInvalidDevice, "cuDevicePrimaryCtxRetain");
   }
   ~DeviceGuard() {
     if (context_ != found_) setCurrentContext(found_);

@@ -224,8 +224,9 @@ final class CudaPhases implements Phases {
 
     /** Waits for what a ticket stands for. */
     ClipSnapshot read(long ticket, int tensors, long elements) {
+        plan.await(ticket);
         synchronized (plan) {
-            ClipSnapshot snapshot = snapshot(plan.await(ticket), ticket, tensors, elements, details);
+            ClipSnapshot snapshot = snapshot(plan.results(ticket), ticket, tensors, elements, details);
             if (snapshot == null) throw CudaRing.gone();
             return snapshot;
         }

@@ -21,6 +21,9 @@ public final class CudaStream implements AutoCloseable {
 
     private static final int CURRENT_DEVICE = -1;
 
+    /** {@code cudaStreamPerThread}. */
+    private static final long PER_THREAD = 2;
+
     private final long handle;
     private final int device;
     private final boolean owned;
@@ -37,8 +40,14 @@ public final class CudaStream implements AutoCloseable {
      * A stream that somebody else keeps alive until the clippers that worked on it have worked on another, or are closed.
      *
      * @param handle its {@code cudaStream_t} or {@code CUstream}; 0 is the default stream
+     * @throws IllegalArgumentException if it is 2, the per-thread default stream: another one on each thread
      */
     public static CudaStream of(long handle) {
+        if (handle == PER_THREAD) {
+            throw new IllegalArgumentException(
+                    "2 is the handle of the per-thread default stream, which is another stream on each"
+                            + " thread; create a stream, or take the default one");
+        }
         return new CudaStream(handle, CURRENT_DEVICE, null);
     }
 

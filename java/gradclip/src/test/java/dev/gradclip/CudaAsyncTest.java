@@ -296,6 +296,28 @@ class CudaAsyncTest {
     }
 
     @Test
+    void thePerThreadDefaultStreamIsRefused() {
+        String message = String.valueOf(assertThrows(IllegalArgumentException.class, () -> CudaStream.of(2))
+                .getMessage());
+        assertTrue(message.contains("per-thread"), message);
+    }
+
+    /** A thread that waits for a result holds nobody up: not the work that others enqueue, whose result it may be. */
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("devices")
+    void whoWaitsForAResultHoldsNobodyUp(TestBackend backend) throws Exception {
+        try (CudaStream stream = CudaStream.create();
+                GradientClipper clipper = backend.clipper(threeFour())) {
+            List<CompletableFuture<Double>> waiting = new ArrayList<>();
+            for (int i = 0; i < 50; i++) {
+                ClipResult result = clipper.clipByGlobalNormAsync(100, stream);
+                for (int k = 0; k < 2; k++) waiting.add(CompletableFuture.supplyAsync(result::totalNorm));
+            }
+            for (CompletableFuture<Double> norm : waiting) assertEquals(5, norm.get());
+        }
+    }
+
+    @Test
     void theStreamOfAnotherLibraryNeedsNoDevice() {
         assertEquals(12345, CudaStream.of(12345).handle());
         CudaStream.of(12345).close();

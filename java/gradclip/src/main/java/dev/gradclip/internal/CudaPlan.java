@@ -22,6 +22,9 @@ public final class CudaPlan implements AutoCloseable {
     private @Nullable CudaFatalException fault;
     private int captures;
 
+    /** Threads that wait for a result, for which the plan must stay. */
+    private int waiting;
+
     /**
      * Binds what the table says.
      *
@@ -201,13 +204,19 @@ public final class CudaPlan implements AutoCloseable {
     }
 
     /** The norm that a ticket stands for: waits for it. */
-    synchronized double total(long ticket) {
-        return await(ticket).totalNorm(ticket);
+    double total(long ticket) {
+        await(ticket);
+        synchronized (this) {
+            return results(ticket).totalNorm(ticket);
+        }
     }
 
     /** How many elements a ticket's clip changed: waits for it. */
-    synchronized long changed(long ticket) {
-        return await(ticket).changed(ticket);
+    long changed(long ticket) {
+        await(ticket);
+        synchronized (this) {
+            return results(ticket).changed(ticket);
+        }
     }
 
     /** Writes the tiles' partials of what was measured last, of a plan of one tensor: {@link TensorSums#addPartials}. */
@@ -238,18 +247,35 @@ public final class CudaPlan implements AutoCloseable {
         return (figure.isFinding ? findingAddress : coefficientAddress) + figure.offset;
     }
 
-    /** The results so far, that of the ticket among them: waits for it. To be read while this plan's monitor is held. */
-    public CudaRing await(long ticket) {
-        if (!Thread.holdsLock(this)) throw new IllegalMonitorStateException("hold the plan while results are read");
-        if (!ring.holds(ticket)) {
-            long plan = usable();
-            try {
-                NativeCuda.await(plan, ticket);
-            } catch (CudaFatalException e) {
+    /**
+     * Waits until the ticket's result is there. Other threads may give the plan work meanwhile; closing it waits until nobody
+     * waits here.
+     */
+    public void await(long ticket) {
+        long plan;
+        synchronized (this) {
+            if (ring.holds(ticket)) return;
+            plan = usable();
+            waiting++;
+        }
+        try {
+            NativeCuda.await(plan, ticket);
+        } catch (CudaFatalException e) {
+            synchronized (this) {
                 throw poisonedBy(e);
             }
-            if (!ring.holds(ticket)) throw new IllegalStateException("no result came for ticket " + ticket);
+        } finally {
+            synchronized (this) {
+                waiting--;
+                notifyAll();
+            }
         }
+    }
+
+    /** The results so far, that of the ticket among them. To be read while this plan's monitor is held. */
+    public CudaRing results(long ticket) {
+        if (!Thread.holdsLock(this)) throw new IllegalMonitorStateException("hold the plan while results are read");
+        if (!ring.holds(ticket)) throw new IllegalStateException("no result came for ticket " + ticket);
         return ring;
     }
 
@@ -281,12 +307,25 @@ public final class CudaPlan implements AutoCloseable {
         if (handle == 0) return;
         long plan = handle;
         handle = 0;
+        awaitWaiters();
         try {
             if (fault == null) waitFor(plan);
         } finally {
             keepResults();
             destroy(plan);
         }
+    }
+
+    private synchronized void awaitWaiters() {
+        boolean interrupted = false;
+        while (waiting > 0) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) Thread.currentThread().interrupt();
     }
 
     /** Results that can be read after the device's memory is gone: none where there is no memory for a copy. */
