@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What ptxas makes of the kernels that stream gradients, for sm_90, counted in its machine code.
+
+    cuda_sass.py NVCC CUDA_FOLDER WORK_FOLDER
+
+Compiles measure, scale, clamp and decide, disassembles them and prints a table. Fails (1) where a limit is exceeded; says why and
+exits with 77 where there is no disassembler: $NVDISASM, or nvdisasm beside NVCC or on the PATH. That of CUDA 11.8 will do, for three
+fields of the file's head are all that it does not know.
+
+A whole tile's code for a type begins with its 16-byte loads, twelve or more of one base register close to each other, and ends with the
+first jump that is always taken. Counted are its instructions by 16 (per 16 bytes a lane), the loads issued before the first use of
+one of them, and the bytes that these keep in flight on a multiprocessor, of which so many blocks of 256 threads fit as registers allow.
+Of the fold the loads before the first addition are counted, of a run's 32.
+"""
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+REGISTERS, THREADS = 65536, 256
+NORMS = {"SquareSum": "L2", "AbsoluteSum": "L1", "Maximum": "maximum"}
+# Instructions per 16 bytes, at most.
+LIMITS = {("measure L2", "f32"): 12, ("measure L2", "bf16"): 28, ("measure L2", "f16"): 30,
+          ("scale", "f32"): 16, ("scale", "bf16"): 28, ("scale", "f16"): 28,
+          ("clamp", "f64"): 45, ("clamp", "f32"): 45, ("clamp", "bf16"): 45, ("clamp", "f16"): 45}
+LEAST_IN_FLIGHT, LEAST_FOLD = 96, 30
+
+
+def find_disassembler(nvcc):
+    beside = os.path.join(os.path.dirname(os.path.realpath(nvcc)), "nvdisasm")
+    for candidate in (os.environ.get("NVDISASM"), beside if os.path.exists(beside) else None, shutil.which("nvdisasm")):
+        if candidate:
+            return candidate
+    return None
+
+
+def disassemble(tool, cubin):
+    """nvdisasm's text; of one that is older than the file, with the head as it knows it."""
+    done = subprocess.run([tool, "-c", cubin], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return done.stdout
+    with open(cubin, "rb") as file:
+        head = bytearray(file.read())
+    architecture = struct.unpack_from("<I", head, 0x30)[0] >> 8 & 0xFF
+    head[7], head[8] = 0x33, 7
+    struct.pack_into("<I", head, 0x30, architecture << 16 | 0x0500 | architecture)
+    with open(cubin + ".old", "wb") as file:
+        file.write(head)
+    return subprocess.run([tool, "-c", cubin + ".old"], capture_output=True, text=True, check=True).stdout
+
+
+class Instruction:
+    def __init__(self, text):
+        text = re.sub(r"/\*.*?\*/", "", text).strip().rstrip(";").strip()
+        self.text = text
+        self.predicated = text.startswith("@")
+        words = re.sub(r"^@!?\w+\s+", "", text)
+        self.opcode = words.split()[0]
+        operands = words[len(self.opcode):]
+        self.registers = [int(r) for r in re.findall(r"\bR(\d+)\b", operands)]
+        self.sources = self.registers[1:] if not self.opcode.startswith(("ST", "BRA", "EXIT", "RED")) else self.registers
+
+    def is_vector_load(self):
+        return self.opcode.startswith("LDG.E.128")
+
+    def ends(self):
+        return not self.predicated and self.opcode in ("BRA", "BRX", "EXIT", "RET.REL.NODEC")
+
+
+def functions(text):
+    """The instructions of each function by its name."""
+    name, found = None, {}
+    for line in text.split("\n"):
+        label = re.match(r"^\.text\.([\w$]+):|^\$?[\w$]*\$(_Z[\w]+):", line)
+        if label:
+            name = label.group(1) or label.group(2)
+            found.setdefault(name, [])
+        elif re.match(r"\s*/\*[0-9a-f]{4,}\*/\s", line) and name:
+            found[name].append(Instruction(line))
+    return found
+
+
+def type_of(body):
+    """By what a type needs for each element: conversions of halves, arithmetic of doubles."""
+    def count(*parts):
+        return sum(1 for i in body if any(i.opcode.startswith(p) for p in parts))
+    if count("HADD2.F32", "F2FP.F16", "HSET2.GT") >= 32:
+        return "f16"
+    if count("F2FP.BF16", "HSET2.BF16") >= 32 or count("IMAD.U32", "SHF.L.U32") >= 48:
+        return "bf16"
+    if count("DADD", "DMUL", "DSETP", "ISETP.GT.U32") >= 32:
+        return "f64"
+    return "f32"
+
+
+def whole_tiles(code):
+    """The code of whole tiles, one a type."""
+    at = 0
+    while at < len(code):
+        if not code[at].is_vector_load():
+            at += 1
+            continue
+        base = code[at].registers[1]
+        loads = [i for i in range(at, min(at + 32, len(code))) if code[i].is_vector_load() and code[i].registers[1] == base]
+        if len(loads) < 12:
+            at += 1
+            continue
+        end = next((i for i in range(loads[-1], len(code)) if code[i].ends()), len(code) - 1)
+        yield code[at:end + 1]
+        at = end + 1
+
+
+def loads_before_use(body, is_load):
+    loaded, count = set(), 0
+    for instruction in body:
+        if is_load(instruction):
+            first = instruction.registers[0]
+            loaded.update(range(first, first + 4 if instruction.is_vector_load() else first + 2))
+            count += 1
+        elif loaded & set(instruction.sources):
+            break
+    return count
+
+
+def kernel_of(name):
+    for norm, word in NORMS.items():
+        if "measureKernelINS_" in name and norm in name:
+            return "measure " + word
+    return next((k for k in ("scale", "clamp") if k + "Kernel" in name), None)
+
+
+def main():
+    nvcc, source, work = sys.argv[1:4]
+    tool = find_disassembler(nvcc)
+    if tool is None:
+        print("gradclip: machine code not looked at: no nvdisasm; set NVDISASM, or install the CUDA toolkit's")
+        sys.exit(77)
+    os.makedirs(work, exist_ok=True)
+    failures = []
+    print("| kernel | type | instructions per 16 bytes | loads before the first use | KiB in flight | registers |")
+    print("|---|---|---|---|---|---|")
+    for file in ("measure", "scale", "clamp", "decide"):
+        cubin = os.path.join(work, file + ".cubin")
+        subprocess.run([nvcc, "-std=c++17", "-O3", "-fmad=false", "-I" + source + "/include", "-I" + source + "/src",
+                        "-gencode", "arch=compute_90,code=sm_90", "-cubin", source + "/src/kernels/" + file + ".cu", "-o", cubin],
+                       check=True)
+        found = functions(disassemble(tool, cubin))
+        seen = set()
+        for name, code in found.items():
+            kernel = kernel_of(name)
+            if "foldRunOfILb0" in name:
+                loads = loads_before_use(code[next(i for i, c in enumerate(code) if c.opcode.startswith("LDG")):],
+                                         lambda i: i.opcode.startswith("LDG.E.64"))
+                print("| decide, fold of a run | f64 | | {} of 32 | | |".format(loads))
+                if loads < LEAST_FOLD:
+                    failures.append("the fold issues {} loads before the first addition".format(loads))
+            if kernel is None:
+                continue
+            used = max([r for i in code for r in i.registers] + [0]) + 1
+            blocks = REGISTERS // (THREADS * -(-used // 8) * 8)
+            for body in whole_tiles(code):
+                kind = type_of(body)
+                seen.add((kernel, kind))
+                each = len(body) / 16
+                loads = loads_before_use(body, Instruction.is_vector_load)
+                flying = loads * 16 * THREADS * blocks // 1024
+                print("| {} | {} | {:.1f} | {} | {} | {} |".format(kernel, kind, each, loads, flying, used))
+                if each > LIMITS.get((kernel, kind), 1000):
+                    failures.append("{} of {} takes {:.1f} instructions per 16 bytes".format(kernel, kind, each))
+                if kernel.startswith("measure") and flying < LEAST_IN_FLIGHT:
+                    failures.append("{} of {} keeps {} KiB in flight".format(kernel, kind, flying))
+        for missing in sorted(k for k in LIMITS if k[0].split()[0] == file and k not in seen):
+            failures.append("no code found for " + " ".join(missing))
+    for failure in failures:
+        print("gradclip: " + failure)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
