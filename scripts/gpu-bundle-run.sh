@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Runs on a GPU host, from the folder that scripts/gpu-bundle.sh made:
+# Runs on a GPU host, from the folder java/ that scripts/gpu-bundle.sh made; run-device.sh of its neighbour device/ comes first:
 #   run.sh test  [RESULTS]   the contract suite with the CUDA backend required, parity with cuBLAS, compute-sanitizer
-#   run.sh bench [RESULTS]   times, beside the device's own rates and PyTorch where there is one
-# Results go to the folder RESULTS (default: results), as JSON with device, driver, CUDA version, date and commit.
+#   run.sh bench [RESULTS]   times from Java
+# Results go to the folder RESULTS (default: results), as JSON with device, driver, CUDA version, date and commit, and at the end to
+# RESULTS.tar.gz. Every step has a limit of its own, and each of the two takes less than ten minutes.
 set -eu
 here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
 what=${1:-}
@@ -25,12 +26,13 @@ host() { # the fields that say where and what
 }
 
 steps=""
-step() { # name, command...
-  name=$1
-  shift
+step() { # limit in seconds, name, command...
+  limit=$1
+  name=$2
+  shift 2
   start=$(date +%s)
   echo "== $name"
-  if "$@" > "$results/$name.log" 2>&1; then outcome=passed; else
+  if limited "$@" > "$results/$name.log" 2>&1; then outcome=passed; else
     outcome=failed
     failed=1
     tail -n 60 "$results/$name.log"
@@ -38,6 +40,18 @@ step() { # name, command...
   seconds=$(($(date +%s) - start))
   echo "== $name: $outcome in $seconds s"
   steps="$steps${steps:+, }{\"name\": \"$name\", \"outcome\": \"$outcome\", \"seconds\": $seconds}"
+}
+
+# A function under a limit: timeout knows only programs.
+limited() {
+  "$@" &
+  child=$!
+  (sleep "$limit" && kill "$child") 2> /dev/null &
+  watch=$!
+  wait "$child"
+  code=$?
+  kill "$watch" 2> /dev/null
+  return $code
 }
 
 jars() { find "$here/jars" -name '*.jar' ! -name '*standalone*' | tr '\n' ':'; }
@@ -49,36 +63,34 @@ java_tests() { # folder of classes, options of the JUnit console...
   LD_LIBRARY_PATH="$scratch${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" $wrapper "$java" -Xmx6g -XX:MaxDirectMemorySize=12g \
     -Djava.io.tmpdir="$scratch" -Ddev.gradclip.native.path="$here/natives" -Dnative.dir="$here/natives" \
     -Ddev.gradclip.test.cuda=required -jar "$here"/jars/junit-platform-console-standalone-*.jar execute \
-    --disable-banner --details=summary --class-path "$here/tests/$tests:$(jars)" "$@"
+    --exclude-tag emulated --disable-banner --details=summary --class-path "$here/tests/$tests:$(jars)" "$@"
 }
 wrapper=""
 
 forward_cublas() {
   ldconfig -p 2> /dev/null | grep -q 'libcublas\.so\.12' && return 0
+  wheel=$(python3 -c 'import glob, site; print(next(iter(glob.glob(site.getsitepackages()[0] + "/nvidia/*/lib/libcublas.so.1*")), ""))' 2> /dev/null || true)
+  [ -z "$wheel" ] || export GRADCLIP_CUBLAS="$wheel"
   cc -shared -fPIC -Wl,-soname,libcublas.so.12 "-Wl,--version-script=$here/cublas_forwarder.map" \
     "$here/cublas_forwarder.c" -o "$scratch/libcublas.so.12" -ldl
 }
 
 case "$what" in
   test)
-    step contract java_tests gradclip --scan-class-path "$here/tests/gradclip" --exclude-classname '.*(Native|Leak|Readme|Loading).*Test'
+    step 240 contract java_tests gradclip --scan-class-path "$here/tests/gradclip" --exclude-classname '.*(Native|Leak|Readme|Loading).*Test'
     forward_cublas || echo "no libcublas.so.12, and none could be made"
-    step cublas java_tests gradclip-jcuda --scan-class-path "$here/tests/gradclip-jcuda"
+    step 60 cublas java_tests gradclip-jcuda --scan-class-path "$here/tests/gradclip-jcuda"
     if command -v compute-sanitizer > /dev/null 2>&1; then
       for tool in memcheck racecheck initcheck synccheck; do
         wrapper="compute-sanitizer --tool $tool --target-processes all --error-exitcode 9"
-        step "sanitizer-$tool" java_tests gradclip --select-class dev.gradclip.BackendsAgreeTest
+        step 60 "sanitizer-$tool" java_tests gradclip --select-class dev.gradclip.BackendsAgreeTest
       done
       wrapper=""
     fi
     ;;
   bench)
-    step gradclip "$java" -Xmx2g -Ddev.gradclip.native.path="$here/natives" -cp "$here/benchmarks.jar" \
+    step 300 gradclip "$java" -Xmx2g -Ddev.gradclip.native.path="$here/natives" -cp "$here/benchmarks.jar" \
       dev.gradclip.benchmarks.GpuReport --json "$results/gradclip.json"
-    if python3 -c 'import torch' 2> /dev/null; then
-      "$java" -cp "$here/benchmarks.jar" dev.gradclip.benchmarks.GpuReport --list > "$results/cases.json"
-      step peers python3 "$here/peers.py" --cases "$results/cases.json" --json "$results/peers.json"
-    fi
     cat "$results"/gradclip.log
     ;;
   *)
@@ -88,4 +100,5 @@ case "$what" in
 esac
 printf '{%s, "what": "%s", "steps": [%s]}\n' "$(host)" "$what" "$steps" > "$results/$what.json"
 cat "$results/$what.json"
+tar -czf "$results.tar.gz" -C "$(dirname -- "$results")" "$(basename -- "$results")"
 exit $failed

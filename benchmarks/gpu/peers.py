@@ -133,22 +133,23 @@ def measured(name, shapes, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", required=True, help="what benchmarks/run gpu --list prints")
-    parser.add_argument("--json", required=True)
+    parser.add_argument("--json", required=True, help="lines of JSON are appended to it")
     parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
     if torch is None:
         sys.exit("peers.py: PyTorch is not installed; pip install torch")
-    results = []
+    device = torch.cuda.get_device_properties(0)
+    where = {"device": device.name, "torch": torch.__version__, "cuda": torch.version.cuda}
     for name, shapes in cases(options.cases):
         try:
-            results += measured(name, shapes, options.seconds)
+            # Each case as it comes: a run that is cut short leaves those before.
+            with open(options.json, "a") as out:
+                for result in measured(name, shapes, options.seconds):
+                    out.write(json.dumps({**where, **result}) + "\n")
         except torch.cuda.OutOfMemoryError as error:
             # A device that is too small for one case has the others still.
             print(f"| {name} | left out: {str(error).splitlines()[0]} |", flush=True)
         torch.cuda.empty_cache()
-    device = torch.cuda.get_device_properties(0)
-    with open(options.json, "w") as out:
-        json.dump({"device": device.name, "torch": torch.__version__, "cuda": torch.version.cuda, "results": results}, out, indent=1)
 
 
 if __name__ == "__main__":

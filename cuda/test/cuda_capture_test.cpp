@@ -73,12 +73,12 @@ TEST_CASE("a captured clip runs at each replay, with the numbers it was given la
   std::int32_t capture = -1;
   emulator::resetCounters();
   Graph graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); });
-  CHECK(emulator::counters().launches == 0);
+  if (kEmulated) CHECK(emulator::counters().launches == 0);
   CHECK(latest(bound, capture).ticket == 0);
   graph.replay();
   graph.wait();
-  CHECK(emulator::counters().launches == 3);
-  CHECK(emulator::counters().copiesToDevice == 0);
+  if (kEmulated) CHECK(emulator::counters().launches == 3);
+  if (kEmulated) CHECK(emulator::counters().copiesToDevice == 0);
   CHECK(latest(bound, capture).ticket == 1);
   CHECK(latest(bound, capture).totalNorm == norm);
   CHECK(latest(bound, capture).coefficient == 0.5);
@@ -232,7 +232,7 @@ TEST_CASE("a clip that leaves the coefficient to others") {
   const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
   emulator::resetCounters();
   const Slot slot = bound.clip(l2(norm / 2), {true, false});
-  CHECK(emulator::counters().launches == 2);
+  if (kEmulated) CHECK(emulator::counters().launches == 2);
   CHECK(slot.coefficient == 0.5);
   CHECK(has(slot, gradclip::kClipped));
   CHECK(bound.coefficient(0) == 0.5);

@@ -166,8 +166,11 @@ TEST_CASE("per tensor, no tile is looked at a second time where no coefficient c
   unscaling.limit.inverseScale = 0.5;
   const std::int64_t decided = accesses(loose, {true, false});
   // Each thread of scale that the emulated device holds reads the decision.
-  CHECK(accesses(loose, {}) - decided <= 8 * 1024);
-  CHECK(accesses(unscaling, {}) - decided > 2 * 1360000 / 16);
+  const std::int64_t looked = accesses(loose, {}) - decided, scaled = accesses(unscaling, {}) - decided;
+  if (kEmulated) {
+    CHECK(looked <= 8 * 1024);
+    CHECK(scaled > 2 * 1360000 / 16);
+  }
   checkElements(bound, 0.5);
 }
 
@@ -216,7 +219,7 @@ TEST_CASE("a norm that lies on the device, in each form") {
       isFloat32 ? write(&single, 4) : write(&wide, 8);
       emulator::resetCounters();
       const Slot slot = bound.clipWithNorm(rule, {0.0, at, isFloat32, isSquared});
-      CHECK(emulator::counters().copiesToHost == 0);
+      if (kEmulated) CHECK(emulator::counters().copiesToHost == 0);
       CHECK(slot.totalNorm == 8);
       CHECK(slot.coefficient == 0.125);
       checkElements(bound, 0.125);

@@ -22,6 +22,7 @@ struct Cost {
 };
 
 void checkCost(const Cost& most) {
+  if (!kEmulated) return;
   const emulator::Counters counters = emulator::counters();
   CHECK(counters.launches <= most.launches);
   CHECK(counters.launches > 0);
@@ -41,7 +42,7 @@ void checkCosts(std::size_t count) {
       REQUIRE_OK(bound->clipByNorm(0, normRule(perTensor ? Scope::Segment : Scope::All, norm, 0.9, 1e-6, Policy::Error), {}, &ticket));
       checkCost({3, 0, 0});
       REQUIRE_OK(bound->synchronize());
-      CHECK(emulator::counters().synchronisations == 1);
+      if (kEmulated) CHECK(emulator::counters().synchronisations == 1);
       emulator::resetCounters();
     }
   }
@@ -149,7 +150,7 @@ TEST_CASE("await takes a result without a synchronisation, and knows when it is 
   emulator::resetCounters();
   REQUIRE_OK(bound->await(first, &overwritten));
   CHECK_FALSE(overwritten);
-  CHECK(emulator::counters().synchronisations == 0);
+  if (kEmulated) CHECK(emulator::counters().synchronisations == 0);
   for (unsigned i = 0; i < gradclip::kSlots; ++i) REQUIRE_OK(bound->globalNorm(0, kL2, &last));
   REQUIRE_OK(bound->await(last, &overwritten));
   CHECK_FALSE(overwritten);
@@ -168,7 +169,7 @@ TEST_CASE("rows that can't be bound are refused, and nothing is rebound") {
   checkRefused(bound, 1, "type");
   bound.table = good;
   bound.table[0].address += 4;
-  checkRefused(bound, 0, "beyond");
+  if (kEmulated) checkRefused(bound, 0, "beyond");  // a device may say that an allocation is larger
   bound.table = good;
   bound.table[0].address += 2;
   checkRefused(bound, 0, "multiple");
@@ -181,6 +182,8 @@ TEST_CASE("rows that can't be bound are refused, and nothing is rebound") {
   checkRefused(bound, 0, "not at device memory");
   CHECK(bound.globalNorm(kL2).totalNorm == norm);
 }
+
+#if defined(GRADCLIP_EMULATED)
 
 TEST_CASE("a range over adjacent allocations is taken, one beyond them is not") {
   void* memory = nullptr;
@@ -214,6 +217,8 @@ TEST_CASE("a fault poisons the plan") {
   (void)CudaPlan::destroy(plan);
   CHECK(bound->globalNorm(kL2).totalNorm > 0);
 }
+
+#endif
 
 TEST_CASE("the calling thread's device stays as it is") {
   if (gradclip::cudaDevices() < 2) return;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors in the emulated device's memory, bound to a plan.
+// Tensors in a device's memory, bound to a plan.
 #pragma once
-
-#include <gradclip_emulator.hpp>
 
 #include <algorithm>
 #include <array>
 
 #include "cuda_reference.hpp"
+#include "device.hpp"
 #include "kernels/device_structs.hpp"
 #include "gradclip/cuda.hpp"
 
@@ -18,7 +17,6 @@ using gradclip::Piece;
 using gradclip::Policy;
 using gradclip::Scope;
 using gradclip::Slot;
-namespace emulator = gradclip::emulator;
 
 #define REQUIRE_OK(status)                                                       \
   do {                                                                           \
@@ -138,15 +136,14 @@ class Bound {
     const Tensor& tensor = tensors[i];
     if (tensor.elements.empty()) return {};
     const std::int64_t first = placed_[i].address;
-    return load(tensor.dtype, tensor.elements.size(), inspect(first, tensor.bytes()));
+    return load(tensor.dtype, tensor.elements.size(), readDevice(first, tensor.bytes()).data());
   }
 
   /// The host's view of the elements before the first.
   std::vector<std::uint8_t> before(std::size_t i) const {
     const std::size_t bytes = tensors[i].offset * tensors[i].elementSize();
     if (bytes == 0 || tensors[i].elements.empty()) return {};
-    const std::uint8_t* from = inspect(placed_[i].address - static_cast<std::int64_t>(bytes), bytes);
-    return {from, from + bytes};
+    return readDevice(placed_[i].address - static_cast<std::int64_t>(bytes), bytes);
   }
 
   void restore() {
@@ -168,13 +165,6 @@ class Bound {
   /// As many parts as there are tensors and gaps between them.
   gradclip::Counts counts() const {
     return {count(), count() - static_cast<std::int32_t>(parameters_), 2 * count() + 1};
-  }
-
-  static std::uint8_t* inspect(std::int64_t address, std::size_t bytes) {
-    auto* at = static_cast<std::uint8_t*>(
-        emulator::inspect(reinterpret_cast<const void*>(static_cast<std::uintptr_t>(address)), bytes));
-    REQUIRE(at != nullptr);
-    return at;
   }
 
   std::int64_t allocate(const Tensor& tensor) {
@@ -201,7 +191,9 @@ class Bound {
 
   void write(std::size_t i) {
     if (tensors[i].elements.empty()) return;
-    store(tensors[i].dtype, tensors[i].elements, inspect(placed_[i].address, tensors[i].bytes()));
+    std::vector<std::uint8_t> bytes(tensors[i].bytes());
+    store(tensors[i].dtype, tensors[i].elements, bytes.data());
+    writeDevice(placed_[i].address, bytes);
   }
 
   CudaPlan* plan_ = nullptr;

@@ -33,15 +33,16 @@ namespace {
 
 void* find(const char* name) {
   void* found = nullptr;
+#if CUDART_VERSION < 12000
+  const bool known = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault) == cudaSuccess;
+#else
   cudaDriverEntryPointQueryResult result;
 #if CUDART_VERSION >= 12050
   const cudaError_t error = cudaGetDriverEntryPointByVersion(name, &found, 12000, cudaEnableDefault, &result);
-  const bool known = error == cudaSuccess && result == cudaDriverEntryPointSuccess;
-#elif CUDART_VERSION >= 12000
-  const cudaError_t error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &result);
-  const bool known = error == cudaSuccess && result == cudaDriverEntryPointSuccess;
 #else
-  const bool known = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault) == cudaSuccess;
+  const cudaError_t error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &result);
+#endif
+  const bool known = error == cudaSuccess && result == cudaDriverEntryPointSuccess;
 #endif
   cudaGetLastError();
   return known ? found : nullptr;

@@ -23,7 +23,12 @@ CudaStatus cudaFinishCapture(int device, std::int64_t stream, std::int64_t* grap
   cudaGraph_t captured = nullptr;
   if (auto s = called(cudaStreamEndCapture(streamOf(stream), &captured), "cudaStreamEndCapture"); !s.ok()) return s;
   cudaGraphExec_t executable = nullptr;
-  const CudaStatus status = called(cudaGraphInstantiate(&executable, captured, 0), "cudaGraphInstantiate");
+#if CUDART_VERSION < 12000
+  const cudaError_t error = cudaGraphInstantiateWithFlags(&executable, captured, 0);
+#else
+  const cudaError_t error = cudaGraphInstantiate(&executable, captured, 0);
+#endif
+  const CudaStatus status = called(error, "cudaGraphInstantiate");
   cudaGraphDestroy(captured);
   *graph = addressOf(executable);
   return status;

@@ -135,7 +135,9 @@ CudaStatus onDevice(cudaStream_t stream, int device) {
   if (stream == cudaStreamPerThread) {
     return called(cudaErrorInvalidValue, "the per-thread default stream, which is another on each thread (create a stream)");
   }
-#if CUDART_VERSION >= 12080
+#if CUDART_VERSION < 12080
+  static_cast<void>(device);  // launching on it fails
+#else
   int its = device;
   if (auto s = called(cudaStreamGetDevice(stream, &its), "cudaStreamGetDevice"); !s.ok()) return s;
   if (its != device) return called(cudaErrorInvalidResourceHandle, "a stream of another device than the clipper's");

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -179,6 +180,7 @@ class ClipListenerTest {
         }
     }
 
+    @Tag("emulated")
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("devices")
     void enqueuedClipsAreHeardOfWhenTheyAreDoneAndNobodyWaits(TestBackend backend) {

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,6 +46,7 @@ class CudaAsyncTest {
         return rules;
     }
 
+    @Tag("emulated")
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("devices")
     void gettersWait(TestBackend backend) {

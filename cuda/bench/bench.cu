@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times clips on a device by events, beside what the device itself reads and copies in the same run. Each figure is a line of JSON,
+// written as it comes.
+//
+//   gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT]
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gradclip/cuda.hpp"
+#include "gradclip/piece.hpp"
+
+using gradclip::CudaPlan;
+using gradclip::CudaStatus;
+using gradclip::DType;
+using gradclip::NormKind;
+using gradclip::Piece;
+using gradclip::RuleNumbers;
+
+namespace {
+
+constexpr double kInfinity = __builtin_inf();
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  std::fprintf(stderr, "gradclip_bench: %s: %s\n", what, cudaGetErrorString(error));
+  std::exit(1);
+}
+
+void check(const CudaStatus& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "gradclip_bench: code %d from %s %s\n", status.code, status.call, status.why ? status.why : "");
+  std::exit(1);
+}
+
+// ---- the device's own rates ----------------------------------------------------------------------------------------
+
+__global__ void readKernel(const uint4* from, std::size_t vectors, unsigned* sink) {
+  unsigned bits = 0;
+  const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
+  std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  for (; i + 3 * step < vectors; i += 4 * step) {
+    const uint4 a = from[i], b = from[i + step], c = from[i + 2 * step], d = from[i + 3 * step];
+    bits |= (a.x | a.y | a.z | a.w) | (b.x | b.y | b.z | b.w) | (c.x | c.y | c.z | c.w) | (d.x | d.y | d.z | d.w);
+  }
+  for (; i < vectors; i += step) bits |= from[i].x;
+  if (bits == 0x12345678u) *sink = bits;
+}
+
+/// Reads and writes in place, as a scale does.
+__global__ void flipKernel(uint4* at, std::size_t vectors) {
+  const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
+  std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  for (; i + 3 * step < vectors; i += 4 * step) {
+    uint4 v[4];
+    for (int k = 0; k < 4; ++k) v[k] = at[i + k * step];
+    for (int k = 0; k < 4; ++k) {
+      v[k].x ^= 1u;
+      at[i + k * step] = v[k];
+    }
+  }
+  for (; i < vectors; i += step) at[i].x ^= 1u;
+}
+
+/// Numbers of a type around 1, one in `rare` above 4, from a counter.
+__global__ void fillKernel(unsigned char* to, std::size_t elements, int dtype, unsigned rare) {
+  const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
+  for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < elements; i += step) {
+    unsigned hash = static_cast<unsigned>(i * 2654435761u) ^ static_cast<unsigned>(i >> 13);
+    hash ^= hash >> 15;
+    const bool large = rare != 0 && hash % rare == 0;
+    const unsigned sign = hash & 0x80000000u, fraction = hash & 0x3fffffu;
+    const unsigned bits = sign | (large ? 0x40a00000u : 0x3f000000u) | fraction;  // 5 to 8, or 0.5 to 0.75
+    switch (dtype) {
+      case 0: reinterpret_cast<double*>(to)[i] = __uint_as_float(bits); break;
+      case 1: reinterpret_cast<unsigned*>(to)[i] = bits; break;
+      case 2: {
+        const unsigned half = (bits >> 16 & 0x8000u) | ((bits & 0x7fffffffu) - 0x38000000u) >> 13;
+        reinterpret_cast<unsigned short*>(to)[i] = static_cast<unsigned short>(half);
+        break;
+      }
+      default: reinterpret_cast<unsigned short*>(to)[i] = static_cast<unsigned short>(bits >> 16);
+    }
+  }
+}
+
+// ---- timing --------------------------------------------------------------------------------------------------------
+
+struct Options {
+  std::FILE* out = nullptr;
+  bool quick = false;
+  double seconds = 300;
+  std::string label = "default";
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+
+  double elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
+};
+
+struct Times {
+  double least, median;  ///< microseconds
+  double host;           ///< of the calls, median
+};
+
+/// Rounds of warm-up, then of timing, each between two events.
+Times timed(const Options& options, const std::function<void()>& work) {
+  const int warm = options.quick ? 2 : 5, rounds = options.quick ? 5 : 20;
+  cudaEvent_t from, to;
+  check(cudaEventCreate(&from), "cudaEventCreate");
+  check(cudaEventCreate(&to), "cudaEventCreate");
+  std::vector<double> device, host;
+  for (int i = 0; i < warm + rounds; ++i) {
+    check(cudaEventRecord(from), "cudaEventRecord");
+    const auto before = std::chrono::steady_clock::now();
+    work();
+    const auto after = std::chrono::steady_clock::now();
+    check(cudaEventRecord(to), "cudaEventRecord");
+    check(cudaEventSynchronize(to), "cudaEventSynchronize");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, from, to), "cudaEventElapsedTime");
+    if (i < warm) continue;
+    device.push_back(milliseconds * 1e3);
+    host.push_back(std::chrono::duration<double, std::micro>(after - before).count());
+  }
+  cudaEventDestroy(from);
+  cudaEventDestroy(to);
+  std::sort(device.begin(), device.end());
+  std::sort(host.begin(), host.end());
+  return {device.front(), device[device.size() / 2], host[host.size() / 2]};
+}
+
+void report(const Options& options, const std::string& what, const std::string& shape, const std::string& type, double bytes,
+            const Times& times, double limit) {
+  const double rate = bytes / times.median * 1e-3;  // GB/s
+  std::fprintf(options.out,
+               "{\"label\": \"%s\", \"what\": \"%s\", \"shape\": \"%s\", \"type\": \"%s\", \"bytes\": %.0f, \"least_us\": %.3f, "
+               "\"median_us\": %.3f, \"host_us\": %.3f, \"gb_per_s\": %.1f, \"of_limit\": %.4f}\n",
+               options.label.c_str(), what.c_str(), shape.c_str(), type.c_str(), bytes, times.least, times.median, times.host,
+               rate, limit > 0 ? limit / times.median : 0.0);
+  std::fflush(options.out);
+  std::printf("%-10s %-22s %-18s %-9s %10.1f us (least %.1f, host %.1f)  %7.0f GB/s  %.3f of the limit\n", options.label.c_str(),
+              what.c_str(), shape.c_str(), type.c_str(), times.median, times.least, times.host, rate,
+              limit > 0 ? limit / times.median : 0.0);
+  std::fflush(stdout);
+}
+
+// ---- gradients -----------------------------------------------------------------------------------------------------
+
+struct Tensor {
+  DType dtype;
+  std::int64_t elements;
+  std::int64_t offset = 0;  ///< elements between an aligned address and the first
+};
+
+/// Tensors in one allocation, each aligned to 256 bytes but for its offset, and a plan of them.
+class Gradients {
+ public:
+  Gradients(const std::vector<Tensor>& tensors, unsigned rare, bool zero = false) {
+    std::int64_t tiles = 0;
+    for (const Tensor& tensor : tensors) {
+      const std::int64_t size = gradclip::elementBytes(tensor.dtype);
+      table_.push_back({static_cast<std::int64_t>(bytes_) + tensor.offset * size, 0, tensor.elements, tiles,
+                        static_cast<std::int32_t>(table_.size()), tensor.dtype});
+      const std::int64_t tile = gradclip::tileElements(tensor.dtype);
+      tiles += (tensor.elements + tile - 1) / tile;
+      moved += static_cast<double>(tensor.elements * size);
+      bytes_ += static_cast<std::size_t>((tensor.elements + tensor.offset) * size + 255) / 256 * 256;
+    }
+    check(cudaMalloc(&memory_, bytes_), "cudaMalloc");
+    check(cudaMemset(memory_, 0, bytes_), "cudaMemset");
+    for (Piece& piece : table_) {
+      piece.address += static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(memory_));
+      if (zero || piece.count == 0) continue;
+      fillKernel<<<1024, 256>>>(reinterpret_cast<unsigned char*>(static_cast<std::uintptr_t>(piece.address)),
+                                static_cast<std::size_t>(piece.count), gradclip::ordinal(piece.dtype), rare);
+    }
+    check(cudaDeviceSynchronize(), "fill");
+    const auto count = static_cast<std::int32_t>(table_.size());
+    check(CudaPlan::create(0, table_.data(), count, {count, count, 0}, &plan_));
+  }
+  ~Gradients() {
+    (void)CudaPlan::destroy(plan_);
+    cudaFree(memory_);
+  }
+  Gradients(const Gradients&) = delete;
+  Gradients& operator=(const Gradients&) = delete;
+
+  CudaPlan& plan() { return *plan_; }
+  uint4* vectors() { return static_cast<uint4*>(memory_); }
+  std::size_t vectorCount() const { return bytes_ / 16; }
+
+  double norm() {
+    std::int64_t ticket = 0;
+    check(plan_->globalNorm(0, {NormKind::L2, 0}, &ticket));
+    check(plan_->synchronize());
+    double value = 0;
+    check(plan_->norm({NormKind::L2, 0}, 1.0, 0, static_cast<std::int32_t>(table_.size()), &value));
+    return value;
+  }
+
+  /// Gives every tensor the place of its neighbour, for tensors of one length and type.
+  void rebind() {
+    for (std::size_t i = 0; i + 1 < table_.size(); i += 2) std::swap(table_[i].address, table_[i + 1].address);
+    check(plan_->rebind(table_.data()));
+  }
+
+  double moved = 0;  ///< bytes of all gradients
+
+ private:
+  std::vector<Piece> table_;
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+  CudaPlan* plan_ = nullptr;
+};
+
+struct Shape {
+  std::string name;
+  std::vector<Tensor> tensors;
+};
+
+std::vector<Shape> shapesOf(DType dtype, bool quick) {
+  const std::int64_t size = gradclip::elementBytes(dtype);
+  std::vector<Shape> shapes = {{"1x40MB", {{dtype, (std::int64_t{40} << 20) / size}}},
+                               {"1000x4", std::vector<Tensor>(1000, {dtype, 4})},
+                               {"10000x100", std::vector<Tensor>(10000, {dtype, 100})}};
+  if (quick) return shapes;
+  shapes.push_back({"1x1GiB", {{dtype, (std::int64_t{1} << 30) / size}}});
+  shapes.push_back({"1x1GiB-misaligned", {{dtype, (std::int64_t{1} << 30) / size - 8, 1}}});
+  shapes.push_back({"beyond-2^31", {{dtype, (std::int64_t{1} << 31) + 12345}}});
+  return shapes;
+}
+
+Shape mixed() {
+  Shape shape{"500-mixed-540MB", {}};
+  for (int i = 0; i < 500; ++i) {
+    const DType dtype = i % 3 == 0 ? DType::Float32 : i % 3 == 1 ? DType::BFloat16 : DType::Float16;
+    shape.tensors.push_back({dtype, 450000 - i * 37});
+  }
+  return shape;
+}
+
+RuleNumbers clipTo(double maxNorm) {
+  RuleNumbers rule;
+  rule.limit.max = maxNorm;
+  rule.limit.epsilon = 1e-3 * maxNorm;  // a clip that follows another then clips again
+  return rule;
+}
+
+void benchShape(const Options& options, const Shape& shape, const char* type) {
+  if (options.elapsed() > options.seconds) {
+    std::printf("left out for want of time: %s %s\n", shape.name.c_str(), type);
+    return;
+  }
+  Gradients gradients(shape.tensors, 100);
+  const double bytes = gradients.moved;
+  unsigned* sink = nullptr;
+  check(cudaMalloc(reinterpret_cast<void**>(&sink), 4), "cudaMalloc");
+  const Times read = timed(options, [&] { readKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount(), sink); });
+  const Times flip = timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
+  (void)timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
+  report(options, "read", shape.name, type, bytes, read, 0);
+  report(options, "read and write", shape.name, type, 2 * bytes, flip, 0);
+  CudaPlan& plan = gradients.plan();
+  std::int64_t ticket = 0;
+  const double norm = gradients.norm();
+  const Times norms = timed(options, [&] { check(plan.globalNorm(0, {NormKind::L2, 0}, &ticket)); });
+  report(options, "norm", shape.name, type, bytes, norms, read.median);
+  const Times loose = timed(options, [&] { check(plan.clipByNorm(0, clipTo(2 * norm), {}, &ticket)); });
+  report(options, "clip, nothing to do", shape.name, type, bytes, loose, read.median);
+  const Times clip = timed(options, [&] { check(plan.clipByNorm(0, clipTo(norm / 2), {}, &ticket)); });
+  report(options, "clip", shape.name, type, 3 * bytes, clip, read.median + flip.median);
+  const Times decide = timed(options, [&] { check(plan.clipByNorm(0, clipTo(norm / 4), {false, false}, &ticket)); });
+  report(options, "decide alone", shape.name, type, 0, decide, 0);
+  RuleNumbers perTensor = clipTo(norm);
+  perTensor.scope = gradclip::Scope::Segment;
+  const Times each = timed(options, [&] { check(plan.clipByNorm(0, perTensor, {}, &ticket)); });
+  report(options, "per tensor, nothing", shape.name, type, bytes, each, read.median);
+  check(plan.synchronize());
+
+  RuleNumbers values;
+  values.min = -4;
+  values.max = 4;
+  {
+    Gradients fresh(shape.tensors, 100);
+    const Times once = [&] {
+      Options one = options;
+      one.quick = true;
+      return timed(one, [&] { check(fresh.plan().clipByValue(0, values, &ticket)); });
+    }();
+    report(options, "clamp, nothing over", shape.name, type, bytes, once, read.median);
+  }
+  cudaFree(sink);
+}
+
+/// A clamp changes what it clamps: each round has gradients of its own.
+void benchClamp(const Options& options, DType dtype, const char* type) {
+  if (options.elapsed() > options.seconds) return;
+  RuleNumbers values;
+  values.min = -4;
+  values.max = 4;
+  std::vector<double> device;
+  const Tensor tensor = {dtype, (std::int64_t{1} << (options.quick ? 26 : 29)) / gradclip::elementBytes(dtype)};
+  double bytes = 0;
+  for (int i = 0; i < 5; ++i) {
+    Gradients fresh({tensor}, 100);
+    bytes = fresh.moved;
+    std::int64_t ticket = 0;
+    cudaEvent_t from, to;
+    check(cudaEventCreate(&from), "cudaEventCreate");
+    check(cudaEventCreate(&to), "cudaEventCreate");
+    check(cudaEventRecord(from), "cudaEventRecord");
+    check(fresh.plan().clipByValue(0, values, &ticket));
+    check(cudaEventRecord(to), "cudaEventRecord");
+    check(cudaEventSynchronize(to), "cudaEventSynchronize");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, from, to), "cudaEventElapsedTime");
+    device.push_back(milliseconds * 1e3);
+    cudaEventDestroy(from);
+    cudaEventDestroy(to);
+  }
+  std::sort(device.begin(), device.end());
+  report(options, "clamp, 1 % over", options.quick ? "1x64MiB" : "1x512MiB", type, bytes, {device[0], device[2], 0}, 0);
+}
+
+void benchSpecial(const Options& options) {
+  std::int64_t ticket = 0;
+  {
+    Gradients zeros({{DType::Float32, std::int64_t{1} << (options.quick ? 24 : 28)}}, 0, true);
+    const Times times = timed(options, [&] { check(zeros.plan().globalNorm(0, {NormKind::L2, 0}, &ticket)); });
+    report(options, "norm of zeros", "1", "FLOAT32", zeros.moved, times, 0);
+  }
+  Gradients many(std::vector<Tensor>(1000, {DType::Float32, 1000}), 0);
+  const Times rebound = timed(options, [&] {
+    many.rebind();
+    check(many.plan().clipByNorm(0, clipTo(1), {}, &ticket));
+  });
+  report(options, "rebind, all moved", "1000x1000", "FLOAT32", many.moved, rebound, 0);
+  check(many.plan().synchronize());
+
+  std::int64_t stream = 0, graph = 0;
+  std::int32_t capture = 0;
+  check(gradclip::cudaCreateStream(0, &stream));
+  check(gradclip::cudaBeginCapture(0, stream));
+  check(many.plan().captureByNorm(stream, clipTo(1), &capture));
+  check(gradclip::cudaFinishCapture(0, stream, &graph));
+  const auto on = reinterpret_cast<cudaStream_t>(static_cast<std::uintptr_t>(stream));
+  const Times replay = timed(options, [&] {
+    check(gradclip::cudaLaunchGraph(0, graph, stream));
+    check(cudaStreamSynchronize(on), "cudaStreamSynchronize");
+  });
+  report(options, "graph replay, waited", "1000x1000", "FLOAT32", many.moved, replay, 0);
+  many.plan().closeCapture(capture);
+  check(gradclip::cudaDestroyGraph(0, graph));
+  check(gradclip::cudaDestroyStream(0, stream));
+}
+
+void usage() {
+  std::puts("gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT]\n"
+            "Times clips on the first CUDA device and appends a line of JSON for each figure.\n"
+            "  --quick      small gradients, few rounds\n"
+            "  --seconds N  begins nothing more after so long (300)\n"
+            "  --label TEXT which build this is");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  Options options;
+  const char* out = nullptr;
+  for (int i = 1; i < count; ++i) {
+    const std::string argument = arguments[i];
+    if (argument == "--help" || argument == "-h") {
+      usage();
+      return 0;
+    }
+    if (argument == "--quick") options.quick = true;
+    else if (argument == "--seconds" && i + 1 < count) options.seconds = std::atof(arguments[++i]);
+    else if (argument == "--label" && i + 1 < count) options.label = arguments[++i];
+    else if (argument[0] != '-' && out == nullptr) out = arguments[i];
+    else {
+      std::fprintf(stderr, "gradclip_bench: unknown argument %s\n", argument.c_str());
+      return 2;
+    }
+  }
+  if (out == nullptr) {
+    usage();
+    return 2;
+  }
+  char text[1024];
+  if (!gradclip::cudaUsable(text, sizeof text)) {
+    std::printf("gradclip: benchmark not run: %s\n", text);
+    return 77;
+  }
+  options.out = std::fopen(out, "a");
+  if (options.out == nullptr) {
+    std::fprintf(stderr, "gradclip_bench: can't write %s\n", out);
+    return 2;
+  }
+  check(cudaSetDevice(0), "cudaSetDevice");
+  benchSpecial(options);
+  const std::pair<DType, const char*> types[] = {
+      {DType::Float32, "FLOAT32"}, {DType::BFloat16, "BFLOAT16"}, {DType::Float16, "FLOAT16"}, {DType::Float64, "FLOAT64"}};
+  for (auto [dtype, type] : types) {
+    benchClamp(options, dtype, type);
+    for (const Shape& shape : shapesOf(dtype, options.quick)) benchShape(options, shape, type);
+  }
+  benchShape(options, mixed(), "mixed");
+  std::fclose(options.out);
+  return 0;
+}
