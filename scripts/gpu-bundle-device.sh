@@ -6,6 +6,7 @@
 # Each takes less than ten minutes: every step has a limit of its own. What comes is appended to RESULTS (default: results) as it
 # comes, and at the end packed in RESULTS.tar.gz.
 set -u
+export PYTHONUNBUFFERED=1
 here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
 what=${1:-}
 results=${2:-$here/results}
@@ -37,7 +38,11 @@ step() { # limit in seconds, name, command...
       ;;
   esac
   echo "$name: $outcome ($(($(date +%s) - start)) s)" | tee -a "$summary"
+  pack
 }
+
+# After each step: a run that is cut short leaves what came before.
+pack() { tar -czf "$results.tar.gz" -C "$(dirname -- "$results")" "$(basename -- "$results")"; }
 
 {
   date -u +%Y-%m-%dT%H:%M:%SZ
@@ -68,6 +73,6 @@ else
     echo "peers: not run: no PyTorch" | tee -a "$summary"
   fi
 fi
-tar -czf "$results.tar.gz" -C "$(dirname -- "$results")" "$(basename -- "$results")"
+pack
 echo "$results.tar.gz"
 exit $failed

@@ -26,8 +26,6 @@ using gradclip::RuleNumbers;
 
 namespace {
 
-constexpr double kInfinity = __builtin_inf();
-
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
   std::fprintf(stderr, "gradclip_bench: %s: %s\n", what, cudaGetErrorString(error));
@@ -97,7 +95,7 @@ struct Options {
   std::FILE* out = nullptr;
   bool quick = false;
   double seconds = 300;
-  std::string label = "default";
+  std::string label = "default", device;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 
   double elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
@@ -139,10 +137,10 @@ void report(const Options& options, const std::string& what, const std::string& 
             const Times& times, double limit) {
   const double rate = bytes / times.median * 1e-3;  // GB/s
   std::fprintf(options.out,
-               "{\"label\": \"%s\", \"what\": \"%s\", \"shape\": \"%s\", \"type\": \"%s\", \"bytes\": %.0f, \"least_us\": %.3f, "
+               "{\"device\": \"%s\", \"label\": \"%s\", \"what\": \"%s\", \"shape\": \"%s\", \"type\": \"%s\", \"bytes\": %.0f, \"least_us\": %.3f, "
                "\"median_us\": %.3f, \"host_us\": %.3f, \"gb_per_s\": %.1f, \"of_limit\": %.4f}\n",
-               options.label.c_str(), what.c_str(), shape.c_str(), type.c_str(), bytes, times.least, times.median, times.host,
-               rate, limit > 0 ? limit / times.median : 0.0);
+               options.device.c_str(), options.label.c_str(), what.c_str(), shape.c_str(), type.c_str(), bytes, times.least,
+               times.median, times.host, rate, limit > 0 ? limit / times.median : 0.0);
   std::fflush(options.out);
   std::printf("%-10s %-22s %-18s %-9s %10.1f us (least %.1f, host %.1f)  %7.0f GB/s  %.3f of the limit\n", options.label.c_str(),
               what.c_str(), shape.c_str(), type.c_str(), times.median, times.least, times.host, rate,
@@ -403,6 +401,9 @@ int main(int count, char** arguments) {
     return 2;
   }
   check(cudaSetDevice(0), "cudaSetDevice");
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  options.device = properties.name;
   benchSpecial(options);
   const std::pair<DType, const char*> types[] = {
       {DType::Float32, "FLOAT32"}, {DType::BFloat16, "BFLOAT16"}, {DType::Float16, "FLOAT16"}, {DType::Float64, "FLOAT64"}};
