@@ -442,7 +442,7 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
                (outcome.refused ? kRefused : 0u);
   slot.badSegment = bad;
   if (bad >= 0) slot.badNorm = segmentNorm(p, static_cast<std::uint32_t>(bad)).value();
-  publish(p.slot, slot);
+  p.slot == p.result ? leave(p.slot, slot) : publish(p.slot, slot);
 }
 
 /// Segments of many runs, with their parameters.

@@ -79,7 +79,8 @@ struct DecideParams {
   Control* control;
   Decision* decision;
   Finding* finding;
-  Slot* slot;  ///< null where nobody reads a result
+  Slot* slot;    ///< null where nobody reads a result
+  Slot* result;  ///< what `slot` is where a kernel that follows passes it on
   std::int64_t ticket;
   Capture capture;
 };
@@ -91,6 +92,8 @@ struct ScaleParams {
   std::uint32_t tileCount;
   const Decision* decision;
   const double* coefficients;
+  const Slot* result;  ///< what decide left, for the host
+  Slot* slot;          ///< where the host reads it
 };
 
 cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params);

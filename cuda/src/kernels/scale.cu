@@ -2,6 +2,7 @@
 // Multiplies by what decide found; backwards, for what was measured last is still in the L2 cache.
 #include "common/norms_and_coefficients.hpp"
 #include "kernels/grids.hpp"
+#include "kernels/last_block.cuh"
 #include "kernels/launch.hpp"
 #include "kernels/transform.cuh"
 
@@ -122,6 +123,8 @@ __device__ __forceinline__ bool touchesNothing(const Decision& decision) {
 }  // namespace
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {
+  // Writes to the host's memory take longer than a small clip: one thread's, while all others scale, instead of decide's.
+  if (blockIdx.x == gridDim.x - 1 && threadIdx.x == blockDim.x - 1) passOn(params.result, params.slot);
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
   if (touchesNothing(decision)) return;
   forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },

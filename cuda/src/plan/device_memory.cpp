@@ -74,6 +74,7 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   control = layout.take<Control>(1);
   decision = layout.take<Decision>(1);
   finding = layout.take<Finding>(1);
+  result = layout.take<Slot>(1);
   captures = layout.take<Parameters>(kCaptures);
   deviceBytes_ = layout.used();
 }

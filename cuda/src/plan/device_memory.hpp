@@ -41,6 +41,7 @@ class PlanMemory {
   Control* control = nullptr;
   Decision* decision = nullptr;
   Finding* finding = nullptr;
+  Slot* result = nullptr;  ///< what a decision leaves for the kernel that applies it, and passes it on to the host
   const Part* parts = nullptr;
   const std::uint32_t* partOfSegment = nullptr;
   Parameters* captures = nullptr;  ///< kCaptures of them

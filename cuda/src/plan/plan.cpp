@@ -238,16 +238,23 @@ CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, con
   params.decision = memory.decision;
   params.finding = memory.finding;
   params.slot = target.slot;
+  params.result = memory.result;
   params.ticket = target.ticket;
   params.capture = target.capture;
   return called(enqueueDecide(grids, stream, params), "cudaLaunchKernel");
 }
 
-CudaStatus CudaPlan::State::scale() {
-  const std::uint32_t tiles = tables.gradientTiles();
-  if (tiles == 0) return {};
-  const ScaleParams params{memory.tiles, tiles, memory.decision, memory.fold.coefficients};
+CudaStatus CudaPlan::State::scale(Slot* slot) {
+  const ScaleParams params{memory.tiles, tables.gradientTiles(), memory.decision, memory.fold.coefficients, memory.result, slot};
   return called(enqueueScale(grids, stream, params), "cudaLaunchKernel");
+}
+
+/// Where a kernel applies the decision, it is that one which passes the result on to the host.
+CudaStatus CudaPlan::State::decideAndScale(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                                           bool scales, const GivenNorm& given) {
+  if (!scales || tables.gradientTiles() == 0) return decide(verdict, rule, span, target, given);
+  const CudaStatus status = decide(verdict, rule, span, {memory.result, target.ticket, target.capture}, given);
+  return status.ok() ? scale(target.slot) : status;
 }
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
@@ -294,9 +301,8 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
-  const CudaStatus status = decide(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target);
   const bool scales = steps.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(rule));
-  return status.ok() && scales ? scale() : status;
+  return decideAndScale(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target, scales);
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
@@ -312,9 +318,8 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
     if (auto s = cudaDeviceOf(norm.address, &where); !s.ok()) return s;
     if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
   }
-  const CudaStatus status = decide(Verdict::Given, rule, {0, 0}, target, norm);
   const bool scales = target.capture.parameters != nullptr || !onlyMeasures(rule);
-  return status.ok() && scales ? scale() : status;
+  return decideAndScale(Verdict::Given, rule, {0, 0}, target, scales, norm);
 }
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,

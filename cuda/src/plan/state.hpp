@@ -65,7 +65,9 @@ struct CudaPlan::State {
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
   CudaStatus decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
                     const GivenNorm& given = {});
-  CudaStatus scale();
+  CudaStatus scale(Slot* slot);
+  CudaStatus decideAndScale(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target, bool scales,
+                            const GivenNorm& given = {});
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
   CudaStatus clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target);
   CudaStatus clipByValue(const RuleNumbers& rule, const Target& target);
