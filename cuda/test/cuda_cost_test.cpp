@@ -65,7 +65,8 @@ TEST_CASE("whole tiles are loaded in vectors, all of a lane's at once") {
   for (const char* kernel : {kMeasure, kScale}) {
     const KernelCost cost = costOf(kernel);
     CHECK(cost.most.vectors >= 16 * clipped.tilesOf(cost));
-    CHECK(cost.most.loads <= 19 * clipped.tilesOf(cost) + 1);
+    // The row's number and its 32 bytes; once, the first row's number, and the seven figures of a result.
+    CHECK(cost.most.loads <= 19 * clipped.tilesOf(cost) + 8);
   }
 }
 
