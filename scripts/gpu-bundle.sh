@@ -87,4 +87,6 @@ cp java/gradclip/target/native/test/*.so "$java/natives/test/" 2> /dev/null || t
 cp scripts/gpu-bundle-run.sh "$java/run.sh"
 cp scripts/cublas_forwarder.c scripts/cublas_forwarder.map "$java/"
 chmod +x "$java/run.sh" "$out/device/run-device.sh"
-du -sh "$out/device" "$java" >&2
+# To be carried: Java's part is a third smaller so.
+tar -czf "$out/java.tar.gz" -C "$out" java
+du -sh "$out/device" "$java" "$out/java.tar.gz" >&2
