@@ -86,10 +86,15 @@ void* currentContext() {
 void setCurrentContext(void* context) { (void)setContext(context); }
 
 void* primaryContext(int device) {
-  // Never given back: the runtime keeps it as well, once somebody has used the device.
-  void* context = nullptr;
+  // Retained once, and never given back: the runtime keeps it as well, once somebody has used the device.
+  constexpr int kDevices = 64;
+  static void* kept[kDevices] = {};
+  if (device < 0 || device >= kDevices) return nullptr;
+  void* context = __atomic_load_n(&kept[device], __ATOMIC_ACQUIRE);
   int handle = 0;
-  return deviceHandle(&handle, device) && retainPrimary(&context, handle) ? context : nullptr;
+  if (context != nullptr || !deviceHandle(&handle, device) || !retainPrimary(&context, handle)) return context;
+  __atomic_store_n(&kept[device], context, __ATOMIC_RELEASE);
+  return context;
 }
 
 int deviceOfContext(void* context) {

@@ -24,7 +24,7 @@ class DeviceGuard {
  public:
   /// `context`: the one to work in, or null for whichever of the device is current, else its primary one.
   explicit DeviceGuard(int device, void* context = nullptr) : found_(currentContext()) {
-    cudaThreadExchangeStreamCaptureMode(&mode_);
+    exchanged_ = called(cudaThreadExchangeStreamCaptureMode(&mode_), "").ok();
     const bool isThere = context == nullptr && found_ != nullptr && deviceOfContext(found_) == device;
     context_ = isThere ? found_ : context != nullptr ? context : primaryContext(device);
     if (context_ == nullptr) {
@@ -35,7 +35,7 @@ class DeviceGuard {
   }
   ~DeviceGuard() {
     if (context_ != found_) setCurrentContext(found_);
-    cudaThreadExchangeStreamCaptureMode(&mode_);
+    if (exchanged_) cudaThreadExchangeStreamCaptureMode(&mode_);
   }
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;
@@ -49,6 +49,7 @@ class DeviceGuard {
   void* const found_;
   void* context_ = nullptr;
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+  bool exchanged_ = false;
   CudaStatus status_;
 };
 
