@@ -14,5 +14,8 @@ final class ExitCode {
     /** Input or output failed, a backend is not available, or an internal error. */
     static final int FAILURE = 3;
 
+    /** A backend gives other bits than plain Java. */
+    static final int DIFFERENT = 4;
+
     private ExitCode() {}
 }

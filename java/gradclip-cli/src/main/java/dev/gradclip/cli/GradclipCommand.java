@@ -18,6 +18,7 @@ import picocli.CommandLine.HelpCommand;
             "  gradclip rules",
             "  gradclip inspect grads.safetensors",
             "  gradclip bench",
+            "  gradclip parity",
             "  gradclip info",
             "",
             "'gradclip help COMMAND' tells more of each command."
@@ -27,6 +28,7 @@ import picocli.CommandLine.HelpCommand;
             "0:done",
             "1:a gradient holds a NaN or an infinity, and no other --non-finite was given",
             "2:wrong usage, or a file that is malformed or not there",
-            "3:reading or writing failed, a disk is full, a backend is not available, an internal error"
+            "3:reading or writing failed, a disk is full, a backend is not available, an internal error",
+            "4:parity: a backend gives other bits than plain Java"
         })
 final class GradclipCommand {}

@@ -50,6 +50,7 @@ public final class Main {
         root.addSubcommand("rules", new RulesCommand(terminal));
         root.addSubcommand("inspect", new InspectCommand(terminal));
         root.addSubcommand("bench", new BenchCommand(terminal));
+        root.addSubcommand("parity", new ParityCommand(terminal));
         root.addSubcommand("info", new InfoCommand(terminal));
         return root.setOut(writer(terminal.out()))
                 .setErr(writer(terminal.err()))
