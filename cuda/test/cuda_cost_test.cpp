@@ -70,6 +70,17 @@ TEST_CASE("whole tiles are loaded in vectors, all of a lane's at once") {
   }
 }
 
+TEST_CASE("all-zero tiles are measured once") {
+  Bound bound({{DType::Float32, Bits(2048 * 1024, 0)}, {DType::Float64, Bits(1024 * 512, 0)}});
+  std::int64_t ticket = 0;
+  gradclip::ptx::resetCosts();
+  REQUIRE_OK(bound->globalNorm(0, kL2, &ticket));
+  CHECK(bound.result(ticket).totalNorm == 0);
+  const KernelCost cost = costOf(kMeasure);
+  const auto warps = static_cast<std::uint32_t>(cost.threads / 32);
+  CHECK(cost.most.loads <= 19 * ((1024 + 512 + warps - 1) / warps) + 1);
+}
+
 TEST_CASE("branches: not one an element or a vector") {
   const Clipped clipped(1, 2048 * 1024, Scope::All);
   for (const char* kernel : {kMeasure, kScale}) {

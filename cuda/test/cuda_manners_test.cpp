@@ -161,6 +161,9 @@ TEST_CASE("asking for devices makes no context") {
   char reason[200];
   CHECK(gradclip::cudaUsable(reason, sizeof reason));
   CHECK(gradclip::cudaCurrentDevice() == 0);
+  char text[1000];
+  REQUIRE_OK(gradclip::cudaDescribe(0, text, sizeof text));
+  CHECK(std::strstr(text, "free memory") == nullptr);
   for (int device = 0; device < devices(); ++device) CHECK(emulator::contexts(device) == 0);
   CHECK(emulator::context() == nullptr);
 }

@@ -86,17 +86,21 @@ bool cudaUsable(char* reason, std::size_t bytes) {
 CudaStatus cudaDescribe(int device, char* text, std::size_t bytes) {
   cudaDeviceProp properties;
   if (auto s = called(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties"); !s.ok()) return s;
-  std::int64_t freeBytes = 0;
-  if (auto s = cudaFreeMemory(device, &freeBytes); !s.ok()) return s;
   int driver = 0, runtime = 0;
   if (auto s = called(cudaDriverGetVersion(&driver), "cudaDriverGetVersion"); !s.ok()) return s;
   if (auto s = called(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion"); !s.ok()) return s;
+  char freeMemory[64] = "";
+  // Asking would make a context, which takes half a gigabyte, where there is none.
+  if (hasPrimaryContext(device)) {
+    std::int64_t freeBytes = 0;
+    if (auto s = cudaFreeMemory(device, &freeBytes); !s.ok()) return s;
+    std::snprintf(freeMemory, sizeof freeMemory, "free memory=%lld\n", static_cast<long long>(freeBytes));
+  }
   std::snprintf(text, bytes,
-                "name=%s\ncompute capability=%d.%d\nmemory=%lld\nfree memory=%lld\ndriver=%d.%d\nruntime=%d.%d\n"
-                "covered=%s\n",
+                "name=%s\ncompute capability=%d.%d\nmemory=%lld\n%sdriver=%d.%d\nruntime=%d.%d\ncovered=%s\n",
                 properties.name, properties.major, properties.minor, static_cast<long long>(properties.totalGlobalMem),
-                static_cast<long long>(freeBytes), driver / 1000, driver % 1000 / 10, runtime / 1000,
-                runtime % 1000 / 10, covered(device) ? "true" : "false");
+                freeMemory, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10,
+                covered(device) ? "true" : "false");
   return {};
 }
 

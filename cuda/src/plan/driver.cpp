@@ -17,6 +17,7 @@ void* currentContext() { return emulator::context(); }
 void setCurrentContext(void* context) { emulator::setContext(context); }
 void* primaryContext(int device) { return emulator::primaryContext(device); }
 int deviceOfContext(void* context) { return emulator::deviceOfContext(context); }
+bool hasPrimaryContext(int device) { return emulator::contexts(device) > 0; }
 
 bool memoryRange(std::int64_t address, std::int64_t* base, std::int64_t* bytes) {
   void* start = nullptr;
@@ -74,6 +75,7 @@ Driver<int(void*)> setContext("cuCtxSetCurrent");
 Driver<int(int*)> getDevice("cuCtxGetDevice");
 Driver<int(int*, int)> deviceHandle("cuDeviceGet");
 Driver<int(void**, int)> retainPrimary("cuDevicePrimaryCtxRetain");
+Driver<int(int, unsigned*, int*)> primaryState("cuDevicePrimaryCtxGetState");
 Driver<int(unsigned long long*, std::size_t*, unsigned long long)> addressRange("cuMemGetAddressRange");
 
 }  // namespace
@@ -95,6 +97,12 @@ void* primaryContext(int device) {
   if (context != nullptr || !deviceHandle(&handle, device) || !retainPrimary(&context, handle)) return context;
   __atomic_store_n(&kept[device], context, __ATOMIC_RELEASE);
   return context;
+}
+
+bool hasPrimaryContext(int device) {
+  int handle = 0, active = 0;
+  unsigned flags = 0;
+  return deviceHandle(&handle, device) && primaryState(handle, &flags, &active) && active != 0;
 }
 
 int deviceOfContext(void* context) {

@@ -13,6 +13,9 @@ void setCurrentContext(void* context);
 /// A device's primary context, made where it is not active, and kept; null where that fails.
 void* primaryContext(int device);
 
+/// Whether a device's primary context is active.
+bool hasPrimaryContext(int device);
+
 /// The device of a context, or -1.
 int deviceOfContext(void* context);
 

@@ -28,7 +28,7 @@ final class NativeCuda {
     /** Devices that can be used. */
     static native int devices();
 
-    /** Lines {@code key=value}: name, compute capability, memory, free memory, driver, runtime, covered. */
+    /** Lines {@code key=value}: name, compute capability, memory, free memory where the device has a context, driver, runtime, covered. */
     static native String describe(int device);
 
     /** The calling thread's current device. */
