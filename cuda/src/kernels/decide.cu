@@ -258,7 +258,7 @@ __device__ inline ScaledNorm normOfGroups(const DecideParams& p, std::uint32_t r
   return normOf(p.rule.norm, p.rule.p, sums, 0.0);
 }
 
-/// A norm below 0 is none.
+/// A value at the address that is negative or NaN counts as NaN.
 __device__ inline double givenNorm(const GivenNorm& given) {
   if (given.address == 0) return given.value;
   const void* const at = reinterpret_cast<const void*>(static_cast<std::uintptr_t>(given.address));

@@ -21,6 +21,7 @@ class HelpTest {
                 RulesCommand.class,
                 InspectCommand.class,
                 BenchCommand.class,
+                ParityCommand.class,
                 InfoCommand.class
             })
     void fitsATerminal(Class<?> type) {
