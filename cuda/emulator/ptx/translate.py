@@ -136,8 +136,8 @@ class Function:
             number = int(text.rstrip("U"), 0)
             if suffix == "pred":
                 return "true" if number else "false"
-            return "static_cast<{}>({}u)".format(ctype, number & (1 << int(suffix[1:])) - 1) if number < 2**32 and number >= 0 \
-                else "static_cast<{}>(0x{:x}ull)".format(ctype, number & (1 << int(suffix[1:])) - 1)
+            bits = number & (1 << int(suffix[1:])) - 1
+            return "static_cast<{}>({})".format(ctype, "%du" % bits if 0 <= number < 2**32 else "0x%xull" % bits)
         if text in self.symbols:
             return self.symbols[text]
         if text in self.module.shared:
@@ -322,6 +322,13 @@ class Function:
         self.code.append(("use", self.used(read)))
         self.code.append(line)
 
+    def declaration(self, name):
+        """A register of a bank, full of what no kernel may count on."""
+        suffix = self.banks[re.match(r"v_([A-Za-z]+)", name).group(1)]
+        storage = storage_of(suffix)
+        value = "true" if suffix == "pred" else "static_cast<{}>(0xa5a5a5a5a5a5a5a5u)".format(storage)
+        return "{} {} = {};".format(storage, name, value)
+
     def finish(self, signature):
         loaded = self.module.loaded
         grew = True
@@ -339,11 +346,7 @@ class Function:
                 lines.append("s_{} = {};".format(line[1], "s_" + line[2] if line[2] in loaded else "0"))
         text = "\n".join(lines)
         names = sorted(set(re.findall(r"\bv_[A-Za-z]+\d+\b", text)))
-        registers = ["{} {} = {};".format(storage_of(self.banks[re.match(r"v_([A-Za-z]+)", n).group(1)]), n,
-                                          "true" if self.banks[re.match(r"v_([A-Za-z]+)", n).group(1)] == "pred" else
-                                          "static_cast<{}>(0xa5a5a5a5a5a5a5a5u)".format(
-                                              storage_of(self.banks[re.match(r"v_([A-Za-z]+)", n).group(1)])))
-                     for n in names]
+        registers = [self.declaration(n) for n in names]
         stamps = ["uint32_t s_{} = 0;".format(r) for r in sorted(loaded) if "s_" + r in text]
         body = registers + stamps + ["Cost& cost = Cost::mine();", "static_cast<void>(cost);"] + lines
         return signature + " {\n  " + "\n  ".join(body) + "\n}\n"

@@ -123,14 +123,20 @@ __device__ __forceinline__ std::uint32_t gradientOf(const DecideParams& p, std::
   return segment < p.lastSegment ? segment : segment - p.parameters;
 }
 
+/// Folds up to kRun entries of each plane into one, by one warp.
+__device__ __forceinline__ void foldEachPlane(const DecideParams& p, Planes from, std::uint32_t first, std::uint32_t n,
+                                              Planes to, std::uint32_t number) {
+  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
+    const double sum = foldRun(keepsLargest(p), at(from, plane, first), n);
+    if (laneIndex() == 0) storeGlobal(at(to, plane, number), sum);
+  }
+}
+
 /// All tiles of a segment that has no more than one run of them.
 __device__ inline void foldWhole(const DecideParams& p, std::uint32_t segment) {
   const std::uint32_t first = loadGlobal<std::uint32_t>(p.fold.segmentTile + segment), n = tilesOf(p.fold, segment);
   if (n <= 1) return;
-  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldRun(keepsLargest(p), at(p.fold.partials, plane, first), n);
-    if (laneIndex() == 0) storeGlobal(at(p.fold.sums, plane, segment), sum);
-  }
+  foldEachPlane(p, p.fold.partials, first, n, p.fold.sums, segment);
 }
 
 /// Up to 32 segments with their parameters: those of one tile each by a lane, others that one run holds by the warp.
@@ -156,11 +162,7 @@ __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
   const std::uint32_t end = loadGlobal<std::uint32_t>(p.fold.segmentTile + run.segment + 1);
   const std::uint32_t n = end - run.firstTile < kRun ? end - run.firstTile : kRun;
   const bool whole = tilesOf(p.fold, run.segment) <= kRun;
-  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldRun(keepsLargest(p), at(p.fold.partials, plane, run.firstTile), n);
-    double* const to = whole ? at(p.fold.sums, plane, run.segment) : at(p.fold.runSums, plane, number);
-    if (laneIndex() == 0) storeGlobal(to, sum);
-  }
+  foldEachPlane(p, p.fold.partials, run.firstTile, n, whole ? p.fold.sums : p.fold.runSums, whole ? run.segment : number);
   if (whole && finishes(p) && laneIndex() == 0) finishSegment<Wide>(p, limitOf(p), run.segment);
 }
 
@@ -181,10 +183,7 @@ __device__ __forceinline__ SegmentRun groupOf(const SegmentRun& run, std::uint32
 
 /// Folds a group of segments, by one warp.
 __device__ inline void foldGroup(const DecideParams& p, const SegmentRun& group, std::uint32_t number) {
-  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldRun(keepsLargest(p), at(p.fold.sums, plane, group.first), group.n);
-    if (laneIndex() == 0) storeGlobal(at(p.fold.groupSums, plane, number), sum);
-  }
+  foldEachPlane(p, p.fold.sums, group.first, group.n, p.fold.groupSums, number);
 }
 
 /// Finishes those of 32 segments that have one tile or none, by a thread each: their sums are there already.
@@ -248,14 +247,21 @@ __device__ inline ScaledNorm powerNorm(const DecideParams& p, const SegmentRun& 
   return normPower(p.rule.p, largest, sumLanes(sum));
 }
 
-/// The norm over some segments whose groups' sums are in groupSums, by one warp.
-__device__ inline ScaledNorm normOfGroups(const DecideParams& p, std::uint32_t runs) {
+/// The norm, not a power one, whose sum of each plane is what a function of the plane returns.
+template <class SumOf>
+__device__ __forceinline__ ScaledNorm normOfPlanes(const DecideParams& p, SumOf sumOf) {
   Sums sums = {};
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldLevels(keepsLargest(p), at(p.fold.groupSums, plane, 0), at(p.fold.groupScratch, plane, 0), runs);
-    (plane == kMiddle ? sums.middle : plane == kLow ? sums.low : sums.high) = sum;
+    (plane == kMiddle ? sums.middle : plane == kLow ? sums.low : sums.high) = sumOf(plane);
   }
   return normOf(p.rule.norm, p.rule.p, sums, 0.0);
+}
+
+/// The norm over some segments whose groups' sums are in groupSums, by one warp.
+__device__ inline ScaledNorm normOfGroups(const DecideParams& p, std::uint32_t runs) {
+  return normOfPlanes(p, [&](unsigned plane) {
+    return foldLevels(keepsLargest(p), at(p.fold.groupSums, plane, 0), at(p.fold.groupScratch, plane, 0), runs);
+  });
 }
 
 /// A value at the address that is negative or NaN counts as NaN.
@@ -278,12 +284,8 @@ __device__ inline ScaledNorm totalNorm(const DecideParams& p) {
 /// The norm over up to kRun segments, by one warp.
 __device__ inline ScaledNorm normOfSegments(const DecideParams& p, const SegmentRun& run) {
   if (isPower(p)) return powerNorm(p, run);
-  Sums sums = {};
-  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
-    const double sum = foldRun(keepsLargest(p), at(p.fold.sums, plane, run.first), run.n);
-    (plane == kMiddle ? sums.middle : plane == kLow ? sums.low : sums.high) = sum;
-  }
-  return normOf(p.rule.norm, p.rule.p, sums, 0.0);
+  return normOfPlanes(
+      p, [&](unsigned plane) { return foldRun(keepsLargest(p), at(p.fold.sums, plane, run.first), run.n); });
 }
 
 __device__ __forceinline__ NormLimit limitOf(const Part* part) {

@@ -62,7 +62,6 @@ __device__ __forceinline__ double foldRun(bool largest, const double* entries, s
 
 GRADCLIP_HD constexpr std::uint32_t runsIn(std::uint32_t entries) { return (entries + kRun - 1) / kRun; }
 
-
 /// Folds stored entries of any number, level after level. Overwrites `entries` from the third level on; `scratch` has room
 /// for their runs' sums.
 __device__ inline double foldLevels(bool largest, double* entries, double* scratch, std::uint32_t n) {

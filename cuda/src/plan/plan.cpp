@@ -390,7 +390,7 @@ CudaStatus CudaPlan::synchronize() {
   if (!s.fault.ok()) return s.fault;
   if (!s.used) return {};
   const DeviceGuard guard(s.device, s.context);
-  return s.used ? s.ended(called(cudaEventSynchronize(s.worked), "cudaEventSynchronize")) : CudaStatus{};
+  return s.ended(called(cudaEventSynchronize(s.worked), "cudaEventSynchronize"));
 }
 
 CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment,

@@ -128,14 +128,20 @@ final class CudaPhases implements Phases {
         }
     }
 
-    private long enqueue(ResolvedRule rule, boolean isMeasured, CudaStream stream) {
+    /** What precedes a clip; from here on a failure leaves the tensors partly clipped. Returns the stream's handle. */
+    private long begin(ResolvedRule rule, CudaStream stream) {
         writing = false;
         forget();
         long handle = on(stream);
-        RuleTable numbers = table(rule);
+        table(rule);
         plan.requireUsable();
         writing = true;
-        call = plan.clip(handle, numbers, isMeasured);
+        return handle;
+    }
+
+    private long enqueue(ResolvedRule rule, boolean isMeasured, CudaStream stream) {
+        long handle = begin(rule, stream);
+        call = plan.clip(handle, table, isMeasured);
         measured(rule);
         return call;
     }
@@ -159,25 +165,15 @@ final class CudaPhases implements Phases {
         if (!Double.isFinite(globalNorm) && rule.policy() == NonFinitePolicy.ERROR) {
             throw new NonFiniteGradientException("the norm given", globalNorm);
         }
-        writing = false;
-        forget();
-        long handle = on(CudaStream.DEFAULT);
-        RuleTable numbers = table(rule);
-        plan.requireUsable();
-        writing = true;
-        call = plan.clipWithNorm(handle, numbers, globalNorm);
+        long handle = begin(rule, CudaStream.DEFAULT);
+        call = plan.clipWithNorm(handle, table, globalNorm);
         return clipped(call);
     }
 
     @Override
     public ClipResult clipWithNorm(ResolvedRule rule, DeviceNorm norm, CudaStream stream) {
-        writing = false;
-        forget();
-        long handle = on(stream);
-        RuleTable numbers = table(rule);
-        plan.requireUsable();
-        writing = true;
-        call = plan.clipWithNorm(handle, numbers, norm.address(), norm.isFloat32(), norm.isSquared());
+        long handle = begin(rule, stream);
+        call = plan.clipWithNorm(handle, table, norm.address(), norm.isFloat32(), norm.isSquared());
         writing = false;
         return new ClipTicket(this, call, binding.tensors(), binding.elements());
     }

@@ -13,7 +13,6 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code gradclip parity}. */
@@ -47,9 +46,10 @@ import picocli.CommandLine.Spec;
             "3:the backend is not available, an internal error",
             "4:a backend gives other bits"
         })
+@SuppressWarnings("NullAway.Init") // picocli sets the command before it calls
 final class ParityCommand implements Callable<Integer> {
     @Spec
-    private @Nullable CommandSpec command;
+    private CommandSpec command;
 
     @Option(
             names = "--backend",
@@ -78,7 +78,7 @@ final class ParityCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         List<ParityCase> cases = new ArrayList<>();
-        for (RuleEntry entry : rule == null ? Rules.ALL : List.of(find(rule)))
+        for (RuleEntry entry : rule == null ? Rules.ALL : List.of(RulesCommand.find(command, rule)))
             cases.addAll(ParityCase.of(entry, seed, quick));
         List<Backend> backends = backends();
         Parity parity = new Parity(
@@ -90,15 +90,6 @@ final class ParityCommand implements Callable<Integer> {
         if (format == Format.JSON) json(parity, backends);
         else text(parity, backends);
         return parity.agrees() ? ExitCode.DONE : ExitCode.DIFFERENT;
-    }
-
-    private RuleEntry find(String wanted) {
-        try {
-            return Rules.find(wanted);
-        } catch (IllegalArgumentException e) {
-            if (command == null) throw e;
-            throw new ParameterException(command.commandLine(), String.valueOf(e.getMessage()), e);
-        }
     }
 
     private List<Backend> backends() throws IOException {

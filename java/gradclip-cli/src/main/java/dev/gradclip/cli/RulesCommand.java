@@ -44,16 +44,17 @@ final class RulesCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        List<RuleEntry> rules = name == null ? Rules.ALL : List.of(find(name));
+        List<RuleEntry> rules = name == null ? Rules.ALL : List.of(find(command, name));
         if (format == Format.JSON) RulesReport.json(terminal, rules);
         else if (name == null) RulesReport.table(terminal);
         else RulesReport.details(terminal, rules.get(0));
         return ExitCode.DONE;
     }
 
-    private RuleEntry find(String wanted) {
+    /** @throws ParameterException listing the known ones */
+    static RuleEntry find(CommandSpec command, String name) {
         try {
-            return Rules.find(wanted);
+            return Rules.find(name);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(command.commandLine(), String.valueOf(e.getMessage()), e);
         }
