@@ -223,8 +223,8 @@ if [ "$mode" = check ]; then
   if [ "${GRADCLIP_CUDA_SKIP:-0}" != 1 ]; then find_nvcc; fi
   exit 0
 fi
-[ -f "$headers/dev_gradclip_internal_NativeCpu.h" ] ||
-  die "no dev_gradclip_internal_NativeCpu.h in $headers; javac does not write it twice: run mvn clean"
+[ -f "$headers/dev_gradclip_internal_jni_NativeCpu.h" ] ||
+  die "no dev_gradclip_internal_jni_NativeCpu.h in $headers; javac does not write it twice: run mvn clean"
 find_nvcc
 find_architectures
 configure_and_build "$out/cmake" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \

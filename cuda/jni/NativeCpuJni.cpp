@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// dev.gradclip.internal.NativeCpu. Compiled without C++ exceptions, so none leaves a function; errors are Java
+// dev.gradclip.internal.jni.NativeCpu. Compiled without C++ exceptions, so none leaves a function; errors are Java
 // exceptions left pending.
-#include "dev_gradclip_internal_NativeCpu.h"
+#include "dev_gradclip_internal_jni_NativeCpu.h"
 
 #include "gradclip/cpu.hpp"
 #include "guard.hpp"
@@ -11,25 +11,25 @@ using namespace gradclip;
 
 extern "C" {
 
-JNIEXPORT jstring JNICALL Java_dev_gradclip_internal_NativeCpu_buildId(JNIEnv* env, jclass) {
+JNIEXPORT jstring JNICALL Java_dev_gradclip_internal_jni_NativeCpu_buildId(JNIEnv* env, jclass) {
   return env->NewStringUTF(GRADCLIP_BUILD_ID);
 }
 
-JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCpu_usableLevels(JNIEnv*, jclass) { return usableLevels(); }
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_jni_NativeCpu_usableLevels(JNIEnv*, jclass) { return usableLevels(); }
 
-JNIEXPORT jstring JNICALL Java_dev_gradclip_internal_NativeCpu_levelName(JNIEnv* env, jclass, jint level) {
+JNIEXPORT jstring JNICALL Java_dev_gradclip_internal_jni_NativeCpu_levelName(JNIEnv* env, jclass, jint level) {
   return env->NewStringUTF(levelKernels(level).name);
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCpu_address(JNIEnv* env, jclass, jobject direct) {
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_address(JNIEnv* env, jclass, jobject direct) {
   return static_cast<jlong>(reinterpret_cast<std::uintptr_t>(env->GetDirectBufferAddress(direct)));
 }
 
-JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_NativeCpu_view(JNIEnv* env, jclass, jlong address, jlong bytes) {
+JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_jni_NativeCpu_view(JNIEnv* env, jclass, jlong address, jlong bytes) {
   return env->NewDirectByteBuffer(pointer<void>(address), bytes);
 }
 
-JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCpu_measure(
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_jni_NativeCpu_measure(
     JNIEnv* env, jclass, jint level, jlong table, jint rows, jobjectArray arrays, jint norm, jdouble p, jlong maxima,
     jlong firstTile, jlong lastTile, jlong partials, jlong planeStride) {
   const FloatGuard guard;
@@ -42,7 +42,7 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeCpu_measure(
   return static_cast<jint>(planes);
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCpu_scale(JNIEnv* env, jclass, jint level, jlong table,
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCpu_scale(JNIEnv* env, jclass, jint level, jlong table,
                                                                   jint rows, jobjectArray arrays, jlong coefficients,
                                                                   jlong firstTile, jlong lastTile) {
   const FloatGuard guard;
@@ -53,7 +53,7 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeCpu_scale(JNIEnv* env, j
   });
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCpu_clamp(JNIEnv* env, jclass, jint level, jlong table,
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_clamp(JNIEnv* env, jclass, jint level, jlong table,
                                                                    jint rows, jobjectArray arrays, jdouble min,
                                                                    jdouble max, jlong firstTile, jlong lastTile) {
   const FloatGuard guard;
@@ -66,7 +66,7 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCpu_clamp(JNIEnv* env, 
   return changed;
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeCpu_zeroNonFinite(JNIEnv* env, jclass, jint level,
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_zeroNonFinite(JNIEnv* env, jclass, jint level,
                                                                            jlong table, jint rows, jobjectArray arrays,
                                                                            jlong firstTile, jlong lastTile) {
   const FloatGuard guard;

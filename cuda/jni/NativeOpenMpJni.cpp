@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// dev.gradclip.internal.NativeOpenMp: a job on the OpenMP threads that another library of the process has running.
+// dev.gradclip.internal.threads.NativeOpenMp: a job on the OpenMP threads that another library of the process has running.
 #include <dlfcn.h>
 #include <pthread.h>
 
-#include "dev_gradclip_internal_NativeOpenMp.h"
+#include "dev_gradclip_internal_threads_NativeOpenMp.h"
 #include "pieces.hpp"
 
 // By the names of old C libraries: those of the one built with would ask for glibc 2.34.
@@ -66,13 +66,13 @@ void work(void* data) {
 
 extern "C" {
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeOpenMp_prepare(JNIEnv* env, jclass, jclass job) {
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_threads_NativeOpenMp_prepare(JNIEnv* env, jclass, jclass job) {
   workMethod = env->GetMethodID(job, "work", "(I)V");
   // The library stays when a class loader goes; one key serves those that come after.
   hasDetachKey = hasDetachKey || pthread_key_create(&detachKey, detach) == 0;
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeOpenMp_symbol(JNIEnv* env, jclass, jstring library,
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_threads_NativeOpenMp_symbol(JNIEnv* env, jclass, jstring library,
                                                                        jstring name) {
   const char* file = env->GetStringUTFChars(library, nullptr);
   if (file == nullptr) return 0;
@@ -87,11 +87,11 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_NativeOpenMp_symbol(JNIEnv* e
   return static_cast<jlong>(reinterpret_cast<std::uintptr_t>(found));
 }
 
-JNIEXPORT jint JNICALL Java_dev_gradclip_internal_NativeOpenMp_count(JNIEnv*, jclass, jlong function) {
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_threads_NativeOpenMp_count(JNIEnv*, jclass, jlong function) {
   return reinterpret_cast<Count>(pointer<void>(function))();
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_NativeOpenMp_run(JNIEnv* env, jclass, jlong parallel, jlong number,
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_threads_NativeOpenMp_run(JNIEnv* env, jclass, jlong parallel, jlong number,
                                                                    jint threads, jobject job) {
   JavaVM* vm = nullptr;
   // A local reference belongs to one thread; the others need a global one. Without, the caller does all the work.

@@ -25,7 +25,7 @@ inline void throwNew(JNIEnv* env, const char* type, const char* signature, jint 
 inline bool checked(JNIEnv* env, const CudaStatus& status) {
   if (status.ok()) return true;
   if (status.row >= 0) {
-    throwNew(env, "dev/gradclip/internal/RowException", "(ILjava/lang/String;)V", status.row, status.why, true);
+    throwNew(env, "dev/gradclip/internal/jni/UnboundPieceException", "(ILjava/lang/String;)V", status.row, status.why, true);
     return false;
   }
   char text[512];

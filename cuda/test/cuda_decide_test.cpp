@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decision's arithmetic on the host, against values of dev.gradclip.internal.ScaledNorm and from the definition.
+// The decision's arithmetic on the host, against values of dev.gradclip.internal.reduce.ScaledNorm and from the definition.
 #include "cuda_reference.hpp"
 
 using gradclip::ScaledNorm;

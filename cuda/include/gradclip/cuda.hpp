@@ -79,10 +79,10 @@ struct NormOf {
 enum class Form : std::int32_t { Clip = 0, Average = 1, Rms = 2, Normalize = 3, Adaptive = 4 };
 
 /// What stands in for the formula at a norm that is not finite; the ordinals are those of
-/// dev.gradclip.internal.NormLimit.AtNonFinite.
+/// dev.gradclip.internal.rule.NormLimit.AtNonFinite.
 enum class AtNonFinite : std::int32_t { Formula = 0, NaN = 1, Comparison = 2 };
 
-/// The numbers of one norm rule: dev.gradclip.internal.NormLimit.
+/// The numbers of one norm rule: dev.gradclip.internal.rule.NormLimit.
 struct NormLimit {
   Form form = Form::Clip;
   AtNonFinite atNonFinite = AtNonFinite::Formula;
@@ -95,7 +95,7 @@ struct NormLimit {
 /// What has a norm and a coefficient of its own.
 enum class Scope : std::int32_t { All = 0, Segment = 1, Parts = 2 };
 
-/// A run of segments that goes by one norm rule, or by limits: a row of dev.gradclip.internal.RuleTable.
+/// A run of segments that goes by one norm rule, or by limits: a part of dev.gradclip.internal.cuda.CudaRule.
 struct Part {
   std::int32_t firstSegment, lastSegment;
   std::int32_t perSegment;  ///< 0: one norm for the run
@@ -107,7 +107,7 @@ struct Part {
 static_assert(sizeof(NormLimit) == 40, "layout that Java writes");
 static_assert(sizeof(Part) == 72, "layout that Java writes");
 
-/// A rule, from Java to the kernels: the head of dev.gradclip.internal.RuleTable, which its parts follow.
+/// A rule, from Java to the kernels: the head of dev.gradclip.internal.cuda.CudaRule, which its parts follow.
 struct RuleNumbers {
   Scope scope = Scope::All;
   NormKind norm = NormKind::L2;

@@ -9,7 +9,7 @@
 
 namespace gradclip {
 
-/// One contiguous run of elements: a row of dev.gradclip.internal.PieceTable.
+/// One contiguous run of elements: an entry of dev.gradclip.internal.memory.PieceTable.
 struct Piece {
   std::int64_t address;      ///< of the first element; 0 for a heap array
   std::int64_t arrayOffset;  ///< bytes from the start of the heap array to the first element

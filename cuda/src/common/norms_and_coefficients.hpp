@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From sums to norms and coefficients, in double, on the host and on the device: the arithmetic of
-// dev.gradclip.internal.ScaledNorm and dev.gradclip.internal.PowerNorm.
+// dev.gradclip.internal.reduce.ScaledNorm and dev.gradclip.internal.reduce.PowerNorm.
 // NOINLINE: what runs once a segment is called, where the kernels would hold it a dozen times. decide.cu takes nvcc 12 s an
 // architecture instead of 60, for a third of the code.
 #pragma once

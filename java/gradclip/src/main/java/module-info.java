@@ -5,4 +5,5 @@ module dev.gradclip {
     requires static org.jspecify;
 
     exports dev.gradclip;
+    exports dev.gradclip.adapter;
 }

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.Availability;
-import dev.gradclip.internal.CudaLibrary;
-import dev.gradclip.internal.NativeLibrary;
-import dev.gradclip.internal.Team;
+import dev.gradclip.internal.cpu.CpuPlan;
+import dev.gradclip.internal.jni.Availability;
+import dev.gradclip.internal.jni.CudaLibrary;
+import dev.gradclip.internal.jni.NativeCuda;
+import dev.gradclip.internal.jni.NativeLibrary;
+import dev.gradclip.internal.stream.CpuPieceKernels;
+import dev.gradclip.internal.stream.CudaPieceKernels;
+import dev.gradclip.internal.stream.PieceKernels;
+import dev.gradclip.internal.threads.Workers;
 import java.util.Map;
 
 /** What does the element work. The L1, L2 and maximum norms, and every element written, have the same bits on each. */
@@ -27,7 +32,7 @@ public enum Backend {
      * @throws IllegalArgumentException if the property is not a whole number from 1 on
      */
     public static int defaultThreads() {
-        return Team.defaultThreads();
+        return Workers.defaultThreads();
     }
 
     /** Whether it can run here; for CUDA, asking loads its library. */
@@ -57,6 +62,17 @@ public enum Backend {
             case NATIVE -> NativeLibrary.instance().availability();
             case CUDA -> CudaLibrary.instance().availability();
         };
+    }
+
+    /** The kernels for pieces that pass through host memory; with 0 threads as many as {@link #defaultThreads}. */
+    PieceKernels pieceKernels(int threads) {
+        require();
+        if (threads < 0) throw new IllegalArgumentException("threads must be 1 or more, or 0, but is " + threads);
+        if (this == CUDA) return new CudaPieceKernels(NativeCuda.currentDevice());
+        Workers team = Workers.ofThreads(threads == 0 ? Workers.defaultThreads() : threads);
+        if (this == JAVA) return new CpuPieceKernels(segments -> CpuPlan.java(segments, team));
+        int level = NativeLibrary.instance().level();
+        return new CpuPieceKernels(segments -> CpuPlan.nativeCpu(segments, team, level));
     }
 
     void require() {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.CudaCapture;
+import dev.gradclip.internal.clip.Figures;
+import dev.gradclip.internal.clip.Phases;
+import dev.gradclip.internal.cuda.CudaCapture;
 
 /**
  * A clip that is part of a CUDA graph. Each launch of the graph measures, decides and applies anew on the gradients bound
@@ -21,15 +23,15 @@ import dev.gradclip.internal.CudaCapture;
  * clip[0].setRule(ClipRule.globalNorm(0.5), stream);
  * step.launch(stream);
  * stream.synchronize();
- * double norm = clip[0].latest().totalNorm();
+ * double norm = clip[0].latest().globalNorm();
  * }</pre>
  */
 public final class CapturedClip implements AutoCloseable {
-    private final CudaPhases phases;
+    private final Phases phases;
     private final CudaCapture capture;
     private volatile ClipRule rule;
 
-    CapturedClip(CudaPhases phases, CudaCapture capture, ClipRule rule) {
+    CapturedClip(Phases phases, CudaCapture capture, ClipRule rule) {
         this.phases = phases;
         this.capture = capture;
         this.rule = rule;
@@ -52,7 +54,7 @@ public final class CapturedClip implements AutoCloseable {
             throw new IllegalArgumentException(
                     "captured as " + rule + ", of which only numbers can change, not to " + next);
         }
-        phases.setRule(capture, next, stream);
+        phases.setRule(capture, next, stream.streamHandle);
         rule = next;
     }
 
@@ -80,7 +82,9 @@ public final class CapturedClip implements AutoCloseable {
      * @throws IllegalStateException if no launch has got so far, or this or the clipper is closed
      */
     public ClipResult latest() {
-        return phases.latest(capture);
+        Figures figures = new Figures();
+        phases.latest(capture, figures);
+        return new ClipResult(figures, null);
     }
 
     /** To be called once the graph is launched no more; gradients can then be rebound. Closing again does nothing. */

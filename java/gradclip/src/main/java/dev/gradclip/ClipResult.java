@@ -1,100 +1,172 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.clip.Figures;
+import org.jspecify.annotations.Nullable;
+
 /**
- * What one clip found and did: immutable. That of an {@code …Async} clip may still be to come; then what it tells waits for
- * the device, on any thread. It may be there before the last element is scaled: what reads gradients waits for the stream.
+ * The figures of one clip: what it found and did. The figures of an {@code …Async} clip may still be to come; then a method
+ * that tells them waits for the device, on any thread. They may come before the last element is scaled: whoever reads
+ * gradients waits for the stream.
  *
  * <pre>{@code
  * ClipResult result = clipper.clipByGlobalNorm(1.0);
- * if (result.nonFinite()) log.warn("step {}: norm {}", step, result.totalNorm());
+ * if (result.nonFinite()) log.warn("step {}: norm {}", step, result.globalNorm());
  * }</pre>
  *
  * <p>Every method that waits throws {@link NonFiniteGradientException} where an async clip's policy is ERROR and it found such
  * a gradient, {@link CudaException} where it failed, and {@link IllegalStateException} where it is not read before 256 later
  * calls of the clipper.
  */
-public abstract sealed class ClipResult permits ClipSnapshot, ClipTicket {
-    ClipResult() {}
+public final class ClipResult {
+    /** The clipper that a result is of: it reads pending figures, and knows the norms of tensors until its next call. */
+    interface Source {
+        boolean isComplete(long call);
 
-    /** Per-tensor figures of the clipper's latest call. */
-    interface TensorNorms {
-        double norm(int tensor, long call);
+        void read(long call, Figures into);
+
+        double tensorNorm(int tensor, long call);
 
         double rowNorm(int tensor, int row, long call);
 
-        double coefficient(int tensor, long call);
+        double tensorCoefficient(int tensor, long call);
 
         double rowCoefficient(int tensor, int row, long call);
 
         double groupNorm(String group, long call);
     }
 
+    // With these fields an object takes 64 bytes, the only ones that a clip allocates.
+    private final long elements;
+    private final long call;
+    private final int tensors;
+    private final @Nullable Source source;
+    private double globalNorm;
+    private double coefficient;
+    private long elementsChanged;
+    private boolean clipped;
+    private boolean nonFinite;
+
+    /** Whether the figures are there; two threads that read them at once write the same. */
+    private volatile boolean complete;
+
+    /** The result of a call; without a source it has no figures of single tensors, and none may be pending. */
+    ClipResult(Figures figures, @Nullable Source source) {
+        this.source = source;
+        elements = figures.elements;
+        call = figures.call;
+        tensors = figures.tensors;
+        if (!figures.isPending) take(figures);
+    }
+
+    private void take(Figures figures) {
+        globalNorm = figures.globalNorm;
+        coefficient = figures.coefficient;
+        elementsChanged = figures.elementsChanged;
+        clipped = figures.clipped;
+        nonFinite = figures.nonFinite;
+        complete = true;
+    }
+
+    private ClipResult read() {
+        Source from = source;
+        if (!complete && from != null) {
+            Figures figures = new Figures();
+            from.read(call, figures);
+            take(figures);
+        }
+        return this;
+    }
+
     /** Whether the figures are there, so that nothing waits. */
-    public abstract boolean isComplete();
+    public boolean isComplete() {
+        return complete || (source != null && source.isComplete(call));
+    }
 
     /**
-     * The norm over all tensors before clipping, after unscaling. Infinite though {@link #nonFinite} is false where a finite norm exceeds the
-     * largest double (the coefficient is right all the same); NaN where the rule measures no norm.
+     * The norm over all tensors before clipping, after unscaling. It is infinite though {@link #nonFinite} is false where a finite
+     * norm exceeds the largest double (the coefficient is right all the same), and NaN where the rule measures no norm.
      */
-    public abstract double totalNorm();
+    public double globalNorm() {
+        return read().globalNorm;
+    }
 
     /**
-     * What everything was multiplied by, {@linkplain ClipRule#unscale unscaling} included; NaN where the rule has no single
-     * coefficient, or the norm is NaN.
+     * The factor that every gradient was multiplied by, {@linkplain ClipRule#withInverseScale unscaling} included; NaN where the
+     * rule has no single coefficient, or the norm is NaN.
      */
-    public abstract double coefficient();
+    public double coefficient() {
+        return read().coefficient;
+    }
 
     /**
      * Whether gradients were changed: the coefficient of at least one tensor, rounded to the precision it is applied in, was
-     * not 1, or a value rule changed an element; unscaling does not count. Of {@link GradientClipper#decide}: whether the
+     * not 1, or a value rule changed an element; unscaling does not count. For {@link GradientClipper#decide} it says whether the
      * coefficient would change some. A norm so little above the threshold that the coefficient rounds to 1 leaves all as it was,
      * and this false.
      */
-    public abstract boolean clipped();
+    public boolean clipped() {
+        return read().clipped;
+    }
 
     /**
      * Whether a NaN or an infinity was found. A value rule under {@link NonFinitePolicy#PROPAGATE} does not look, and answers
      * false.
      */
-    public abstract boolean nonFinite();
+    public boolean nonFinite() {
+        return read().nonFinite;
+    }
 
-    /** Tensors covered; absent ones do not count. Never waits. */
-    public abstract int tensors();
+    /** The number of tensors covered; absent ones do not count. This never waits. */
+    public int tensors() {
+        return tensors;
+    }
 
-    /** Elements covered. Never waits. */
-    public abstract long elements();
+    /** The number of elements covered. This never waits. */
+    public long elements() {
+        return elements;
+    }
 
-    /** Elements that a value rule changed; 0 for norm rules, which do not count. */
-    public abstract long elementsChanged();
+    /** The number of elements that a value rule changed; 0 for norm rules, which do not count. */
+    public long elementsChanged() {
+        return read().elementsChanged;
+    }
 
     /**
      * The norm of one tensor before clipping, by its place in the order bound.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public abstract double tensorNorm(int tensor);
+    public double tensorNorm(int tensor) {
+        return ofTensors().tensorNorm(tensor, call);
+    }
 
     /**
      * The norm of one row before clipping, of a tensor bound with {@link GradientClipperBuilder#rows}.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public abstract double rowNorm(int tensor, int row);
+    public double rowNorm(int tensor, int row) {
+        return ofTensors().rowNorm(tensor, row, call);
+    }
 
     /**
-     * What one tensor was multiplied by; NaN where each of its rows has a coefficient of its own.
+     * The factor that one tensor was multiplied by; NaN where each of its rows has a coefficient of its own.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public abstract double tensorCoefficient(int tensor);
+    public double tensorCoefficient(int tensor) {
+        return ofTensors().tensorCoefficient(tensor, call);
+    }
 
     /**
-     * What one row was multiplied by, of a tensor bound with {@link GradientClipperBuilder#rows}.
+     * The factor that one row was multiplied by, of a tensor bound with {@link GradientClipperBuilder#rows}.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public abstract double rowCoefficient(int tensor, int row);
+    public double rowCoefficient(int tensor, int row) {
+        return ofTensors().rowCoefficient(tensor, row, call);
+    }
 
     /**
      * The norm of a named group before clipping.
@@ -102,5 +174,24 @@ public abstract sealed class ClipResult permits ClipSnapshot, ClipTicket {
      * @throws IllegalArgumentException if there is no such group
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
-    public abstract double groupNorm(String group);
+    public double groupNorm(String group) {
+        return ofTensors().groupNorm(group, call);
+    }
+
+    private Source ofTensors() {
+        Source from = read().source;
+        if (from == null) {
+            throw new IllegalStateException("no per-tensor norms: the rule measured none, or they went with the call");
+        }
+        return from;
+    }
+
+    /** The figures, or that they have still to come; this never waits. */
+    @Override
+    public String toString() {
+        if (!complete) return "ClipResult[not read yet, tensors=" + tensors + ", elements=" + elements + "]";
+        return "ClipResult[globalNorm=" + globalNorm + ", coefficient=" + coefficient + ", clipped=" + clipped
+                + ", nonFinite=" + nonFinite + ", tensors=" + tensors + ", elements=" + elements
+                + (elementsChanged > 0 ? ", elementsChanged=" + elementsChanged : "") + "]";
+    }
 }

@@ -33,12 +33,12 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
      * times it, and one multiplication both unscales and clips. What is {@linkplain NonFinitePolicy#SKIP skipped} stays scaled.
      *
      * <pre>{@code
-     * ClipResult result = clipper.clip(ClipRule.globalNorm(1.0).unscale(1 / 65536.0));
+     * ClipResult result = clipper.clip(ClipRule.globalNorm(1.0).withInverseScale(1 / 65536.0));
      * }</pre>
      *
      * @throws IllegalArgumentException if it is not above 0 and finite
      */
-    ClipRule unscale(double inverseScale);
+    ClipRule withInverseScale(double inverseScale);
 
     /** The same rule for gradients that are all so many times as large. */
     ClipRule times(double factor);
@@ -57,29 +57,29 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Scales all gradients to a norm of {@code length}, up or down; a norm of 0 stays 0 (normalized gradient descent; {@link
-     * Scope#TENSOR} or {@link Scope#GROUP} is DL4J's {@code RenormalizeL2PerParamType} or {@code PerLayer}, whose length is 1).
-     * Unscaled norms below {@code length · 2^-127} are scaled by 2^127.
+     * Scales all gradients to a norm of {@code targetNorm}, up or down; a norm of 0 stays 0 (normalized gradient descent; {@link
+     * Scope#TENSOR} or {@link Scope#GROUP} is DL4J's {@code RenormalizeL2PerParamType} or {@code PerLayer}, whose target norm is 1).
+     * Unscaled norms below {@code targetNorm · 2^-127} are scaled by 2^127.
      *
-     * @throws IllegalArgumentException if length is negative, infinite or NaN
+     * @throws IllegalArgumentException if targetNorm is negative, infinite or NaN
      */
-    static NormRule normalize(double length) {
-        return normalizeAbove(0, length);
+    static NormRule normalize(double targetNorm) {
+        return normalizeAbove(0, targetNorm);
     }
 
     /**
-     * Scales all gradients to a norm of {@code length} where their norm is above {@code maxNorm}; with the same number for both it is
-     * {@link #globalNorm} with an epsilon of 0, with 1 for the length the form in which introductions give clipping, {@code g /
+     * Scales all gradients to a norm of {@code targetNorm} where their norm is above {@code maxNorm}; with the same number for both it is
+     * {@link #globalNorm} with an epsilon of 0, with 1 for the target norm the form in which introductions give clipping, {@code g /
      * norm}.
      *
-     * @throws IllegalArgumentException if maxNorm is negative or NaN, or length is negative, infinite or NaN
+     * @throws IllegalArgumentException if maxNorm is negative or NaN, or targetNorm is negative, infinite or NaN
      */
-    static NormRule normalizeAbove(double maxNorm, double length) {
+    static NormRule normalizeAbove(double maxNorm, double targetNorm) {
         return new NormRule(
                 NormRule.Form.NORMALIZE,
                 Scope.ALL,
                 maxNorm,
-                length,
+                targetNorm,
                 NormType.L2,
                 0,
                 Convention.PYTORCH,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.Cuda;
+import dev.gradclip.internal.jni.NativeCuda;
+import dev.gradclip.internal.resource.LeakGuard;
+import dev.gradclip.internal.resource.SharedResource;
 
 /**
  * Work that a stream was given once, to be given again as one: CUDA's graphs, for programs without a framework that captures
@@ -17,12 +19,17 @@ import dev.gradclip.internal.Cuda;
 public final class CudaGraph implements AutoCloseable {
     private final int device;
     private final long handle;
-    private final Held held;
+    private final SharedResource held;
 
     private CudaGraph(int device, long handle) {
         this.device = device;
         this.handle = handle;
-        held = new Held("graph", Leak.watch(this, "a CudaGraph", () -> Cuda.destroyGraph(device, handle)));
+        held = new SharedResource(
+                "graph",
+                LeakGuard.watch(
+                        this,
+                        "a CudaGraph",
+                        () -> NativeCuda.unlessLost(() -> NativeCuda.destroyGraph(device, handle))));
     }
 
     /**
@@ -33,19 +40,20 @@ public final class CudaGraph implements AutoCloseable {
     public static CudaGraph capture(CudaStream stream, Runnable work) {
         Backend.CUDA.require();
         int device = stream.device();
-        Cuda.beginCapture(device, stream.handle());
+        NativeCuda.beginCapture(device, stream.handle());
         try {
             work.run();
         } catch (Throwable e) {
             discard(device, stream, e);
             throw e;
         }
-        return new CudaGraph(device, Cuda.endCapture(device, stream.handle()));
+        return new CudaGraph(device, NativeCuda.endCapture(device, stream.handle()));
     }
 
     private static void discard(int device, CudaStream stream, Throwable because) {
         try {
-            Cuda.destroyGraph(device, Cuda.endCapture(device, stream.handle()));
+            long graph = NativeCuda.endCapture(device, stream.handle());
+            NativeCuda.unlessLost(() -> NativeCuda.destroyGraph(device, graph));
         } catch (CudaException e) {
             because.addSuppressed(e);
         }
@@ -58,7 +66,7 @@ public final class CudaGraph implements AutoCloseable {
      */
     public void launch(CudaStream stream) {
         held.requireOpen();
-        Cuda.launchGraph(device, handle, stream.handle());
+        NativeCuda.launchGraph(device, handle, stream.handle());
     }
 
     /** What was launched still runs. Closing again does nothing. */

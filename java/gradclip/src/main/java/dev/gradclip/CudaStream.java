@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.Cuda;
-import org.jspecify.annotations.Nullable;
+import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.jni.NativeCuda;
+import dev.gradclip.internal.resource.LeakGuard;
+import dev.gradclip.internal.resource.SharedResource;
 
 /**
  * A CUDA stream: work on it runs in the order it was enqueued. A clip is enqueued after whatever wrote the gradients, if it is
@@ -17,23 +19,29 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CudaStream implements AutoCloseable {
     /** The default stream (CUDA's legacy one): ordered with every stream that was not created as non-blocking. */
-    public static final CudaStream DEFAULT = of(0);
+    public static final CudaStream DEFAULT = new CudaStream(StreamHandle.DEFAULT);
 
     private static final int CURRENT_DEVICE = -1;
 
     /** {@code cudaStreamPerThread}. */
     private static final long PER_THREAD = 2;
 
-    private final long handle;
+    final StreamHandle streamHandle;
     private final int device;
     private final boolean owned;
-    private final Held held;
 
-    private CudaStream(long handle, int device, @Nullable Runnable release) {
-        this.handle = handle;
+    private CudaStream(StreamHandle streamHandle) {
+        this.streamHandle = streamHandle;
+        device = CURRENT_DEVICE;
+        owned = false;
+    }
+
+    private CudaStream(long handle, int device) {
         this.device = device;
-        owned = release != null;
-        held = new Held("stream", release == null ? Leak.NONE : Leak.watch(this, "a CudaStream", release));
+        owned = true;
+        Runnable destroy = () -> NativeCuda.unlessLost(() -> NativeCuda.destroyStream(device, handle));
+        streamHandle =
+                new StreamHandle(handle, new SharedResource("stream", LeakGuard.watch(this, "a CudaStream", destroy)));
     }
 
     /**
@@ -48,7 +56,7 @@ public final class CudaStream implements AutoCloseable {
                     "2 is the handle of the per-thread default stream, which is another stream on each"
                             + " thread; create a stream, or take the default one");
         }
-        return new CudaStream(handle, CURRENT_DEVICE, null);
+        return new CudaStream(new StreamHandle(handle, new SharedResource("stream", LeakGuard.NONE)));
     }
 
     /**
@@ -58,7 +66,7 @@ public final class CudaStream implements AutoCloseable {
      */
     public static CudaStream create() {
         Backend.CUDA.require();
-        return create(Cuda.currentDevice());
+        return create(NativeCuda.currentDevice());
     }
 
     /**
@@ -69,8 +77,7 @@ public final class CudaStream implements AutoCloseable {
      */
     public static CudaStream create(int device) {
         Backend.CUDA.require();
-        long handle = Cuda.createStream(device);
-        return new CudaStream(handle, device, () -> Cuda.destroyStream(device, handle));
+        return new CudaStream(NativeCuda.createStream(device), device);
     }
 
     /**
@@ -79,8 +86,7 @@ public final class CudaStream implements AutoCloseable {
      * @throws IllegalStateException if the stream is closed
      */
     public long handle() {
-        held.requireOpen();
-        return handle;
+        return streamHandle.value();
     }
 
     /**
@@ -90,20 +96,11 @@ public final class CudaStream implements AutoCloseable {
      */
     public void synchronize() {
         Backend.CUDA.require();
-        Cuda.synchronizeStream(device(), handle());
+        NativeCuda.synchronizeStream(device(), handle());
     }
 
     int device() {
-        return device == CURRENT_DEVICE ? Cuda.currentDevice() : device;
-    }
-
-    /** From here to {@link #release} the stream stays. */
-    void retain() {
-        held.retain();
-    }
-
-    void release() {
-        held.release();
+        return device == CURRENT_DEVICE ? NativeCuda.currentDevice() : device;
     }
 
     /**
@@ -112,6 +109,12 @@ public final class CudaStream implements AutoCloseable {
      */
     @Override
     public void close() {
-        if (owned) held.close();
+        if (owned) streamHandle.close();
+    }
+
+    /** {@code CudaStream[handle, device]}. */
+    @Override
+    public String toString() {
+        return "CudaStream[" + streamHandle + (device == CURRENT_DEVICE ? "" : ", device " + device) + "]";
     }
 }

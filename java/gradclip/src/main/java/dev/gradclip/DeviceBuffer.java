@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.Cuda;
-import dev.gradclip.internal.DeviceCopy;
+import dev.gradclip.internal.cuda.DeviceCopy;
+import dev.gradclip.internal.jni.NativeCuda;
+import dev.gradclip.internal.memory.DeviceMemory;
+import dev.gradclip.internal.memory.HostMemory;
+import dev.gradclip.internal.resource.LeakGuard;
+import dev.gradclip.internal.resource.SharedResource;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,22 +24,15 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  */
 public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
-    private final DType dtype;
-    private final long length;
-    private final int device;
-    private final long address;
+    final DeviceMemory deviceMemory;
     private final @Nullable Object owner;
-    private final Held held;
 
     private DeviceBuffer(DType dtype, long length, int device, long address, @Nullable Object owner, boolean owned) {
-        this.dtype = dtype;
-        this.length = length;
-        this.device = device;
-        this.address = address;
         this.owner = owner;
         String what = "a DeviceBuffer of " + length + " " + dtype;
-        Leak leak = owned ? Leak.watch(this, what, () -> Cuda.free(device, address)) : Leak.NONE;
-        held = new Held("buffer", leak);
+        Runnable free = () -> NativeCuda.unlessLost(() -> NativeCuda.free(device, address));
+        LeakGuard leak = owned ? LeakGuard.watch(this, what, free) : LeakGuard.NONE;
+        deviceMemory = new DeviceMemory(dtype, length, device, address, new SharedResource("buffer", leak));
     }
 
     /**
@@ -46,7 +43,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
      */
     public static DeviceBuffer allocate(DType dtype, long length) {
         Backend.CUDA.require();
-        return allocate(Cuda.currentDevice(), dtype, length);
+        return allocate(NativeCuda.currentDevice(), dtype, length);
     }
 
     /**
@@ -56,10 +53,10 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
      * @throws CudaException if there is no such device, or it has not so much memory
      */
     public static DeviceBuffer allocate(int device, DType dtype, long length) {
-        long bytes = HostBuffer.bytes(dtype, length);
+        long bytes = HostMemory.bytes(dtype, length);
         Backend.CUDA.require();
         if (bytes == 0) return new DeviceBuffer(dtype, 0, device, 0, null, false);
-        return new DeviceBuffer(dtype, length, device, Cuda.allocate(device, bytes), null, true);
+        return new DeviceBuffer(dtype, length, device, NativeCuda.allocate(device, bytes), null, true);
     }
 
     /**
@@ -71,14 +68,14 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
      * @throws BackendUnavailableException if there is no CUDA device
      */
     public static DeviceBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
-        long bytes = HostBuffer.bytes(dtype, length);
+        long bytes = HostMemory.bytes(dtype, length);
         Backend.CUDA.require();
-        if (bytes == 0) return new DeviceBuffer(dtype, 0, Cuda.currentDevice(), 0, owner, false);
+        if (bytes == 0) return new DeviceBuffer(dtype, 0, NativeCuda.currentDevice(), 0, owner, false);
         if (address % dtype.bytes() != 0) {
             throw new IllegalArgumentException("address " + hex(address) + " is not a multiple of " + dtype.bytes()
                     + ", the size of " + dtype + " elements");
         }
-        int device = address == 0 ? -1 : Cuda.deviceOf(address);
+        int device = address == 0 ? -1 : NativeCuda.deviceOf(address);
         if (device < 0) {
             throw new IllegalArgumentException("address " + hex(address) + " is not in the memory of a CUDA device; "
                     + "HostBuffer wraps host memory, and a gradient that is absent is declared without an address");
@@ -92,17 +89,17 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
 
     @Override
     public DType dtype() {
-        return dtype;
+        return deviceMemory.dtype();
     }
 
     @Override
     public long length() {
-        return length;
+        return deviceMemory.length();
     }
 
     /** The device whose memory it is, counted from 0. */
     public int device() {
-        return device;
+        return deviceMemory.device();
     }
 
     /**
@@ -111,8 +108,8 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
      * @throws IllegalStateException if the buffer is closed
      */
     public long address() {
-        held.requireOpen();
-        return address;
+        deviceMemory.requireOpen();
+        return deviceMemory.address();
     }
 
     // ---- copies -----------------------------------------------------------------------------------------------------
@@ -129,7 +126,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
 
     /** Copies from a whole array of FLOAT16 or BFLOAT16 bits, whichever this holds: {@link #copyFrom(HostBuffer)}. */
     public void copyFrom(short[] array) {
-        copyFrom(HostBuffer.wrap(array, dtype));
+        copyFrom(HostBuffer.wrap(array, dtype()));
     }
 
     /**
@@ -145,11 +142,11 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
     /** As {@link #copyFrom(HostBuffer)}, ordered after earlier work on a stream. */
     public void copyFrom(HostBuffer host, CudaStream stream) {
         requireSameShape(host);
-        retain();
+        long address = deviceMemory.retain();
         try {
-            DeviceCopy.toDevice(device, stream.handle(), address, host.pieces);
+            DeviceCopy.toDevice(device(), stream.handle(), address, host.hostMemory.pieces());
         } finally {
-            release();
+            deviceMemory.release();
         }
     }
 
@@ -165,7 +162,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
 
     /** Copies to a whole array of FLOAT16 or BFLOAT16 bits, whichever this holds: {@link #copyTo(HostBuffer)}. */
     public void copyTo(short[] array) {
-        copyTo(HostBuffer.wrap(array, dtype));
+        copyTo(HostBuffer.wrap(array, dtype()));
     }
 
     /**
@@ -182,30 +179,20 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
     public void copyTo(HostBuffer host, CudaStream stream) {
         requireSameShape(host);
         if (host.isReadOnly()) throw new IllegalArgumentException("the host buffer is read-only");
-        retain();
+        long address = deviceMemory.retain();
         try {
-            DeviceCopy.toHost(device, stream.handle(), address, host.pieces);
+            DeviceCopy.toHost(device(), stream.handle(), address, host.hostMemory.pieces());
         } finally {
-            release();
+            deviceMemory.release();
         }
     }
 
     private void requireSameShape(HostBuffer host) {
-        if (host.dtype() != dtype || host.length() != length) {
-            throw new IllegalArgumentException("the device buffer has " + length + " elements of " + dtype
+        if (host.dtype() != dtype() || host.length() != length()) {
+            throw new IllegalArgumentException("the device buffer has " + length() + " elements of " + dtype()
                     + ", but the host's has " + host.length() + " of " + host.dtype());
         }
-        host.requireLasting("the host buffer");
-    }
-
-    /** From here to {@link #release} the memory stays; returns where it is. */
-    long retain() {
-        held.retain();
-        return address;
-    }
-
-    void release() {
-        held.release();
+        host.hostMemory.requireLasting("the host buffer");
     }
 
     /**
@@ -214,12 +201,12 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
      */
     @Override
     public void close() {
-        held.close();
+        deviceMemory.close();
     }
 
     @Override
     public String toString() {
-        return "DeviceBuffer[" + length + " " + dtype + ", device " + device + ", " + hex(address)
+        return "DeviceBuffer[" + length() + " " + dtype() + ", device " + device() + ", " + hex(deviceMemory.address())
                 + (owner == null ? "" : ", kept by " + owner.getClass().getName()) + "]";
     }
 }

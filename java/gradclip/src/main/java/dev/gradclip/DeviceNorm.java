@@ -40,8 +40,4 @@ public record DeviceNorm(long address, DType dtype, boolean isSquared) {
     public static DeviceNorm squaredAt(long address) {
         return new DeviceNorm(address, DType.FLOAT64, true);
     }
-
-    boolean isFloat32() {
-        return dtype == DType.FLOAT32;
-    }
 }

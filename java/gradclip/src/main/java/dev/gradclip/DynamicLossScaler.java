@@ -89,12 +89,12 @@ public final class DynamicLossScaler {
 
     /**
      * A rule for gradients of a loss times {@link #scale}: unscales them, or leaves all as they are where one is not finite. What the
-     * rule {@linkplain ClipRule#unscale unscales} itself, as gradients added up over micro-batches, it does too.
+     * rule {@linkplain ClipRule#withInverseScale unscales} itself, as gradients added up over micro-batches, it does too.
      *
      * @throws IllegalArgumentException if both unscalings together are not above 0 and finite
      */
     public ClipRule unscaling(ClipRule rule) {
-        return rule.unscale(rule.inverseScale() / scale).withNonFinitePolicy(NonFinitePolicy.SKIP);
+        return rule.withInverseScale(rule.inverseScale() / scale).withNonFinitePolicy(NonFinitePolicy.SKIP);
     }
 
     /**

@@ -1,7 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.DeviceFigure;
+import dev.gradclip.internal.binding.Binding;
+import dev.gradclip.internal.binding.DeviceBinding;
+import dev.gradclip.internal.binding.HostBinding;
+import dev.gradclip.internal.binding.TensorList;
+import dev.gradclip.internal.clip.Call;
+import dev.gradclip.internal.clip.ClipObserver;
+import dev.gradclip.internal.clip.CpuPhases;
+import dev.gradclip.internal.clip.CudaPhases;
+import dev.gradclip.internal.clip.Figures;
+import dev.gradclip.internal.clip.Phases;
+import dev.gradclip.internal.cuda.DeviceFigure;
+import dev.gradclip.internal.memory.TensorMemory;
+import dev.gradclip.internal.reduce.SegmentLayout;
+import dev.gradclip.internal.resource.LeakGuard;
+import dev.gradclip.internal.rule.ResolvedRule;
+import dev.gradclip.internal.rule.TensorRange;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -9,6 +24,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceFieldUpdater;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,21 +51,27 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  */
-public final class GradientClipper implements AutoCloseable {
+public final class GradientClipper implements Clipper, AutoCloseable {
     private static final AtomicReferenceFieldUpdater<GradientClipper, @Nullable Thread> USER =
             AtomicReferenceFieldUpdater.newUpdater(GradientClipper.class, Thread.class, "user");
 
     private final Backend backend;
     private final Binding binding;
-    private final ObservedPhases phases;
-    private final Map<String, Group> groups;
-    private final Segments segments;
-    private final Leak leak;
+    private final Phases phases;
+    private final ClipObserver observer;
+    private final Map<String, TensorRange> groups;
+    private final SegmentLayout segments;
+    private final LeakGuard leak;
+    private final Source source = new Source();
 
-    /** Who is in a call. Set to null without a call, which a thread whose stack is used up could not make. */
+    /** The call under way, filled anew each time. */
+    private final Call call = new Call();
+
+    /** The thread that is in a call. It is set to null without a call, which a thread whose stack is used up could not make. */
     private volatile @Nullable Thread user;
 
     private final boolean[] accumulated;
+    private final @Nullable TensorMemory[] given;
     private @Nullable NormType accumulatedType;
     private @Nullable ResolvedRule resolved;
     private volatile boolean closing;
@@ -58,35 +80,36 @@ public final class GradientClipper implements AutoCloseable {
     GradientClipper(GradientClipperBuilder builder) {
         backend = builder.resolve();
         groups = builder.groups();
-        Details details = new Details();
-        Phases unobserved;
+        TensorList tensors = builder.tensors();
         if (backend == Backend.CUDA) {
-            DeviceBinding devices = new DeviceBinding(builder);
+            DeviceBinding devices = new DeviceBinding(tensors);
             binding = devices;
-            unobserved = phases(devices, details);
+            phases = orLetGo(devices, () -> new CudaPhases(devices));
         } else {
-            HostBinding host = new HostBinding(builder, segments -> builder.plan(backend, segments));
+            HostBinding host = new HostBinding(
+                    tensors, segmentsOfPieces -> builder.plan(backend, segmentsOfPieces), Backend.NATIVE::require);
             binding = host;
-            unobserved = new ClipPhases(host, details);
+            phases = new CpuPhases(host);
         }
         segments = binding.segments();
         try {
-            phases = new ObservedPhases(unobserved, segmentsOf(groups), builder.listener);
+            observer = new ClipObserver(phases, segmentsOf(groups), builder.listener());
             accumulated = new boolean[binding.size()];
+            given = new TensorMemory[binding.size()];
             leak = builder.watched
-                    ? Leak.watch(this, "a GradientClipper of " + binding.size() + " tensors", binding.release())
-                    : Leak.unwatched(binding.release());
+                    ? LeakGuard.watch(this, "a GradientClipper of " + binding.size() + " tensors", binding.release())
+                    : LeakGuard.unwatched(binding.release());
         } catch (Throwable e) {
             letGo(binding);
             throw e;
         }
     }
 
-    private static Phases phases(DeviceBinding devices, Details details) {
+    private static Phases orLetGo(Binding binding, Supplier<Phases> made) {
         try {
-            return new CudaPhases(devices, details);
+            return made.get();
         } catch (Throwable e) {
-            letGo(devices);
+            letGo(binding);
             throw e;
         }
     }
@@ -100,10 +123,10 @@ public final class GradientClipper implements AutoCloseable {
     }
 
     /** Groups as runs of segments instead of tensors. */
-    private Map<String, Group> segmentsOf(Map<String, Group> ofTensors) {
-        Map<String, Group> runs = new LinkedHashMap<>();
-        ofTensors.forEach(
-                (name, range) -> runs.put(name, new Group(segments.from(range.from()), segments.from(range.to()))));
+    private Map<String, TensorRange> segmentsOf(Map<String, TensorRange> ofTensors) {
+        Map<String, TensorRange> runs = new LinkedHashMap<>();
+        ofTensors.forEach((name, range) ->
+                runs.put(name, new TensorRange(segments.from(range.from()), segments.from(range.to()))));
         return runs;
     }
 
@@ -131,32 +154,7 @@ public final class GradientClipper implements AutoCloseable {
 
     // ---- clip -------------------------------------------------------------------------------------------------------
 
-    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
-    public ClipResult clipByGlobalNorm(double maxNorm) {
-        return clip(ClipRule.globalNorm(maxNorm));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
-    public ClipResult clipByNorm(double maxNorm) {
-        return clip(ClipRule.perTensorNorm(maxNorm));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#value(double)}. */
-    public ClipResult clipByValue(double limit) {
-        return clip(ClipRule.value(limit));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#value(double, double)}. */
-    public ClipResult clipByValue(double min, double max) {
-        return clip(ClipRule.value(min, max));
-    }
-
-    /** The L2 norm over all tensors; nothing is written. */
-    public double globalNorm() {
-        return globalNorm(NormType.L2);
-    }
-
-    /** A norm over all tensors; nothing is written. */
+    @Override
     public double globalNorm(NormType type) {
         Objects.requireNonNull(type, "type");
         acquire();
@@ -182,7 +180,7 @@ public final class GradientClipper implements AutoCloseable {
      * As {@link #clipWithNorm(double, double)}, with the rule's epsilon and policy; ZERO is refused, for the norm would not
      * be that of what is left.
      *
-     * @param globalNorm of the gradients after unscaling, where the rule {@linkplain ClipRule#unscale unscales}
+     * @param globalNorm of the gradients after unscaling, where the rule {@linkplain ClipRule#withInverseScale unscales}
      * @throws IllegalArgumentException if the norm is negative, the policy is ZERO, or the rule has more than one coefficient
      */
     public ClipResult clipWithNorm(NormRule rule, double globalNorm) {
@@ -192,26 +190,45 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.clipWithNorm(resolve(rule), globalNorm);
+            return run(call.withNorm(resolve(rule), globalNorm));
         } finally {
             user = null;
         }
     }
 
     /**
-     * Clips all bound gradients in place by a rule.
+     * Clips all bound gradients in place by a rule; complete on return.
      *
      * @throws NonFiniteGradientException under the policy ERROR; nothing was changed
      * @throws IllegalStateException if the clipper is closed, in use by another thread, or would write to read-only memory
      */
+    @Override
     public ClipResult clip(ClipRule rule) {
         acquire();
         try {
             forgetMeasured();
-            return phases.clip(resolve(rule), false);
+            return run(call.of(Call.Kind.CLIP, resolve(rule), null));
         } finally {
             user = null;
         }
+    }
+
+    /** Clips by a rule that is resolved for this clipper; without a stream the clip is complete on return. */
+    ClipResult clip(ResolvedRule rule, @Nullable CudaStream stream) {
+        acquire();
+        try {
+            forgetMeasured();
+            resolved = rule;
+            return run(call.of(Call.Kind.CLIP, rule, stream == null ? null : stream.streamHandle));
+        } finally {
+            user = null;
+        }
+    }
+
+    /** Lets the backend do a call, and makes its figures a result. */
+    private ClipResult run(Call filled) {
+        observer.clip(filled);
+        return new ClipResult(filled.figures(), source);
     }
 
     /**
@@ -230,7 +247,7 @@ public final class GradientClipper implements AutoCloseable {
     }
 
     /** As {@link #clipAsync} with {@link ClipRule#perTensorNorm}. */
-    public ClipResult clipByNormAsync(double maxNorm, CudaStream stream) {
+    public ClipResult clipPerTensorNormAsync(double maxNorm, CudaStream stream) {
         return clipAsync(ClipRule.perTensorNorm(maxNorm), stream);
     }
 
@@ -259,7 +276,7 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.clipAsync(resolve(rule), false, stream);
+            return run(call.of(Call.Kind.CLIP, resolve(rule), stream.streamHandle));
         } finally {
             user = null;
         }
@@ -269,7 +286,7 @@ public final class GradientClipper implements AutoCloseable {
      * Scales by a rule's coefficient for a norm that lies on the device, after what the stream has been given so far: as {@link
      * #clipWithNorm(NormRule, double)}, without the host. A norm that is negative or NaN when the clip runs counts as not finite.
      *
-     * @param norm of the gradients after unscaling, where the rule {@linkplain ClipRule#unscale unscales}; on the clipper's device
+     * @param norm of the gradients after unscaling, where the rule {@linkplain ClipRule#withInverseScale unscales}; on the clipper's device
      * @throws IllegalArgumentException if the policy is ZERO, or the rule has more than one coefficient
      * @throws CudaException if the norm's address is not on the clipper's device
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed or in use by another thread
@@ -279,36 +296,26 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.clipWithNorm(resolve(rule), norm, stream);
+            return run(call.withNorm(resolve(rule), norm, stream.streamHandle));
         } finally {
             user = null;
         }
     }
 
-    private static void requireGiven(NormRule rule, DeviceNorm norm, CudaStream stream, String method) {
+    static void requireGiven(NormRule rule, DeviceNorm norm, CudaStream stream, String method) {
         Objects.requireNonNull(norm, "norm");
         Objects.requireNonNull(stream, "stream");
         requireOneCoefficient(rule, method);
         requireNoZero(rule, method + " takes the norm as given");
     }
 
-    CapturedClip capture(NormRule rule, DeviceNorm norm, CudaStream stream) {
-        requireGiven(rule, norm, stream, "capture");
-        acquire();
-        try {
-            forgetMeasured();
-            return phases.capture(resolve(rule), norm, stream);
-        } finally {
-            user = null;
-        }
-    }
-
-    CapturedClip capture(ClipRule rule, CudaStream stream) {
+    /** Captures a clip by a rule that is resolved for this clipper; the norm is null where the clip measures it. */
+    CapturedClip capture(ResolvedRule rule, @Nullable DeviceNorm norm, CudaStream stream) {
         Objects.requireNonNull(stream, "stream");
         acquire();
         try {
             forgetMeasured();
-            return phases.capture(resolve(rule), stream);
+            return new CapturedClip(phases, phases.capture(rule, norm, stream.streamHandle), rule.rule);
         } finally {
             user = null;
         }
@@ -335,7 +342,7 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.decide(resolve(rule));
+            return run(call.of(Call.Kind.DECIDE, resolve(rule), null));
         } finally {
             user = null;
         }
@@ -354,7 +361,7 @@ public final class GradientClipper implements AutoCloseable {
         acquire();
         try {
             forgetMeasured();
-            return phases.decideAsync(resolve(rule), stream);
+            return run(call.of(Call.Kind.DECIDE, resolve(rule), stream.streamHandle));
         } finally {
             user = null;
         }
@@ -405,7 +412,7 @@ public final class GradientClipper implements AutoCloseable {
     }
 
     /**
-     * Where on the device the norm of the latest clip or decision by norm is, as a FLOAT64: the {@link ClipResult#totalNorm} that
+     * Where on the device the norm of the latest clip or decision by norm is, as a FLOAT64: the {@link ClipResult#globalNorm} that
      * the host has yet to read. The address stays the same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
@@ -440,16 +447,24 @@ public final class GradientClipper implements AutoCloseable {
     public void poll() {
         acquire();
         try {
-            phases.poll();
+            observer.poll();
         } finally {
             user = null;
         }
     }
 
-    /** Makes a rule ready to be run every step. */
+    /**
+     * Makes a rule ready to be run every step.
+     *
+     * @throws IllegalArgumentException if the rule names a group that is not there, or needs weights and there are none
+     */
     public PreparedClip prepare(ClipRule rule) {
-        Objects.requireNonNull(rule, "rule");
-        return new PreparedClip(this, rule);
+        acquire();
+        try {
+            return new PreparedClip(this, resolve(rule));
+        } finally {
+            user = null;
+        }
     }
 
     // ---- accumulate -------------------------------------------------------------------------------------------------
@@ -479,12 +494,12 @@ public final class GradientClipper implements AutoCloseable {
         Objects.requireNonNull(stream, "stream");
         acquire();
         try {
-            Group range = group(group);
+            TensorRange range = group(group);
             if (accumulatedType != null && !accumulatedType.equals(type)) {
                 throw new IllegalStateException("measure was called with norm type " + accumulatedType
                         + " and now with " + type + "; call apply in between");
             }
-            phases.measure(type, range, stream);
+            phases.measure(type, range, stream.streamHandle);
             accumulatedType = type;
             for (int i = range.from(); i < range.to(); i++) accumulated[i] = true;
         } finally {
@@ -503,7 +518,7 @@ public final class GradientClipper implements AutoCloseable {
             ResolvedRule resolvedRule = resolve(rule);
             requireMeasured(resolvedRule.normType);
             forgetMeasured();
-            return phases.clip(resolvedRule, true);
+            return run(call.of(Call.Kind.APPLY, resolvedRule, null));
         } finally {
             user = null;
         }
@@ -517,7 +532,7 @@ public final class GradientClipper implements AutoCloseable {
             ResolvedRule resolvedRule = resolve(rule);
             requireMeasured(resolvedRule.normType);
             forgetMeasured();
-            return phases.clipAsync(resolvedRule, true, stream);
+            return run(call.of(Call.Kind.APPLY, resolvedRule, stream.streamHandle));
         } finally {
             user = null;
         }
@@ -584,8 +599,25 @@ public final class GradientClipper implements AutoCloseable {
         binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
         acquire();
         try {
-            binding.rebind(0, buffers);
+            GradientClipperBuilder.memoryOf(buffers, given);
+            binding.rebind(0, given);
             forgetMeasured();
+        } finally {
+            user = null;
+        }
+    }
+
+    /**
+     * Whether {@link #rebind(List)} would find types, lengths, pieces and side as they were bound. Overlaps are not looked for.
+     *
+     * @throws IllegalArgumentException if there are not as many buffers as tensors
+     */
+    public boolean fits(List<? extends @Nullable GradientBuffer> buffers) {
+        binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
+        acquire();
+        try {
+            GradientClipperBuilder.memoryOf(buffers, given);
+            return binding.fits(given);
         } finally {
             user = null;
         }
@@ -608,8 +640,8 @@ public final class GradientClipper implements AutoCloseable {
      *
      * @throws IllegalStateException if no parameters were bound
      */
-    public void rebindParameters(long[] addresses) {
-        requireParameters();
+    public void rebindWeights(long[] addresses) {
+        requireWeights();
         binding.requireCount(Objects.requireNonNull(addresses, "addresses").length);
         acquire();
         try {
@@ -624,24 +656,25 @@ public final class GradientClipper implements AutoCloseable {
      *
      * @throws IllegalStateException if no parameters were bound
      */
-    public void rebindParameters(List<? extends @Nullable GradientBuffer> buffers) {
-        requireParameters();
+    public void rebindWeights(List<? extends @Nullable GradientBuffer> buffers) {
+        requireWeights();
         binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
         acquire();
         try {
-            binding.rebind(binding.size(), buffers);
+            GradientClipperBuilder.memoryOf(buffers, given);
+            binding.rebind(binding.size(), given);
         } finally {
             user = null;
         }
     }
 
-    private void requireParameters() {
-        if (segments.hasParameters()) return;
-        throw new IllegalStateException("the clipper has no parameters; bind them with builder().parameter(weights)");
+    private void requireWeights() {
+        if (segments.hasWeights()) return;
+        throw new IllegalStateException("the clipper has no parameters; bind them with builder().weights(weights)");
     }
 
-    private Group group(String name) {
-        Group group = groups.get(name);
+    private TensorRange group(String name) {
+        TensorRange group = groups.get(name);
         if (group == null) {
             throw new IllegalArgumentException("there is no group '" + name + "'; the groups are " + groups.keySet());
         }
@@ -649,9 +682,19 @@ public final class GradientClipper implements AutoCloseable {
     }
 
     /** Per-tensor figures on demand, valid until the next call. */
-    private final class Details implements ClipResult.TensorNorms {
+    private final class Source implements ClipResult.Source {
         @Override
-        public double norm(int tensor, long ofCall) {
+        public boolean isComplete(long ofCall) {
+            return phases.isComplete(ofCall);
+        }
+
+        @Override
+        public void read(long ofCall, Figures into) {
+            phases.read(ofCall, into);
+        }
+
+        @Override
+        public double tensorNorm(int tensor, long ofCall) {
             Objects.checkIndex(tensor, binding.size());
             return between(segments.from(tensor), segments.from(tensor + 1), ofCall);
         }
@@ -664,12 +707,12 @@ public final class GradientClipper implements AutoCloseable {
 
         @Override
         public double groupNorm(String name, long ofCall) {
-            Group range = group(name);
+            TensorRange range = group(name);
             return between(segments.from(range.from()), segments.from(range.to()), ofCall);
         }
 
         @Override
-        public double coefficient(int tensor, long ofCall) {
+        public double tensorCoefficient(int tensor, long ofCall) {
             Objects.checkIndex(tensor, binding.size());
             acquire();
             try {
@@ -770,7 +813,11 @@ public final class GradientClipper implements AutoCloseable {
         } finally {
             try {
                 binding.clear();
-                phases.clear();
+                try {
+                    observer.close();
+                } finally {
+                    phases.clear();
+                }
             } finally {
                 closed = true;
                 user = null;

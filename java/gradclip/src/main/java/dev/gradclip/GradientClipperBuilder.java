@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.CpuPlan;
-import dev.gradclip.internal.NativeLibrary;
-import dev.gradclip.internal.Piece;
-import dev.gradclip.internal.Team;
+import dev.gradclip.internal.binding.TensorList;
+import dev.gradclip.internal.cpu.CpuPlan;
+import dev.gradclip.internal.jni.NativeLibrary;
+import dev.gradclip.internal.memory.HostMemory;
+import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.memory.TensorMemory;
+import dev.gradclip.internal.reduce.SegmentLayout;
+import dev.gradclip.internal.rule.TensorRange;
+import dev.gradclip.internal.threads.Workers;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,22 +23,20 @@ import org.jspecify.annotations.Nullable;
 
 /** Collects what a {@link GradientClipper} is bound to. */
 public final class GradientClipperBuilder {
-    final List<String> names = new ArrayList<>();
+    private final List<String> names = new ArrayList<>();
     private final Set<String> taken = new HashSet<>();
-    final List<GradientBuffer> shapes = new ArrayList<>();
-    final List<@Nullable GradientBuffer> bound = new ArrayList<>();
+    private final List<GradientBuffer> shapes = new ArrayList<>();
+    private final List<@Nullable GradientBuffer> bound = new ArrayList<>();
     private final List<Integer> rows = new ArrayList<>();
-    private final List<@Nullable GradientBuffer> parameters = new ArrayList<>();
-    private final List<@Nullable GradientBuffer> parameterShapes = new ArrayList<>();
+    private final List<@Nullable GradientBuffer> weights = new ArrayList<>();
+    private final List<@Nullable GradientBuffer> weightsShapes = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
     private @Nullable Backend backend;
-    private @Nullable Team team;
+    private @Nullable Workers team;
     private int level = -1;
-    private boolean hasParameters;
+    private boolean hasWeights;
+    private @Nullable ClipListener listener;
     boolean watched = true;
-
-    @Nullable
-    ClipListener listener;
 
     GradientClipperBuilder() {}
 
@@ -63,7 +67,7 @@ public final class GradientClipperBuilder {
     private static HostBuffer shape(String name, DType dtype, long length) {
         if (dtype == null) throw new NullPointerException("the type of " + name + " is null");
         try {
-            return HostBuffer.shape(dtype, length);
+            return new HostBuffer(HostMemory.shape(dtype, length));
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(name + ": " + e.getMessage(), e);
         }
@@ -76,8 +80,8 @@ public final class GradientClipperBuilder {
         shapes.add(shape);
         bound.add(buffer);
         rows.add(1);
-        parameters.add(null);
-        parameterShapes.add(null);
+        weights.add(null);
+        weightsShapes.add(null);
         return this;
     }
 
@@ -87,7 +91,7 @@ public final class GradientClipperBuilder {
      * its last digit may differ from that of the same tensor bound without rows. An empty tensor may have 0.
      *
      * <pre>{@code
-     * builder.add("conv1.weight", gradient).rows(64).parameter(weights) // [64, 3, 7, 7]: 64 units
+     * builder.add("conv1.weight", gradient).rows(64).weights(weights) // [64, 3, 7, 7]: 64 units
      * }</pre>
      *
      * @throws IllegalArgumentException if that does not divide the length
@@ -114,31 +118,31 @@ public final class GradientClipperBuilder {
      * @throws IllegalArgumentException if the length differs
      * @throws IllegalStateException if no tensor was added
      */
-    public GradientClipperBuilder parameter(GradientBuffer weights) {
-        int last = last("parameter");
-        if (weights == null) throw new NullPointerException("the parameter of " + names.get(last) + " is null");
+    public GradientClipperBuilder weights(GradientBuffer buffer) {
+        int last = last("weights");
+        if (buffer == null) throw new NullPointerException("the parameter of " + names.get(last) + " is null");
         long length = shapes.get(last).length();
-        if (weights.length() != length) {
-            throw new IllegalArgumentException("the parameter of " + names.get(last) + " has " + weights.length()
+        if (buffer.length() != length) {
+            throw new IllegalArgumentException("the parameter of " + names.get(last) + " has " + buffer.length()
                     + " elements, but its gradient has " + length);
         }
-        parameters.set(last, weights);
-        parameterShapes.set(last, weights);
-        hasParameters = true;
+        weights.set(last, buffer);
+        weightsShapes.set(last, buffer);
+        hasWeights = true;
         return this;
     }
 
-    /** As {@link #parameter(GradientBuffer)}, weights that have no memory until {@link GradientClipper#rebindParameters}. */
-    public GradientClipperBuilder parameter(DType dtype) {
-        int last = last("parameter");
-        parameters.set(last, null);
-        parameterShapes.set(
+    /** Declares weights as {@link #weights(GradientBuffer)} does, without memory until {@link GradientClipper#rebindWeights}. */
+    public GradientClipperBuilder weights(DType dtype) {
+        int last = last("weights");
+        weights.set(last, null);
+        weightsShapes.set(
                 last,
                 shape(
                         "the parameter of " + names.get(last),
                         dtype,
                         shapes.get(last).length()));
-        hasParameters = true;
+        hasWeights = true;
         return this;
     }
 
@@ -147,45 +151,63 @@ public final class GradientClipperBuilder {
         return names.size() - 1;
     }
 
-    Segments segments() {
+    private SegmentLayout segments() {
         int[] counts = new int[names.size()];
         long[] lengths = new long[names.size()];
         long sum = 0;
         for (int i = 0; i < counts.length; i++) {
             counts[i] = rows.get(i);
-            sum += hasParameters ? 2L * counts[i] : counts[i];
-            if (sum > Segments.MOST) {
+            sum += hasWeights ? 2L * counts[i] : counts[i];
+            if (sum > SegmentLayout.MOST) {
                 throw new IllegalArgumentException(names.get(i) + " has " + counts[i]
-                        + " rows, with which the clipper has more than the " + Segments.MOST
+                        + " rows, with which the clipper has more than the " + SegmentLayout.MOST
                         + " that it can have; a tensor without rows is one");
             }
             lengths[i] = shapes.get(i).length();
         }
-        return new Segments(counts, lengths, hasParameters);
+        return new SegmentLayout(counts, lengths, hasWeights);
     }
 
-    /** Type and length of a gradient, or, counted on from the last, of its parameter. */
-    GradientBuffer shape(int entry) {
-        if (entry < names.size()) return shapes.get(entry);
-        GradientBuffer weights = parameterShapes.get(entry - names.size());
-        return weights == null ? shapes.get(entry - names.size()) : weights;
+    private static TensorMemory memoryOf(GradientBuffer buffer) {
+        return buffer instanceof HostBuffer host ? host.hostMemory : ((DeviceBuffer) buffer).deviceMemory;
     }
 
-    @Nullable
-    GradientBuffer bound(int entry) {
-        return entry < names.size() ? bound.get(entry) : parameters.get(entry - names.size());
+    /** The memory of each buffer; null stays null. */
+    static void memoryOf(List<? extends @Nullable GradientBuffer> buffers, @Nullable TensorMemory[] into) {
+        for (int i = 0; i < into.length; i++) {
+            GradientBuffer buffer = buffers.get(i);
+            into[i] = buffer == null ? null : memoryOf(buffer);
+        }
+    }
+
+    /** The gradients and then, where there are any, their weights. */
+    TensorList tensors() {
+        List<@Nullable GradientBuffer> buffers = allBound();
+        @Nullable TensorMemory[] memory = new TensorMemory[buffers.size()];
+        memoryOf(buffers, memory);
+        List<TensorMemory> shapesOfAll = new ArrayList<>(memory.length);
+        for (GradientBuffer shape : shapes) shapesOfAll.add(memoryOf(shape));
+        for (int i = names.size(); i < memory.length; i++) {
+            GradientBuffer shape = weightsShapes.get(i - names.size());
+            shapesOfAll.add(shape == null ? shapesOfAll.get(i - names.size()) : memoryOf(shape));
+        }
+        return new TensorList(names, segments(), groupStarts.size(), shapesOfAll, Arrays.asList(memory));
     }
 
     private String name(int entry) {
         return entry < names.size() ? names.get(entry) : "the parameter of " + names.get(entry - names.size());
     }
 
-    /** The buffers of all gradients, then, where there are any, of their parameters. */
-    List<@Nullable GradientBuffer> allBound() {
-        if (!hasParameters) return bound;
+    private List<@Nullable GradientBuffer> allBound() {
+        if (!hasWeights) return bound;
         List<@Nullable GradientBuffer> all = new ArrayList<>(bound);
-        all.addAll(parameters);
+        all.addAll(weights);
         return all;
+    }
+
+    /** The names added so far. */
+    public List<String> names() {
+        return List.copyOf(names);
     }
 
     /**
@@ -220,7 +242,7 @@ public final class GradientClipperBuilder {
      */
     public GradientClipperBuilder threads(int threads) {
         requireThreads(threads);
-        team = Team.ofThreads(threads);
+        team = Workers.ofThreads(threads);
         return this;
     }
 
@@ -232,7 +254,7 @@ public final class GradientClipperBuilder {
      */
     public GradientClipperBuilder executor(Executor executor, int threads) {
         requireThreads(threads);
-        team = Team.of(Objects.requireNonNull(executor, "executor"), threads);
+        team = Workers.of(Objects.requireNonNull(executor, "executor"), threads);
         return this;
     }
 
@@ -248,7 +270,7 @@ public final class GradientClipperBuilder {
      * @param library its file name
      */
     public GradientClipperBuilder openMpThreads(String library) {
-        team = Team.ofOpenMp(Objects.requireNonNull(library, "library"));
+        team = Workers.ofOpenMp(Objects.requireNonNull(library, "library"));
         return this;
     }
 
@@ -260,7 +282,7 @@ public final class GradientClipperBuilder {
      */
     public GradientClipperBuilder openMpThreads(String library, int threads) {
         requireThreads(threads);
-        team = Team.ofOpenMp(Objects.requireNonNull(library, "library"), threads);
+        team = Workers.ofOpenMp(Objects.requireNonNull(library, "library"), threads);
         return this;
     }
 
@@ -274,14 +296,22 @@ public final class GradientClipperBuilder {
         return this;
     }
 
+    /** The listener set, or null. */
+    public @Nullable ClipListener listener() {
+        return listener;
+    }
+
     /** One SIMD level of the native backend, for tests. */
     GradientClipperBuilder level(int simdLevel) {
         level = simdLevel;
         return this;
     }
 
-    /** For clippers that live for one call. */
-    GradientClipperBuilder unwatched() {
+    /**
+     * Leaves it unreported when the clipper is garbage collected without {@link GradientClipper#close}: for clippers of host
+     * memory, which hold nothing outside the heap, that live for one call or are forgotten on purpose.
+     */
+    public GradientClipperBuilder withoutLeakReport() {
         watched = false;
         return this;
     }
@@ -297,17 +327,39 @@ public final class GradientClipperBuilder {
         return new GradientClipper(this);
     }
 
-    Map<String, Group> groups() {
-        return Group.of(groupStarts, names.size());
+    Map<String, TensorRange> groups() {
+        return TensorRange.of(groupStarts, names.size());
     }
 
-    /** Where the work will be done. */
+    /** The backend for these buffers, which must be available and theirs if it was chosen; nothing is copied silently. */
     Backend resolve() {
-        return Sides.backend(backend, this::name, allBound());
+        List<@Nullable GradientBuffer> buffers = allBound();
+        int host = -1;
+        int device = -1;
+        for (int i = 0; i < buffers.size(); i++) {
+            if (buffers.get(i) instanceof HostBuffer) host = i;
+            else if (buffers.get(i) instanceof DeviceBuffer) device = i;
+        }
+        if (host >= 0 && device >= 0) {
+            throw new IllegalArgumentException(name(host) + " is in host memory, but " + name(device)
+                    + " is in device memory; copy one to the other's side (DeviceBuffer.copyFrom, copyTo), or build a clipper "
+                    + "for each side");
+        }
+        Backend resolved = backend != null ? backend : device >= 0 ? Backend.CUDA : Backend.preferred();
+        resolved.require();
+        if (resolved == Backend.CUDA && host >= 0) {
+            throw new IllegalArgumentException(name(host) + " is in host memory, which backend CUDA does not reach; "
+                    + "copy it with DeviceBuffer.allocate and copyFrom, or leave the backend to the buffers");
+        }
+        if (resolved != Backend.CUDA && device >= 0) {
+            throw new IllegalArgumentException(name(device) + " is in device memory, which backend " + resolved
+                    + " does not reach; leave the backend to the buffers, or copy it with DeviceBuffer.copyTo");
+        }
+        return resolved;
     }
 
     CpuPlan plan(Backend cpu, List<List<Piece>> segments) {
-        Team helpers = team == null ? Team.ofThreads(Team.defaultThreads()) : team;
+        Workers helpers = team == null ? Workers.ofThreads(Workers.defaultThreads()) : team;
         if (cpu == Backend.JAVA) return CpuPlan.java(segments, helpers);
         return CpuPlan.nativeCpu(
                 segments, helpers, level < 0 ? NativeLibrary.instance().level() : level);

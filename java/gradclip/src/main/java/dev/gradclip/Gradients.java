@@ -34,17 +34,17 @@ public final class Gradients {
     }
 
     /** Scales each array by {@code min(1, maxNorm / (its norm + 1e-6))}: {@link ClipRule#perTensorNorm}. */
-    public static ClipResult clipByNorm(double maxNorm, float[]... gradients) {
+    public static ClipResult clipPerTensorNorm(double maxNorm, float[]... gradients) {
         return clip(ClipRule.perTensorNorm(maxNorm), gradients);
     }
 
-    /** As {@link #clipByNorm(double, float[][])}, for FLOAT64. */
-    public static ClipResult clipByNorm(double maxNorm, double[]... gradients) {
+    /** As {@link #clipPerTensorNorm(double, float[][])}, for FLOAT64. */
+    public static ClipResult clipPerTensorNorm(double maxNorm, double[]... gradients) {
         return clip(ClipRule.perTensorNorm(maxNorm), gradients);
     }
 
-    /** As {@link #clipByNorm(double, float[][])}, for buffers, position to limit. */
-    public static ClipResult clipByNorm(double maxNorm, List<FloatBuffer> gradients) {
+    /** As {@link #clipPerTensorNorm(double, float[][])}, for buffers, position to limit. */
+    public static ClipResult clipPerTensorNorm(double maxNorm, List<FloatBuffer> gradients) {
         return clip(ClipRule.perTensorNorm(maxNorm), gradients);
     }
 
@@ -117,23 +117,23 @@ public final class Gradients {
 
     private static <T> T required(@Nullable T gradient, GradientClipperBuilder next) {
         if (gradient != null) return gradient;
-        throw new NullPointerException("the gradient of tensor " + next.names.size() + " is null");
+        throw new NullPointerException("the gradient of tensor " + next.names().size() + " is null");
     }
 
     private static GradientClipper bind(float[][] gradients) {
-        GradientClipperBuilder builder = GradientClipper.builder().unwatched();
+        GradientClipperBuilder builder = GradientClipper.builder().withoutLeakReport();
         for (float[] gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
         return builder.build();
     }
 
     private static GradientClipper bind(double[][] gradients) {
-        GradientClipperBuilder builder = GradientClipper.builder().unwatched();
+        GradientClipperBuilder builder = GradientClipper.builder().withoutLeakReport();
         for (double[] gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
         return builder.build();
     }
 
     private static GradientClipper bind(List<FloatBuffer> gradients) {
-        GradientClipperBuilder builder = GradientClipper.builder().unwatched();
+        GradientClipperBuilder builder = GradientClipper.builder().withoutLeakReport();
         for (FloatBuffer gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
         return builder.build();
     }

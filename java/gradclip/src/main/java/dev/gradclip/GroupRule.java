@@ -66,8 +66,8 @@ public record GroupRule(Map<String, ClipRule> rules) implements ClipRule {
     }
 
     @Override
-    public GroupRule unscale(double factor) {
-        return each(rule -> rule.unscale(factor));
+    public GroupRule withInverseScale(double factor) {
+        return each(rule -> rule.withInverseScale(factor));
     }
 
     @Override

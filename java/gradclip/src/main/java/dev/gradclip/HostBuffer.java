@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.Arenas;
-import dev.gradclip.internal.Piece;
-import dev.gradclip.internal.Tiles;
+import dev.gradclip.internal.memory.HostMemory;
+import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.reduce.Tiles;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -34,26 +34,14 @@ import org.jspecify.annotations.Nullable;
 public final class HostBuffer implements GradientBuffer {
     private static final int LARGEST_PIECE = 1 << 30;
 
-    private final DType dtype;
-    private final long length;
-    private final boolean readOnly;
-    final List<Piece> pieces;
+    final HostMemory hostMemory;
 
-    private HostBuffer(DType dtype, List<Piece> pieces) {
-        this.dtype = dtype;
-        this.pieces = pieces;
-        long sum = 0;
-        boolean refusesWrites = false;
-        for (Piece piece : pieces) {
-            sum += piece.length();
-            refusesWrites |= piece.readOnly();
-        }
-        this.length = sum;
-        this.readOnly = refusesWrites;
+    HostBuffer(HostMemory hostMemory) {
+        this.hostMemory = hostMemory;
     }
 
     private HostBuffer(Piece piece) {
-        this(piece.dtype(), List.of(piece));
+        this(new HostMemory(piece));
     }
 
     /**
@@ -63,14 +51,14 @@ public final class HostBuffer implements GradientBuffer {
      */
     public static HostBuffer allocate(DType dtype, long length) {
         List<Piece> pieces = new ArrayList<>();
-        long left = bytes(dtype, length);
+        long left = HostMemory.bytes(dtype, length);
         do {
             int bytes = (int) Math.min(left, LARGEST_PIECE);
             ByteBuffer memory = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
             pieces.add(Piece.ofBytes(dtype, memory, memory));
             left -= bytes;
         } while (left > 0);
-        return new HostBuffer(dtype, List.copyOf(pieces));
+        return new HostBuffer(new HostMemory(dtype, List.copyOf(pieces)));
     }
 
     /** A whole array of FLOAT32. */
@@ -197,12 +185,12 @@ public final class HostBuffer implements GradientBuffer {
      * @throws BackendUnavailableException if the native library is not there to read it
      */
     public static HostBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
-        long bytes = bytes(dtype, length);
+        long bytes = HostMemory.bytes(dtype, length);
         if (address == 0 && length > 0) {
             throw new IllegalArgumentException("address is 0 for " + length
                     + " elements; for a gradient that is absent, " + "declare the tensor and leave its address out");
         }
-        if (isBeyond(address, bytes)) {
+        if (HostMemory.isBeyond(address, bytes)) {
             throw new IllegalArgumentException(length + " elements of " + dtype + " at 0x" + Long.toHexString(address)
                     + " reach beyond the address space");
         }
@@ -225,14 +213,14 @@ public final class HostBuffer implements GradientBuffer {
     public static HostBuffer ofPieces(List<HostBuffer> buffers) {
         if (buffers.isEmpty()) throw new IllegalArgumentException("a tensor needs at least one piece");
         List<Piece> pieces = new ArrayList<>();
-        DType dtype = Objects.requireNonNull(buffers.get(0), "piece 0").dtype;
+        DType dtype = Objects.requireNonNull(buffers.get(0), "piece 0").dtype();
         for (HostBuffer buffer : buffers) {
             if (buffer == null) throw new NullPointerException("piece " + pieces.size() + " is null");
-            if (buffer.dtype != dtype) {
+            if (buffer.dtype() != dtype) {
                 throw new IllegalArgumentException("pieces of one tensor must have one type, but piece " + pieces.size()
-                        + " is " + buffer.dtype + " and the first is " + dtype);
+                        + " is " + buffer.dtype() + " and the first is " + dtype);
             }
-            pieces.addAll(buffer.pieces);
+            pieces.addAll(buffer.hostMemory.pieces());
         }
         for (int i = 0; i < pieces.size() - 1; i++) {
             if (pieces.get(i).length() % Tiles.elements(dtype) != 0) {
@@ -242,52 +230,22 @@ public final class HostBuffer implements GradientBuffer {
                                 + " elements");
             }
         }
-        return new HostBuffer(dtype, List.copyOf(pieces));
-    }
-
-    /** How many bytes elements take, if that many can be. */
-    static long bytes(DType dtype, long length) {
-        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
-        if (length > Long.MAX_VALUE / dtype.bytes()) {
-            throw new IllegalArgumentException(length + " elements of " + dtype + " exceed the address space");
-        }
-        return length * dtype.bytes();
-    }
-
-    /** Whether a range goes on beyond the last address, or from the lower half of all addresses into the upper. */
-    static boolean isBeyond(long address, long bytes) {
-        long end = address + bytes;
-        return bytes > 0 && (Long.compareUnsigned(end, address) < 0 || (address >= 0 && end < 0));
-    }
-
-    /** A type and a length whose memory comes later. */
-    static HostBuffer shape(DType dtype, long length) {
-        bytes(dtype, length);
-        return new HostBuffer(Piece.ofAddress(dtype, 0, length, null));
-    }
-
-    /** The same type, length and pieces, without hold of the memory. */
-    HostBuffer shape() {
-        return new HostBuffer(
-                dtype,
-                pieces.stream()
-                        .map(piece -> Piece.ofAddress(dtype, 0, piece.length(), null))
-                        .toList());
+        return new HostBuffer(new HostMemory(dtype, List.copyOf(pieces)));
     }
 
     @Override
     public DType dtype() {
-        return dtype;
+        return hostMemory.dtype();
     }
 
     @Override
     public long length() {
-        return length;
+        return hostMemory.length();
     }
 
     /** Whether some of the memory refuses to be written. */
     public boolean isReadOnly() {
-        return readOnly;
+        return hostMemory.isReadOnly();
     }
 
     /**
@@ -298,13 +256,16 @@ public final class HostBuffer implements GradientBuffer {
      */
     public List<Buffer> memory() {
         List<Buffer> result = new ArrayList<>();
-        for (Piece piece : pieces) result.add(piece.duplicateView());
+        for (Piece piece : hostMemory.pieces()) result.add(piece.duplicateView());
         return result;
     }
 
-    /** Throws where its memory can be freed meanwhile, however long this object is reachable. */
-    void requireLasting(String name) {
-        for (Piece piece : pieces) Arenas.requireLasting(piece, name);
+    /** {@code HostBuffer[length dtype, in n pieces, read-only]}; the elements are not shown. */
+    @Override
+    public String toString() {
+        int pieces = hostMemory.pieces().size();
+        return "HostBuffer[" + length() + " " + dtype() + (pieces == 1 ? "" : ", in " + pieces + " pieces")
+                + (isReadOnly() ? ", read-only" : "") + "]";
     }
 
     private static void requireHalf(DType dtype) {

@@ -7,12 +7,13 @@ public final class NonFiniteGradientException extends ArithmeticException {
 
     private final String tensor;
 
-    NonFiniteGradientException(String tensor, double norm) {
+    /** A tensor whose norm is not finite. */
+    public NonFiniteGradientException(String tensor, double norm) {
         this(tensor, "its norm is " + norm);
     }
 
-    /** Of a tensor with rows, by the first of them that is not finite. */
-    NonFiniteGradientException(String tensor, int row, double norm) {
+    /** A tensor with rows, the first of which that is not finite is given. */
+    public NonFiniteGradientException(String tensor, int row, double norm) {
         this(tensor, "the norm of its row " + row + " is " + norm);
     }
 

@@ -27,8 +27,8 @@ public final class NormHistory implements ClipListener {
     @Override
     public synchronized void onClip(ClipEvent event) {
         if (event.nonFinite()) nonFinite++;
-        if (!Double.isFinite(event.norm())) return;
-        norms[(int) (seen++ % norms.length)] = event.norm();
+        if (!Double.isFinite(event.globalNorm())) return;
+        norms[(int) (seen++ % norms.length)] = event.globalNorm();
     }
 
     /** How many norms it has now. */

@@ -15,19 +15,19 @@ import org.jspecify.annotations.Nullable;
  * @param form how a norm becomes a coefficient
  * @param scope what has a norm of its own
  * @param max threshold, 0 or more, infinity to measure only; λ of {@link Form#ADAPTIVE}
- * @param length of {@link Form#NORMALIZE} the norm afterwards, else unused
+ * @param targetNorm of {@link Form#NORMALIZE} the norm afterwards, else unused
  * @param normType which norm
  * @param epsilon added to the norm, 0 or more; with 0 a norm equal to the threshold is left unchanged; of {@link
  *     Form#ADAPTIVE} the least norm that a parameter counts with
  * @param convention see {@link Convention}
- * @param inverseScale what gradients are multiplied by before all else: {@link ClipRule#unscale}
+ * @param inverseScale what gradients are multiplied by before all else: {@link ClipRule#withInverseScale}
  * @param nonFinitePolicy see {@link NonFinitePolicy}
  */
 public record NormRule(
         Form form,
         Scope scope,
         double max,
-        double length,
+        double targetNorm,
         NormType normType,
         double epsilon,
         Convention convention,
@@ -43,7 +43,7 @@ public record NormRule(
         AVERAGE,
         /** As {@link #CLIP}, of {@code n / √elements}, the root mean square for L2. */
         RMS,
-        /** {@code n > max ? length / n : 1}; at most 2^127. */
+        /** {@code n > max ? targetNorm / n : 1}; at most 2^127. */
         NORMALIZE,
         /** With {@code m = max · max(norm of the parameter, ε)}: {@code n ≥ m ? m / max(n, 1e-6) : 1}. */
         ADAPTIVE
@@ -61,10 +61,10 @@ public record NormRule(
             throw new IllegalArgumentException(what + " must be 0 or more (infinity measures only), but is " + max);
         }
         max += 0.0; // -0.0 would flip the signs of what it zeroes
-        if (!(length >= 0) || Double.isInfinite(length)) {
-            throw new IllegalArgumentException("length must be finite and 0 or more, but is " + length);
+        if (!(targetNorm >= 0) || Double.isInfinite(targetNorm)) {
+            throw new IllegalArgumentException("targetNorm must be finite and 0 or more, but is " + targetNorm);
         }
-        length += 0.0;
+        targetNorm += 0.0;
         if (!(epsilon >= 0) || Double.isInfinite(epsilon)) {
             throw new IllegalArgumentException("epsilon must be finite and 0 or more, but is " + epsilon);
         }
@@ -100,33 +100,33 @@ public record NormRule(
 
     /** The same rule for each of something else. */
     public NormRule withScope(Scope value) {
-        return new NormRule(form, value, max, length, normType, epsilon, convention, inverseScale, nonFinitePolicy);
+        return new NormRule(form, value, max, targetNorm, normType, epsilon, convention, inverseScale, nonFinitePolicy);
     }
 
     /** The same rule with another norm. */
     public NormRule withNormType(NormType type) {
-        return new NormRule(form, scope, max, length, type, epsilon, convention, inverseScale, nonFinitePolicy);
+        return new NormRule(form, scope, max, targetNorm, type, epsilon, convention, inverseScale, nonFinitePolicy);
     }
 
     /** The same rule with another epsilon. */
     public NormRule withEpsilon(double value) {
-        return new NormRule(form, scope, max, length, normType, value, convention, inverseScale, nonFinitePolicy);
+        return new NormRule(form, scope, max, targetNorm, normType, value, convention, inverseScale, nonFinitePolicy);
     }
 
     /** The same rule with a library's epsilon and its ways at the edges; {@link Form#ADAPTIVE} keeps its epsilon. */
     public NormRule withConvention(Convention value) {
         double added = form == Form.ADAPTIVE ? epsilon : value.epsilon();
-        return new NormRule(form, scope, max, length, normType, added, value, inverseScale, nonFinitePolicy);
+        return new NormRule(form, scope, max, targetNorm, normType, added, value, inverseScale, nonFinitePolicy);
     }
 
     @Override
     public NormRule withNonFinitePolicy(NonFinitePolicy policy) {
-        return new NormRule(form, scope, max, length, normType, epsilon, convention, inverseScale, policy);
+        return new NormRule(form, scope, max, targetNorm, normType, epsilon, convention, inverseScale, policy);
     }
 
     @Override
-    public NormRule unscale(double factor) {
-        return new NormRule(form, scope, max, length, normType, epsilon, convention, factor, nonFinitePolicy);
+    public NormRule withInverseScale(double factor) {
+        return new NormRule(form, scope, max, targetNorm, normType, epsilon, convention, factor, nonFinitePolicy);
     }
 
     @Override
@@ -136,7 +136,7 @@ public record NormRule(
                 form,
                 scope,
                 max * factor,
-                length * factor,
+                targetNorm * factor,
                 normType,
                 adaptive ? epsilon : epsilon * factor,
                 convention,
@@ -154,7 +154,7 @@ public record NormRule(
                 && form == that.form
                 && scope == that.scope
                 && Double.compare(max, that.max) == 0
-                && Double.compare(length, that.length) == 0
+                && Double.compare(targetNorm, that.targetNorm) == 0
                 && Double.compare(epsilon, that.epsilon) == 0
                 && convention == that.convention
                 && Double.compare(inverseScale, that.inverseScale) == 0
@@ -164,16 +164,16 @@ public record NormRule(
 
     @Override
     public int hashCode() {
-        return 31 * (31 * Double.hashCode(max) + Double.hashCode(length)) + form.hashCode() + 31 * scope.hashCode();
+        return 31 * (31 * Double.hashCode(max) + Double.hashCode(targetNorm)) + form.hashCode() + 31 * scope.hashCode();
     }
 
     /** Whether gradients can't be changed by it, unless by policy. */
-    boolean onlyMeasures() {
+    public boolean onlyMeasures() {
         return max == Double.POSITIVE_INFINITY && inverseScale == 1;
     }
 
     /** Whether it has one coefficient for all. */
-    boolean hasOneCoefficient() {
+    public boolean hasOneCoefficient() {
         return scope == Scope.ALL;
     }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.rule.ResolvedRule;
+import java.util.Objects;
+
 /**
  * A rule made ready for one clipper: checked once, run every step.
  *
@@ -14,26 +17,26 @@ package dev.gradclip;
  */
 public final class PreparedClip {
     private final GradientClipper clipper;
-    private final ClipRule rule;
+    private final ResolvedRule rule;
 
-    PreparedClip(GradientClipper clipper, ClipRule rule) {
+    PreparedClip(GradientClipper clipper, ResolvedRule rule) {
         this.clipper = clipper;
         this.rule = rule;
     }
 
-    /** The rule it runs. */
+    /** The rule that it runs. */
     public ClipRule rule() {
-        return rule;
+        return rule.rule;
     }
 
-    /** As {@link GradientClipper#clip}. */
+    /** Clips as {@link GradientClipper#clip} does; complete on return. */
     public ClipResult run() {
-        return clipper.clip(rule);
+        return clipper.clip(rule, null);
     }
 
-    /** As {@link GradientClipper#clipAsync}. */
+    /** Enqueues the clip as {@link GradientClipper#clipAsync} does. */
     public ClipResult runAsync(CudaStream stream) {
-        return clipper.clipAsync(rule, stream);
+        return clipper.clip(rule, Objects.requireNonNull(stream, "stream"));
     }
 
     /**
@@ -45,19 +48,20 @@ public final class PreparedClip {
      * @throws IllegalStateException if the gradients are in host memory
      */
     public CapturedClip capture(CudaStream stream) {
-        return clipper.capture(rule, stream);
+        return clipper.capture(rule, null, stream);
     }
 
     /**
-     * As {@link #capture(CudaStream)}, with a norm that each launch of the graph finds on the device, as {@link
+     * Captures a clip as {@link #capture(CudaStream)} does, with a norm that each launch of the graph finds on the device: {@link
      * GradientClipper#clipWithNormAsync}.
      *
      * @throws IllegalArgumentException if the rule is no norm rule of one coefficient, or its policy is ZERO
      */
     public CapturedClip capture(DeviceNorm norm, CudaStream stream) {
-        if (!(rule instanceof NormRule normRule)) {
-            throw new IllegalArgumentException("a norm is given to norm rules, but the rule is " + rule);
+        if (!(rule.rule instanceof NormRule normRule)) {
+            throw new IllegalArgumentException("a norm is given to norm rules, but the rule is " + rule.rule);
         }
-        return clipper.capture(normRule, norm, stream);
+        GradientClipper.requireGiven(normRule, norm, stream, "capture");
+        return clipper.capture(rule, norm, stream);
     }
 }

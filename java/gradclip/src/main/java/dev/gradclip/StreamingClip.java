@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.StreamedTensors.Streamed;
-import dev.gradclip.internal.PieceWork;
-import dev.gradclip.internal.ScaledNorm;
-import dev.gradclip.internal.StreamedSums;
+import dev.gradclip.internal.clip.Figures;
+import dev.gradclip.internal.reduce.ScaledNorm;
+import dev.gradclip.internal.rule.ResolvedRule;
+import dev.gradclip.internal.rule.TensorRange;
+import dev.gradclip.internal.stream.PieceKernels;
+import dev.gradclip.internal.stream.StreamedApply;
+import dev.gradclip.internal.stream.StreamedDecision;
+import dev.gradclip.internal.stream.StreamedSums;
+import dev.gradclip.internal.stream.StreamedTensors;
+import dev.gradclip.internal.stream.StreamedTensors.Streamed;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -29,13 +35,13 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>What a {@link GradientClipper} has bound is told before a tensor's pieces: {@link #group} and {@link #rows}; weights for {@link
- * ClipRule#adaptive} pass by {@link #measureParameter}. Under a rule per group each tensor is ended before {@link #decide}, also
+ * ClipRule#adaptive} pass by {@link #measureWeights}. Under a rule per group each tensor is ended before {@link #decide}, also
  * where none is measured.
  *
  * <pre>{@code
  * clip.rows(64, 147); // [64, 3, 7, 7]
  * while (gradient.read(window)) clip.measure(HostBuffer.wrap(window, gradient.dtype()));
- * while (weights.read(window)) clip.measureParameter(HostBuffer.wrap(window, weights.dtype()));
+ * while (weights.read(window)) clip.measureWeights(HostBuffer.wrap(window, weights.dtype()));
  * clip.endTensor("conv1.weight");
  * }</pre>
  *
@@ -45,27 +51,27 @@ import org.jspecify.annotations.Nullable;
  */
 public final class StreamingClip implements AutoCloseable {
     private final ClipRule rule;
-    private final StreamedPieces pieces;
+    private final StreamedApply pieces;
     private final StreamedSums gradients;
-    private final StreamedSums parameters;
-    private final boolean comparesParameters;
+    private final StreamedSums weights;
+    private final boolean comparesWeights;
     private final StreamedTensors tensors = new StreamedTensors();
     private @Nullable StreamedDecision decision;
     private int applied;
     private long elements;
     private long elementsChanged;
-    private double totalNorm = Double.NaN;
+    private double globalNorm = Double.NaN;
     private boolean nonFinite;
     private boolean untouched;
     private boolean closed;
 
-    private StreamingClip(ClipRule rule, PieceWork work) {
+    private StreamingClip(ClipRule rule, PieceKernels kernels) {
         this.rule = rule;
-        pieces = new StreamedPieces(rule, work);
-        NormType measured = StreamedPieces.first(rule) instanceof NormRule norm ? norm.normType() : NormType.INF;
-        gradients = new StreamedSums(measured, work);
-        parameters = new StreamedSums(measured, work);
-        comparesParameters = StreamedPieces.comparesParameters(rule);
+        pieces = new StreamedApply(rule, kernels);
+        NormType measured = StreamedApply.first(rule) instanceof NormRule norm ? norm.normType() : NormType.INF;
+        gradients = new StreamedSums(measured, kernels);
+        weights = new StreamedSums(measured, kernels);
+        comparesWeights = StreamedApply.comparesWeights(rule);
     }
 
     /**
@@ -75,7 +81,7 @@ public final class StreamingClip implements AutoCloseable {
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingClip of(ClipRule rule, Backend backend, int threads) {
-        return new StreamingClip(Objects.requireNonNull(rule, "rule"), StreamedPieces.work(backend, threads));
+        return new StreamingClip(Objects.requireNonNull(rule, "rule"), backend.pieceKernels(threads));
     }
 
     /** False for a clamp that heeds no non-finite elements: then {@link #decide} comes first and {@link #measure} never. */
@@ -107,7 +113,7 @@ public final class StreamingClip implements AutoCloseable {
         // Nothing comes of it, which is one row of nothing.
         int least = Math.max(count, 1);
         gradients.rows(least, length);
-        if (comparesParameters) parameters.rows(least, length);
+        if (comparesWeights) weights.rows(least, length);
     }
 
     /**
@@ -117,19 +123,19 @@ public final class StreamingClip implements AutoCloseable {
      */
     public void measure(HostBuffer piece) {
         requireUndecided();
-        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) nonFinite |= pieces.zeroNonFinite(piece) > 0;
-        gradients.add(piece.pieces);
-        tensors.add(piece);
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO) nonFinite |= pieces.zeroNonFinite(piece.hostMemory) > 0;
+        gradients.add(piece.hostMemory.pieces());
+        tensors.add(piece.hostMemory);
     }
 
     /**
      * Measures the next piece of the weights that the current tensor is the gradient of, cut as {@link #measure} says; a rule that
      * needs none leaves them.
      */
-    public void measureParameter(HostBuffer piece) {
+    public void measureWeights(HostBuffer piece) {
         requireUndecided();
-        if (comparesParameters) parameters.add(piece.pieces);
-        tensors.addParameter(piece);
+        if (comparesWeights) weights.add(piece.hostMemory.pieces());
+        tensors.addWeights(piece.hostMemory);
     }
 
     /**
@@ -141,7 +147,7 @@ public final class StreamingClip implements AutoCloseable {
         requireUndecided();
         tensors.requireWhole(name);
         gradients.endTensor();
-        if (comparesParameters) parameters.endTensor();
+        if (comparesWeights) weights.endTensor();
         Streamed tensor = tensors.end(name);
         elements += tensor.length();
         return norm(tensor.firstRow(), tensor.endRow()).value();
@@ -161,9 +167,9 @@ public final class StreamingClip implements AutoCloseable {
         ScaledNorm norm = norm(0, gradients.segments());
         nonFinite |= !norm.isFinite();
         if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) throw nonFinite();
-        if (!pieces.clamps()) totalNorm = norm.value();
+        if (!pieces.clamps()) globalNorm = norm.value();
         untouched = nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
-        StreamedDecision made = new StreamedDecision(resolved, tensors, gradients, parameters);
+        StreamedDecision made = new StreamedDecision(resolved, tensors, gradients, weights);
         if (!untouched) made.decide();
         decision = made;
         return result();
@@ -179,7 +185,7 @@ public final class StreamingClip implements AutoCloseable {
                 return new NonFiniteGradientException(tensor.name(), row, norm.value());
             }
         }
-        throw new IllegalStateException("the total norm is not finite, but every tensor's is");
+        throw new IllegalStateException("the global norm is not finite, but every tensor's is");
     }
 
     /**
@@ -219,7 +225,7 @@ public final class StreamingClip implements AutoCloseable {
             elements += piece.length();
         }
         if (untouched) return 0;
-        long changed = pieces.apply(made, tensor, from, piece);
+        long changed = pieces.apply(made, tensor, from, piece.hostMemory);
         elementsChanged += changed;
         return changed;
     }
@@ -249,7 +255,7 @@ public final class StreamingClip implements AutoCloseable {
      * @throws IllegalArgumentException if there is no such group
      */
     public double groupNorm(String group) {
-        Group range = ResolvedRule.group(group, tensors.groups());
+        TensorRange range = ResolvedRule.group(group, tensors.groups());
         return norm(tensors.rowsBefore(range.from()), tensors.rowsBefore(range.to()))
                 .value();
     }
@@ -262,7 +268,7 @@ public final class StreamingClip implements AutoCloseable {
 
     /** What a row is multiplied by. */
     public double rowCoefficient(int tensor, int row) {
-        return requireDecided().coefficient(tensors.get(tensor).row(row));
+        return requireDecided().rowCoefficient(tensors.get(tensor).row(row));
     }
 
     /** How many of a tensor's rows {@link #apply} scales, unscaling aside; a tensor without rows is one. */
@@ -273,10 +279,15 @@ public final class StreamingClip implements AutoCloseable {
     /** What has been found and done so far. */
     public ClipResult result() {
         StreamedDecision made = decision;
-        double coefficient = made == null ? Double.NaN : made.coefficient;
-        boolean clipped = elementsChanged > 0 || (made != null && made.clips);
-        int count = Math.max(applied, tensors.size());
-        return new ClipSnapshot(totalNorm, coefficient, clipped, nonFinite, count, elements, elementsChanged, null, 0);
+        Figures figures = new Figures();
+        figures.globalNorm = globalNorm;
+        figures.coefficient = made == null ? Double.NaN : made.coefficient();
+        figures.clipped = elementsChanged > 0 || (made != null && made.clips());
+        figures.nonFinite = nonFinite;
+        figures.tensors = Math.max(applied, tensors.size());
+        figures.elements = elements;
+        figures.elementsChanged = elementsChanged;
+        return new ClipResult(figures, null);
     }
 
     private void requireUndecided() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.StreamedSums;
+import dev.gradclip.internal.stream.StreamedSums;
 
 /**
  * The norm of gradients that pass through memory piece by piece: files, or tensors larger than memory. The same bits as if
@@ -29,7 +29,7 @@ public final class StreamingNorm implements AutoCloseable {
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingNorm of(NormType type, Backend backend, int threads) {
-        return new StreamingNorm(new StreamedSums(type, StreamedPieces.work(backend, threads)));
+        return new StreamingNorm(new StreamedSums(type, backend.pieceKernels(threads)));
     }
 
     /**
@@ -38,7 +38,7 @@ public final class StreamingNorm implements AutoCloseable {
      * @throws IllegalArgumentException if a piece follows one that was not, or is of another type than the first
      */
     public void add(HostBuffer piece) {
-        sums.add(piece.pieces);
+        sums.add(piece.hostMemory.pieces());
     }
 
     /** Ends the current tensor and returns its norm, 0 if it had no piece; the next piece begins another. */

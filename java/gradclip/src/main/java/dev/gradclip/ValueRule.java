@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param min lower limit, in the precision the elements are added up in (float, or double for FLOAT64), and where it is finite within
  *     the elements' type
  * @param max upper limit, likewise
- * @param inverseScale what gradients are multiplied by first: {@link ClipRule#unscale}
+ * @param inverseScale what gradients are multiplied by first: {@link ClipRule#withInverseScale}
  * @param nonFinitePolicy see {@link NonFinitePolicy}
  */
 public record ValueRule(double min, double max, double inverseScale, NonFinitePolicy nonFinitePolicy)
@@ -36,7 +36,7 @@ public record ValueRule(double min, double max, double inverseScale, NonFinitePo
     }
 
     @Override
-    public ValueRule unscale(double factor) {
+    public ValueRule withInverseScale(double factor) {
         return new ValueRule(min, max, factor, nonFinitePolicy);
     }
 

@@ -149,13 +149,13 @@ class AccumulateTest {
                 .group("first")
                 .add(backend.place(a))
                 .rows(2)
-                .parameter(DType.FLOAT32)
+                .weights(DType.FLOAT32)
                 .group("second")
                 .add(backend.place(b))
                 .build()) {
             clipper.measure("second");
             clipper.measure("first");
-            clipper.rebindParameters(backend.place(Arrays.asList(weights, null)));
+            clipper.rebindWeights(backend.place(Arrays.asList(weights, null)));
             ClipResult result = clipper.apply(ClipRule.adaptive(1));
             assertEquals(0.2, result.rowCoefficient(0, 0));
             assertEquals(0.2, result.rowCoefficient(0, 1));
@@ -181,7 +181,7 @@ class AccumulateTest {
             clipper.measure("b");
             NormRule rule = ClipRule.globalNorm(2.5).withEpsilon(0);
             ClipResult result = clipper.apply(rule.withNonFinitePolicy(NonFinitePolicy.ZERO));
-            assertEquals(5, result.totalNorm());
+            assertEquals(5, result.globalNorm());
             assertEquals(0.5, result.coefficient());
             assertTrue(result.nonFinite());
         }

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
 import java.lang.reflect.Method;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -75,7 +75,7 @@ class ArenaTest {
                     "the parameter of w",
                     () -> backend.builder()
                             .add("w", HostBuffer.wrap(new float[2]))
-                            .parameter(first)
+                            .weights(first)
                             .build());
             float[] gradient = {3, 4};
             try (GradientClipper clipper = backend.builder()
@@ -141,7 +141,7 @@ class ArenaTest {
         GradientClipperBuilder builder = backend.builder();
         for (FloatBuffer buffer : buffers) builder.add(HostBuffer.wrap(buffer));
         try (GradientClipper clipper = builder.build()) {
-            assertEquals(Math.sqrt(75), clipper.clipByGlobalNorm(1e-3).totalNorm());
+            assertEquals(Math.sqrt(75), clipper.clipByGlobalNorm(1e-3).globalNorm());
         }
         for (FloatBuffer buffer : buffers) assertTrue(buffer.get(0) < 1e-3f && buffer.get(0) > 0);
     }

@@ -21,7 +21,7 @@ class BackendsAgreeTest {
         List<Double> figures = new ArrayList<>();
         try (GradientClipper clipper = builder.build()) {
             ClipResult result = clipper.clip(rule);
-            figures.addAll(List.of(result.totalNorm(), result.coefficient(), (double) result.elementsChanged()));
+            figures.addAll(List.of(result.globalNorm(), result.coefficient(), (double) result.elementsChanged()));
             figures.add(result.clipped() ? 1.0 : 0);
             for (int i = 0; i < tensors.size() && !(rule instanceof ValueRule); i++) {
                 figures.add(result.tensorNorm(i));

@@ -52,7 +52,7 @@ class BeyondFloatTest {
                 HostBuffer buffer = ScaleTest.allKinds(dtype, 8);
                 double[] before = Values.read(buffer);
                 try (GradientClipper clipper = backend.clipper(buffer)) {
-                    ClipResult result = clipper.clip(ClipRule.globalNorm(INF).unscale(coefficient));
+                    ClipResult result = clipper.clip(ClipRule.globalNorm(INF).withInverseScale(coefficient));
                     assertEquals(coefficient, result.coefficient());
                     assertFalse(result.clipped());
                 }
@@ -70,7 +70,7 @@ class BeyondFloatTest {
         HostBuffer bfloats = Values.buffer(DType.BFLOAT16, 0x1p-133, -0.0);
         HostBuffer doubles = Values.buffer(DType.FLOAT64, 1e-40, -0.0);
         try (GradientClipper clipper = backend.clipper(floats, halves, bfloats, doubles)) {
-            clipper.clip(ClipRule.globalNorm(INF).unscale(3.41e38));
+            clipper.clip(ClipRule.globalNorm(INF).withInverseScale(3.41e38));
         }
         assertArrayEquals(new double[] {0.0341, 0.0, -0.0}, Values.read(floats), 1e-6);
         assertArrayEquals(new long[] {0, (short) 0x8000}, Values.bits(halves));
@@ -79,7 +79,7 @@ class BeyondFloatTest {
 
         HostBuffer normalized = Values.buffer(DType.FLOAT32, 1e-39, 0);
         try (GradientClipper clipper = backend.clipper(normalized)) {
-            ClipResult result = clipper.clip(ClipRule.normalize(1).unscale(2));
+            ClipResult result = clipper.clip(ClipRule.normalize(1).withInverseScale(2));
             assertEquals(0x1p128, result.coefficient(), "at most 2^127, times the unscaling");
             assertFalse(result.nonFinite());
         }
@@ -93,7 +93,7 @@ class BeyondFloatTest {
         NonFinitePolicy[] policies = NonFinitePolicy.values();
         int next = 0;
         for (ClipRule rule : EveryRule.all()) {
-            ClipRule unscaling = rule.unscale(0x1p130).withNonFinitePolicy(policies[next++ % policies.length]);
+            ClipRule unscaling = rule.withInverseScale(0x1p130).withNonFinitePolicy(policies[next++ % policies.length]);
             try (MixedTensors small = new MixedTensors(backend, 1, 0x1p-130)) {
                 double[][] before = read(small);
                 ClipResult result = small.clipper.clip(unscaling);
@@ -144,7 +144,7 @@ class BeyondFloatTest {
             GradientClipperBuilder builder = backend.builder().group("all").add(backend.place(doubles));
             try (GradientClipper clipper = builder.add(backend.place(floats)).build()) {
                 ClipResult result =
-                        clipper.clip(ClipRule.normalize(1e300).withScope(scope).unscale(1e290));
+                        clipper.clip(ClipRule.normalize(1e300).withScope(scope).withInverseScale(1e290));
                 assertFalse(result.nonFinite());
                 assertEquals(Double.MAX_VALUE, result.rowCoefficient(0, 0));
             }
@@ -159,7 +159,7 @@ class BeyondFloatTest {
     void givenAndDecided(TestBackend backend) {
         HostBuffer buffer = Values.buffer(DType.FLOAT32, 0x1p-140, 0);
         try (GradientClipper clipper = backend.clipper(buffer)) {
-            NormRule rule = ClipRule.globalNorm(0.5).withEpsilon(0).unscale(0x1p140);
+            NormRule rule = ClipRule.globalNorm(0.5).withEpsilon(0).withInverseScale(0x1p140);
             assertEquals(0x1p139, clipper.decide(rule).coefficient());
             assertEquals(0x1p139, clipper.clipWithNorm(rule, 1).coefficient());
         }
@@ -174,7 +174,7 @@ class BeyondFloatTest {
                 HostBuffer buffer = Values.buffer(DType.FLOAT32, 0x1p-140, 0, -0.0);
                 try (GradientClipper clipper = backend.clipper(buffer);
                         CudaStream stream = CudaStream.create()) {
-                    ClipRule unscaling = rule.unscale(0x1p140);
+                    ClipRule unscaling = rule.withInverseScale(0x1p140);
                     CapturedClip[] clip = new CapturedClip[1];
                     PreparedClip prepared = clipper.prepare(later ? rule : unscaling);
                     try (CudaGraph graph = CudaGraph.capture(stream, () -> clip[0] = prepared.capture(stream))) {
@@ -200,7 +200,7 @@ class BeyondFloatTest {
                 for (DType dtype : DType.values()) {
                     HostBuffer buffer = Values.buffer(dtype, 0.0, -0.0, 0x1p-140, 0x1p-24, -3);
                     double[] before = Values.read(buffer);
-                    try (StreamingClip clip = StreamingClip.of(rule.unscale(coefficient), backend, 1)) {
+                    try (StreamingClip clip = StreamingClip.of(rule.withInverseScale(coefficient), backend, 1)) {
                         if (clip.needsMeasure()) clip.measure(buffer);
                         clip.endTensor("w");
                         clip.decide();

@@ -128,7 +128,7 @@ class CapturedClipTest {
             NonFiniteGradientException e = assertThrows(NonFiniteGradientException.class, captured.clip::latest);
             assertEquals("weight", e.tensor());
             assertArrayEquals(new double[] {1.5, 2}, captured.launch());
-            assertEquals(5, captured.clip.latest().totalNorm());
+            assertEquals(5, captured.clip.latest().globalNorm());
         }
     }
 

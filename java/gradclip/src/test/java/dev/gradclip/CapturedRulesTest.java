@@ -65,7 +65,7 @@ class CapturedRulesTest {
     void doesWhatItDoesUncaptured(TestBackend backend) {
         for (ClipRule rule : EveryRule.all()) {
             for (double inverseScale : new double[] {1, 0.5}) {
-                ClipRule each = rule.unscale(inverseScale);
+                ClipRule each = rule.withInverseScale(inverseScale);
                 try (MixedTensors plain = new MixedTensors(backend);
                         MixedTensors replayed = new MixedTensors(backend)) {
                     // Its parts have to be on the device before the capture begins.
@@ -90,7 +90,7 @@ class CapturedRulesTest {
             NormRule first = (NormRule) rule;
             boolean isFixed = first.scope() == Scope.GROUP || first.scope() == Scope.TENSOR;
             if (isFixed) continue;
-            for (ClipRule next : List.of(first.times(0.5), first.unscale(0.25), first.times(0))) {
+            for (ClipRule next : List.of(first.times(0.5), first.withInverseScale(0.25), first.times(0))) {
                 try (MixedTensors plain = new MixedTensors(backend);
                         MixedTensors replayed = new MixedTensors(backend);
                         Captured captured = new Captured(replayed.clipper, first)) {
@@ -101,7 +101,7 @@ class CapturedRulesTest {
                 }
             }
         }
-        for (ClipRule next : List.of(ClipRule.value(-3, 0.5), ClipRule.value(1).unscale(0.5))) {
+        for (ClipRule next : List.of(ClipRule.value(-3, 0.5), ClipRule.value(1).withInverseScale(0.5))) {
             try (MixedTensors plain = new MixedTensors(backend);
                     MixedTensors replayed = new MixedTensors(backend);
                     Captured captured = new Captured(replayed.clipper, ClipRule.value(2))) {

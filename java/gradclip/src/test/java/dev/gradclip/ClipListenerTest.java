@@ -94,7 +94,7 @@ class ClipListenerTest {
         builder.group("alpha").add(backend.place(Values.buffer(DType.FLOAT64, 12)));
         try (GradientClipper clipper = builder.build()) {
             clipper.clipByGlobalNorm(100);
-            assertEquals(13, heard.get(0).norm());
+            assertEquals(13, heard.get(0).globalNorm());
             assertEquals(Map.of("zulu", 5.0, "alpha", 12.0), heard.get(0).groupNorms());
             assertEquals(
                     List.of("zulu", "alpha"),
@@ -125,7 +125,7 @@ class ClipListenerTest {
             clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.SKIP));
             assertEquals(new ClipEvent(1, Double.NaN, 1, false, true, Map.of()), heard.get(1));
             clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.ZERO));
-            assertTrue(heard.get(2).nonFinite() && heard.get(2).norm() == 1);
+            assertTrue(heard.get(2).nonFinite() && heard.get(2).globalNorm() == 1);
         }
     }
 
@@ -198,7 +198,7 @@ class ClipListenerTest {
             clipper.poll();
             assertEquals(2, heard.size());
             assertEquals(event(0, 5, first.coefficient(), true), heard.get(0));
-            assertEquals(event(1, second.totalNorm(), second.coefficient(), true), heard.get(1));
+            assertEquals(event(1, second.globalNorm(), second.coefficient(), true), heard.get(1));
             clipper.clipByGlobalNormAsync(0.4, stream);
             // One that waits hears of those before it first.
             clipper.clipByGlobalNorm(0.3);
@@ -217,7 +217,7 @@ class ClipListenerTest {
             assertEquals(0, heard.size());
             clipper.close();
             assertEquals(1, heard.size());
-            assertEquals(5, heard.get(0).norm());
+            assertEquals(5, heard.get(0).globalNorm());
         }
     }
 
@@ -232,7 +232,7 @@ class ClipListenerTest {
             stream.synchronize();
             clipper.poll();
             assertEquals(List.of(new ClipEvent(0, Double.NaN, 1, false, true, Map.of())), heard);
-            assertThrows(NonFiniteGradientException.class, result::totalNorm);
+            assertThrows(NonFiniteGradientException.class, result::globalNorm);
         }
     }
 
@@ -272,7 +272,7 @@ class ClipListenerTest {
                 .listener(event -> {})
                 .build()) {
             ClipResult result = clipper.clipByGlobalNorm(1);
-            assertEquals(5, result.totalNorm());
+            assertEquals(5, result.globalNorm());
             assertSame(ClipSnapshot.class, result.getClass());
             assertEquals(5, result.tensorNorm(0));
         }

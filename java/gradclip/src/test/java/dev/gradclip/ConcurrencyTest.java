@@ -84,7 +84,7 @@ class ConcurrencyTest {
         for (Callable<?> call : List.<Callable<?>>of(
                 clipper::globalNorm,
                 () -> clipper.clipByGlobalNorm(1),
-                () -> clipper.clipByNorm(1),
+                () -> clipper.clipPerTensorNorm(1),
                 () -> clipper.clipByValue(1),
                 () -> clipper.clipWithNorm(1, 2),
                 () -> clipper.prepare(ClipRule.value(1)).run(),
@@ -252,7 +252,7 @@ class ConcurrencyTest {
                             .threads(helpers)
                             .add(backend.place(buffer))
                             .build()) {
-                        assertEquals(norm, clipper.clipByGlobalNorm(1).totalNorm());
+                        assertEquals(norm, clipper.clipByGlobalNorm(1).globalNorm());
                         clipper.clipByValue(0.001);
                     }
                     assertArrayEquals(Values.bits(expected), Values.bits(buffer));
@@ -268,7 +268,7 @@ class ConcurrencyTest {
         HostBuffer reference = large(4);
         double norm;
         try (GradientClipper clipper = backend.clipper(reference)) {
-            norm = clipper.clipByGlobalNorm(1).totalNorm();
+            norm = clipper.clipByGlobalNorm(1).globalNorm();
         }
         AtomicInteger calls = new AtomicInteger();
         List<Executor> tempers = List.of(
@@ -297,7 +297,7 @@ class ConcurrencyTest {
                     .add(backend.place(buffer))
                     .build()) {
                 for (int i = 0; i < 5; i++) assertEquals(norm, clipper.globalNorm());
-                assertEquals(norm, clipper.clipByGlobalNorm(1).totalNorm());
+                assertEquals(norm, clipper.clipByGlobalNorm(1).globalNorm());
             }
             assertArrayEquals(Values.bits(reference), Values.bits(buffer));
         }
@@ -337,7 +337,7 @@ class ConcurrencyTest {
                 .build()) {
             double norm = clipper.globalNorm();
             late.forEach(Runnable::run);
-            assertEquals(norm, clipper.clipByGlobalNorm(1).totalNorm());
+            assertEquals(norm, clipper.clipByGlobalNorm(1).globalNorm());
         }
         long[] bits = Values.bits(buffer);
         assertFalse(late.isEmpty());

@@ -59,7 +59,7 @@ class CudaAsyncTest {
             assertEquals(1, result.tensors());
             assertEquals(2, result.elements());
             assertFalse(result.isComplete());
-            assertEquals(5, result.totalNorm());
+            assertEquals(5, result.globalNorm());
             assertTrue(result.isComplete());
             assertTrue(result.clipped());
             assertEquals(1 / (5 + 1e-6), result.coefficient());
@@ -99,11 +99,11 @@ class CudaAsyncTest {
     void theVerbsAreThoseOfTheirRules(TestBackend backend) {
         try (CudaStream stream = CudaStream.create();
                 GradientClipper clipper = backend.clipper(threeFour(), Values.buffer(DType.FLOAT64, 12))) {
-            assertEquals(13, clipper.clipByGlobalNormAsync(100, stream).totalNorm());
-            assertEquals(12, clipper.clipByNormAsync(100, stream).tensorNorm(1));
+            assertEquals(13, clipper.clipByGlobalNormAsync(100, stream).globalNorm());
+            assertEquals(12, clipper.clipPerTensorNormAsync(100, stream).tensorNorm(1));
             assertEquals(1, clipper.clipByValueAsync(10, stream).elementsChanged());
             assertEquals(3, clipper.clipByValueAsync(1, 2, stream).elementsChanged());
-            assertThrows(NullPointerException.class, () -> clipper.clipByNormAsync(1, nothing()));
+            assertThrows(NullPointerException.class, () -> clipper.clipPerTensorNormAsync(1, nothing()));
             assertThrows(IllegalArgumentException.class, () -> clipper.clipByGlobalNormAsync(-1, stream));
         }
     }
@@ -120,17 +120,17 @@ class CudaAsyncTest {
             List<ClipResult> results = new ArrayList<>();
             for (int i = 0; i < KEPT; i++) results.add(clipper.clipByGlobalNormAsync(i, CudaStream.DEFAULT));
             ClipResult last = results.get(KEPT - 1);
-            assertEquals(0, last.totalNorm());
+            assertEquals(0, last.globalNorm());
             ClipResult first = results.get(0);
-            assertEquals(5, first.totalNorm(), "all of the last 256 are kept");
+            assertEquals(5, first.globalNorm(), "all of the last 256 are kept");
             ClipResult second = results.get(1);
             for (int i = 0; i < 2; i++) assertEquals(0, clipper.globalNorm());
-            String message = String.valueOf(
-                    assertThrows(IllegalStateException.class, second::totalNorm).getMessage());
+            String message = String.valueOf(assertThrows(IllegalStateException.class, second::globalNorm)
+                    .getMessage());
             assertTrue(message.contains("256"), message);
             assertEquals(2, second.elements());
-            assertEquals(5, first.totalNorm(), "what was read once stays");
-            assertEquals(0, results.get(2).totalNorm());
+            assertEquals(5, first.globalNorm(), "what was read once stays");
+            assertEquals(0, results.get(2).globalNorm());
         }
     }
 
@@ -176,7 +176,7 @@ class CudaAsyncTest {
                 expected.add(waits.clipByGlobalNorm(i));
             }
             for (int i = 0; i < 20; i++) {
-                assertEquals(expected.get(i).totalNorm(), results.get(i).totalNorm());
+                assertEquals(expected.get(i).globalNorm(), results.get(i).globalNorm());
             }
             // A result is there before the elements are scaled.
             b.synchronize();
@@ -194,7 +194,7 @@ class CudaAsyncTest {
             first.close();
             assertThrows(IllegalStateException.class, () -> clipper.clipByGlobalNormAsync(1, first));
             assertEquals(1, clipper.clipByGlobalNorm(5).coefficient());
-            assertEquals(5, result.totalNorm());
+            assertEquals(5, result.globalNorm());
             try (CudaStream second = CudaStream.create()) {
                 clipper.clipByGlobalNormAsync(1, second);
             }
@@ -207,11 +207,11 @@ class CudaAsyncTest {
     void anotherThreadMayReadAndCloseKeepsResults(TestBackend backend) throws Exception {
         GradientClipper clipper = backend.clipper(threeFour());
         ClipResult first = clipper.clipByGlobalNormAsync(2.5, CudaStream.DEFAULT);
-        assertEquals(5, CompletableFuture.supplyAsync(first::totalNorm).get());
+        assertEquals(5, CompletableFuture.supplyAsync(first::globalNorm).get());
         ClipResult second = clipper.clipByGlobalNormAsync(1, CudaStream.DEFAULT);
         clipper.close();
         assertTrue(second.isComplete());
-        assertEquals(2.5, second.totalNorm(), 1e-6);
+        assertEquals(2.5, second.globalNorm(), 1e-6);
         String message = String.valueOf(assertThrows(IllegalStateException.class, () -> second.tensorNorm(0))
                 .getMessage());
         assertTrue(message.contains("closed"), message);
@@ -221,13 +221,13 @@ class CudaAsyncTest {
     @MethodSource("devices")
     void perTensorFiguresOfAnAsyncClipGoStale(TestBackend backend) {
         try (GradientClipper clipper = backend.clipper(threeFour(), Values.buffer(DType.FLOAT64, 12))) {
-            ClipResult first = clipper.clipByNormAsync(6, CudaStream.DEFAULT);
+            ClipResult first = clipper.clipPerTensorNormAsync(6, CudaStream.DEFAULT);
             assertEquals(5, first.tensorNorm(0));
             assertEquals(12, first.tensorNorm(1));
             assertEquals(6 / (12 + 1e-6), first.tensorCoefficient(1));
             clipper.globalNorm();
             assertThrows(IllegalStateException.class, () -> first.tensorNorm(0));
-            assertEquals(13, first.totalNorm());
+            assertEquals(13, first.globalNorm());
         }
     }
 
@@ -258,7 +258,7 @@ class CudaAsyncTest {
                 GradientClipper poor = backend.clipper(bad)) {
             for (NonFinitePolicy policy : new NonFinitePolicy[] {NonFinitePolicy.SKIP, NonFinitePolicy.ZERO}) {
                 for (NormRule rule : new NormRule[] {ClipRule.globalNorm(1), ClipRule.perTensorNorm(1)}) {
-                    good.clip(rule.unscale(0.5).withNonFinitePolicy(policy));
+                    good.clip(rule.withInverseScale(0.5).withNonFinitePolicy(policy));
                     assertEquals(0, found(good), rule.name());
                 }
             }
@@ -289,7 +289,7 @@ class CudaAsyncTest {
             ClipResult result = clipper.clipByGlobalNormAsync(2.5, CudaStream.DEFAULT);
             assertTrue(result.isComplete());
             assertEquals(1.5, Values.read(buffer)[0], 1e-6);
-            assertEquals(5, result.totalNorm());
+            assertEquals(5, result.globalNorm());
             assertTrue(String.valueOf(assertThrows(IllegalStateException.class, clipper::coefficientAddress)
                             .getMessage())
                     .contains("ClipResult"));
@@ -313,7 +313,7 @@ class CudaAsyncTest {
             List<CompletableFuture<Double>> waiting = new ArrayList<>();
             for (int i = 0; i < 50; i++) {
                 ClipResult result = clipper.clipByGlobalNormAsync(100, stream);
-                for (int k = 0; k < 2; k++) waiting.add(CompletableFuture.supplyAsync(result::totalNorm));
+                for (int k = 0; k < 2; k++) waiting.add(CompletableFuture.supplyAsync(result::globalNorm));
             }
             for (CompletableFuture<Double> norm : waiting) assertEquals(5, norm.get());
         }
@@ -342,7 +342,7 @@ class CudaAsyncTest {
             }
             stream.synchronize();
             for (int i = 1; i <= 20; i++) {
-                assertEquals(5 * i, results.get(i - 1).totalNorm());
+                assertEquals(5 * i, results.get(i - 1).globalNorm());
                 assertArrayEquals(new double[] {3, 4}, Values.read(gradients.get(i - 1)), 1e-6);
             }
         }

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -84,7 +84,7 @@ class CudaCountersTest {
                 assertCosts(EmulatedCuda.counters(), 0, 0, 0, rule);
                 result.clipped();
                 assertCosts(EmulatedCuda.counters(), 0, 0, 1, rule);
-                result.totalNorm();
+                result.globalNorm();
                 assertCosts(EmulatedCuda.counters(), 0, 0, 0, rule);
                 tensors.clipper.clip(rule);
                 assertCosts(EmulatedCuda.counters(), 3, 0, 1, rule);

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
 import java.nio.ByteBuffer;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -111,9 +111,9 @@ class CudaFaultTest {
         EmulatedCuda.free(address);
         ClipResult result = clipper.clipByGlobalNormAsync(1, CudaStream.DEFAULT);
         assertEquals(1000, result.elements());
-        CudaFatalException e = assertThrows(CudaFatalException.class, result::totalNorm);
+        CudaFatalException e = assertThrows(CudaFatalException.class, result::globalNorm);
         assertEquals(ILLEGAL_ADDRESS, e.code());
-        assertStopped(result::totalNorm);
+        assertStopped(result::globalNorm);
         assertStopped(clipper::globalNorm);
         clipper.close();
     }
@@ -231,7 +231,7 @@ class CudaFaultTest {
             }
             try (CudaStream stream = CudaStream.create(1);
                     GradientClipper clipper = GradientClipper.of(there)) {
-                assertEquals(5, clipper.clipByGlobalNormAsync(1, stream).totalNorm());
+                assertEquals(5, clipper.clipByGlobalNormAsync(1, stream).globalNorm());
                 stream.synchronize();
             }
             float[] now = new float[2];

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -35,7 +35,7 @@ class CudaRuleCostsTest {
             for (ClipRule rule : EveryRule.all()) {
                 for (NonFinitePolicy policy : NonFinitePolicy.values()) {
                     for (double inverseScale : new double[] {1, 0.5}) {
-                        ClipRule each = rule.withNonFinitePolicy(policy).unscale(inverseScale);
+                        ClipRule each = rule.withNonFinitePolicy(policy).withInverseScale(inverseScale);
                         mixed.clipper.clip(each);
                         assertEnqueued(mixed, each, 3, 0);
                     }

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -86,7 +86,7 @@ class CudaSidesTest {
             long at = memory.address();
             clipper.rebind(new long[] {0, at + 12});
             assertEquals(Math.sqrt(4100), clipper.globalNorm(), 1e-4);
-            ClipResult result = clipper.clipByNorm(Double.POSITIVE_INFINITY);
+            ClipResult result = clipper.clipPerTensorNorm(Double.POSITIVE_INFINITY);
             assertEquals(1, result.tensors());
             assertEquals(4100, result.elements());
             assertEquals(0, result.tensorNorm(0));

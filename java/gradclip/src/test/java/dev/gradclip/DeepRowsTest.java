@@ -36,7 +36,7 @@ class DeepRowsTest {
             try (GradientClipper clipper = builder.build()) {
                 for (ClipRule rule : rules) {
                     ClipResult result = clipper.clip(rule);
-                    figures.addAll(List.of(result.totalNorm(), result.coefficient(), result.clipped()));
+                    figures.addAll(List.of(result.globalNorm(), result.coefficient(), result.clipped()));
                     for (int i = 0; i < 2; i++)
                         figures.addAll(List.of(result.rowNorm(i, 0), result.rowCoefficient(i, 0)));
                 }
@@ -81,17 +81,17 @@ class DeepRowsTest {
         int row = (1024 * 8192) / 4 + 777;
         List<ClipRule> rules = List.of(
                 ClipRule.adaptive(0.25),
-                ClipRule.adaptive(0.125).withNormType(NormType.L1).unscale(0.5),
+                ClipRule.adaptive(0.125).withNormType(NormType.L1).withInverseScale(0.5),
                 ClipRule.perRowNorm(100),
                 ClipRule.perTensorNorm(50));
         assertAgree(
                 rules,
                 (builder, shapes) -> builder.add(shapes.gradient(gradient, 2 * row))
                         .rows(2)
-                        .parameter(shapes.parameter(parameter, 2 * row))
+                        .weights(shapes.parameter(parameter, 2 * row))
                         .add(shapes.gradient(DType.FLOAT64, 1025))
                         .rows(1)
-                        .parameter(shapes.parameter(DType.FLOAT32, 1025)));
+                        .weights(shapes.parameter(DType.FLOAT32, 1025)));
     }
 
     @Test
@@ -108,9 +108,7 @@ class DeepRowsTest {
                 for (DType dtype : DType.values()) {
                     DType other = DType.values()[(dtype.ordinal() + 1) % 4];
                     int length = each[0] * each[1];
-                    builder.add(shapes.gradient(dtype, length))
-                            .rows(each[0])
-                            .parameter(shapes.parameter(other, length));
+                    builder.add(shapes.gradient(dtype, length)).rows(each[0]).weights(shapes.parameter(other, length));
                 }
             }
         });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;

@@ -59,7 +59,7 @@ class DeviceNormTest {
             NormRule half = ClipRule.globalNorm(6.5).withEpsilon(0);
             ClipResult result = first.clipWithNormAsync(half, norm, stream);
             second.clipWithNormAsync(half, norm, stream);
-            assertEquals(13, result.totalNorm());
+            assertEquals(13, result.globalNorm());
             assertEquals(0.5, result.coefficient());
             stream.synchronize();
             assertArrayEquals(new double[] {1.5, 2}, read(a));
@@ -91,7 +91,7 @@ class DeviceNormTest {
                 graph.launch(stream);
                 stream.synchronize();
                 assertArrayEquals(new double[] {1, 2}, read(gradient));
-                assertEquals(2, clips.get(0).latest().totalNorm());
+                assertEquals(2, clips.get(0).latest().globalNorm());
             }
             clips.get(0).close();
         }
@@ -110,7 +110,7 @@ class DeviceNormTest {
                 NormRule rule = ClipRule.globalNorm(1);
                 ClipResult refused = clipper.clipWithNormAsync(
                         rule.withNonFinitePolicy(NonFinitePolicy.ERROR), norm, CudaStream.DEFAULT);
-                String message = String.valueOf(assertThrows(NonFiniteGradientException.class, refused::totalNorm)
+                String message = String.valueOf(assertThrows(NonFiniteGradientException.class, refused::globalNorm)
                         .getMessage());
                 assertTrue(message.contains("the norm given"), message);
                 assertTrue(clipper.clipWithNormAsync(
@@ -137,7 +137,7 @@ class DeviceNormTest {
             clipper.measureAsync("second", NormType.L2, one);
             clipper.measureAsync("first", NormType.L2, two);
             ClipResult result = clipper.applyAsync(ClipRule.globalNorm(6.5).withEpsilon(0), one);
-            assertEquals(13, result.totalNorm());
+            assertEquals(13, result.globalNorm());
             one.synchronize();
             assertArrayEquals(new double[] {6, 0}, read(b));
         }

@@ -77,7 +77,7 @@ final class DynamicLossScalerTest {
             HostBuffer buffer = HostBuffer.wrap(new float[] {loss * 0.5f, loss * -0.25f, loss * 0, loss * 3});
             try (GradientClipper clipper = backend.clipper(buffer)) {
                 ClipResult result = clipper.clip(scaler.unscaling(ClipRule.globalNorm(1)));
-                assertEquals(Math.sqrt(9.3125), result.totalNorm());
+                assertEquals(Math.sqrt(9.3125), result.globalNorm());
                 assertFalse(result.nonFinite());
             }
             double[] right = {0.16384633f, -0.081923164f, 0, 0.983078f};
@@ -91,15 +91,15 @@ final class DynamicLossScalerTest {
     void unscalesWhatTheRuleUnscalesToo(TestBackend backend) {
         DynamicLossScaler scaler = new DynamicLossScaler();
         for (ClipRule rule : EveryRule.all()) {
-            ClipRule both = scaler.unscaling(rule.unscale(0.25));
+            ClipRule both = scaler.unscaling(rule.withInverseScale(0.25));
             assertEquals(0x1p-18, both.inverseScale(), rule::toString);
             assertEquals(NonFinitePolicy.SKIP, both.nonFinitePolicy());
         }
         HostBuffer buffer = scaled(new DynamicLossScaler(4096, 2, 0.5, 1), 12, 0);
         try (GradientClipper clipper = backend.clipper(buffer)) {
-            NormRule mean = ClipRule.globalNorm(1.5).withEpsilon(0).unscale(0.25);
+            NormRule mean = ClipRule.globalNorm(1.5).withEpsilon(0).withInverseScale(0.25);
             ClipResult result = clipper.clip(new DynamicLossScaler(4096, 2, 0.5, 1).unscaling(mean));
-            assertEquals(3, result.totalNorm());
+            assertEquals(3, result.globalNorm());
         }
         assertArrayEquals(new double[] {1.5, 0}, Values.read(buffer));
     }
@@ -165,7 +165,7 @@ final class DynamicLossScalerTest {
             NormRule rule = ClipRule.globalNorm(2.5).withEpsilon(0);
             ClipResult taken = clipper.clip(scaler.unscaling(rule));
             assertTrue(scaler.update(taken));
-            assertEquals(5, taken.totalNorm(), "of the unscaled gradient");
+            assertEquals(5, taken.globalNorm(), "of the unscaled gradient");
             assertEquals(0.5 / 8192, taken.coefficient());
             assertArrayEquals(new double[] {1.5, -2}, Values.read(next));
         }

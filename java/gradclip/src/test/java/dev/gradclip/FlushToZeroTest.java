@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.TestSupport;
+import dev.gradclip.internal.jni.TestSupport;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -48,7 +48,7 @@ class FlushToZeroTest {
                         for (HostBuffer buffer : buffers) results.add(Arrays.hashCode(Values.bits(buffer)));
                         results.add(clipper.clipByValue(-1e-310, 1e-44).elementsChanged());
                         clipper.clip(
-                                ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(0x1p130));
+                                ClipRule.globalNorm(Double.POSITIVE_INFINITY).withInverseScale(0x1p130));
                         assertEquals(flushed, TestSupport.flushesToZero(), "the mode of the calling thread");
                     } finally {
                         TestSupport.flushToZero(false);

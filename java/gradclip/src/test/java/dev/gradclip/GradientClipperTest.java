@@ -43,7 +43,7 @@ class GradientClipperTest {
             assertEquals(List.of("outside", "w", "tensor 2", "bias"), clipper.names());
             assertEquals(backend.backend(), clipper.backend());
             ClipResult result = clipper.clipByGlobalNorm(Double.POSITIVE_INFINITY);
-            assertEquals(13, result.totalNorm());
+            assertEquals(13, result.globalNorm());
             assertEquals(5, result.groupNorm("encoder"));
             assertEquals(0, result.groupNorm("empty"));
             assertEquals(0, result.groupNorm("decoder"));
@@ -90,7 +90,7 @@ class GradientClipperTest {
         try (GradientClipper clipper = backend.clipper(buffer)) {
             assertEquals(5, clipper.globalNorm(), "forgotten when another norm is given");
             ClipResult result = clipper.clipWithNorm(ClipRule.globalNorm(5).withEpsilon(0), 10);
-            assertEquals(10, result.totalNorm());
+            assertEquals(10, result.globalNorm());
             assertEquals(0.5, result.coefficient());
             assertArrayEquals(new double[] {1.5, 2}, Values.read(buffer));
             assertStale(() -> result.tensorNorm(0), "no norms");
@@ -127,13 +127,14 @@ class GradientClipperTest {
         try (GradientClipper clipper = backend.builder().add("frozen", buffer).build()) {
             assertEquals(300, clipper.globalNorm());
             ClipResult measured = clipper.clipByGlobalNorm(Double.POSITIVE_INFINITY);
-            assertEquals(300, measured.totalNorm());
+            assertEquals(300, measured.globalNorm());
             assertFalse(measured.clipped());
-            assertEquals(300, clipper.clipByNorm(Double.POSITIVE_INFINITY).tensorNorm(0));
+            assertEquals(
+                    300, clipper.clipPerTensorNorm(Double.POSITIVE_INFINITY).tensorNorm(0));
             ClipRule zero = ClipRule.globalNorm(Double.POSITIVE_INFINITY).withNonFinitePolicy(NonFinitePolicy.ZERO);
             for (Executable call : List.<Executable>of(
                     () -> clipper.clipByGlobalNorm(1000),
-                    () -> clipper.clipByNorm(1),
+                    () -> clipper.clipPerTensorNorm(1),
                     () -> clipper.clipByValue(1),
                     () -> clipper.clipWithNorm(1, 2),
                     () -> clipper.clip(zero))) {

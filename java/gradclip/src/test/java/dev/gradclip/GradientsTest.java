@@ -30,7 +30,7 @@ class GradientsTest {
         float[] b = {0, 4};
         assertEquals(5, Gradients.globalNorm(a, b));
         ClipResult result = Gradients.clipByGlobalNorm(1, a, b);
-        assertEquals(5, result.totalNorm());
+        assertEquals(5, result.globalNorm());
         assertEquals(2, result.tensors());
         assertArrayEquals(new float[] {0.6f}, a, 1e-6f);
         assertArrayEquals(new float[] {0, 0.8f}, b, 1e-6f);
@@ -64,14 +64,14 @@ class GradientsTest {
     void normOfEachTensor() {
         float[] a = {3, 4};
         float[] small = {0.1f};
-        assertTrue(Double.isNaN(Gradients.clipByNorm(1, a, small).coefficient()));
+        assertTrue(Double.isNaN(Gradients.clipPerTensorNorm(1, a, small).coefficient()));
         assertArrayEquals(new float[] {0.6f, 0.8f}, a, 1e-6f);
         assertArrayEquals(new float[] {0.1f}, small);
         double[] d = {0, 10};
-        Gradients.clipByNorm(1, d);
+        Gradients.clipPerTensorNorm(1, d);
         assertArrayEquals(new double[] {0, 1}, d, 1e-6);
         FloatBuffer f = direct(0, -10);
-        Gradients.clipByNorm(1, List.of(f));
+        Gradients.clipPerTensorNorm(1, List.of(f));
         assertEquals(-1, f.get(1), 1e-6);
     }
 
@@ -111,7 +111,7 @@ class GradientsTest {
     @Test
     void nothingAtAll() {
         assertEquals(0, Gradients.globalNorm(List.of()));
-        assertEquals(0, Gradients.clipByGlobalNorm(1, new float[0]).totalNorm());
+        assertEquals(0, Gradients.clipByGlobalNorm(1, new float[0]).globalNorm());
         assertEquals(0, Gradients.clipByGlobalNorm(1, new double[0][]).tensors());
     }
 
@@ -126,7 +126,7 @@ class GradientsTest {
                 () -> Gradients.clipByGlobalNorm(1, f, null),
                 () -> Gradients.clipByGlobalNorm(1, d, null),
                 () -> Gradients.clipByGlobalNorm(1, Arrays.asList(b, null)),
-                () -> Gradients.clipByNorm(1, f, null),
+                () -> Gradients.clipPerTensorNorm(1, f, null),
                 () -> Gradients.clipByValue(1, d, null),
                 () -> Gradients.clipByValue(-1, 1, f, null),
                 () -> Gradients.globalNorm(d, null),

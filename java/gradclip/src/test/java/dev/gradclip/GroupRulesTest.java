@@ -71,7 +71,7 @@ class GroupRulesTest {
             assertEquals(5, result.groupNorm("in"));
             assertEquals(0, result.groupNorm("empty"));
             assertEquals(13, result.groupNorm("out"));
-            assertEquals(Math.sqrt(100 + 25 + 169), result.totalNorm(), 1e-14);
+            assertEquals(Math.sqrt(100 + 25 + 169), result.globalNorm(), 1e-14);
             assertEquals(1, result.tensorCoefficient(0));
             assertEquals(0.5, result.tensorCoefficient(1));
             assertEquals(2.5 / 13, result.tensorCoefficient(3));
@@ -164,7 +164,7 @@ class GroupRulesTest {
         double[][] expected = {{0.75, 1}, {1, 1}, {1.5, 2}};
         for (int i = 0; i < rules.size(); i++) {
             try (Model model = new Model(backend)) {
-                ClipResult result = model.clipper.clip(rules.get(i).unscale(0.5));
+                ClipResult result = model.clipper.clip(rules.get(i).withInverseScale(0.5));
                 double[] now = model.read();
                 assertArrayEquals(new double[] {5, expected[i][0], expected[i][1], 6, 1.5, 2}, now);
                 assertEquals(i < 2, result.clipped(), "unscaling does not count");

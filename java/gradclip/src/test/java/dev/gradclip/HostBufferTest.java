@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.gradclip.internal.memory.HostMemory;
 import java.lang.ref.WeakReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -82,9 +83,9 @@ class HostBufferTest {
         assertRefused(() -> HostBuffer.wrap(-8, 4, DType.FLOAT32, null), "beyond");
         assertRefused(() -> HostBuffer.wrap(-8, 2, DType.FLOAT32, null), "beyond");
         assertRefused(() -> HostBuffer.wrap(Long.MIN_VALUE, most + 1, DType.FLOAT32, null), "exceed");
-        assertFalse(HostBuffer.isBeyond(-8, 4));
-        assertFalse(HostBuffer.isBeyond(-8, 0));
-        assertFalse(HostBuffer.isBeyond(64, Long.MAX_VALUE - 64));
+        assertFalse(HostMemory.isBeyond(-8, 4));
+        assertFalse(HostMemory.isBeyond(-8, 0));
+        assertFalse(HostMemory.isBeyond(64, Long.MAX_VALUE - 64));
         assertEquals(0, HostBuffer.wrap(-1, 0, DType.FLOAT32, null).length());
     }
 
@@ -118,8 +119,8 @@ class HostBufferTest {
         for (Executable call : List.<Executable>of(
                 () -> backend.builder().add("w", (GradientBuffer) null),
                 () -> backend.builder().declare("w", null, 1),
-                () -> backend.builder().declare("w", DType.FLOAT32, 1).parameter((GradientBuffer) null),
-                () -> backend.builder().declare("w", DType.FLOAT32, 1).parameter((DType) null))) {
+                () -> backend.builder().declare("w", DType.FLOAT32, 1).weights((GradientBuffer) null),
+                () -> backend.builder().declare("w", DType.FLOAT32, 1).weights((DType) null))) {
             String message = String.valueOf(
                     assertThrows(NullPointerException.class, call).getMessage());
             assertTrue(message.contains("of w is null"), message);

@@ -8,7 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
+import dev.gradclip.internal.resource.LeakGuard;
 import java.lang.ref.Cleaner;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -70,12 +71,12 @@ class LeakTest {
     @Test
     void aCleanerThatCannotBeStartedIsTriedAgain() {
         AtomicInteger tries = new AtomicInteger();
-        Leak.Watch watch = new Leak.Watch(() -> {
+        LeakGuard.Watch watch = new LeakGuard.Watch(() -> {
             if (tries.incrementAndGet() == 1) throw new OutOfMemoryError("no thread");
             return Cleaner.create();
         });
         AtomicInteger released = new AtomicInteger();
-        Leak.watch(watch.cleaner(), new Object(), "unwatched", released::incrementAndGet)
+        LeakGuard.watch(watch.cleaner(), new Object(), "unwatched", released::incrementAndGet)
                 .closed();
         assertEquals(1, released.get(), "it is let go of all the same");
         Cleaner cleaner = watch.cleaner();

@@ -92,7 +92,7 @@ final class MixedTensors implements AutoCloseable {
         groups.add(group);
         HostBuffer weights = dtype == null ? null : Values.buffer(dtype, values(100 + tensor, length, rowCount, 1));
         parameters.add(weights);
-        if (weights != null) builder.parameter(backend.place(weights));
+        if (weights != null) builder.weights(backend.place(weights));
     }
 
     /** Rows' sizes differ by powers of two; nothing is subnormal in any type, nor its products. */

@@ -31,7 +31,7 @@ class ModularUserTest {
                         float[] gradient = {3, 4};
                         try (GradientClipper clipper = GradientClipper.of(HostBuffer.wrap(gradient))) {
                             ClipResult result = clipper.clipByGlobalNorm(1);
-                            System.out.println(result.totalNorm() + " " + Arrays.toString(gradient));
+                            System.out.println(result.globalNorm() + " " + Arrays.toString(gradient));
                         }
                         System.out.println(User.class.getModule() + ", " + ClipRule.class.getModule());
                     }

@@ -107,7 +107,7 @@ class NonFiniteTest {
                     assertTrue(result.nonFinite());
                     assertFalse(result.clipped());
                     assertEquals(0, result.elementsChanged());
-                    if (!(rule instanceof ValueRule)) assertFalse(Double.isFinite(result.totalNorm()));
+                    if (!(rule instanceof ValueRule)) assertFalse(Double.isFinite(result.globalNorm()));
                     assertBits(before, buffers, test + " " + rule);
                 }
             }
@@ -136,7 +136,7 @@ class NonFiniteTest {
                     ClipResult got = clipper.clip(rule);
                     ClipResult want = expected.clip(rule.withNonFinitePolicy(NonFinitePolicy.PROPAGATE));
                     assertTrue(got.nonFinite());
-                    assertEquals(want.totalNorm(), got.totalNorm());
+                    assertEquals(want.globalNorm(), got.globalNorm());
                     assertEquals(want.coefficient(), got.coefficient());
                     if (rule instanceof ValueRule) {
                         assertEquals(want.elementsChanged() + changed, got.elementsChanged());
@@ -161,7 +161,7 @@ class NonFiniteTest {
                         assertFalse(result.nonFinite());
                     } else {
                         assertTrue(result.nonFinite());
-                        assertEquals(Math.abs(test.odd()), result.totalNorm());
+                        assertEquals(Math.abs(test.odd()), result.globalNorm());
                         for (int i = 0; i < c.length; i++) c[i] = result.tensorCoefficient(i);
                         assertEquals(Double.isNaN(test.odd()) ? Double.NaN : 0, c[test.tensor()]);
                     }

@@ -119,7 +119,7 @@ class NormRulesTest {
             ClipResult mean =
                     clipper.clip(ClipRule.averageNorm(0.75).withScope(Scope.ALL).withNormType(NormType.L1));
             assertEquals(0.5, mean.coefficient()); // 4 · 1.5 / 4
-            assertEquals(6, mean.totalNorm());
+            assertEquals(6, mean.globalNorm());
             clipper.rebind(backend.place(List.of(a, b, c)));
             // sqrt((4 · 0.75² + 12 · 12²) / 16)
             ClipResult all = clipper.clip(ClipRule.blockRms(1).withScope(Scope.ALL));
@@ -176,7 +176,7 @@ class NormRulesTest {
                     NormRule each = rule.withConvention(convention);
                     try (GradientClipper clipper = backend.builder()
                             .add(backend.place(buffer))
-                            .parameter(backend.place(weights))
+                            .weights(backend.place(weights))
                             .build()) {
                         ClipResult result = clipper.clip(each);
                         assertFalse(result.clipped(), each::toString);

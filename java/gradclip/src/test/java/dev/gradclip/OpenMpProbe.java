@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.TestSupport;
+import dev.gradclip.internal.jni.TestSupport;
 
 /** Clips on three OpenMP threads, prints how many there are, and leaves it to the JVM to end them. */
 final class OpenMpProbe {

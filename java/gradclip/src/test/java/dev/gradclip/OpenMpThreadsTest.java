@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.TestSupport;
+import dev.gradclip.internal.jni.TestSupport;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;

@@ -87,7 +87,7 @@ class OverlapTest {
         HostBuffer whole = HostBuffer.wrap(slice(direct, 0, 200), DType.FLOAT32);
         assertRefused(backend, whole, HostBuffer.wrap(slice(direct, 196, 198), DType.FLOAT16));
         assertRefused(backend, whole, HostBuffer.wrap(slice(direct, 0, 4).asFloatBuffer()));
-        long address = dev.gradclip.internal.NativeLevels.address(direct);
+        long address = dev.gradclip.internal.jni.NativeLevels.address(direct);
         assertRefused(backend, whole, HostBuffer.wrap(address + 100, 3, DType.FLOAT64, direct));
         assertRefused(
                 backend,

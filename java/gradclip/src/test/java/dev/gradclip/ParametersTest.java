@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.TestSupport;
+import dev.gradclip.internal.jni.TestSupport;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -35,7 +35,7 @@ class ParametersTest {
         return backend.builder()
                 .add("kernel", backend.place(kernel))
                 .rows(2)
-                .parameter(backend.place(weights))
+                .weights(backend.place(weights))
                 .add("bias", backend.place(bias))
                 .build();
     }
@@ -59,12 +59,12 @@ class ParametersTest {
         try (GradientClipper clipper = clipper(backend, kernel, first, bias)) {
             assertArrayEquals(new double[] {0.5, 1, 1}, coefficients(clipper));
             assertArrayEquals(new double[] {15, 20, 30, 40}, Values.read(kernel));
-            clipper.rebindParameters(backend.place(Arrays.asList(second, null)));
+            clipper.rebindWeights(backend.place(Arrays.asList(second, null)));
             assertArrayEquals(new double[] {1, 0.1, 1}, coefficients(clipper));
-            clipper.rebindParameters(backend.place(Arrays.asList(null, null)));
+            clipper.rebindWeights(backend.place(Arrays.asList(null, null)));
             assertArrayEquals(new double[] {1, 1, 1}, coefficients(clipper));
             // One that had no weights when it was bound takes those of its gradient's type.
-            clipper.rebindParameters(backend.place(List.of(first, floats(6, 8))));
+            clipper.rebindWeights(backend.place(List.of(first, floats(6, 8))));
             assertArrayEquals(new double[] {1, 1, 0.1}, coefficients(clipper));
             assertArrayEquals(new double[] {3, 4}, Values.read(bias), 1e-6);
             assertEquals(6, clipper.clip(HALF).elements());
@@ -89,7 +89,7 @@ class ParametersTest {
             assertEquals(1, result.tensors());
             assertEquals(2, result.elements());
             assertEquals(0, result.rowNorm(0, 1));
-            assertEquals(Math.sqrt(2), result.totalNorm(), 1e-15);
+            assertEquals(Math.sqrt(2), result.globalNorm(), 1e-15);
             float[] array = {0, 0, 600, 800};
             HostBuffer bound = backend.rebind(clipper, array, null).get(0);
             assertArrayEquals(new double[] {1, 0.25, 1}, coefficients(clipper));
@@ -105,19 +105,19 @@ class ParametersTest {
         HostBuffer weights = floats(30, 40, 300, 400);
         HostBuffer bias = floats(1, 1);
         try (GradientClipper clipper = clipper(backend, kernel, weights, bias)) {
-            assertRefused(() -> clipper.rebindParameters(backend.place(List.of(weights))), "2", "1");
+            assertRefused(() -> clipper.rebindWeights(backend.place(List.of(weights))), "2", "1");
             assertRefused(
-                    () -> clipper.rebindParameters(backend.place(Arrays.asList(floats(1, 2, 3), null))),
+                    () -> clipper.rebindWeights(backend.place(Arrays.asList(floats(1, 2, 3), null))),
                     "parameter of kernel",
                     "4",
                     "3");
             assertRefused(
-                    () -> clipper.rebindParameters(
+                    () -> clipper.rebindWeights(
                             backend.place(Arrays.asList(weights, Values.buffer(DType.FLOAT64, 1, 2)))),
                     "parameter of bias",
                     "FLOAT64");
             assertRefused(
-                    () -> clipper.rebindParameters(backend.place(Arrays.asList(kernel, null))),
+                    () -> clipper.rebindWeights(backend.place(Arrays.asList(kernel, null))),
                     "kernel",
                     "parameter of kernel",
                     "share memory");
@@ -129,8 +129,8 @@ class ParametersTest {
             assertArrayEquals(new double[] {0.5, 1, 1}, coefficients(clipper));
         }
         try (GradientClipper none = backend.clipper(kernel)) {
-            assertRefused(() -> none.rebindParameters(backend.place(List.of(weights))), "no parameters", "parameter(");
-            assertRefused(() -> none.rebindParameters(new long[1]), "no parameters");
+            assertRefused(() -> none.rebindWeights(backend.place(List.of(weights))), "no parameters", "parameter(");
+            assertRefused(() -> none.rebindWeights(new long[1]), "no parameters");
         }
     }
 
@@ -141,7 +141,7 @@ class ParametersTest {
         assertRefused(
                 () -> backend.builder()
                         .add("tied", backend.place(both))
-                        .parameter(backend.place(both))
+                        .weights(backend.place(both))
                         .build(),
                 "tied",
                 "parameter of tied",
@@ -162,14 +162,14 @@ class ParametersTest {
             fill.clipByValue(8, 8);
             fillWeights.clipByValue(4, 4);
             clipper.rebind(new long[] {memory, 0});
-            clipper.rebindParameters(new long[] {memory + 4096, 0});
+            clipper.rebindWeights(new long[] {memory + 4096, 0});
             assertArrayEquals(new double[] {0.25, 0.25, 1}, coefficients(clipper));
             assertEquals(8, fill.globalNorm(NormType.L1));
-            clipper.rebindParameters(new long[] {memory + 4096 - 8, 0});
+            clipper.rebindWeights(new long[] {memory + 4096 - 8, 0});
             // The first unit's weights are what is before them: 0.
             assertArrayEquals(new double[] {0.5e-3 / Math.sqrt(8), 1, 1}, coefficients(clipper), 1e-18);
             assertRefused(
-                    () -> clipper.rebindParameters(new long[] {memory + 12, 0}),
+                    () -> clipper.rebindWeights(new long[] {memory + 12, 0}),
                     "kernel",
                     "parameter of kernel",
                     "share memory");
@@ -178,8 +178,8 @@ class ParametersTest {
                     "kernel",
                     "parameter of kernel",
                     "share memory");
-            assertRefused(() -> clipper.rebindParameters(new long[1]), "2", "1");
-            clipper.rebindParameters(new long[] {0, 0});
+            assertRefused(() -> clipper.rebindWeights(new long[1]), "2", "1");
+            clipper.rebindWeights(new long[] {0, 0});
             assertArrayEquals(new double[] {1, 1, 1}, coefficients(clipper));
         } finally {
             TestSupport.release(memory, 1 << 16);

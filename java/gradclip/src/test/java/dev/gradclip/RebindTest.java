@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.TestSupport;
+import dev.gradclip.internal.jni.TestSupport;
 import java.lang.ref.WeakReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -103,7 +103,7 @@ class RebindTest {
             for (NormType type : NormContractTest.TYPES) {
                 assertEquals(expected.globalNorm(type), clipper.globalNorm(type));
             }
-            ClipResult result = clipper.clipByNorm(Double.POSITIVE_INFINITY);
+            ClipResult result = clipper.clipPerTensorNorm(Double.POSITIVE_INFINITY);
             assertEquals(0, result.tensorNorm(7));
             assertTrue(result.tensorNorm(8) > 0);
             assertEquals(n - (n + 6) / 7, result.tensors());
@@ -154,10 +154,10 @@ class RebindTest {
                 try (GradientClipper clipper = backend.builder()
                         .declare("a", dtype, 8)
                         .rows(4)
-                        .parameter(dtype)
+                        .weights(dtype)
                         .build()) {
                     clipper.rebind(new long[] {memory});
-                    clipper.rebindParameters(new long[] {weights});
+                    clipper.rebindWeights(new long[] {weights});
                     ClipResult result = clipper.clip(ClipRule.adaptive(1));
                     double[] norms = {5, 10, 0, 15};
                     double[] coefficients = {1.0 / 5, 2.0 / 10, 1, 4.0 / 15};
@@ -203,7 +203,7 @@ class RebindTest {
             clipper.rebind(Arrays.asList(HostBuffer.wrap(four), HostBuffer.wrap(memory, 1, DType.FLOAT32, null)));
             assertEquals(5, clipper.globalNorm());
             clipper.rebind(null, null);
-            assertEquals(0, clipper.clipByNorm(1).tensors());
+            assertEquals(0, clipper.clipPerTensorNorm(1).tensors());
             clipper.rebind(addresses);
             assertEquals(3, clipper.globalNorm());
         } finally {
@@ -369,7 +369,7 @@ class RebindTest {
         float[] b = {0, 4};
         try (GradientClipper clipper = backend.clipper(HostBuffer.wrap(a), HostBuffer.wrap(b))) {
             backend.rebind(clipper, b, a);
-            ClipResult result = clipper.clipByNorm(Double.POSITIVE_INFINITY);
+            ClipResult result = clipper.clipPerTensorNorm(Double.POSITIVE_INFINITY);
             assertEquals(4, result.tensorNorm(0));
             assertEquals(3, result.tensorNorm(1));
         }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.gradclip.internal.reduce.SegmentLayout;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -38,7 +39,7 @@ class RowRulesTest {
             assertTrue(Double.isNaN(result.coefficient()));
             assertTrue(result.clipped());
             assertEquals(Math.sqrt(25 + 0.625 * 0.625 + 100), result.tensorNorm(0), 1e-15);
-            assertEquals(result.tensorNorm(0), result.totalNorm());
+            assertEquals(result.tensorNorm(0), result.globalNorm());
             assertEquals(1, result.tensors());
             assertEquals(8, result.elements());
             assertThrows(IndexOutOfBoundsException.class, () -> result.rowNorm(0, 4));
@@ -77,15 +78,15 @@ class RowRulesTest {
         HostBuffer batch = Values.buffer(DType.FLOAT32, 3, 4);
         GradientClipperBuilder builder = backend.builder().add("empty", backend.place(empty));
         try (GradientClipper clipper = builder.rows(0)
-                .parameter(backend.place(Values.buffer(DType.FLOAT32)))
+                .weights(backend.place(Values.buffer(DType.FLOAT32)))
                 .add("batch", backend.place(batch))
                 .rows(1)
-                .parameter(backend.place(Values.buffer(DType.FLOAT32, 0.3, 0.4)))
+                .weights(backend.place(Values.buffer(DType.FLOAT32, 0.3, 0.4)))
                 .build()) {
             ClipResult result = clipper.clip(ClipRule.perRowNorm(2.5).withEpsilon(0));
             assertEquals(0, result.tensorNorm(0));
             assertEquals(1, result.tensorCoefficient(0));
-            assertEquals(5, result.totalNorm());
+            assertEquals(5, result.globalNorm());
             assertFalse(clipper.clip(ClipRule.adaptive(5)).clipped());
         }
         assertArrayEquals(new double[] {1.5, 2}, Values.read(batch));
@@ -107,10 +108,10 @@ class RowRulesTest {
         for (ClipRule rule : List.of(ClipRule.perRowNorm(2.5).withEpsilon(0), ClipRule.adaptive(5))) {
             try (StreamingClip clip = StreamingClip.of(rule, Backend.JAVA, 1)) {
                 clip.rows(0, 7);
-                clip.measureParameter(Values.buffer(DType.FLOAT32));
+                clip.measureWeights(Values.buffer(DType.FLOAT32));
                 clip.endTensor("empty");
                 clip.rows(1, 2);
-                clip.measureParameter(Values.buffer(DType.FLOAT32, 0.3, 0.4));
+                clip.measureWeights(Values.buffer(DType.FLOAT32, 0.3, 0.4));
                 clip.measure(Values.buffer(DType.FLOAT32, 3, 4));
                 clip.endTensor("batch");
                 assertTrue(clip.decide().clipped());
@@ -132,7 +133,7 @@ class RowRulesTest {
     @MethodSource("backends")
     void tooManyRows(TestBackend backend) {
         HostBuffer empty = Values.buffer(DType.FLOAT32);
-        for (int rows : new int[] {Integer.MAX_VALUE, 1 << 28, Segments.MOST + 1}) {
+        for (int rows : new int[] {Integer.MAX_VALUE, 1 << 28, SegmentLayout.MOST + 1}) {
             GradientClipperBuilder builder = backend.builder()
                     .add("first", backend.place(Values.buffer(DType.FLOAT32, 3)))
                     .add("w", backend.place(empty));
@@ -140,12 +141,12 @@ class RowRulesTest {
         }
         GradientClipperBuilder twice = backend.builder()
                 .declare("first", DType.FLOAT64, 0)
-                .rows(Segments.MOST / 2)
+                .rows(SegmentLayout.MOST / 2)
                 .declare("w", DType.FLOAT64, 0)
-                .rows(Segments.MOST);
+                .rows(SegmentLayout.MOST);
         assertRefused(twice::build, "w ");
         GradientClipperBuilder withParameters = backend.builder().declare("w", DType.FLOAT64, 0);
-        withParameters.rows(Segments.MOST / 2 + 1).parameter(DType.FLOAT32);
+        withParameters.rows(SegmentLayout.MOST / 2 + 1).weights(DType.FLOAT32);
         assertRefused(withParameters::build, "w ");
         try (StreamingClip clip = StreamingClip.of(ClipRule.perRowNorm(1), Backend.JAVA, 1)) {
             clip.rows(Integer.MAX_VALUE, 0);
@@ -172,7 +173,7 @@ class RowRulesTest {
         };
         for (int i = 0; i < odd.length; i++) {
             for (ClipRule rule : List.of(ClipRule.globalNorm(1), ClipRule.perRowNorm(1), ClipRule.value(1))) {
-                ClipRule strict = rule.unscale(0.5).withNonFinitePolicy(NonFinitePolicy.ERROR);
+                ClipRule strict = rule.withInverseScale(0.5).withNonFinitePolicy(NonFinitePolicy.ERROR);
                 for (int rows : new int[] {1, 2}) {
                     String norm = rows == 2 ? said[i] : i == 2 ? "its norm is Infinity" : "its norm is NaN";
                     GradientClipperBuilder builder = backend.builder()
@@ -217,7 +218,7 @@ class RowRulesTest {
             assertEquals(0.5, result.tensorCoefficient(0));
             for (int i = 0; i < 4; i++) assertEquals(0.5, result.rowCoefficient(0, i));
             assertEquals(2.5 / 12, result.tensorCoefficient(1));
-            assertEquals(13, result.totalNorm());
+            assertEquals(13, result.globalNorm());
             assertArrayEquals(new double[] {1.5, 0, 2, 0}, Values.read(a));
             // rms of 4 elements: sqrt(6.25 / 4) = 1.25; of the other: 2.5 / sqrt 2
             ClipResult rms = clipper.clip(ClipRule.blockRms(0.625));
@@ -253,7 +254,7 @@ class RowRulesTest {
         try (GradientClipper clipper = backend.builder()
                 .add("kernel", backend.place(gradients))
                 .rows(7)
-                .parameter(backend.place(weights))
+                .weights(backend.place(weights))
                 .build()) {
             ClipResult result = clipper.clip(ClipRule.adaptive(0.125));
             for (int i = 0; i < 7; i++) assertEquals(coefficients[i], result.rowCoefficient(0, i), 1e-16);
@@ -273,7 +274,7 @@ class RowRulesTest {
         HostBuffer weights = Values.buffer(DType.FLOAT64, 0, 0);
         try (GradientClipper clipper = backend.builder()
                 .add(backend.place(gradient))
-                .parameter(backend.place(weights))
+                .weights(backend.place(weights))
                 .build()) {
             // m = 0.1 · 1e-9 is below n = 1e-8: m / 1e-6
             assertEquals(
@@ -291,11 +292,11 @@ class RowRulesTest {
         HostBuffer weights = Values.buffer(DType.FLOAT16, 3, 4);
         try (GradientClipper clipper = backend.builder()
                 .add("hidden", backend.place(hidden))
-                .parameter(backend.place(weights))
+                .weights(backend.place(weights))
                 .add("head", backend.place(head))
                 .rows(2)
                 .build()) {
-            ClipResult result = clipper.clip(ClipRule.adaptive(1).unscale(0.5));
+            ClipResult result = clipper.clip(ClipRule.adaptive(1).withInverseScale(0.5));
             assertEquals(0.1, result.tensorCoefficient(0), 1e-17); // n = 25, m = 5, times 0.5
             assertEquals(0.5, result.rowCoefficient(1, 0));
             assertEquals(0.5, result.rowCoefficient(1, 1));
@@ -313,7 +314,7 @@ class RowRulesTest {
             try (GradientClipper clipper = backend.builder()
                     .add(backend.place(gradients))
                     .rows(2)
-                    .parameter(backend.place(weights))
+                    .weights(backend.place(weights))
                     .build()) {
                 ClipResult result = clipper.clip(ClipRule.adaptive(lambda, 0));
                 assertEquals(0, result.rowCoefficient(0, 0));
@@ -332,7 +333,7 @@ class RowRulesTest {
         try (GradientClipper clipper = backend.builder()
                 .add(backend.place(gradients))
                 .rows(3)
-                .parameter(backend.place(weights))
+                .weights(backend.place(weights))
                 .build()) {
             ClipResult result = clipper.clip(ClipRule.adaptive(0.5));
             assertFalse(result.nonFinite());

@@ -45,7 +45,7 @@ class RuleErrorsTest {
         }
         assertRefused(() -> ClipRule.normalize(Double.POSITIVE_INFINITY), "length", "finite");
         assertRefused(() -> ClipRule.adaptive(1, Double.POSITIVE_INFINITY), "epsilon", "finite");
-        assertEquals(0.0, ClipRule.normalize(-0.0).length());
+        assertEquals(0.0, ClipRule.normalize(-0.0).targetNorm());
         assertEquals(ClipRule.normalize(0), ClipRule.normalize(-0.0));
     }
 
@@ -62,7 +62,7 @@ class RuleErrorsTest {
         assertRefused(() -> perGroup(NORM, ClipRule.value(1)), "clipper of its own");
         assertRefused(() -> perGroup(NORM, NORM.withNormType(NormType.L1)), "norm type");
         assertRefused(() -> perGroup(NORM, NORM.withNonFinitePolicy(NonFinitePolicy.SKIP)), "policy");
-        assertRefused(() -> perGroup(NORM, NORM.unscale(0.5)), "unscales");
+        assertRefused(() -> perGroup(NORM, NORM.withInverseScale(0.5)), "unscales");
         assertRefused(() -> perGroup(NORM, perGroup(NORM, NORM)), "per group");
         assertRefused(() -> perGroup(NORM, NORM.withScope(Scope.GROUP)), "GROUP");
         Map<String, ClipRule> mine = new HashMap<>(Map.of("a", NORM));
@@ -84,7 +84,7 @@ class RuleErrorsTest {
             assertRefused(() -> clipper.clip(ClipRule.adaptive(1)), "parameters", "parameter(weights)");
             assertRefused(
                     () -> clipper.clip(ClipRule.perGroup(Map.of("known", ClipRule.adaptive(1)))), "parameter(weights)");
-            assertEquals(5, clipper.clipByGlobalNorm(1e9).totalNorm(), "still good");
+            assertEquals(5, clipper.clipByGlobalNorm(1e9).globalNorm(), "still good");
         }
         try (GradientClipper clipper = backend.clipper(buffer)) {
             assertRefused(() -> clipper.clip(NORM.withScope(Scope.GROUP)), "GROUP", "group(name)");
@@ -123,16 +123,16 @@ class RuleErrorsTest {
         GradientClipperBuilder builder = backend.builder();
         assertRefused(IllegalStateException.class, () -> builder.rows(1), "rows", "add");
         GradientBuffer four = backend.place(Values.buffer(DType.FLOAT32, 1, 2, 3, 4));
-        assertRefused(IllegalStateException.class, () -> builder.parameter(four), "parameter", "add");
+        assertRefused(IllegalStateException.class, () -> builder.weights(four), "parameter", "add");
         builder.add("kernel", backend.place(Values.buffer(DType.FLOAT32, 1, 2, 3, 4)));
         for (int rows : new int[] {3, 5, 0, -4}) assertRefused(() -> builder.rows(rows), "kernel", "4", "" + rows);
         assertRefused(
-                () -> builder.parameter(backend.place(Values.buffer(DType.FLOAT32, 1, 2))),
+                () -> builder.weights(backend.place(Values.buffer(DType.FLOAT32, 1, 2))),
                 "parameter of kernel",
                 "2",
                 "4");
         // What was refused left the builder as it was.
-        try (GradientClipper clipper = builder.rows(4).parameter(four).build()) {
+        try (GradientClipper clipper = builder.rows(4).weights(four).build()) {
             assertEquals(Math.sqrt(30), clipper.globalNorm(), 1e-14);
         }
     }
@@ -147,12 +147,12 @@ class RuleErrorsTest {
                 () -> backend.builder()
                         .add("big", whole)
                         .rows(2)
-                        .parameter(pieces)
+                        .weights(pieces)
                         .build(),
                 "parameter of big",
                 "pieces");
         try (GradientClipper clipper =
-                backend.builder().add("big", pieces).parameter(whole).build()) {
+                backend.builder().add("big", pieces).weights(whole).build()) {
             assertEquals(1, clipper.clip(ClipRule.adaptive(1)).tensorCoefficient(0));
         }
     }

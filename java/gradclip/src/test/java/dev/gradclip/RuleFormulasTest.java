@@ -67,7 +67,7 @@ class RuleFormulasTest {
     @ParameterizedTest
     @MethodSource("backends")
     void unscaled(TestBackend backend) {
-        for (ClipRule rule : EveryRule.allByNorm()) assertFollowsTheFormula(backend, rule.unscale(0.3));
+        for (ClipRule rule : EveryRule.allByNorm()) assertFollowsTheFormula(backend, rule.withInverseScale(0.3));
     }
 
     /** Thresholds chosen so that every form changes some rows and leaves others. */
@@ -96,7 +96,7 @@ class RuleFormulasTest {
             for (double inverseScale : new double[] {1, 0.3}) {
                 try (MixedTensors before = new MixedTensors(backend);
                         MixedTensors mixed = new MixedTensors(backend)) {
-                    ClipResult result = mixed.clipper.clip(rule.unscale(inverseScale));
+                    ClipResult result = mixed.clipper.clip(rule.withInverseScale(inverseScale));
                     long changed = 0;
                     for (int i = 0; i < mixed.tensors(); i++) {
                         HostBuffer gradient = mixed.gradients.get(i);

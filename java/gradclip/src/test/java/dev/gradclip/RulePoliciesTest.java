@@ -76,7 +76,7 @@ class RulePoliciesTest {
                     ClipResult want = zeroed.clipper.clip(rule);
                     assertTrue(got.nonFinite());
                     assertFalse(want.nonFinite());
-                    assertEquals(want.totalNorm(), got.totalNorm());
+                    assertEquals(want.globalNorm(), got.globalNorm());
                     assertEquals(want.coefficient(), got.coefficient());
                     assertBits(zeroed.bits(), mixed, rule);
                     if (EveryRule.clamps(rule)) {

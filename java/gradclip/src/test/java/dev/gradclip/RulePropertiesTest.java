@@ -60,7 +60,7 @@ class RulePropertiesTest {
         HostBuffer buffer = Values.buffer(DType.FLOAT64, values);
         HostBuffer weights = Values.buffer(DType.FLOAT64, random(-1 - seed, values.length));
         try (GradientClipper clipper =
-                JAVA.builder().group("all").add(buffer).parameter(weights).build()) {
+                JAVA.builder().group("all").add(buffer).weights(weights).build()) {
             clipper.clip(rule);
         }
         return Values.read(buffer);
@@ -115,7 +115,7 @@ class RulePropertiesTest {
                         MixedTensors scaled = new MixedTensors(backend, 1, factor)) {
                     ClipResult want = plain.clipper.clip(rule);
                     ClipResult got = scaled.clipper.clip(rule.times(factor));
-                    assertEquals(want.totalNorm() * factor, got.totalNorm());
+                    assertEquals(want.globalNorm() * factor, got.globalNorm());
                     assertEquals(want.coefficient(), got.coefficient(), rule::toString);
                     assertEquals(want.elementsChanged(), got.elementsChanged(), rule::toString);
                     for (int i = 0; i < plain.tensors(); i++) {
@@ -166,12 +166,12 @@ class RulePropertiesTest {
     void zerosAreNotClipped(TestBackend backend) {
         for (ClipRule rule : EveryRule.allByNorm()) {
             for (ClipRule small :
-                    List.of(rule.times(1e-12), rule.times(0), rule.times(1e-9).unscale(0.5))) {
+                    List.of(rule.times(1e-12), rule.times(0), rule.times(1e-9).withInverseScale(0.5))) {
                 try (MixedTensors zeros = new MixedTensors(backend, 0, 0)) {
                     List<long[]> before = zeros.bits();
                     ClipResult result = zeros.clipper.clip(small);
                     assertFalse(result.clipped(), small::toString);
-                    assertEquals(0, result.totalNorm());
+                    assertEquals(0, result.globalNorm());
                     for (int i = 0; i < zeros.tensors(); i++) {
                         assertEquals(small.inverseScale(), result.rowCoefficient(i, zeros.rows(i) - 1));
                     }
@@ -233,12 +233,12 @@ class RulePropertiesTest {
                     long[] before = Values.bits(buffer);
                     try (GradientClipper clipper = backend.builder()
                             .add(backend.place(buffer))
-                            .parameter(backend.place(Values.buffer(DType.FLOAT32, values)))
+                            .weights(backend.place(Values.buffer(DType.FLOAT32, values)))
                             .build()) {
                         ClipResult result = clipper.clip(rule);
                         assertFalse(result.nonFinite());
                         assertFalse(Double.isNaN(result.rowCoefficient(0, 0)), rule::toString);
-                        assertEquals(0, result.totalNorm());
+                        assertEquals(0, result.globalNorm());
                     }
                     assertArrayEquals(before, Values.bits(buffer), rule::toString);
                 }

@@ -78,7 +78,7 @@ final class RuleReference {
             case CLIP -> n == 0 ? 1 : Math.min(1, max / (n + rule.epsilon()));
             case AVERAGE -> n / count <= max ? 1 : max / (n / count);
             case RMS -> 1 / Math.max(1, n / Math.sqrt(count) / max);
-            case NORMALIZE -> n > max ? rule.length() / n : 1;
+            case NORMALIZE -> n > max ? rule.targetNorm() / n : 1;
             case ADAPTIVE -> {
                 double most = max * Math.max(weights, rule.epsilon());
                 yield n >= most && n > 0 ? most / Math.max(n, 1e-6) : 1;

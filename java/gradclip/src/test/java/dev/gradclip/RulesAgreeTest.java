@@ -22,7 +22,7 @@ class RulesAgreeTest {
             // A rule that covers all before leaves nothing to the next.
             mixed.clipper.clip(ClipRule.perRowNorm(500));
             ClipResult result = mixed.clipper.clip(rule);
-            figures.addAll(List.of(result.totalNorm(), result.coefficient(), result.elementsChanged()));
+            figures.addAll(List.of(result.globalNorm(), result.coefficient(), result.elementsChanged()));
             figures.addAll(List.of(result.clipped(), result.nonFinite(), result.tensors(), result.elements()));
             if (!EveryRule.clamps(rule)) addTensors(mixed, result, figures);
             return new Outcome(backend.name(), figures, mixed.bits());
@@ -74,7 +74,7 @@ class RulesAgreeTest {
     @ParameterizedTest
     @ValueSource(doubles = {0x1p-3, 0.3, 5, 1e-35})
     void unscaled(double inverseScale) {
-        for (ClipRule rule : EveryRule.all()) assertAgree(oneOfEach(), rule.unscale(inverseScale), 1);
+        for (ClipRule rule : EveryRule.all()) assertAgree(oneOfEach(), rule.withInverseScale(inverseScale), 1);
     }
 
     @ParameterizedTest

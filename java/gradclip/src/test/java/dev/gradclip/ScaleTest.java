@@ -191,7 +191,7 @@ class ScaleTest {
             before[i] = Values.read(buffers[i]);
         }
         try (GradientClipper clipper = backend.clipper(buffers)) {
-            ClipResult result = clipper.clipByNorm(20);
+            ClipResult result = clipper.clipPerTensorNorm(20);
             assertTrue(Double.isNaN(result.coefficient()));
             for (int i = 0; i < buffers.length; i++) {
                 DType dtype = buffers[i].dtype();

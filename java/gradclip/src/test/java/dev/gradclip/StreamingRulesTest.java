@@ -8,7 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.internal.EmulatedCuda;
+import dev.gradclip.internal.jni.EmulatedCuda;
+import dev.gradclip.internal.rule.NormLimit;
+import dev.gradclip.internal.stream.StreamedApply;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -95,7 +97,7 @@ class StreamingRulesTest {
             NonFinitePolicy[] policies = {NonFinitePolicy.PROPAGATE, NonFinitePolicy.SKIP, NonFinitePolicy.ZERO};
             ClipRule chosen = rule(random, scale).withNonFinitePolicy(policies[random.nextInt(3)]);
             double[] factors = {1, 1, 0.25, 1.0 / 3, 3000, 1e-30};
-            rule = chosen.unscale(factors[random.nextInt(factors.length)]);
+            rule = chosen.withInverseScale(factors[random.nextInt(factors.length)]);
         }
 
         private ClipRule rule(Random random, double scale) {
@@ -145,7 +147,7 @@ class StreamingRulesTest {
                 if (i == tensors.size()) break;
                 builder.add("tensor " + i, bound[i]).rows(tensors.get(i).rows);
                 Tensor parameter = parameters.get(i);
-                if (parameter != null) builder.parameter(parameter.whole());
+                if (parameter != null) builder.weights(parameter.whole());
             }
             return builder;
         }
@@ -159,7 +161,7 @@ class StreamingRulesTest {
                     if (tensor.rows > 1 || random.nextBoolean()) clip.rows(tensor.rows, tensor.rowLength());
                     Tensor parameter = parameters.get(i);
                     if (parameter != null) {
-                        for (HostBuffer piece : parameter.pieces(random)) clip.measureParameter(piece);
+                        for (HostBuffer piece : parameter.pieces(random)) clip.measureWeights(piece);
                     }
                     for (HostBuffer piece : tensor.pieces(random)) clip.measure(piece);
                 }
@@ -196,7 +198,7 @@ class StreamingRulesTest {
                 ClipResult want = clipper.clip(c.rule);
                 c.measure(clip, random);
                 ClipResult decided = clip.decide();
-                if (!Double.isNaN(want.totalNorm()) || clip.needsMeasure())
+                if (!Double.isNaN(want.globalNorm()) || clip.needsMeasure())
                     requireFigures(c, want, decided, clip, what);
                 for (int t = 0; t < c.tensors.size(); t++) apply(c.tensors.get(t), t, clip, bound[t], random, what);
                 assertEquals(want.toString(), clip.result().toString(), what);
@@ -205,9 +207,9 @@ class StreamingRulesTest {
     }
 
     private static void requireFigures(Case c, ClipResult want, ClipResult decided, StreamingClip clip, String what) {
-        assertEquals(want.totalNorm(), decided.totalNorm(), what);
+        assertEquals(want.globalNorm(), decided.globalNorm(), what);
         assertEquals(want.coefficient(), decided.coefficient(), what);
-        boolean clamps = StreamedPieces.first(c.rule) instanceof ValueRule;
+        boolean clamps = StreamedApply.first(c.rule) instanceof ValueRule;
         for (int t = 0; t < c.tensors.size() && !clamps; t++) {
             Tensor tensor = c.tensors.get(t);
             assertEquals(want.tensorNorm(t), clip.tensorNorm(t), what);
@@ -216,7 +218,7 @@ class StreamingRulesTest {
             for (int row = 0; row < tensor.rows; row++) {
                 assertEquals(want.rowNorm(t, row), clip.rowNorm(t, row), what);
                 assertEquals(want.rowCoefficient(t, row), clip.rowCoefficient(t, row), what);
-                boolean changes = Coefficients.changes(want.rowCoefficient(t, row), tensor.dtype);
+                boolean changes = NormLimit.changes(want.rowCoefficient(t, row), tensor.dtype);
                 if (changes && tensor.values.length > 0) clipped++;
             }
             if (c.rule.inverseScale() == 1) assertEquals(clipped, clip.clippedRows(t), what);
@@ -284,14 +286,14 @@ class StreamingRulesTest {
             assertMessage("more elements than its 2 rows of 2", () -> clip.measure(two));
             assertThrows(IllegalStateException.class, () -> clip.rows(1, 4), "after the first piece");
             assertThrows(IllegalStateException.class, () -> clip.group("late"));
-            clip.measureParameter(two);
+            clip.measureWeights(two);
             assertMessage("the parameter of a has 2 elements, but its gradient has 4", () -> clip.endTensor("a"));
-            clip.measureParameter(two);
+            clip.measureWeights(two);
             clip.endTensor("a");
             clip.group("g");
             assertMessage("two groups named 'g'", () -> clip.group("g"));
             assertMessage("0 rows or more", () -> clip.rows(-1, 4));
-            clip.measureParameter(two);
+            clip.measureWeights(two);
             assertThrows(IllegalStateException.class, clip::decide, "a parameter without the end of its tensor");
             assertMessage("the parameter of b has 2 elements, but its gradient has 0", () -> clip.endTensor("b"));
             assertMessage("there is no group 'h'; the groups are [g]", () -> clip.groupNorm("h"));
@@ -328,7 +330,7 @@ class StreamingRulesTest {
                     ClipRule rule = ClipRule.globalNorm(maxNorm)
                             .withEpsilon(0)
                             .withNonFinitePolicy(NonFinitePolicy.ERROR)
-                            .unscale(scale);
+                            .withInverseScale(scale);
                     try (GradientClipper clipper = GradientClipper.of(HostBuffer.wrap(whole));
                             StreamingClip clip = StreamingClip.of(rule, backend, 1)) {
                         ClipResult want = clipper.clip(rule);

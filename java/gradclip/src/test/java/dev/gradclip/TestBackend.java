@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-import dev.gradclip.internal.EmulatedCuda;
-import dev.gradclip.internal.NativeLevels;
+import dev.gradclip.internal.jni.EmulatedCuda;
+import dev.gradclip.internal.jni.NativeLevels;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -54,7 +54,7 @@ record TestBackend(Backend backend, int level, String name) {
 
     GradientClipperBuilder builder() {
         GradientClipperBuilder builder =
-                GradientClipper.builder().backend(backend).unwatched();
+                GradientClipper.builder().backend(backend).withoutLeakReport();
         if (!onDevice()) return builder.level(level);
         EmulatedCuda.reset(level);
         return builder;

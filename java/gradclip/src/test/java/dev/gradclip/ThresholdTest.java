@@ -30,7 +30,7 @@ class ThresholdTest {
                         ClipRule.globalNorm(1).withEpsilon(epsilon),
                         ClipRule.perTensorNorm(1).withEpsilon(epsilon))) {
                     ClipResult result = clipper.clip(rule);
-                    assertEquals(0, result.totalNorm());
+                    assertEquals(0, result.globalNorm());
                     assertEquals(1, result.tensorCoefficient(0));
                     assertFalse(result.clipped());
                 }

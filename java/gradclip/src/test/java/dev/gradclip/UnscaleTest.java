@@ -40,9 +40,9 @@ class UnscaleTest {
         try (MixedTensors plain = new MixedTensors(backend, odd, 1);
                 MixedTensors scaled = new MixedTensors(backend, odd, 256)) {
             ClipResult want = plain.clipper.clip(rule);
-            ClipResult got = scaled.clipper.clip(rule.unscale(0x1p-8));
+            ClipResult got = scaled.clipper.clip(rule.withInverseScale(0x1p-8));
             assertBits(plain.bits(), scaled.bits(), rule);
-            assertEquals(want.totalNorm(), got.totalNorm());
+            assertEquals(want.globalNorm(), got.globalNorm());
             assertEquals(want.coefficient() * 0x1p-8, got.coefficient());
             assertEquals(want.clipped(), got.clipped(), rule::toString);
             assertEquals(want.nonFinite(), got.nonFinite());
@@ -60,7 +60,7 @@ class UnscaleTest {
         for (ClipRule rule : EveryRule.all()) {
             try (MixedTensors mixed = new MixedTensors(backend, Double.NaN, 256)) {
                 List<long[]> before = mixed.bits();
-                ClipRule skip = rule.unscale(0x1p-8).withNonFinitePolicy(NonFinitePolicy.SKIP);
+                ClipRule skip = rule.withInverseScale(0x1p-8).withNonFinitePolicy(NonFinitePolicy.SKIP);
                 ClipRule error = skip.withNonFinitePolicy(NonFinitePolicy.ERROR);
                 ClipResult result = mixed.clipper.clip(skip);
                 assertTrue(result.nonFinite());
@@ -78,17 +78,19 @@ class UnscaleTest {
             HostBuffer buffer = Values.buffer(dtype, 3, 4);
             try (GradientClipper clipper = backend.clipper(buffer)) {
                 ClipResult result = clipper.clip(
-                        ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(0.5));
-                assertEquals(2.5, result.totalNorm());
+                        ClipRule.globalNorm(Double.POSITIVE_INFINITY).withInverseScale(0.5));
+                assertEquals(2.5, result.globalNorm());
                 assertEquals(0.5, result.coefficient());
                 assertFalse(result.clipped());
                 assertArrayEquals(new double[] {1.5, 2}, Values.read(buffer));
-                clipper.clip(ClipRule.value(9).unscale(0.5));
+                clipper.clip(ClipRule.value(9).withInverseScale(0.5));
                 assertArrayEquals(new double[] {0.75, 1}, Values.read(buffer));
-                assertEquals(1, clipper.clip(ClipRule.value(3.5, 9).unscale(4)).elementsChanged());
+                assertEquals(
+                        1,
+                        clipper.clip(ClipRule.value(3.5, 9).withInverseScale(4)).elementsChanged());
                 assertArrayEquals(new double[] {3.5, 4}, Values.read(buffer));
                 NormRule onlyUnscales =
-                        ClipRule.globalNorm(Double.POSITIVE_INFINITY).unscale(0.5);
+                        ClipRule.globalNorm(Double.POSITIVE_INFINITY).withInverseScale(0.5);
                 ClipResult given = clipper.clipWithNorm(onlyUnscales, 9);
                 assertEquals(0.5, given.coefficient());
                 assertFalse(given.clipped());
@@ -103,7 +105,8 @@ class UnscaleTest {
     void zeroLooksBeforeUnscaling(TestBackend backend) {
         HostBuffer buffer = Values.buffer(DType.FLOAT16, 40_000, Double.NaN, -1, Double.NEGATIVE_INFINITY);
         try (GradientClipper clipper = backend.clipper(buffer)) {
-            ClipResult result = clipper.clip(ClipRule.value(5).unscale(2).withNonFinitePolicy(NonFinitePolicy.ZERO));
+            ClipResult result =
+                    clipper.clip(ClipRule.value(5).withInverseScale(2).withNonFinitePolicy(NonFinitePolicy.ZERO));
             assertTrue(result.nonFinite());
             assertEquals(3, result.elementsChanged());
         }
@@ -118,12 +121,12 @@ class UnscaleTest {
         HostBuffer tiny = Values.buffer(DType.FLOAT64, 3e-300, 4e-300);
         try (GradientClipper a = backend.clipper(huge);
                 GradientClipper b = backend.clipper(tiny)) {
-            ClipResult far = a.clip(ClipRule.normalize(1).unscale(1e10));
-            assertEquals(Double.POSITIVE_INFINITY, far.totalNorm());
+            ClipResult far = a.clip(ClipRule.normalize(1).withInverseScale(1e10));
+            assertEquals(Double.POSITIVE_INFINITY, far.globalNorm());
             assertFalse(far.nonFinite());
             ClipResult near =
-                    b.clip(ClipRule.globalNorm(Double.MIN_VALUE).withEpsilon(0).unscale(1e-100));
-            assertEquals(0, near.totalNorm());
+                    b.clip(ClipRule.globalNorm(Double.MIN_VALUE).withEpsilon(0).withInverseScale(1e-100));
+            assertEquals(0, near.globalNorm());
             assertFalse(near.clipped());
         }
         assertArrayEquals(new double[] {0.6, 0.8}, Values.read(huge), 1e-12);
@@ -135,11 +138,13 @@ class UnscaleTest {
         HostBuffer buffer = Values.buffer(DType.FLOAT32, 30, 40);
         try (GradientClipper clipper = backend.clipper(buffer)) {
             ClipResult result =
-                    clipper.clipWithNorm(ClipRule.globalNorm(2.5).withEpsilon(0).unscale(0.1), 5);
+                    clipper.clipWithNorm(ClipRule.globalNorm(2.5).withEpsilon(0).withInverseScale(0.1), 5);
             assertEquals(0.05, result.coefficient());
-            assertEquals(5, result.totalNorm());
+            assertEquals(5, result.globalNorm());
             assertEquals(
-                    0.5, clipper.decide(ClipRule.globalNorm(1e9).unscale(0.5)).coefficient());
+                    0.5,
+                    clipper.decide(ClipRule.globalNorm(1e9).withInverseScale(0.5))
+                            .coefficient());
         }
         assertArrayEquals(new double[] {1.5f, 2}, Values.read(buffer));
     }
@@ -148,7 +153,8 @@ class UnscaleTest {
     void whatCannotUnscale() {
         for (double bad : new double[] {0, -1, Double.NaN, Double.POSITIVE_INFINITY}) {
             for (ClipRule rule : EveryRule.all()) {
-                IllegalArgumentException e = assertThrows(IllegalArgumentException.class, () -> rule.unscale(bad));
+                IllegalArgumentException e =
+                        assertThrows(IllegalArgumentException.class, () -> rule.withInverseScale(bad));
                 assertTrue(String.valueOf(e.getMessage()).contains("inverseScale"), e::getMessage);
             }
         }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.adapter;
+
+import dev.gradclip.ClipEvent;
+import dev.gradclip.ClipListener;
+import dev.gradclip.DType;
+import dev.gradclip.DeviceBuffer;
+import dev.gradclip.GradientBuffer;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds the {@link GradientClipper} for this step's tensors, on the host or on a device: the clipper of the step before is
+ * rebound where names, types and lengths are the same, and another is made where they are not. One thread at a time uses it.
+ *
+ * <pre>{@code
+ * StepClipper clippers = new StepClipper();
+ * ClipResult result = clippers.bind(names, buffers).clip(rule); // each step
+ * }</pre>
+ */
+public final class StepClipper implements AutoCloseable {
+    private final Supplier<GradientClipperBuilder> settings;
+    private List<String> names = List.of();
+    private DType[] dtypes = {};
+    private long[] lengths = {};
+    private UnaryOperator<ClipEvent> told = event -> event;
+    private @Nullable GradientClipper clipper;
+
+    /** Makes clippers on the best backend, with as many threads as are good. */
+    public StepClipper() {
+        this(GradientClipper::builder);
+    }
+
+    /** Makes clippers of the backend and threads that a builder, new each time, is given. */
+    public StepClipper(Supplier<GradientClipperBuilder> settings) {
+        this.settings = settings;
+    }
+
+    /**
+     * Makes clippers of a builder that is new each time and then given to the user of an adapter: for a listener, threads, another
+     * backend.
+     *
+     * @throws IllegalArgumentException if a setting can't be, or adds tensors
+     */
+    public StepClipper(Supplier<GradientClipperBuilder> defaults, Consumer<GradientClipperBuilder> settings) {
+        this(() -> {
+            GradientClipperBuilder builder = defaults.get();
+            settings.accept(builder);
+            return builder;
+        });
+        check(settings);
+    }
+
+    /**
+     * Says at once what is wrong with settings, and not at the first clip.
+     *
+     * @throws IllegalArgumentException if a setting can't be, or adds tensors
+     */
+    public static void check(Consumer<GradientClipperBuilder> settings) {
+        GradientClipperBuilder builder = GradientClipper.builder();
+        settings.accept(builder);
+        if (!builder.names().isEmpty()) {
+            throw new IllegalArgumentException(
+                    "the settings add '" + builder.names().get(0)
+                            + "', but the framework has the tensors; set a listener, threads, an executor or a backend");
+        }
+    }
+
+    /** Changes the events that a listener is told, for an adapter that clips a multiple of the gradients. */
+    public StepClipper tell(UnaryOperator<ClipEvent> events) {
+        told = events;
+        return this;
+    }
+
+    /**
+     * A clipper bound to these buffers, good until the next call; the caller does not close it. A null is a gradient that is
+     * absent, which keeps its place.
+     *
+     * @throws IllegalArgumentException if there are not as many buffers as names, a name is there twice, two buffers share
+     *     memory, or they are on different sides
+     */
+    public GradientClipper bind(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
+        if (tensorNames.size() != buffers.size()) {
+            throw new IllegalArgumentException(
+                    "there are " + tensorNames.size() + " names for " + buffers.size() + " buffers");
+        }
+        GradientClipper now = clipper;
+        if (now != null && names.equals(tensorNames) && now.fits(buffers)) {
+            now.rebind(buffers);
+            return now;
+        }
+        return rebuild(tensorNames, buffers);
+    }
+
+    private GradientClipper rebuild(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
+        boolean sameNames = names.equals(tensorNames);
+        DType[] newDtypes = new DType[buffers.size()];
+        long[] newLengths = new long[buffers.size()];
+        GradientClipperBuilder builder = settings.get();
+        // On the host a clipper holds nothing but memory, so one that is forgotten is no leak.
+        if (buffers.stream().noneMatch(DeviceBuffer.class::isInstance)) builder.withoutLeakReport();
+        ClipListener listener = builder.listener();
+        if (listener != null) builder.listener(event -> listener.onClip(told.apply(event)));
+        for (int i = 0; i < newDtypes.length; i++) {
+            GradientBuffer buffer = buffers.get(i);
+            if (buffer != null) {
+                newDtypes[i] = buffer.dtype();
+                newLengths[i] = buffer.length();
+                builder.add(tensorNames.get(i), buffer);
+            } else {
+                // One that has been absent all along has no length yet; its first appearance rebuilds.
+                newDtypes[i] = sameNames ? dtypes[i] : DType.FLOAT32;
+                newLengths[i] = sameNames ? lengths[i] : 0;
+                builder.declare(tensorNames.get(i), newDtypes[i], newLengths[i]);
+            }
+        }
+        GradientClipper built = builder.build();
+        close();
+        names = List.copyOf(tensorNames);
+        dtypes = newDtypes;
+        lengths = newLengths;
+        clipper = built;
+        return built;
+    }
+
+    /** Closes the latest clipper; the next {@link #bind} makes another. */
+    @Override
+    public void close() {
+        if (clipper != null) clipper.close();
+        clipper = null;
+    }
+}

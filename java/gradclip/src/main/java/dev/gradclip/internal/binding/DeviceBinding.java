@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.binding;
+
+import dev.gradclip.DType;
+import dev.gradclip.internal.cuda.CudaPieceTable;
+import dev.gradclip.internal.cuda.CudaPlan;
+import dev.gradclip.internal.jni.NativeCuda;
+import dev.gradclip.internal.jni.UnboundPieceException;
+import dev.gradclip.internal.memory.DeviceMemory;
+import dev.gradclip.internal.memory.HostMemory;
+import dev.gradclip.internal.memory.Overlaps;
+import dev.gradclip.internal.memory.TensorMemory;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tensors in the memory of one CUDA device, bound to a plan there. A rebind writes the pieces that changed and makes one call.
+ */
+public final class DeviceBinding extends Binding {
+    private final TensorMemory[] shapes;
+    private final int device;
+    private final CudaPieceTable table;
+    private final CudaPlan plan;
+    private final int mostParts;
+    private final long[] addresses;
+
+    /** The buffers that entries are bound to, and hold on to; null where there is none, or an address alone. */
+    private final @Nullable DeviceMemory[] bound;
+
+    private int tensors;
+    private long elements;
+
+    /** Tensors bound to a plan on the device where the first of them is. */
+    public DeviceBinding(TensorList tensorList) {
+        super(tensorList);
+        int entries = entries();
+        shapes = new TensorMemory[entries];
+        DType[] dtypes = new DType[entries];
+        long[] lengths = new long[entries];
+        int[] rows = new int[entries];
+        for (int i = 0; i < entries; i++) {
+            TensorMemory shape = tensorList.shapes().get(i);
+            // Not the shape itself, which may hold on to memory.
+            shapes[i] = HostMemory.shape(shape.dtype(), shape.length());
+            dtypes[i] = shape.dtype();
+            lengths[i] = shape.length();
+            rows[i] = segments().rows(i < size() ? i : i - size());
+        }
+        @Nullable TensorMemory[] memory = tensorList.memory().toArray(new TensorMemory[0]);
+        device = deviceOf(memory);
+        table = new CudaPieceTable(dtypes, lengths, rows, size());
+        mostParts = mostParts(tensorList.groups());
+        bound = onDevice(0, memory);
+        addresses = retain(bound);
+        try {
+            for (int i = 0; i < entries; i++) table.set(i, addresses[i]);
+            plan = new CudaPlan(device, table, mostParts);
+        } catch (UnboundPieceException e) {
+            release(bound);
+            throw named(e);
+        } catch (Throwable e) {
+            release(bound);
+            throw e;
+        }
+        for (int i = 0; i < size(); i++) if (bound[i] != null) cover(i);
+    }
+
+    /** A part for each tensor and for what lies between groups; none where no rule can have parts. */
+    private int mostParts(int groups) {
+        return groups == 0 && segments().areTensors() ? 0 : size() + groups + 1;
+    }
+
+    /** The most parts that a rule can have here. */
+    public int mostParts() {
+        return mostParts;
+    }
+
+    public CudaPlan plan() {
+        return plan;
+    }
+
+    @Override
+    public int tensors() {
+        return tensors;
+    }
+
+    @Override
+    public long elements() {
+        return elements;
+    }
+
+    @Override
+    public void rebind(int from, long[] given) {
+        long[] to = copied(given);
+        DeviceMemory[] none = new DeviceMemory[to.length];
+        commit(from, to);
+        bind(from, none);
+    }
+
+    @Override
+    public void rebind(int from, @Nullable TensorMemory[] given) {
+        @Nullable DeviceMemory[] next = onDevice(from, given);
+        requireCount(next.length);
+        long[] to = retain(next);
+        try {
+            commit(from, to);
+        } catch (Throwable e) {
+            release(next);
+            throw e;
+        }
+        bind(from, next);
+    }
+
+    @Override
+    public void rebind(float[] @Nullable [] arrays) {
+        for (int i = 0; i < arrays.length; i++) if (arrays[i] != null) throw otherSide(i, "host", "device");
+        rebind(0, new long[arrays.length]);
+    }
+
+    @Override
+    public void clear() {
+        release(bound);
+        Arrays.fill(bound, null);
+        tensors = 0;
+        elements = 0;
+    }
+
+    /** Holds on to buffers instead of those before; addresses are set already. */
+    private void bind(int from, @Nullable DeviceMemory[] next) {
+        @Nullable DeviceMemory[] before = Arrays.copyOfRange(bound, from, from + next.length);
+        System.arraycopy(next, 0, bound, from, next.length);
+        tensors = 0;
+        elements = 0;
+        for (int i = 0; i < size(); i++) if (addresses[i] != 0 || bound[i] != null) cover(i);
+        release(before);
+    }
+
+    @Override
+    public Runnable release() {
+        return plan::close;
+    }
+
+    /** Binds the plan to the addresses, or throws and leaves it as it was. */
+    private void commit(int from, long[] to) {
+        boolean changed = false;
+        try {
+            for (int i = 0; i < to.length; i++) {
+                if (to[i] == addresses[from + i]) continue;
+                requireNotCaptured(from + i);
+                table.set(from + i, to[i]);
+                changed = true;
+            }
+            if (changed) plan.rebind();
+        } catch (UnboundPieceException e) {
+            RuntimeException named = named(e);
+            restore(from, to.length);
+            throw named;
+        } catch (Throwable e) {
+            restore(from, to.length);
+            throw e;
+        }
+        System.arraycopy(to, 0, addresses, from, to.length);
+    }
+
+    private void restore(int from, int count) {
+        for (int i = from; i < from + count; i++) table.set(i, addresses[i]);
+    }
+
+    private void requireNotCaptured(int tensor) {
+        if (plan.hasCaptures()) {
+            throw new IllegalStateException(name(tensor) + " has moved, but a captured clip still works where it was; "
+                    + "close the CapturedClip and its graph first, or keep gradients in place between replays");
+        }
+    }
+
+    private void cover(int tensor) {
+        tensors++;
+        elements += shapes[tensor].length();
+    }
+
+    /** What the addresses are, which stay until {@link #release}. */
+    private static long[] retain(@Nullable DeviceMemory[] buffers) {
+        long[] addresses = new long[buffers.length];
+        int held = 0;
+        try {
+            for (; held < buffers.length; held++) {
+                DeviceMemory buffer = buffers[held];
+                if (buffer != null) addresses[held] = buffer.retain();
+            }
+            return addresses;
+        } catch (Throwable e) {
+            for (int i = 0; i < held; i++) release(buffers[i]);
+            throw e;
+        }
+    }
+
+    private static void release(@Nullable DeviceMemory[] buffers) {
+        for (DeviceMemory buffer : buffers) release(buffer);
+    }
+
+    private static void release(@Nullable DeviceMemory buffer) {
+        if (buffer != null) buffer.release();
+    }
+
+    /** With the tensor's name, where it is about a row of the table as it is now. */
+    private RuntimeException named(UnboundPieceException e) {
+        int entry = table.entryOf(e.piece());
+        int other = table.overlapping(entry);
+        if (other < 0) return new IllegalArgumentException(name(entry) + " " + e.why(), e);
+        return new IllegalArgumentException(
+                Overlaps.message(name(Math.min(other, entry)), name(Math.max(other, entry))), e);
+    }
+
+    /** The device that the buffers are on, else the current one. */
+    private static int deviceOf(@Nullable TensorMemory[] given) {
+        for (TensorMemory memory : given) {
+            if (memory instanceof DeviceMemory b && b.length() > 0) return b.device();
+        }
+        return NativeCuda.currentDevice();
+    }
+
+    @Override
+    boolean fits(int tensor, TensorMemory memory) {
+        TensorMemory shape = shapes[tensor];
+        return memory instanceof DeviceMemory on
+                && (on.device() == device || on.length() == 0)
+                && on.dtype() == shape.dtype()
+                && on.length() == shape.length();
+    }
+
+    private @Nullable DeviceMemory[] onDevice(int from, @Nullable TensorMemory[] given) {
+        @Nullable DeviceMemory[] result = new DeviceMemory[given.length];
+        for (int i = 0; i < result.length; i++) {
+            TensorMemory memory = given[i];
+            if (memory == null) continue;
+            int entry = from + i;
+            if (memory instanceof HostMemory) throw otherSide(entry, "host", "device");
+            requireShape(entry, shapes[entry], memory);
+            DeviceMemory next = (DeviceMemory) memory;
+            if (next.device() != device && next.length() > 0) {
+                throw new IllegalArgumentException(name(entry) + " is on device " + next.device()
+                        + ", but the clipper works on device " + device + "; each device needs a clipper of its own");
+            }
+            result[i] = next;
+        }
+        return result;
+    }
+}

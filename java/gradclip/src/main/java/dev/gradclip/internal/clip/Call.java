@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.clip;
+
+import dev.gradclip.DeviceNorm;
+import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.rule.ResolvedRule;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One clip to be done and, once a backend has done it, its {@link #figures}. A clipper has one object, which it fills anew for
+ * each call, so that a clip allocates nothing.
+ */
+public final class Call {
+    /** The phases that a call goes through. */
+    public enum Kind {
+        /** Measures, decides and applies. */
+        CLIP,
+        /** Decides and applies; every gradient has been measured by {@link Phases#measure}. */
+        APPLY,
+        /** Measures and decides, and writes to no gradient. */
+        DECIDE,
+        /** Decides by a norm that the host gives, and applies. */
+        NORM_GIVEN,
+        /** Decides by a norm that lies on the device, and applies. */
+        NORM_ON_DEVICE
+    }
+
+    private Kind kind = Kind.CLIP;
+    private @Nullable ResolvedRule rule;
+    private double globalNorm;
+    private @Nullable DeviceNorm deviceNorm;
+    private @Nullable StreamHandle stream;
+    private final Figures figures = new Figures();
+
+    /** A call of the kinds that measure; without a stream it is complete when it returns. */
+    public Call of(Kind ofKind, ResolvedRule byRule, @Nullable StreamHandle onStream) {
+        kind = ofKind;
+        rule = byRule;
+        deviceNorm = null;
+        stream = onStream;
+        return this;
+    }
+
+    /** A call that is given the norm, complete when it returns. */
+    public Call withNorm(ResolvedRule byRule, double givenNorm) {
+        globalNorm = givenNorm;
+        return of(Kind.NORM_GIVEN, byRule, null);
+    }
+
+    /** A call that reads the norm from the device, on a stream. */
+    public Call withNorm(ResolvedRule byRule, DeviceNorm norm, StreamHandle onStream) {
+        of(Kind.NORM_ON_DEVICE, byRule, onStream);
+        deviceNorm = norm;
+        return this;
+    }
+
+    Kind kind() {
+        return kind;
+    }
+
+    ResolvedRule rule() {
+        ResolvedRule current = rule;
+        if (current == null) throw new IllegalStateException("the call was given no rule");
+        return current;
+    }
+
+    /** The norm of {@link Kind#NORM_GIVEN}. */
+    double globalNorm() {
+        return globalNorm;
+    }
+
+    /** The norm of {@link Kind#NORM_ON_DEVICE}. */
+    DeviceNorm deviceNorm() {
+        DeviceNorm current = deviceNorm;
+        if (current == null) throw new IllegalStateException("the call was given no norm on a device");
+        return current;
+    }
+
+    /** The stream to enqueue on, or null where the call is to be complete when it returns. */
+    @Nullable
+    StreamHandle stream() {
+        return stream;
+    }
+
+    /** Whether the call measures the norms that the clipper's listener is told by group. */
+    boolean measuresNorms() {
+        return kind == Kind.DECIDE || ((kind == Kind.CLIP || kind == Kind.APPLY) && !rule().clamps());
+    }
+
+    /** The figures, valid once a backend has done the call and until the next. */
+    public Figures figures() {
+        return figures;
+    }
+}

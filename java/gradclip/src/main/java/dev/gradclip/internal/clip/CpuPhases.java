@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.clip;
+
+import dev.gradclip.ClipRule;
+import dev.gradclip.DType;
+import dev.gradclip.DeviceNorm;
+import dev.gradclip.NonFiniteGradientException;
+import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.NormType;
+import dev.gradclip.ValueRule;
+import dev.gradclip.internal.binding.HostBinding;
+import dev.gradclip.internal.cpu.CpuPlan;
+import dev.gradclip.internal.cuda.CudaCapture;
+import dev.gradclip.internal.cuda.DeviceFigure;
+import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.reduce.ScaledNorm;
+import dev.gradclip.internal.reduce.SegmentLayout;
+import dev.gradclip.internal.rule.Decision;
+import dev.gradclip.internal.rule.ResolvedRule;
+import dev.gradclip.internal.rule.TensorRange;
+import org.jspecify.annotations.Nullable;
+
+/** Measure, decide, apply for one clipper on the CPU: what each rule does between the phases of a {@link CpuPlan}. */
+public final class CpuPhases implements Phases {
+    private final CpuPlan plan;
+    private final HostBinding binding;
+    private final SegmentLayout segments;
+    private final Decision decision;
+
+    private final ScaledNorm norm = new ScaledNorm();
+    private final ScaledNorm partNorm = new ScaledNorm();
+    private final ScaledNorm weightsNorm = new ScaledNorm();
+    private @Nullable NormType measuredType;
+    private double measuredScale = 1;
+    private boolean foundNonFinite;
+    private long call;
+
+    /** Whether a clip has begun to write and has not returned. */
+    private volatile boolean writing;
+
+    /** Phases over tensors that are bound to a plan. */
+    public CpuPhases(HostBinding binding) {
+        plan = binding.plan();
+        this.binding = binding;
+        segments = binding.segments();
+        decision = new HostDecision();
+        for (int i = 0; i < segments.all(); i++) plan.setCoefficient(i, 1);
+    }
+
+    @Override
+    public void clip(Call clip) {
+        ResolvedRule rule = clip.rule();
+        Figures figures = clip.figures();
+        switch (clip.kind()) {
+            case CLIP -> clip(rule, false, figures);
+            case APPLY -> clip(rule, true, figures);
+            case DECIDE -> decide(rule, figures);
+            case NORM_GIVEN -> clipWithNorm(rule, clip.globalNorm(), figures);
+            case NORM_ON_DEVICE ->
+                throw new IllegalStateException(
+                        "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with its value");
+        }
+        figures.tensors = binding.tensors();
+        figures.elements = binding.elements();
+        figures.call = call;
+        if (clip.kind() != Call.Kind.DECIDE) writing = false;
+    }
+
+    @Override
+    public double globalNorm(NormType type) {
+        measureAll(type, 1);
+        return norm.value();
+    }
+
+    @Override
+    public void measure(NormType type, TensorRange range, StreamHandle stream) {
+        begin();
+        plan.measure(type, segments.from(range.from()), segments.from(range.to()));
+    }
+
+    private void clip(ResolvedRule rule, boolean isMeasured, Figures figures) {
+        writing = false;
+        if (rule.clamps()) {
+            clamp(rule, figures);
+            return;
+        }
+        if (rule.mayWrite()) binding.requireWritable();
+        if (measureForNorm(rule, isMeasured)) scale(rule, norm.value(), foundNonFinite, figures);
+        else leave(figures);
+    }
+
+    private void decide(ResolvedRule rule, Figures figures) {
+        measureFor(rule);
+        foundNonFinite = !norm.isFinite();
+        if (foundNonFinite && rule.policy() == NonFinitePolicy.ERROR) throw nonFinite(typeOf(rule));
+        if (foundNonFinite && rule.policy() == NonFinitePolicy.SKIP) {
+            leave(figures);
+            return;
+        }
+        double coefficient = decision.decide(rule);
+        figures.set(norm.value(), coefficient, decision.clips(), foundNonFinite, 0);
+    }
+
+    private void clipWithNorm(ResolvedRule rule, double globalNorm, Figures figures) {
+        writing = false;
+        if (rule.mayWrite()) binding.requireWritable();
+        begin();
+        norm.setGiven(globalNorm);
+        boolean nonFinite = !norm.isFinite();
+        if (nonFinite && rule.policy() == NonFinitePolicy.ERROR) {
+            throw new NonFiniteGradientException("the norm given", globalNorm);
+        }
+        if (nonFinite && rule.policy() == NonFinitePolicy.SKIP) leave(figures);
+        else scale(rule, globalNorm, nonFinite, figures);
+    }
+
+    // ---- measure ----------------------------------------------------------------------------------------------------
+
+    /** Measures all into {@link #norm} and heeds the policy; false where it says to leave everything as it is. */
+    private boolean measureForNorm(ResolvedRule rule, boolean isMeasured) {
+        NormType type = typeOf(rule);
+        if (isMeasured) {
+            begin();
+            if (rule.measuresWeights) plan.measure(type, segments.gradients(), segments.all());
+            totalAll(type, rule.inverseScale);
+        } else {
+            measureFor(rule);
+        }
+        foundNonFinite = !norm.isFinite();
+        if (!foundNonFinite) return true;
+        switch (rule.policy()) {
+            case ERROR -> throw nonFinite(type);
+            case SKIP -> {
+                return false;
+            }
+            case ZERO -> {
+                writing = true;
+                plan.zeroNonFinite(0, segments.gradients());
+                measureFor(rule);
+            }
+            case PROPAGATE -> {}
+        }
+        return true;
+    }
+
+    private static NormType typeOf(ResolvedRule rule) {
+        return rule.normType == null ? NormType.INF : rule.normType;
+    }
+
+    /** Figures of the call before are not to be had from here on, whether or not this one ends well. */
+    private void begin() {
+        binding.requireWhole();
+        call++;
+        measuredType = null;
+    }
+
+    private void measureFor(ResolvedRule rule) {
+        begin();
+        NormType type = typeOf(rule);
+        plan.measure(type, 0, rule.measuresWeights ? segments.all() : segments.gradients());
+        totalAll(type, rule.inverseScale);
+    }
+
+    private void measureAll(NormType type, double scale) {
+        begin();
+        plan.measure(type, 0, segments.gradients());
+        totalAll(type, scale);
+    }
+
+    private void totalAll(NormType type, double scale) {
+        measuredType = type;
+        measuredScale = scale;
+        plan.total(type, 0, segments.gradients(), norm);
+        norm.multiply(scale);
+    }
+
+    /** Of the unscaled segments {@code [from, to)}; overwritten by the next call. */
+    private ScaledNorm partNorm(NormType type, int from, int to) {
+        plan.total(type, from, to, partNorm);
+        partNorm.multiply(measuredScale);
+        return partNorm;
+    }
+
+    private NonFiniteGradientException nonFinite(NormType type) {
+        for (int i = 0; i < segments.gradients(); i++) {
+            plan.total(type, i, i + 1, partNorm);
+            if (!partNorm.isFinite()) return binding.nonFinite(i, partNorm.value());
+        }
+        throw new IllegalStateException("the global norm is not finite, but every tensor's is");
+    }
+
+    // ---- decide -----------------------------------------------------------------------------------------------------
+
+    private final class HostDecision extends Decision {
+        HostDecision() {
+            super(segments.gradients());
+        }
+
+        @Override
+        protected int tensors() {
+            return binding.size();
+        }
+
+        @Override
+        protected int from(int tensor) {
+            return segments.from(tensor);
+        }
+
+        @Override
+        protected DType dtype(int tensor) {
+            return binding.shape(tensor).dtype();
+        }
+
+        @Override
+        protected long elements(int tensor) {
+            return binding.isPresent(tensor) ? binding.shape(tensor).length() : 0;
+        }
+
+        @Override
+        protected ScaledNorm norm(int from, int to) {
+            // Measured already, or given.
+            if (from == 0 && to == segments.gradients()) return norm;
+            return partNorm(Phases.requireMeasured(measuredType), from, to);
+        }
+
+        @Override
+        protected boolean hasWeights(int tensor) {
+            return segments.length(tensor) > 0 && binding.isPresent(binding.size() + tensor);
+        }
+
+        @Override
+        protected double weightsNorm(int segment) {
+            int weights = segments.gradients() + segment;
+            plan.total(Phases.requireMeasured(measuredType), weights, weights + 1, weightsNorm);
+            return weightsNorm.value();
+        }
+    }
+
+    // ---- apply ------------------------------------------------------------------------------------------------------
+
+    /** Leaves every gradient as it is, by policy. */
+    private void leave(Figures figures) {
+        decision.leave();
+        figures.set(norm.value(), 1, false, true, 0);
+    }
+
+    /** Applies the coefficients where one of them changes anything. */
+    private void scale(ResolvedRule rule, double globalNorm, boolean nonFinite, Figures figures) {
+        double coefficient = decision.decide(rule);
+        if (decision.changes()) {
+            for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, decision.coefficient(i));
+            writing = true;
+            plan.scale(0, segments.gradients());
+        }
+        figures.set(globalNorm, coefficient, decision.clips(), nonFinite, 0);
+    }
+
+    private void clamp(ResolvedRule rule, Figures figures) {
+        binding.requireWritable();
+        boolean nonFinite = false;
+        begin();
+        boolean zeroes = false;
+        if (rule.policy() != NonFinitePolicy.PROPAGATE) {
+            plan.measure(NormType.INF, 0, segments.gradients());
+            plan.total(NormType.INF, 0, segments.gradients(), norm);
+            nonFinite = !norm.isFinite();
+            if (nonFinite) {
+                switch (rule.policy()) {
+                    case ERROR -> throw nonFinite(NormType.INF);
+                    case SKIP -> {
+                        figures.set(Double.NaN, Double.NaN, false, true, 0);
+                        return;
+                    }
+                    default -> zeroes = true;
+                }
+            }
+        }
+        writing = true;
+        long changed = zeroes ? zeroNonFinite(rule) : 0;
+        if (rule.inverseScale != 1) unscaleAll(rule.inverseScale);
+        for (ResolvedRule.Part part : rule.parts) {
+            ValueRule value = part.valueRule();
+            int from = segments.from(part.from());
+            int to = segments.from(part.to());
+            changed += plan.clamp(from, to, value.min(), value.max());
+        }
+        figures.set(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
+    }
+
+    /** How many elements become 0 and stay so: one that is then clamped away from 0 is counted there. */
+    private long zeroNonFinite(ResolvedRule rule) {
+        long changed = 0;
+        for (ResolvedRule.Part part : rule.parts) {
+            ValueRule value = part.valueRule();
+            long zeroed = plan.zeroNonFinite(segments.from(part.from()), segments.from(part.to()));
+            if (value.min() <= 0 && value.max() >= 0) changed += zeroed;
+        }
+        if (rule.coversAll) return changed;
+        // Those of no part.
+        return changed + plan.zeroNonFinite(0, segments.gradients());
+    }
+
+    @Override
+    public boolean isPartlyClipped() {
+        return writing;
+    }
+
+    private void unscaleAll(double inverseScale) {
+        for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, inverseScale);
+        plan.scale(0, segments.gradients());
+    }
+
+    // ---- results ----------------------------------------------------------------------------------------------------
+
+    @Override
+    public double norm(int fromSegment, int toSegment, long ofCall) {
+        return partNorm(requireCurrent(ofCall), fromSegment, toSegment).value();
+    }
+
+    @Override
+    public double coefficient(int segment, long ofCall) {
+        requireCurrent(ofCall);
+        return decision.coefficient(segment);
+    }
+
+    @Override
+    public long address(DeviceFigure figure) {
+        throw new IllegalStateException("the gradients are in host memory, so no device has their " + figure.what
+                + "; read it from the ClipResult");
+    }
+
+    @Override
+    public boolean isComplete(long ofCall) {
+        return true;
+    }
+
+    @Override
+    public void read(long ofCall, Figures into) {
+        throw new IllegalStateException("the figures of a clip on the host are there when it returns");
+    }
+
+    @Override
+    public CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle stream) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use clip");
+    }
+
+    @Override
+    public void setRule(CudaCapture capture, ClipRule rule, StreamHandle stream) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
+    }
+
+    @Override
+    public void latest(CudaCapture capture, Figures into) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
+    }
+
+    @Override
+    public void clear() {}
+
+    private NormType requireCurrent(long ofCall) {
+        return Phases.requireCurrent(ofCall, call, measuredType);
+    }
+}

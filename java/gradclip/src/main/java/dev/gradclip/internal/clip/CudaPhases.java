@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.clip;
+
+import dev.gradclip.ClipRule;
+import dev.gradclip.DType;
+import dev.gradclip.DeviceNorm;
+import dev.gradclip.NonFiniteGradientException;
+import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.NormRule;
+import dev.gradclip.NormType;
+import dev.gradclip.Scope;
+import dev.gradclip.ValueRule;
+import dev.gradclip.internal.binding.DeviceBinding;
+import dev.gradclip.internal.cuda.CudaCapture;
+import dev.gradclip.internal.cuda.CudaPlan;
+import dev.gradclip.internal.cuda.CudaResults;
+import dev.gradclip.internal.cuda.CudaRule;
+import dev.gradclip.internal.cuda.DeviceFigure;
+import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.rule.ResolvedRule;
+import dev.gradclip.internal.rule.TensorRange;
+import org.jspecify.annotations.Nullable;
+
+/** Measure, decide, apply for one clipper on a CUDA device, which does all three by itself: one native call per clip. */
+public final class CudaPhases implements Phases {
+    private final CudaPlan plan;
+    private final DeviceBinding binding;
+    private final CudaRule numbers;
+
+    /** The rule whose numbers {@link #numbers} holds. */
+    private @Nullable ResolvedRule written;
+
+    private @Nullable NormType measuredType;
+    private double measuredScale = 1;
+    private long call;
+
+    /** Whether a clip was given to the device and did not return, so that nobody knows how far it came. */
+    private volatile boolean writing;
+
+    /** The stream of the latest work. Work on another stream waits there for the one before, so both stay. */
+    private StreamHandle stream = StreamHandle.DEFAULT;
+
+    private StreamHandle streamBefore = StreamHandle.DEFAULT;
+
+    /** Phases over tensors that are bound to a plan. */
+    public CudaPhases(DeviceBinding binding) {
+        plan = binding.plan();
+        this.binding = binding;
+        numbers = new CudaRule(binding.mostParts());
+    }
+
+    @Override
+    public void clip(Call clip) {
+        ResolvedRule rule = clip.rule();
+        StreamHandle on = clip.stream();
+        call = enqueue(clip, rule, on == null ? StreamHandle.DEFAULT : on);
+        Figures figures = clip.figures();
+        if (on == null) plan.synchronize();
+        if (clip.kind() != Call.Kind.DECIDE) writing = false;
+        // A result is there before elements are scaled, so the stream was waited for first.
+        if (on == null) read(call, figures);
+        figures.isPending = on != null;
+        figures.tensors = binding.tensors();
+        figures.elements = binding.elements();
+        figures.call = call;
+    }
+
+    private long enqueue(Call clip, ResolvedRule rule, StreamHandle on) {
+        switch (clip.kind()) {
+            case CLIP, APPLY -> {
+                long handle = begin(rule, on);
+                return measured(rule, plan.clip(handle, numbers, clip.kind() == Call.Kind.APPLY));
+            }
+            case DECIDE -> {
+                forget();
+                return measured(rule, plan.decide(on(on), numbers(rule)));
+            }
+            case NORM_GIVEN -> {
+                double norm = clip.globalNorm();
+                if (!Double.isFinite(norm) && rule.policy() == NonFinitePolicy.ERROR) {
+                    throw new NonFiniteGradientException("the norm given", norm);
+                }
+                long handle = begin(rule, on);
+                return plan.clipWithNorm(handle, numbers, norm);
+            }
+            case NORM_ON_DEVICE -> {
+                DeviceNorm norm = clip.deviceNorm();
+                long handle = begin(rule, on);
+                return plan.clipWithNorm(handle, numbers, norm.address(), isFloat32(norm), norm.isSquared());
+            }
+        }
+        throw new IllegalStateException("a call of no kind");
+    }
+
+    private static boolean isFloat32(DeviceNorm norm) {
+        return norm.dtype() == DType.FLOAT32;
+    }
+
+    /** Prepares a clip, after which a failure leaves the tensors partly clipped; returns the stream's handle. */
+    private long begin(ResolvedRule rule, StreamHandle on) {
+        writing = false;
+        forget();
+        long handle = on(on);
+        numbers(rule);
+        plan.requireUsable();
+        writing = true;
+        return handle;
+    }
+
+    private long measured(ResolvedRule rule, long byCall) {
+        measuredType = rule.normType;
+        measuredScale = rule.inverseScale;
+        return byCall;
+    }
+
+    private void forget() {
+        call = 0;
+        measuredType = null;
+    }
+
+    /** The rule's numbers, written once. */
+    private CudaRule numbers(ResolvedRule rule) {
+        if (rule != written) {
+            numbers.write(rule, binding.segments());
+            written = rule;
+        }
+        return numbers;
+    }
+
+    private long on(StreamHandle next) {
+        if (next != stream) {
+            next.retain();
+            streamBefore.release();
+            streamBefore = stream;
+            stream = next;
+        }
+        return next.value();
+    }
+
+    @Override
+    public double globalNorm(NormType type) {
+        forget();
+        call = plan.globalNorm(on(StreamHandle.DEFAULT), type);
+        measuredType = type;
+        measuredScale = 1;
+        Figures figures = new Figures();
+        read(call, figures);
+        return figures.globalNorm;
+    }
+
+    @Override
+    public void measure(NormType type, TensorRange range, StreamHandle on) {
+        forget();
+        plan.measure(
+                on(on),
+                type,
+                binding.segments().from(range.from()),
+                binding.segments().from(range.to()));
+    }
+
+    @Override
+    public boolean isPartlyClipped() {
+        return writing;
+    }
+
+    // ---- captured clips ---------------------------------------------------------------------------------------------
+
+    @Override
+    public CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle on) {
+        // A replay measures anew, and nobody here is told.
+        forget();
+        if (norm == null) return plan.capture(on.value(), numbers(rule));
+        return plan.captureWithNorm(on.value(), numbers(rule), norm.address(), isFloat32(norm), norm.isSquared());
+    }
+
+    @Override
+    public void setRule(CudaCapture capture, ClipRule rule, StreamHandle on) {
+        if (rule instanceof NormRule norm
+                && norm.scope() == Scope.TENSOR
+                && !binding.segments().areTensors()) {
+            throw new IllegalArgumentException(
+                    "the numbers of a captured clip of each tensor can't change where tensors have "
+                            + "rows; capture it anew");
+        }
+        CudaRule next = new CudaRule(0);
+        if (rule instanceof NormRule norm) {
+            next.norm(CudaRule.Granularity.ALL, norm);
+        } else if (rule instanceof ValueRule value) {
+            next.value(value.min(), value.max(), value.inverseScale(), value.nonFinitePolicy());
+        }
+        capture.setRule(on.value(), next);
+    }
+
+    @Override
+    public void latest(CudaCapture capture, Figures into) {
+        synchronized (plan) {
+            CudaResults slot = capture.slot();
+            do {
+                long replay = slot.latest();
+                if (capture.replays() == 0) {
+                    throw new IllegalStateException(
+                            "no replay has finished; launch the graph and wait for its stream first");
+                }
+                if (copy(slot, replay, into)) break;
+            } while (true);
+            into.tensors = binding.tensors();
+            into.elements = binding.elements();
+        }
+    }
+
+    // ---- figures ----------------------------------------------------------------------------------------------------
+
+    @Override
+    public boolean isComplete(long ofCall) {
+        return plan.isComplete(ofCall);
+    }
+
+    @Override
+    public void read(long ofCall, Figures into) {
+        plan.await(ofCall);
+        synchronized (plan) {
+            if (!copy(plan.results(ofCall), ofCall, into)) throw CudaResults.gone();
+        }
+    }
+
+    /** Copies a call's figures; false where the device has gone on meanwhile and come round. */
+    private boolean copy(CudaResults results, long ofCall, Figures into) {
+        boolean refused = results.refused(ofCall);
+        int segment = results.segment(ofCall);
+        double norm = results.segmentNorm(ofCall);
+        into.set(
+                results.globalNorm(ofCall),
+                results.coefficient(ofCall),
+                results.clipped(ofCall),
+                results.nonFinite(ofCall),
+                results.changed(ofCall));
+        if (!results.kept(ofCall)) return false;
+        if (refused && segment < 0) throw new NonFiniteGradientException("the norm given", into.globalNorm);
+        if (refused) throw binding.nonFinite(segment, norm);
+        return true;
+    }
+
+    @Override
+    public double norm(int fromSegment, int toSegment, long ofCall) {
+        return plan.norm(requireCurrent(ofCall), measuredScale, fromSegment, toSegment);
+    }
+
+    @Override
+    public double coefficient(int segment, long ofCall) {
+        requireCurrent(ofCall);
+        return plan.coefficient(segment);
+    }
+
+    private NormType requireCurrent(long ofCall) {
+        return Phases.requireCurrent(ofCall, call, measuredType);
+    }
+
+    @Override
+    public long address(DeviceFigure figure) {
+        return plan.address(figure);
+    }
+
+    @Override
+    public void clear() {
+        stream.release();
+        streamBefore.release();
+        stream = StreamHandle.DEFAULT;
+        streamBefore = StreamHandle.DEFAULT;
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.cpu;
+
+import dev.gradclip.internal.jni.NativeCpu;
+import dev.gradclip.internal.reduce.NormKind;
+import java.lang.ref.Reference;
+
+/** SIMD kernels behind JNI; {@link NativeCpu} says what each call does. */
+final class NativeKernels implements Kernels {
+    private final CpuPlanMemory memory;
+    private final int level;
+    private final long table;
+    private final long coefficients;
+    private final long maxima;
+    private final long partials;
+
+    NativeKernels(CpuPlanMemory memory, int level) {
+        this.memory = memory;
+        this.level = level;
+        table = NativeCpu.address(memory.table);
+        coefficients = NativeCpu.address(memory.coefficients);
+        maxima = NativeCpu.address(memory.maxima);
+        partials = NativeCpu.address(memory.partials);
+    }
+
+    @Override
+    public int measure(NormKind norm, double p, long firstTile, long lastTile) {
+        try {
+            return NativeCpu.measure(
+                    level,
+                    table,
+                    memory.pieces.length,
+                    memory.arrays,
+                    norm.ordinal(),
+                    p,
+                    maxima,
+                    firstTile,
+                    lastTile,
+                    partials,
+                    memory.planeStride);
+        } finally {
+            Reference.reachabilityFence(memory);
+        }
+    }
+
+    @Override
+    public void scale(long firstTile, long lastTile) {
+        try {
+            NativeCpu.scale(level, table, memory.pieces.length, memory.arrays, coefficients, firstTile, lastTile);
+        } finally {
+            Reference.reachabilityFence(memory);
+        }
+    }
+
+    @Override
+    public long clamp(double min, double max, long firstTile, long lastTile) {
+        try {
+            return NativeCpu.clamp(level, table, memory.pieces.length, memory.arrays, min, max, firstTile, lastTile);
+        } finally {
+            Reference.reachabilityFence(memory);
+        }
+    }
+
+    @Override
+    public long zeroNonFinite(long firstTile, long lastTile) {
+        try {
+            return NativeCpu.zeroNonFinite(level, table, memory.pieces.length, memory.arrays, firstTile, lastTile);
+        } finally {
+            Reference.reachabilityFence(memory);
+        }
+    }
+}

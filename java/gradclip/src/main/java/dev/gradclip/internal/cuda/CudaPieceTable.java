@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.cuda;
+
+import dev.gradclip.DType;
+import dev.gradclip.internal.jni.UnboundPieceException;
+import dev.gradclip.internal.memory.PieceTable;
+import dev.gradclip.internal.reduce.Tiles;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/**
+ * The pieces of a CUDA plan, one a segment: an entry (a gradient or a parameter) has one, or one for each of its pieces. An absent
+ * entry has address 0 and keeps its tiles.
+ */
+public final class CudaPieceTable {
+    final ByteBuffer pieces;
+    private final long[] lengths;
+    private final int[] elementBytes;
+    private final int[] firstPiece;
+    private final int gradients;
+
+    /**
+     * Entries of these types, lengths and numbers of rows, none of which has memory yet.
+     *
+     * @param gradients how many come before the parameters
+     */
+    public CudaPieceTable(DType[] dtypes, long[] lengths, int[] rowCounts, int gradients) {
+        this.lengths = lengths;
+        elementBytes = new int[lengths.length];
+        firstPiece = new int[lengths.length + 1];
+        for (int i = 0; i < lengths.length; i++) firstPiece[i + 1] = Math.addExact(firstPiece[i], rowCounts[i]);
+        this.gradients = firstPiece[gradients];
+        pieces = ByteBuffer.allocateDirect(Math.multiplyExact(size(), PieceTable.PIECE_BYTES))
+                .order(ByteOrder.nativeOrder());
+        long tile = 0;
+        for (int i = 0; i < lengths.length; i++) {
+            elementBytes[i] = dtypes[i].bytes();
+            long length = pieceLength(i);
+            for (int piece = firstPiece[i]; piece < firstPiece[i + 1]; piece++) {
+                int at = piece * PieceTable.PIECE_BYTES;
+                pieces.putLong(at + PieceTable.COUNT, length);
+                pieces.putLong(at + PieceTable.FIRST_TILE, tile);
+                pieces.putInt(at + PieceTable.SEGMENT, piece);
+                pieces.putInt(at + PieceTable.DTYPE, dtypes[i].ordinal());
+                tile = Math.addExact(tile, Tiles.count(dtypes[i], length));
+            }
+        }
+    }
+
+    private long pieceLength(int entry) {
+        return lengths[entry] / (firstPiece[entry + 1] - firstPiece[entry]);
+    }
+
+    /** Segments. */
+    int size() {
+        return firstPiece[lengths.length];
+    }
+
+    /** Those of gradients. */
+    int gradients() {
+        return gradients;
+    }
+
+    /** The entry that a piece is of. */
+    public int entryOf(int piece) {
+        int at = Arrays.binarySearch(firstPiece, piece);
+        return at >= 0 ? at : -at - 2;
+    }
+
+    /**
+     * Places an entry, or with address 0 makes it absent.
+     *
+     * @throws UnboundPieceException if the address is not a multiple of the element size
+     */
+    public void set(int entry, long address) {
+        if (address % elementBytes[entry] != 0) {
+            throw new UnboundPieceException(
+                    firstPiece[entry],
+                    "is at address 0x" + Long.toHexString(address) + ", which is not a multiple of its element size, "
+                            + elementBytes[entry]);
+        }
+        boolean present = lengths[entry] > 0 && address != 0;
+        long bytes = pieceLength(entry) * elementBytes[entry];
+        for (int piece = firstPiece[entry]; piece < firstPiece[entry + 1]; piece++) {
+            long at = present ? address + (piece - firstPiece[entry]) * bytes : 0;
+            pieces.putLong(piece * PieceTable.PIECE_BYTES + PieceTable.ADDRESS, at);
+        }
+    }
+
+    /** Another entry that shares memory with this one, or -1. */
+    public int overlapping(int entry) {
+        for (int i = 0; i < lengths.length; i++) {
+            boolean apart = end(i) <= address(entry) || end(entry) <= address(i);
+            if (i != entry && !apart && address(i) != 0 && address(entry) != 0) return i;
+        }
+        return -1;
+    }
+
+    private long address(int entry) {
+        return pieces.getLong(firstPiece[entry] * PieceTable.PIECE_BYTES + PieceTable.ADDRESS);
+    }
+
+    private long end(int entry) {
+        return address(entry) + lengths[entry] * elementBytes[entry];
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.cuda;
+
+import dev.gradclip.ClipRule;
+import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.NormRule;
+import dev.gradclip.Scope;
+import dev.gradclip.ValueRule;
+import dev.gradclip.internal.jni.NativeCuda;
+import dev.gradclip.internal.reduce.NormKind;
+import dev.gradclip.internal.reduce.SegmentLayout;
+import dev.gradclip.internal.rule.NormLimit;
+import dev.gradclip.internal.rule.ResolvedRule;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/** One rule as a device is told of it: {@code gradclip::RuleNumbers} and its parts in cuda/include/gradclip/cuda.hpp. */
+public final class CudaRule {
+    /** What has a coefficient of its own; the ordinals cross JNI. */
+    public enum Granularity {
+        /** All gradients. */
+        ALL,
+        /** Each segment. */
+        SEGMENT,
+        /** Each part, or each segment of a part. */
+        PARTS
+    }
+
+    private static final int HEAD_BYTES = 80;
+    private static final int PART_BYTES = 72;
+    private static final int GRANULARITY = 0;
+    private static final int NORM = 4;
+    private static final int POLICY = 8;
+    private static final int PART_COUNT = 12;
+    private static final int P = 16;
+    private static final int LIMIT = 24;
+    private static final int INVERSE_SCALE = 32;
+    private static final int MIN = 64;
+    private static final int MAX = 72;
+    private static final int PART_PER_SEGMENT = 8;
+    private static final int PART_LIMIT = 16;
+    private static final int PART_MIN = 56;
+    private static final int PART_MAX = 64;
+    private static final NormRule NONE = ClipRule.globalNorm(Double.POSITIVE_INFINITY);
+
+    private final ByteBuffer memory;
+    final long address;
+    private int parts;
+    private boolean clamps;
+
+    /** With room for so many parts. */
+    public CudaRule(int mostParts) {
+        memory = ByteBuffer.allocateDirect(Math.addExact(HEAD_BYTES, Math.multiplyExact(mostParts, PART_BYTES)))
+                .order(ByteOrder.nativeOrder());
+        address = NativeCuda.address(memory);
+    }
+
+    boolean clamps() {
+        return clamps;
+    }
+
+    /** Writes a rule's numbers, as they are for tensors of these segments. */
+    public void write(ResolvedRule rule, SegmentLayout segments) {
+        if (rule.normType == null) {
+            ValueRule first = rule.parts[0].valueRule();
+            value(first.min(), first.max(), rule.inverseScale, rule.policy());
+            if (!rule.coversAll) writeParts(rule, segments);
+            return;
+        }
+        NormRule limit = rule.parts[0].normRule();
+        if (rule.isGlobal()) {
+            norm(Granularity.ALL, limit);
+            return;
+        }
+        Scope scope = rule.parts[0].scope();
+        boolean perSegment = scope == Scope.ROW || (scope == Scope.TENSOR && segments.areTensors());
+        if (rule.coversAll && perSegment) {
+            norm(Granularity.SEGMENT, limit);
+            return;
+        }
+        norm(Granularity.PARTS, unlimited(rule).withNormType(rule.normType).withNonFinitePolicy(rule.policy()));
+        writeParts(rule, segments);
+    }
+
+    private static NormRule unlimited(ResolvedRule rule) {
+        return NONE.withInverseScale(rule.inverseScale);
+    }
+
+    /** Writes the parts in ascending order, with what is between them. */
+    private void writeParts(ResolvedRule rule, SegmentLayout segments) {
+        List<ResolvedRule.Part> ascending = new ArrayList<>(List.of(rule.parts));
+        ascending.sort(Comparator.comparingInt(ResolvedRule.Part::from));
+        int next = 0;
+        for (ResolvedRule.Part part : ascending) {
+            if (part.from() == part.to()) continue;
+            writeRest(rule, segments.from(next), segments.from(part.from()));
+            writePart(rule, segments, part);
+            next = part.to();
+        }
+        writeRest(rule, segments.from(next), segments.gradients());
+    }
+
+    private void writePart(ResolvedRule rule, SegmentLayout segments, ResolvedRule.Part part) {
+        int from = segments.from(part.from());
+        int to = segments.from(part.to());
+        if (rule.normType == null) {
+            addPart(from, to, part.valueRule().min(), part.valueRule().max());
+            return;
+        }
+        boolean ofTensors = part.scope() == Scope.TENSOR;
+        boolean eachIsTensor = to - from == part.to() - part.from();
+        boolean perSegment = part.scope() == Scope.ROW || (ofTensors && eachIsTensor);
+        if (!ofTensors || perSegment) {
+            addPart(from, to, perSegment, part.normRule());
+            return;
+        }
+        for (int i = part.from(); i < part.to(); i++) {
+            addPart(segments.from(i), segments.from(i + 1), false, part.normRule());
+        }
+    }
+
+    private void writeRest(ResolvedRule rule, int from, int to) {
+        if (from == to) return;
+        if (rule.normType == null) addPart(from, to, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
+        else addPart(from, to, true, unlimited(rule));
+    }
+
+    /** A rule that goes by norms; the scope is the device's, not its own. */
+    public CudaRule norm(Granularity granularity, NormRule rule) {
+        clamps = false;
+        memory.putInt(GRANULARITY, granularity.ordinal());
+        memory.putInt(NORM, NormKind.of(rule.normType()).ordinal());
+        memory.putDouble(P, rule.normType().p());
+        putLimit(LIMIT, rule);
+        return begun(rule.nonFinitePolicy());
+    }
+
+    /** A rule that clamps. */
+    public CudaRule value(double min, double max, double inverseScale, NonFinitePolicy policy) {
+        clamps = true;
+        memory.putDouble(MIN, min);
+        memory.putDouble(MAX, max);
+        putLimit(LIMIT, NONE);
+        memory.putDouble(LIMIT + INVERSE_SCALE, inverseScale);
+        return begun(policy);
+    }
+
+    private CudaRule begun(NonFinitePolicy policy) {
+        memory.putInt(POLICY, policy.ordinal());
+        parts = 0;
+        memory.putInt(PART_COUNT, 0);
+        return this;
+    }
+
+    /** The next part: the segments {@code [from, to)} have a coefficient each, or one together. */
+    private void addPart(int from, int to, boolean perSegment, NormRule limit) {
+        addPart(from, to, perSegment, limit, 0, 0);
+    }
+
+    /** The next part: the segments {@code [from, to)} are clamped. */
+    private void addPart(int from, int to, double min, double max) {
+        addPart(from, to, true, NONE, min, max);
+    }
+
+    private void addPart(int from, int to, boolean perSegment, NormRule limit, double min, double max) {
+        int at = HEAD_BYTES + parts * PART_BYTES;
+        memory.putInt(at, from);
+        memory.putInt(at + 4, to);
+        memory.putInt(at + PART_PER_SEGMENT, perSegment ? 1 : 0);
+        memory.putInt(at + PART_PER_SEGMENT + 4, 0);
+        putLimit(at + PART_LIMIT, limit);
+        memory.putDouble(at + PART_MIN, min);
+        memory.putDouble(at + PART_MAX, max);
+        parts++;
+        memory.putInt(PART_COUNT, parts);
+    }
+
+    private void putLimit(int at, NormRule limit) {
+        memory.putInt(at, limit.form().ordinal());
+        memory.putInt(at + 4, NormLimit.atNonFinite(limit).ordinal());
+        memory.putDouble(at + 8, limit.max());
+        memory.putDouble(at + 16, limit.targetNorm());
+        memory.putDouble(at + 24, limit.epsilon());
+        memory.putDouble(at + INVERSE_SCALE, limit.inverseScale());
+    }
+}

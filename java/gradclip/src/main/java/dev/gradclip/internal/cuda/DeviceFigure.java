@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.cuda;
+
+/** What a decision leaves on the device for others' kernels: its offset in the library's struct Finding, or in Decision. */
+public enum DeviceFigure {
+    COEFFICIENT("coefficient", false, 0),
+    NON_FINITE("finding", true, 0),
+    INVERSE_COEFFICIENT("coefficient", true, 4),
+    NORM("norm", true, 8),
+    SQUARED_NORM("norm", true, 16);
+
+    /** What a message calls it. */
+    public final String what;
+
+    final boolean isFinding;
+    final int offset;
+
+    DeviceFigure(String what, boolean isFinding, int offset) {
+        this.what = what;
+        this.isFinding = isFinding;
+        this.offset = offset;
+    }
+}

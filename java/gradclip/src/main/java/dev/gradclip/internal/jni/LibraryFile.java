@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.jni;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A native library's file, loaded once. {@code -Ddev.gradclip.native.path=FOLDER} is used alone; else the library in the jar
+ * is copied to a fresh private folder, which is gone again once it is loaded, so that JVMs starting together never meet.
+ */
+final class LibraryFile {
+    static final String PATH_PROPERTY = "dev.gradclip.native.path";
+    private static final Pattern STALE = Pattern.compile("gradclip-\\d+");
+    private static final int MOST_LOOKED_AT = 10_000;
+    private static final String BUILD_ID_FILE = "gradclip.build-id";
+
+    private final String location;
+    private final @Nullable String expectedBuildId;
+
+    private LibraryFile(String location, @Nullable String expectedBuildId) {
+        this.location = location;
+        this.expectedBuildId = expectedBuildId;
+    }
+
+    /** The folder that the user names, or null. */
+    static @Nullable Path namedFolder() {
+        String folder = System.getProperty(PATH_PROPERTY);
+        return folder == null ? null : Path.of(folder).toAbsolutePath();
+    }
+
+    /**
+     * Loads a library from the folder named, else from the jar.
+     *
+     * @param missing what the jar lacks and what to do, where it has no such file
+     */
+    static LibraryFile load(String file, Supplier<NotLoadedException> missing) throws NotLoadedException, IOException {
+        Path folder = namedFolder();
+        if (folder != null) return loadFrom(folder, file);
+        String expected = buildIdOfJar();
+        if (expected == null || LibraryFile.class.getResource(name(file)) == null) throw missing.get();
+        return new LibraryFile(extractAndLoad(file), expected);
+    }
+
+    /** Loads a library from a folder, and from there alone. */
+    static LibraryFile loadFrom(Path folder, String file) throws NotLoadedException, IOException {
+        Path path = folder.resolve(file);
+        if (!Files.isRegularFile(path)) {
+            throw new NotLoadedException(
+                    path + " does not exist",
+                    "-D" + PATH_PROPERTY + " names the folder of " + file
+                            + " and is used alone; correct it or leave it out");
+        }
+        System.load(path.toString());
+        return new LibraryFile(path.toString(), buildIdOfJar());
+    }
+
+    /** Where it was loaded from. */
+    String location() {
+        return location;
+    }
+
+    /** File, version and build id, once the library belongs to this jar. */
+    Map<String, String> check(String found) throws NotLoadedException {
+        if (expectedBuildId != null && !expectedBuildId.equals(found)) {
+            throw new NotLoadedException(
+                    location + " was built from other sources: its build id is " + found + ", this jar's is "
+                            + expectedBuildId,
+                    "Use the library that belongs to this jar, or leave -D" + PATH_PROPERTY + " out");
+        }
+        Map<String, String> details = new LinkedHashMap<>();
+        details.put("library", location);
+        details.put("version", found.contains("+") ? found.substring(0, found.indexOf('+')) : found);
+        details.put("build id", found);
+        return details;
+    }
+
+    private static String extractAndLoad(String library) throws IOException {
+        Path folder = Files.createTempDirectory(
+                "gradclip-", PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Path file = folder.resolve(library);
+        try {
+            try (InputStream in = LibraryFile.class.getResourceAsStream(name(library))) {
+                if (in == null) throw new IOException("this jar no longer holds " + name(library));
+                Files.copy(in, file);
+            }
+            System.load(file.toString());
+            removeStale(folder);
+            return "jar:" + name(library);
+        } catch (UnsatisfiedLinkError e) {
+            if (String.valueOf(e.getMessage()).contains("failed to map segment")) {
+                throw new IOException(
+                        "the temporary folder " + folder.getParent()
+                                + " is mounted noexec; set -Djava.io.tmpdir to one that "
+                                + "is not, or unpack the library and name its folder with -D" + PATH_PROPERTY,
+                        e);
+            }
+            throw e;
+        } finally {
+            Files.deleteIfExists(file);
+            Files.deleteIfExists(folder);
+        }
+    }
+
+    /**
+     * What JVMs left behind that were killed while they loaded a library, in folders of this user's that are a day old. At most
+     * some entries are looked at, because every start does so.
+     */
+    private static void removeStale(Path own) {
+        Path parent = own.getParent();
+        FileTime yesterday = FileTime.from(Instant.now().minus(Duration.ofDays(1)));
+        int looked = 0;
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(parent)) {
+            UserPrincipal user = Files.getOwner(own, LinkOption.NOFOLLOW_LINKS);
+            for (Path folder : all) {
+                if (++looked > MOST_LOOKED_AT) return;
+                if (!STALE.matcher(folder.getFileName().toString()).matches()) continue;
+                if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) continue;
+                FileTime written = Files.getLastModifiedTime(folder, LinkOption.NOFOLLOW_LINKS);
+                boolean mine = user.equals(Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS));
+                if (mine && written.compareTo(yesterday) < 0) remove(folder);
+            }
+        } catch (IOException | RuntimeException e) {
+            // Another start may do better.
+        }
+    }
+
+    /** With the libraries in it; what holds anything else stays. */
+    private static void remove(Path folder) throws IOException {
+        try (DirectoryStream<Path> libraries = Files.newDirectoryStream(folder, "libgradclip*.so")) {
+            for (Path library : libraries) Files.deleteIfExists(library);
+        }
+        try {
+            Files.deleteIfExists(folder);
+        } catch (DirectoryNotEmptyException e) {
+            // Not one of ours.
+        }
+    }
+
+    private static @Nullable String buildIdOfJar() throws IOException {
+        try (InputStream in = LibraryFile.class.getResourceAsStream(name(BUILD_ID_FILE))) {
+            return in == null ? null : new String(in.readAllBytes(), StandardCharsets.UTF_8).strip();
+        }
+    }
+
+    private static String name(String file) {
+        return "/dev/gradclip/internal/native/" + platform() + "/" + file;
+    }
+
+    static String platform() {
+        String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
+        String arch = System.getProperty("os.arch", "").toLowerCase(Locale.ROOT);
+        return (os.startsWith("linux") ? "linux" : os.replace(' ', '-')) + "-"
+                + (arch.equals("amd64") ? "x86_64" : arch);
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.jni;
+
+import dev.gradclip.internal.reduce.NormKind;
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The native methods of the CPU library, one Java declaration per C function.
+ *
+ * <p>A table has an entry of {@code PieceTable.PIECE_BYTES} bytes for each piece, at the address {@code table}; {@code
+ * arrays[piece]} is the heap array of a piece whose address is 0, and null for memory outside the heap. Tiles are numbered
+ * through the whole table. Every method may be called from many threads on disjoint ranges of tiles. {@code level} is a
+ * SIMD level below {@link #usableLevels()}.
+ */
+public final class NativeCpu {
+    private NativeCpu() {}
+
+    /** Version and hash of the sources the library was built from. */
+    static native String buildId();
+
+    /** SIMD levels this processor can run: 0 to this number less one; 0 when it can run none. */
+    static native int usableLevels();
+
+    /** The level's name: {@code v2}, {@code v3}, {@code v4} or {@code neon}. */
+    static native String levelName(int level);
+
+    /** The address of a direct buffer's first byte, whatever its position. */
+    public static native long address(Buffer direct);
+
+    /** A buffer over memory that the caller keeps alive; at most 2^31 - 1 bytes. */
+    public static native ByteBuffer view(long address, long bytes);
+
+    /**
+     * Writes one partial per tile of {@code [firstTile, lastTile)}.
+     *
+     * @param norm {@link NormKind} ordinal
+     * @param p the exponent of {@link NormKind#POWER}, else ignored
+     * @param maxima address of one double per segment, the divisor of {@link NormKind#POWER}; else ignored
+     * @param partials address of the partial of tile 0
+     * @param planeStride distance in doubles between the middle, low and high planes; 0 when no piece is FLOAT64
+     * @return bit 0 when a tile went to the low plane, bit 1 when one went to the high plane
+     */
+    public static native int measure(
+            int level,
+            long table,
+            int pieces,
+            @Nullable Object[] arrays,
+            int norm,
+            double p,
+            long maxima,
+            long firstTile,
+            long lastTile,
+            long partials,
+            long planeStride);
+
+    /** Multiplies every element by its segment's coefficient: {@code coefficients} is the address of one double each. */
+    public static native void scale(
+            int level,
+            long table,
+            int pieces,
+            @Nullable Object[] arrays,
+            long coefficients,
+            long firstTile,
+            long lastTile);
+
+    /** Clamps to {@code [min, max]}; returns how many elements changed. */
+    public static native long clamp(
+            int level,
+            long table,
+            int pieces,
+            @Nullable Object[] arrays,
+            double min,
+            double max,
+            long firstTile,
+            long lastTile);
+
+    /** Sets NaN and infinities to +0; returns how many elements changed. */
+    public static native long zeroNonFinite(
+            int level, long table, int pieces, @Nullable Object[] arrays, long firstTile, long lastTile);
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.memory;
+
+import dev.gradclip.DType;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** One tensor's elements in host memory, in one piece or in several, in order. */
+public final class HostMemory implements TensorMemory {
+    private final DType dtype;
+    private final long length;
+    private final boolean readOnly;
+    private final List<Piece> pieces;
+
+    /** The elements of all pieces, which have this type. */
+    public HostMemory(DType dtype, List<Piece> pieces) {
+        this.dtype = dtype;
+        this.pieces = pieces;
+        long sum = 0;
+        boolean refusesWrites = false;
+        for (Piece piece : pieces) {
+            sum += piece.length();
+            refusesWrites |= piece.readOnly();
+        }
+        length = sum;
+        readOnly = refusesWrites;
+    }
+
+    /** The elements of one piece. */
+    public HostMemory(Piece piece) {
+        this(piece.dtype(), List.of(piece));
+    }
+
+    /**
+     * A type and a length whose memory comes later.
+     *
+     * @throws IllegalArgumentException if the length is negative or beyond the address space
+     */
+    public static HostMemory shape(DType dtype, long length) {
+        bytes(dtype, length);
+        return ofAddress(dtype, 0, length, null);
+    }
+
+    /** Elements at an address that {@code owner} keeps alive. */
+    public static HostMemory ofAddress(DType dtype, long address, long length, @Nullable Object owner) {
+        return new HostMemory(Piece.ofAddress(dtype, address, length, owner));
+    }
+
+    /**
+     * The bytes that so many elements take.
+     *
+     * @throws IllegalArgumentException if the length is negative or beyond the address space
+     */
+    public static long bytes(DType dtype, long length) {
+        if (length < 0) throw new IllegalArgumentException("length must be 0 or more, but is " + length);
+        if (length > Long.MAX_VALUE / dtype.bytes()) {
+            throw new IllegalArgumentException(length + " elements of " + dtype + " exceed the address space");
+        }
+        return length * dtype.bytes();
+    }
+
+    /** Whether a range goes on beyond the last address, or from the lower half of all addresses into the upper. */
+    public static boolean isBeyond(long address, long bytes) {
+        long end = address + bytes;
+        return bytes > 0 && (Long.compareUnsigned(end, address) < 0 || (address >= 0 && end < 0));
+    }
+
+    /** This type, length and pieces, without hold of the memory. */
+    public HostMemory shape() {
+        return new HostMemory(
+                dtype,
+                pieces.stream()
+                        .map(piece -> Piece.ofAddress(dtype, 0, piece.length(), null))
+                        .toList());
+    }
+
+    @Override
+    public DType dtype() {
+        return dtype;
+    }
+
+    @Override
+    public long length() {
+        return length;
+    }
+
+    /** Whether some of the memory refuses to be written. */
+    public boolean isReadOnly() {
+        return readOnly;
+    }
+
+    /** The pieces, in order. */
+    public List<Piece> pieces() {
+        return pieces;
+    }
+
+    /** Whether the other memory has pieces of the same lengths; their types are not compared. */
+    public boolean hasPiecesOf(HostMemory other) {
+        if (pieces.size() != other.pieces.size()) return false;
+        for (int i = 0; i < pieces.size(); i++) {
+            if (pieces.get(i).length() != other.pieces.get(i).length()) return false;
+        }
+        return true;
+    }
+
+    /** Throws where the memory can be freed meanwhile, however long this object is reachable. */
+    public void requireLasting(String name) {
+        for (Piece piece : pieces) Arenas.requireLasting(piece, name);
+    }
+}

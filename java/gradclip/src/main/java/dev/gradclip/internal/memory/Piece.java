@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.memory;
+
+import dev.gradclip.DType;
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.DoubleBuffer;
+import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A contiguous run of elements: in a heap array, in a direct buffer, or at an address that the owner keeps alive.
+ *
+ * @param dtype element type
+ * @param length elements
+ * @param array {@code float[]}, {@code double[]}, {@code short[]} or {@code byte[]}; null outside the heap
+ * @param arrayOffset bytes from the start of the array
+ * @param view {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer} over exactly these elements, for
+ *     everything but a typed array or an address
+ * @param address of the first element when it was given as an address, else 0
+ * @param readOnly whether writing is refused
+ * @param owner kept reachable while work is under way
+ */
+public record Piece(
+        DType dtype,
+        long length,
+        @Nullable Object array,
+        long arrayOffset,
+        @Nullable Buffer view,
+        long address,
+        boolean readOnly,
+        @Nullable Object owner) {
+
+    private static final Piece[] ABSENT = new Piece[DType.values().length];
+
+    static {
+        for (DType dtype : DType.values()) ABSENT[dtype.ordinal()] = ofAddress(dtype, 0, 0, null);
+    }
+
+    /** Elements of a heap array whose type is that of the elements. */
+    public static Piece ofArray(DType dtype, Object array, int offset, int length) {
+        return new Piece(dtype, length, array, (long) offset * dtype.bytes(), null, 0, false, null);
+    }
+
+    /** What is between the position and the limit of a little-endian buffer that shows its memory, which an owner keeps alive. */
+    public static Piece ofBytes(DType dtype, ByteBuffer buffer, Object owner) {
+        ByteBuffer bytes = buffer.slice().order(ByteOrder.LITTLE_ENDIAN);
+        Object array = buffer.hasArray() ? buffer.array() : null;
+        long offset = buffer.hasArray() ? (long) buffer.arrayOffset() + buffer.position() : 0;
+        return new Piece(
+                dtype,
+                bytes.remaining() / dtype.bytes(),
+                array,
+                offset,
+                typed(dtype, bytes),
+                0,
+                buffer.isReadOnly(),
+                owner);
+    }
+
+    /** What is between the position and the limit of a direct {@code FloatBuffer}, {@code DoubleBuffer}, {@code ShortBuffer}. */
+    public static Piece ofDirect(DType dtype, Buffer buffer) {
+        return new Piece(dtype, buffer.remaining(), null, 0, buffer.slice(), 0, buffer.isReadOnly(), buffer);
+    }
+
+    /** The elements of {@code bytes} under the type that holds them. */
+    public static Buffer typed(DType dtype, ByteBuffer bytes) {
+        return switch (dtype) {
+            case FLOAT64 -> bytes.asDoubleBuffer();
+            case FLOAT32 -> bytes.asFloatBuffer();
+            case FLOAT16, BFLOAT16 -> bytes.asShortBuffer();
+        };
+    }
+
+    /** Elements at an address. */
+    public static Piece ofAddress(DType dtype, long address, long length, @Nullable Object owner) {
+        return new Piece(dtype, length, null, 0, null, address, false, owner);
+    }
+
+    /** A piece without elements: what stands for an absent tensor; the same object each time. */
+    public static Piece absent(DType dtype) {
+        return ABSENT[dtype.ordinal()];
+    }
+
+    /** A run of the elements. */
+    public Piece slice(long from, long count) {
+        long bytes = from * dtype.bytes();
+        Buffer part = view == null ? null : view.slice((int) from, (int) count);
+        if (part == null && array == null) return new Piece(dtype, count, null, 0, null, at(bytes), readOnly, owner);
+        return new Piece(dtype, count, array, arrayOffset + bytes, part, 0, readOnly, owner);
+    }
+
+    private long at(long bytes) {
+        return address == 0 ? 0 : address + bytes;
+    }
+
+    public long byteLength() {
+        return length * dtype.bytes();
+    }
+
+    /** Whether both are the same memory, so that nothing is to be bound anew. */
+    public boolean sameMemory(Piece other) {
+        return array == other.array
+                && arrayOffset == other.arrayOffset
+                && address == other.address
+                && length == other.length
+                && (array != null || view == other.view);
+    }
+
+    /** The view, or one made over the array. */
+    public Buffer duplicateView() {
+        if (view != null) return view.duplicate();
+        int from = (int) (arrayOffset / dtype.bytes());
+        if (array instanceof float[] floats)
+            return FloatBuffer.wrap(floats, from, (int) length).slice();
+        if (array instanceof double[] doubles)
+            return DoubleBuffer.wrap(doubles, from, (int) length).slice();
+        if (array instanceof short[] shorts)
+            return ShortBuffer.wrap(shorts, from, (int) length).slice();
+        throw new IllegalStateException("the buffer wraps an address, which has no Java view");
+    }
+}

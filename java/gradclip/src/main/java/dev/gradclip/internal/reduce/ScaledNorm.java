@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.reduce;
+
+/**
+ * A norm as {@code mantissa · 2^exponent}, so that one beyond the largest double still gives the right coefficient. The
+ * exponent is 0 for all norms that doubles hold well.
+ */
+public final class ScaledNorm {
+    private static final double TWO_MINUS_600 = 0x1p-600;
+    private static final double TWO_MINUS_1200_ROOT = 0x1p-600;
+
+    private double mantissa;
+    private int exponent;
+    private boolean given;
+
+    /** A norm that is not measured here. */
+    public void setGiven(double norm) {
+        set(norm, 0);
+        given = true;
+    }
+
+    void set(double newMantissa, int newExponent) {
+        mantissa = newMantissa;
+        exponent = newExponent;
+        given = false;
+    }
+
+    /** Whether every element was found to be 0; a norm of 0 that is given says nothing of the elements. */
+    public boolean isOfZeros() {
+        return mantissa == 0 && !given;
+    }
+
+    /** From the sums of squares: {@code low} of x·2^600, {@code middle} of x, {@code high} of x·2^-600. */
+    void setL2(double low, double middle, double high) {
+        if (high != 0) {
+            set(Math.sqrt(high + middle * TWO_MINUS_1200_ROOT * TWO_MINUS_1200_ROOT), 600);
+        } else if (low != 0 && middle == 0) {
+            set(Math.sqrt(low), -600);
+        } else {
+            set(Math.sqrt(middle + low * TWO_MINUS_1200_ROOT * TWO_MINUS_1200_ROOT), 0);
+        }
+    }
+
+    /** From the sums of absolute values: {@code middle} of x, {@code high} of x·2^-600. */
+    void setL1(double middle, double high) {
+        if (high != 0) {
+            set(high + middle * TWO_MINUS_600, 600);
+        } else {
+            set(middle, 0);
+        }
+    }
+
+    /** Whether every gradient was finite; also true of a finite norm that no double holds. */
+    public boolean isFinite() {
+        return Double.isFinite(mantissa);
+    }
+
+    /** The norm as a double: infinite, though {@link #isFinite}, where it exceeds the largest. */
+    public double value() {
+        if (Double.isNaN(mantissa)) return Double.NaN;
+        return exponent == 0 ? mantissa : Math.scalb(mantissa, exponent);
+    }
+
+    /** The norm of elements that are all multiplied by a factor above 0. */
+    public void multiply(double factor) {
+        double product = mantissa * factor;
+        if (factor == 1 || mantissa == 0 || !Double.isFinite(mantissa)) return;
+        if (product >= Double.MIN_NORMAL && product <= Double.MAX_VALUE) {
+            mantissa = product;
+            return;
+        }
+        // Beyond what a double holds: the exponents are taken out first.
+        multiplyScaled(factor);
+    }
+
+    private void multiplyScaled(double factor) {
+        double raised = mantissa < Double.MIN_NORMAL ? mantissa * 0x1p100 : mantissa;
+        double raisedFactor = factor < Double.MIN_NORMAL ? factor * 0x1p100 : factor;
+        int own = Math.getExponent(raised);
+        int its = Math.getExponent(raisedFactor);
+        exponent += own + its - (mantissa < Double.MIN_NORMAL ? 100 : 0) - (factor < Double.MIN_NORMAL ? 100 : 0);
+        mantissa = Math.scalb(raised, -own) * Math.scalb(raisedFactor, -its);
+    }
+
+    /**
+     * {@code min(1, maxNorm / (norm / divisor + epsilon))}; 1 when maxNorm is infinite or nothing is to be scaled (0 / 0); NaN
+     * for a NaN norm.
+     */
+    public double coefficient(double maxNorm, double epsilon, double divisor) {
+        if (maxNorm == Double.POSITIVE_INFINITY || (mantissa / divisor == 0 && epsilon == 0)) return 1;
+        return Math.min(quotient(maxNorm, epsilon, divisor), 1);
+    }
+
+    /** {@code maxNorm / (norm / divisor + epsilon)}. */
+    public double quotient(double maxNorm, double epsilon, double divisor) {
+        double m = mantissa / divisor;
+        if (exponent > 0) return Math.scalb(maxNorm / (m + Math.scalb(epsilon, -exponent)), -exponent);
+        double sum = (exponent == 0 ? m : Math.scalb(m, exponent)) + epsilon;
+        if (exponent == 0 || sum >= Double.MIN_NORMAL) return maxNorm / sum;
+        return Math.scalb(maxNorm, -exponent) / (m + Math.scalb(epsilon, -exponent));
+    }
+}

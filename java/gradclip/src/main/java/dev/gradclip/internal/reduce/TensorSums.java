@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.reduce;
+
+import java.nio.DoubleBuffer;
+
+/** What the pieces of one tensor add up to as they come. */
+public final class TensorSums {
+    private final Fold low = new Fold();
+    private final Fold middle = new Fold();
+    private final Fold high = new Fold();
+    private double maximum;
+    private double power;
+
+    /** The next tiles' partials: a plane of so many, then, where {@code planes} is 3, the low and the high one. */
+    public void addPartials(DoubleBuffer partials, int tiles, int planes) {
+        middle.addAll(partials, 0, tiles);
+        if (planes == 1) return;
+        low.addAll(partials, tiles, 2 * tiles);
+        high.addAll(partials, 2 * tiles, 3 * tiles);
+    }
+
+    public void addMaximum(double found) {
+        maximum = Math.max(maximum, found);
+    }
+
+    /** The sum of {@code (|x| / max)^p} of a piece whose largest element is {@code max}. */
+    public void addPower(double p, double max, double sum) {
+        if (max == 0) return;
+        if (!(max <= maximum)) {
+            power = (maximum == 0 ? 0 : power * Math.pow(maximum / max, p)) + sum;
+            maximum = Math.max(maximum, max);
+        } else {
+            power += sum * Math.pow(max / maximum, p);
+        }
+    }
+
+    /** Writes the tensor's sums to its place and starts the next one. */
+    public void finish(NormKind kind, SegmentSums to, int tensor) {
+        to.low[tensor] = low.finish();
+        to.high[tensor] = high.finish();
+        double sum = middle.finish();
+        to.middle[tensor] = switch (kind) {
+            case L1, L2 -> sum;
+            case INF -> maximum;
+            case POWER -> power;
+        };
+        to.maximum[tensor] = maximum;
+        maximum = 0;
+        power = 0;
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.stream;
+
+import dev.gradclip.NormType;
+import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.reduce.TensorSums;
+
+/** What a stream of pieces in host memory has done to it, one piece at a time, wherever that is done. */
+public interface PieceKernels extends AutoCloseable {
+    /** Measures the next piece of a tensor into its sums. */
+    void measure(Piece piece, NormType type, TensorSums sums);
+
+    /** Multiplies a piece. */
+    void scale(Piece piece, double coefficient);
+
+    /** Clamps a piece; returns how many elements changed. */
+    long clamp(Piece piece, double min, double max);
+
+    /** Sets NaN and infinities to 0; returns how many elements changed. */
+    long zeroNonFinite(Piece piece);
+
+    @Override
+    void close();
+}

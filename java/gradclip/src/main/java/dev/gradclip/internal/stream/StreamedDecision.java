@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.stream;
+
+import dev.gradclip.DType;
+import dev.gradclip.ValueRule;
+import dev.gradclip.internal.reduce.ScaledNorm;
+import dev.gradclip.internal.rule.Decision;
+import dev.gradclip.internal.rule.ResolvedRule;
+import dev.gradclip.internal.stream.StreamedTensors.Streamed;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/** What a rule makes of a stream's norms, by the rows of its tensors. */
+public final class StreamedDecision extends Decision {
+    private final ResolvedRule rule;
+    private final StreamedTensors tensors;
+    private final StreamedSums gradients;
+    private final StreamedSums weights;
+
+    /** Per tensor, how many rows are scaled, unscaling aside. */
+    private final int[] clippedRows;
+
+    /** Per tensor; null where it is in no group of a rule per group. */
+    private final @Nullable ValueRule[] clamps;
+
+    /** What everything is multiplied by, where that is one number. */
+    private double coefficient;
+
+    /** A decision about the tensors that a stream has ended. */
+    public StreamedDecision(ResolvedRule rule, StreamedTensors tensors, StreamedSums gradients, StreamedSums weights) {
+        // None where the rule clamps.
+        super(rule.clamps() ? 0 : gradients.segments());
+        this.rule = rule;
+        this.tensors = tensors;
+        this.gradients = gradients;
+        this.weights = weights;
+        clippedRows = new int[tensors.size()];
+        clamps = new ValueRule[rule.clamps() ? tensors.size() : 0];
+        coefficient = rule.clamps() ? Double.NaN : 1;
+    }
+
+    /** The factor of every gradient; NaN where that is not one number. */
+    public double coefficient() {
+        return coefficient;
+    }
+
+    /** Until it is called, everything is left as it is. */
+    public void decide() {
+        if (!rule.clamps()) {
+            coefficient = decide(rule);
+            return;
+        }
+        for (ResolvedRule.Part part : rule.parts) Arrays.fill(clamps, part.from(), part.to(), part.valueRule());
+    }
+
+    @Override
+    protected int tensors() {
+        return tensors.size();
+    }
+
+    @Override
+    protected int from(int tensor) {
+        return tensors.rowsBefore(tensor);
+    }
+
+    @Override
+    protected DType dtype(int tensor) {
+        return tensors.get(tensor).dtype();
+    }
+
+    @Override
+    protected long elements(int tensor) {
+        return tensors.get(tensor).length();
+    }
+
+    @Override
+    protected ScaledNorm norm(int fromRow, int toRow) {
+        ScaledNorm norm = gradients.total(fromRow, toRow);
+        norm.multiply(rule.inverseScale);
+        return norm;
+    }
+
+    @Override
+    protected boolean hasWeights(int tensor) {
+        return tensors.get(tensor).hasWeights() && tensors.get(tensor).length() > 0;
+    }
+
+    @Override
+    protected double weightsNorm(int row) {
+        return weights.total(row, row + 1).value();
+    }
+
+    @Override
+    protected void clips(int tensor, int rows) {
+        clippedRows[tensor] = rows;
+    }
+
+    /** The factor of a row. */
+    public double rowCoefficient(int row) {
+        if (rule.clamps()) throw new IllegalStateException("a clamp has no coefficient");
+        return coefficient(row);
+    }
+
+    /** Whether a tensor has more rows than one, each with a coefficient of its own. */
+    public boolean hasRowCoefficients(int tensor) {
+        return tensors.get(tensor).rows() > 1 && rule.hasRowCoefficients(tensor);
+    }
+
+    /** What an element of a tensor is multiplied by. */
+    double coefficientAt(int tensor, long element) {
+        return coefficient(rowOf(tensor, element));
+    }
+
+    /** How many elements from one on, or more, have its coefficient. */
+    long runLength(int tensor, long element) {
+        if (!hasRowCoefficients(tensor)) return Long.MAX_VALUE;
+        Streamed ended = tensors.get(tensor);
+        long rowLength = ended.length() / ended.rows();
+        int row = rowOf(tensor, element);
+        int next = row + 1;
+        while (next < ended.endRow() && coefficient(next) == coefficient(row)) next++;
+        return (next - ended.firstRow()) * rowLength - element;
+    }
+
+    private int rowOf(int tensor, long element) {
+        Streamed ended = tensors.get(tensor);
+        if (!hasRowCoefficients(tensor)) return ended.firstRow();
+        return ended.firstRow() + (int) (element / (ended.length() / ended.rows()));
+    }
+
+    /** The number of a tensor's rows that are scaled, unscaling aside. */
+    public int clippedRows(int tensor) {
+        return clippedRows[tensor];
+    }
+
+    /** What clamps a tensor; null where nothing does. Of a rule for all, tensors need not have been named. */
+    @Nullable
+    ValueRule clampOf(int tensor) {
+        return rule.rule instanceof ValueRule all ? all : clamps[tensor];
+    }
+}

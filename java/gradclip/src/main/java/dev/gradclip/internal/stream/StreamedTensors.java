@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.stream;
+
+import dev.gradclip.DType;
+import dev.gradclip.internal.memory.HostMemory;
+import dev.gradclip.internal.reduce.SegmentLayout;
+import dev.gradclip.internal.rule.TensorRange;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** The tensors that a stream has ended, and what is known of the one under way: what a rule is resolved against. */
+public final class StreamedTensors {
+    /**
+     * A tensor that has ended.
+     *
+     * @param name that errors give
+     * @param dtype FLOAT64 where nothing came
+     * @param length elements measured
+     * @param firstRow among those of all tensors
+     * @param rows it is divided into
+     * @param hasWeights whether its weights were measured too
+     */
+    public record Streamed(String name, DType dtype, long length, int firstRow, int rows, boolean hasWeights) {
+        public int endRow() {
+            return firstRow + rows;
+        }
+
+        /** Its row, counted among those of all tensors. */
+        public int row(int row) {
+            return firstRow + Objects.checkIndex(row, rows);
+        }
+    }
+
+    /** What is kept of each row is in arrays that double. */
+    private static final int MOST_ROWS = 1 << 30;
+
+    private final List<Streamed> ended = new ArrayList<>();
+    private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
+    private @Nullable DType dtype;
+    private long length;
+    private boolean hasWeights;
+    private long weightsLength;
+    private int rows = 1;
+    private long rowLength = -1;
+
+    public int size() {
+        return ended.size();
+    }
+
+    public Streamed get(int tensor) {
+        return ended.get(tensor);
+    }
+
+    /** Rows of the tensors before one; before one past the last, of all. */
+    public int rowsBefore(int tensor) {
+        return tensor == 0 ? 0 : ended.get(tensor - 1).endRow();
+    }
+
+    /** Whether pieces have come since the last tensor ended. */
+    public boolean isOpen() {
+        return dtype != null || hasWeights;
+    }
+
+    public void rows(int count, long ofLength) {
+        if (isOpen()) throw new IllegalStateException("call rows before the tensor's first piece");
+        if (count < 0 || ofLength < 0) {
+            throw new IllegalArgumentException(
+                    "a tensor has 0 rows or more, of 0 elements or more, not " + count + " of " + ofLength);
+        }
+        rows = Math.max(count, 1);
+        rowLength = count == 0 ? 0 : ofLength;
+    }
+
+    public void group(String name) {
+        if (isOpen()) throw new IllegalStateException("call group between tensors, not among one's pieces");
+        if (groupStarts.putIfAbsent(name, ended.size()) != null) {
+            throw new IllegalArgumentException("there are two groups named '" + name + "'");
+        }
+    }
+
+    public void add(HostMemory piece) {
+        dtype = piece.dtype();
+        length += piece.length();
+    }
+
+    public void addWeights(HostMemory piece) {
+        hasWeights = true;
+        weightsLength += piece.length();
+    }
+
+    /** Refuses a tensor whose elements are not those of its rows, or of its parameter, before anything is made of it. */
+    public void requireWhole(String name) {
+        if ((long) rowsBefore(ended.size()) + rows > MOST_ROWS) {
+            throw new IllegalArgumentException(
+                    name + " has " + rows + " rows, with which there are more than " + MOST_ROWS);
+        }
+        if (rowLength >= 0 && length != 0 && (length % rows != 0 || length / rows != rowLength)) {
+            throw new IllegalArgumentException(
+                    name + " has " + length + " elements, which are not its " + rows + " rows of " + rowLength);
+        }
+        if (hasWeights && weightsLength != length) {
+            throw new IllegalArgumentException(
+                    "the parameter of " + name + " has " + weightsLength + " elements, but its gradient has " + length);
+        }
+    }
+
+    /** Ends the tensor under way. */
+    public Streamed end(String name) {
+        DType type = dtype == null ? DType.FLOAT64 : dtype;
+        Streamed tensor = new Streamed(name, type, length, rowsBefore(ended.size()), rows, hasWeights);
+        ended.add(tensor);
+        dtype = null;
+        length = 0;
+        hasWeights = false;
+        weightsLength = 0;
+        rows = 1;
+        rowLength = -1;
+        return tensor;
+    }
+
+    public Map<String, TensorRange> groups() {
+        return TensorRange.of(groupStarts, ended.size());
+    }
+
+    public SegmentLayout segments() {
+        int[] counts = new int[ended.size()];
+        long[] lengths = new long[ended.size()];
+        boolean weights = false;
+        boolean elements = false;
+        for (int i = 0; i < counts.length; i++) {
+            counts[i] = ended.get(i).rows();
+            lengths[i] = ended.get(i).length();
+            weights |= ended.get(i).hasWeights();
+            elements |= lengths[i] > 0;
+        }
+        // Where nothing came there is nothing that weights could be missing for.
+        return new SegmentLayout(counts, lengths, weights || !elements);
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.threads;
+
+import dev.gradclip.internal.jni.NativeLibrary;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The OpenMP threads that another library of this process has running for the calling thread. After a parallel region they
+ * spin for milliseconds, waiting for the next: helpers of our own would fight them for their cores, while a region of ours
+ * finds them awake.
+ */
+final class OpenMp {
+    private static final boolean PREPARED = prepared();
+
+    private final long parallel;
+    private final long number;
+    private final long most;
+
+    private OpenMp(long parallel, long number, long most) {
+        this.parallel = parallel;
+        this.number = number;
+        this.most = most;
+    }
+
+    private static boolean prepared() {
+        if (NativeLibrary.instance().isLoaded()) NativeOpenMp.prepare(ChunkQueue.class);
+        return NativeLibrary.instance().isLoaded();
+    }
+
+    /** Those of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has none. */
+    static @Nullable OpenMp of(String library) {
+        if (!PREPARED) return null;
+        // What gcc compiles a region to; the runtimes of LLVM and Intel have it too.
+        long parallel = NativeOpenMp.symbol(library, "GOMP_parallel");
+        long number = NativeOpenMp.symbol(library, "omp_get_thread_num");
+        long most = NativeOpenMp.symbol(library, "omp_get_max_threads");
+        return parallel == 0 || number == 0 || most == 0 ? null : new OpenMp(parallel, number, most);
+    }
+
+    /** How many threads a region of the library has that the calling thread opens, unless it says otherwise. */
+    int threads() {
+        return Math.max(1, NativeOpenMp.count(most));
+    }
+
+    /** Does the chunks of a phase that is open in so many threads at most, the caller's among them. */
+    void run(ChunkQueue job, int threads) {
+        NativeOpenMp.run(parallel, number, threads, job);
+    }
+}
