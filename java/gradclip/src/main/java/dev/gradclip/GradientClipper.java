@@ -71,6 +71,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     private volatile @Nullable Thread user;
 
     private final boolean[] accumulated;
+
+    /** The memory that a rebind is given, while it runs. */
     private final @Nullable TensorMemory[] given;
     private @Nullable NormType accumulatedType;
     private @Nullable ResolvedRule resolved;
@@ -603,6 +605,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             binding.rebind(0, given);
             forgetMeasured();
         } finally {
+            // The array stays, and must not keep memory alive.
+            Arrays.fill(given, null);
             user = null;
         }
     }
@@ -619,6 +623,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             GradientClipperBuilder.memoryOf(buffers, given);
             return binding.fits(given);
         } finally {
+            Arrays.fill(given, null);
             user = null;
         }
     }
@@ -664,6 +669,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             GradientClipperBuilder.memoryOf(buffers, given);
             binding.rebind(binding.size(), given);
         } finally {
+            Arrays.fill(given, null);
             user = null;
         }
     }

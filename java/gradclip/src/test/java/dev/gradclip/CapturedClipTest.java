@@ -75,7 +75,7 @@ class CapturedClipTest {
             assertArrayEquals(new double[] {1.5, 2}, captured.launch());
             assertEquals(1, clip.replays());
             assertEquals(
-                    "ClipResult[totalNorm=5.0, coefficient=0.5, clipped=true, nonFinite=false, tensors=1, "
+                    "ClipResult[globalNorm=5.0, coefficient=0.5, clipped=true, nonFinite=false, tensors=1, "
                             + "elements=2]",
                     clip.latest().toString());
             NormRule next = ClipRule.globalNorm(1.25).withEpsilon(0);

@@ -48,7 +48,7 @@ class ClassLoaderTest {
     }
 
     private static WeakReference<ClassLoader> used(ClassLoader loader) throws ReflectiveOperationException {
-        Class<?> pool = loader.loadClass("dev.gradclip.internal.SharedPool");
+        Class<?> pool = loader.loadClass("dev.gradclip.internal.threads.SharedPool");
         Method instance = pool.getDeclaredMethod("instance");
         instance.setAccessible(true);
         Field keep = pool.getDeclaredField("keepNanos");

@@ -63,7 +63,7 @@ class CudaAsyncTest {
             assertTrue(result.isComplete());
             assertTrue(result.clipped());
             assertEquals(1 / (5 + 1e-6), result.coefficient());
-            assertTrue(result.toString().contains("totalNorm=5.0"), result::toString);
+            assertTrue(result.toString().contains("globalNorm=5.0"), result::toString);
         }
     }
 

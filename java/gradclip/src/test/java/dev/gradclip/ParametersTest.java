@@ -129,7 +129,7 @@ class ParametersTest {
             assertArrayEquals(new double[] {0.5, 1, 1}, coefficients(clipper));
         }
         try (GradientClipper none = backend.clipper(kernel)) {
-            assertRefused(() -> none.rebindWeights(backend.place(List.of(weights))), "no parameters", "parameter(");
+            assertRefused(() -> none.rebindWeights(backend.place(List.of(weights))), "no parameters", "weights(");
             assertRefused(() -> none.rebindWeights(new long[1]), "no parameters");
         }
     }

@@ -39,9 +39,9 @@ class RuleErrorsTest {
             assertRefused(() -> ClipRule.blockRms(bad), "maxRms", text);
             assertRefused(() -> ClipRule.adaptive(bad), "lambda", text);
             assertRefused(() -> ClipRule.adaptive(1, bad), "epsilon", text);
-            assertRefused(() -> ClipRule.normalize(bad), "length", text);
+            assertRefused(() -> ClipRule.normalize(bad), "targetNorm", text);
             assertRefused(() -> ClipRule.normalizeAbove(bad, 1), "maxNorm", text);
-            assertRefused(() -> ClipRule.normalizeAbove(1, bad), "length", text);
+            assertRefused(() -> ClipRule.normalizeAbove(1, bad), "targetNorm", text);
         }
         assertRefused(() -> ClipRule.normalize(Double.POSITIVE_INFINITY), "length", "finite");
         assertRefused(() -> ClipRule.adaptive(1, Double.POSITIVE_INFINITY), "epsilon", "finite");
@@ -81,9 +81,9 @@ class RuleErrorsTest {
                 .group("known")
                 .build()) {
             assertRefused(() -> clipper.clip(ClipRule.perGroup(Map.of("unknown", NORM))), "unknown", "known");
-            assertRefused(() -> clipper.clip(ClipRule.adaptive(1)), "parameters", "parameter(weights)");
+            assertRefused(() -> clipper.clip(ClipRule.adaptive(1)), "parameters", "weights(weights)");
             assertRefused(
-                    () -> clipper.clip(ClipRule.perGroup(Map.of("known", ClipRule.adaptive(1)))), "parameter(weights)");
+                    () -> clipper.clip(ClipRule.perGroup(Map.of("known", ClipRule.adaptive(1)))), "weights(weights)");
             assertEquals(5, clipper.clipByGlobalNorm(1e9).globalNorm(), "still good");
         }
         try (GradientClipper clipper = backend.clipper(buffer)) {
@@ -123,7 +123,7 @@ class RuleErrorsTest {
         GradientClipperBuilder builder = backend.builder();
         assertRefused(IllegalStateException.class, () -> builder.rows(1), "rows", "add");
         GradientBuffer four = backend.place(Values.buffer(DType.FLOAT32, 1, 2, 3, 4));
-        assertRefused(IllegalStateException.class, () -> builder.weights(four), "parameter", "add");
+        assertRefused(IllegalStateException.class, () -> builder.weights(four), "weights", "add");
         builder.add("kernel", backend.place(Values.buffer(DType.FLOAT32, 1, 2, 3, 4)));
         for (int rows : new int[] {3, 5, 0, -4}) assertRefused(() -> builder.rows(rows), "kernel", "4", "" + rows);
         assertRefused(

@@ -6,7 +6,7 @@ import ai.djl.training.listener.TrainingListenerAdapter;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipperBuilder;
-import dev.gradclip.StepBinding;
+import dev.gradclip.adapter.StepClipper;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -39,7 +39,7 @@ public final class ClippingListener extends TrainingListenerAdapter {
     public ClippingListener(ClipRule rule, Consumer<GradientClipperBuilder> settings) {
         this.rule = Objects.requireNonNull(rule, "rule");
         this.settings = settings;
-        StepBinding.check(settings);
+        StepClipper.check(settings);
     }
 
     /** What the latest clip found; null before the first. */

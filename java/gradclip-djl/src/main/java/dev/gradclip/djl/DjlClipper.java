@@ -14,7 +14,7 @@ import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
-import dev.gradclip.StepBinding;
+import dev.gradclip.adapter.StepClipper;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -44,7 +44,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class DjlClipper implements AutoCloseable {
     private final DjlGradients gradients;
-    private final StepBinding binding;
+    private final StepClipper binding;
     private final DjlDeviceBinding deviceBinding;
     private final NDManager manager;
     private @Nullable NDManager handles;
@@ -53,7 +53,7 @@ public final class DjlClipper implements AutoCloseable {
 
     private DjlClipper(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         gradients = new DjlGradients(parameters);
-        binding = new StepBinding(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"), settings);
+        binding = new StepClipper(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"), settings);
         deviceBinding = new DjlDeviceBinding(settings);
         manager = NDManager.newBaseManager("PyTorch");
     }
@@ -113,7 +113,7 @@ public final class DjlClipper implements AutoCloseable {
     }
 
     /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
-    public ClipResult clipByNorm(double maxNorm) {
+    public ClipResult clipPerTensorNorm(double maxNorm) {
         return clip(ClipRule.perTensorNorm(maxNorm));
     }
 

@@ -67,7 +67,7 @@ class DjlClipperTest {
             assertEquals(TorchAbi.address((PtNDArray) weight.getArray().getGradient()), Pointer.nativeValue(ours));
         }
         try (DjlClipper clipper = DjlClipper.of(Djl.list(weight))) {
-            assertEquals(5, clipper.clipByGlobalNorm(1).totalNorm());
+            assertEquals(5, clipper.clipByGlobalNorm(1).globalNorm());
         }
         assertArrayEquals(new float[] {.6f, .8f}, gradient(weight), 1e-6f);
     }
@@ -95,7 +95,7 @@ class DjlClipperTest {
         try (DjlClipper clipper = DjlClipper.of(Djl.list(a, b))) {
             assertEquals(List.of("a", "b"), clipper.names());
             assertEquals(4, clipper.globalNorm());
-            assertEquals(2, clipper.clipByNorm(2).tensorNorm(0));
+            assertEquals(2, clipper.clipPerTensorNorm(2).tensorNorm(0));
             assertEquals(Math.sqrt(8), clipper.globalNorm(), 1e-5);
             assertEquals(2, clipper.clip(ClipRule.value(-1, 0.25)).tensors());
             assertEquals(1, clipper.globalNorm());
@@ -111,7 +111,7 @@ class DjlClipperTest {
         Parameter weight =
                 Djl.parameter("weight", manager.full(new Shape(100), 2f).toType(type, true));
         try (DjlClipper clipper = DjlClipper.of(Djl.list(weight))) {
-            assertEquals(20, clipper.clipByGlobalNorm(10).totalNorm());
+            assertEquals(20, clipper.clipByGlobalNorm(10).globalNorm());
             assertEquals(10, Djl.norm(weight.getArray().getGradient()), type == DataType.FLOAT16 ? .01 : 1e-5);
         }
     }
@@ -139,7 +139,7 @@ class DjlClipperTest {
         try (DjlClipper clipper = DjlClipper.of(Djl.list(a, frozen, unused))) {
             ClipResult result = clipper.clipByGlobalNorm(1);
             assertEquals(1, result.tensors());
-            assertEquals(2, result.totalNorm());
+            assertEquals(2, result.globalNorm());
             Djl.give(unused, manager.full(new Shape(7), 3f));
             assertEquals(2, clipper.clipByGlobalNorm(1).tensors(), "it came later");
             assertEquals(1, Djl.norm(Djl.list(a, unused)), 1e-5);
@@ -161,7 +161,7 @@ class DjlClipperTest {
                 array.setRequiresGradient(true);
                 Djl.give(a, manager.full(new Shape(4L * step), 1f));
                 assertNotEquals(TorchAbi.address((PtNDArray) old), TorchAbi.address((PtNDArray) array.getGradient()));
-                assertEquals(Math.sqrt(4.0 * step), clipper.clipByGlobalNorm(1).totalNorm(), 1e-12);
+                assertEquals(Math.sqrt(4.0 * step), clipper.clipByGlobalNorm(1).globalNorm(), 1e-12);
                 assertEquals(1, Djl.norm(array.getGradient()), 1e-5);
             }
             assertEquals(1, Djl.norm(old), 1e-5, "clipped once");
@@ -173,7 +173,7 @@ class DjlClipperTest {
         Parameter a = Djl.parameter("a", manager.create(new float[] {3e20f, 4e20f}));
         Parameter b = Djl.parameter("b", manager.create(new float[] {0, Float.NaN}));
         try (DjlClipper clipper = DjlClipper.of(Djl.list(a))) {
-            assertEquals(5e20, clipper.clipByGlobalNorm(1).totalNorm(), 1e14);
+            assertEquals(5e20, clipper.clipByGlobalNorm(1).globalNorm(), 1e14);
             assertArrayEquals(new float[] {.6f, .8f}, gradient(a), 1e-6f);
         }
         try (DjlClipper clipper = DjlClipper.of(Djl.list(a, b))) {
@@ -254,8 +254,8 @@ class DjlClipperTest {
         assertEquals(List.of(0L, 1L), heard.stream().map(ClipEvent::step).toList());
         assertEquals(
                 List.of(true, false), heard.stream().map(ClipEvent::clipped).toList());
-        assertEquals(4, heard.get(0).norm());
-        assertEquals(2, heard.get(1).norm(), 1e-6);
+        assertEquals(4, heard.get(0).globalNorm());
+        assertEquals(2, heard.get(1).globalNorm(), 1e-6);
     }
 
     @Test
@@ -294,7 +294,7 @@ class DjlClipperTest {
         DjlClipper clipper = DjlClipper.of(Djl.list(a));
         assertTrue(message(IllegalStateException.class, clipper::rebind).contains("collect() comes before"));
         clipper.collect();
-        assertEquals(5, clipper.rebind().clipByGlobalNorm(1).totalNorm());
+        assertEquals(5, clipper.rebind().clipByGlobalNorm(1).globalNorm());
         assertArrayEquals(new float[] {.6f, .8f}, gradient(a), 1e-6f);
         assertEquals(1, clipper.globalNorm(), 1e-6);
         assertThrows(IllegalStateException.class, clipper::rebind, "a verb lets go of what it collected");

@@ -6,7 +6,7 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
-import dev.gradclip.StepBinding;
+import dev.gradclip.adapter.StepClipper;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.deeplearning4j.nn.api.Model;
@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ClippingListener extends BaseTrainingListener {
     private final ClipRule rule;
-    private final StepBinding binding;
+    private final StepClipper binding;
     private int divisor = 1;
     private @Nullable ClipResult latest;
     private double norm = Double.NaN;
@@ -50,7 +50,7 @@ public final class ClippingListener extends BaseTrainingListener {
      */
     public ClippingListener(ClipRule rule, Consumer<GradientClipperBuilder> settings) {
         this.rule = Objects.requireNonNull(rule, "rule");
-        binding = new StepBinding(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"), settings)
+        binding = new StepClipper(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"), settings)
                 .tell(this::ofTheMean);
     }
 
@@ -71,7 +71,7 @@ public final class ClippingListener extends BaseTrainingListener {
         divisor = gradients.divisor();
         ClipResult result = binding.bind(gradients.names(), gradients.buffers()).clip(rule.times(divisor));
         latest = result;
-        norm = result.totalNorm() / divisor;
+        norm = result.globalNorm() / divisor;
     }
 
     /** The norm of the latest mean gradient before clipping; NaN before the first, and where the rule measures none. */

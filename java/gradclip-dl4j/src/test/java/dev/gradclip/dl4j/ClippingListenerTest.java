@@ -228,15 +228,15 @@ class ClippingListenerTest {
         MultiLayerNetwork network = network(settings(), listener);
         for (int i = 0; i < 3; i++) {
             step(network);
-            assertEquals(listener.norm(), heard.get(i).norm());
+            assertEquals(listener.norm(), heard.get(i).globalNorm());
             assertEquals(i, heard.get(i).step());
             assertTrue(heard.get(i).clipped());
-            assertEquals(MAX_NORM, heard.get(i).norm() * heard.get(i).coefficient(), 1e-4 * MAX_NORM);
+            assertEquals(MAX_NORM, heard.get(i).globalNorm() * heard.get(i).coefficient(), 1e-4 * MAX_NORM);
         }
         assertEquals(3, heard.size());
         ClippingListener value = new ClippingListener(ClipRule.value(1e-4), settings -> settings.listener(heard::add));
         step(network(settings(), value));
-        assertTrue(Double.isNaN(heard.get(3).norm()) && heard.get(3).clipped(), heard.toString());
+        assertTrue(Double.isNaN(heard.get(3).globalNorm()) && heard.get(3).clipped(), heard.toString());
     }
 
     @Test

@@ -32,8 +32,8 @@ final class TorchBinding {
         boolean java = now.backend() == Backend.JAVA;
         if (java) now.rebind(buffers(gradients.addresses, gradients.dtypes));
         else now.rebind(gradients.addresses);
-        if (gradients.units && java) now.rebindParameters(buffers(gradients.weights, gradients.weightTypes));
-        else if (gradients.units) now.rebindParameters(gradients.weights);
+        if (gradients.units && java) now.rebindWeights(buffers(gradients.weights, gradients.weightTypes));
+        else if (gradients.units) now.rebindWeights(gradients.weights);
         return now;
     }
 
@@ -60,7 +60,7 @@ final class TorchBinding {
             // A buffer says which device; on the host the rebinding that follows brings the memory.
             if (onDevice && address != 0) builder.add(name, DeviceBuffer.wrap(address, length, dtype, null));
             else builder.declare(name, dtype, length);
-            if (gradients.units) builder.rows(gradients.rows[i]).parameter(gradients.weightTypes[i]);
+            if (gradients.units) builder.rows(gradients.rows[i]).weights(gradients.weightTypes[i]);
         }
         GradientClipper built = builder.build();
         clipper = built;

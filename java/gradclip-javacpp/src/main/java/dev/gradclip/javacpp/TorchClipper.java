@@ -94,7 +94,7 @@ public final class TorchClipper implements AutoCloseable {
     }
 
     /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
-    public ClipResult clipByNorm(double maxNorm) {
+    public ClipResult clipPerTensorNorm(double maxNorm) {
         return clip(ClipRule.perTensorNorm(maxNorm));
     }
 

@@ -35,7 +35,7 @@ class GradientLifeTest {
         double norm = Torch.norm(gradients);
         ClipResult result = clipper.clipByGlobalNorm(norm / 2);
         assertEquals(present.length, result.tensors());
-        assertEquals(norm, result.totalNorm(), 1e-6 * norm);
+        assertEquals(norm, result.globalNorm(), 1e-6 * norm);
         assertEquals(norm / 2, Torch.norm(gradients), 1e-5 * norm);
     }
 
@@ -44,7 +44,7 @@ class GradientLifeTest {
         try (TorchClipper clipper = TorchClipper.of(Torch.vector(a, b))) {
             ClipResult result = clipper.clipByGlobalNorm(1);
             assertEquals(0, result.tensors());
-            assertEquals(0, result.totalNorm());
+            assertEquals(0, result.globalNorm());
         }
     }
 
@@ -94,7 +94,7 @@ class GradientLifeTest {
                 kept.add(new Tensor(gradients[4]));
                 addresses.add(gradients[4].data_ptr().address());
                 double norm = Torch.norm(gradients);
-                assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).totalNorm(), 1e-6 * norm);
+                assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).globalNorm(), 1e-6 * norm);
                 assertEquals(norm / 2, Torch.norm(gradients), 1e-5 * norm);
             }
             assertEquals(kept.size(), addresses.size());
@@ -113,7 +113,7 @@ class GradientLifeTest {
                 net.accumulate();
                 assertEquals(address, net.fc().weight().grad().data_ptr().address());
                 double norm = Torch.norm(net.gradients());
-                assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).totalNorm(), 1e-6 * norm);
+                assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).globalNorm(), 1e-6 * norm);
             }
         }
     }
@@ -159,7 +159,7 @@ class GradientLifeTest {
             net.to(ScalarType.Double, false);
             net.backward();
             double norm = Torch.norm(net.gradients());
-            assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).totalNorm(), 1e-14 * norm);
+            assertEquals(norm, clipper.clipByGlobalNorm(norm / 2).globalNorm(), 1e-14 * norm);
             assertEquals(norm / 2, Torch.norm(net.gradients()), 1e-6 * norm);
             net.to(ScalarType.BFloat16, false);
             net.backward();

@@ -37,7 +37,7 @@ class JavacppBuffersTest {
                 .backend(backend)
                 .add("gradient", buffer)
                 .build()) {
-            return clipper.clipByGlobalNorm(maxNorm).totalNorm();
+            return clipper.clipByGlobalNorm(maxNorm).globalNorm();
         }
     }
 

@@ -78,10 +78,10 @@ class TorchClipperTest {
             clipper.clipByGlobalNorm(8);
         }
         assertEquals(List.of(0L, 1L, 2L), heard.stream().map(ClipEvent::step).toList());
-        assertEquals(4, heard.get(0).norm());
+        assertEquals(4, heard.get(0).globalNorm());
         assertTrue(heard.get(0).clipped());
         assertEquals(1, heard.get(1).coefficient());
-        assertEquals(0, heard.get(2).norm());
+        assertEquals(0, heard.get(2).globalNorm());
     }
 
     @Test
@@ -90,7 +90,7 @@ class TorchClipperTest {
         Tensor b = Torch.withOnes(12);
         try (TorchClipper clipper = TorchClipper.of(Torch.vector(a, b))) {
             assertEquals(4, clipper.globalNorm());
-            assertEquals(2, clipper.clipByNorm(2).tensorNorm(0));
+            assertEquals(2, clipper.clipPerTensorNorm(2).tensorNorm(0));
             assertEquals(2, Torch.norm(b.grad()), 1e-5);
             assertEquals(2, Torch.norm(a.grad()), 1e-5);
             clipper.clipWithNorm(1, 2);
@@ -110,7 +110,7 @@ class TorchClipperTest {
             clipper.collect();
             GradientClipper bound = clipper.rebind();
             assertEquals(List.of("a"), bound.names());
-            assertEquals(2, bound.prepare(ClipRule.globalNorm(1)).run().totalNorm());
+            assertEquals(2, bound.prepare(ClipRule.globalNorm(1)).run().globalNorm());
         }
         assertArrayEquals(new double[] {.5, .5, .5, .5}, Torch.values(a.grad()), 1e-6);
     }

@@ -38,7 +38,7 @@ class JCudaBuffersTest {
             buffer.copyFrom(new float[] {9, 3, 4, 9});
             DeviceBuffer middle = JCudaBuffers.wrap(JCudaBuffers.pointer(buffer).withByteOffset(4), 2, DType.FLOAT32);
             try (GradientClipper clipper = GradientClipper.of(middle)) {
-                assertEquals(5, clipper.clipByGlobalNorm(2.5).totalNorm());
+                assertEquals(5, clipper.clipByGlobalNorm(2.5).globalNorm());
             }
             float[] found = new float[4];
             buffer.copyTo(found);

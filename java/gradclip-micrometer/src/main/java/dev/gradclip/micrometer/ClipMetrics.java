@@ -67,8 +67,8 @@ public final class ClipMetrics implements MeterBinder, ClipListener {
         if (event.clipped()) clipped.incrementAndGet();
         if (event.nonFinite()) nonFinite.incrementAndGet();
         clips.incrementAndGet();
-        if (!Double.isFinite(event.norm())) return;
-        for (DistributionSummary summary : summaries) summary.record(event.norm());
+        if (!Double.isFinite(event.globalNorm())) return;
+        for (DistributionSummary summary : summaries) summary.record(event.globalNorm());
     }
 
     private double clippedFraction() {

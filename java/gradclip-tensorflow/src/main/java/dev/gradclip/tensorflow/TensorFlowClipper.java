@@ -6,7 +6,7 @@ import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
-import dev.gradclip.StepBinding;
+import dev.gradclip.adapter.StepClipper;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -43,12 +43,12 @@ public final class TensorFlowClipper implements AutoCloseable {
     private final List<String> names = new ArrayList<>();
     private final List<Operand<?>> computed = new ArrayList<>();
     private final List<GradAndVar<? extends TType>> clipped = new ArrayList<>();
-    private final StepBinding binding;
+    private final StepClipper binding;
     private boolean closed;
 
     private TensorFlowClipper(
             Graph graph, List<? extends GradAndVar<?>> gradients, Consumer<GradientClipperBuilder> settings) {
-        binding = new StepBinding(GradientClipper::builder, settings);
+        binding = new StepClipper(GradientClipper::builder, settings);
         Ops tf = Ops.create(graph).withSubScope("gradclip");
         for (GradAndVar<?> gradient : gradients) {
             if (!gradient.getGradient().isClosed()) add(tf, gradient);
@@ -101,7 +101,7 @@ public final class TensorFlowClipper implements AutoCloseable {
     }
 
     /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
-    public ClippedGradients clipByNorm(Session.Runner backward, double maxNorm) {
+    public ClippedGradients clipPerTensorNorm(Session.Runner backward, double maxNorm) {
         return clip(backward, ClipRule.perTensorNorm(maxNorm));
     }
 

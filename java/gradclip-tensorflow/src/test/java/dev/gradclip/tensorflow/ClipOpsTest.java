@@ -64,7 +64,7 @@ class ClipOpsTest {
     }
 
     /** s = Σ g²; n = s above 0 ? sqrt(s) : s; g · c / max(n, c). */
-    private static OpOfOne clipByNorm(float c) {
+    private static OpOfOne clipPerTensorNorm(float c) {
         return (tf, g) -> {
             Operand<TFloat32> sum = tf.reduceSum(tf.math.mul(g, g), allAxes(tf));
             var positive = tf.math.greater(sum, tf.constant(0f));
@@ -145,7 +145,7 @@ class ClipOpsTest {
             for (double scale : new double[] {1e-3, 1, 100}) {
                 float[][] gradients = {random(1, 300, scale), random(2, 7, scale / 10), {3, 4}, {0, 0, 0}, {100, 100}};
                 assertSame(clipByGlobalNorm(c), globalNorm(c), gradients);
-                assertSame(each(clipByNorm(c)), norm(c), gradients);
+                assertSame(each(clipPerTensorNorm(c)), norm(c), gradients);
                 assertSame(each(clipByAverageNorm(c)), averageNorm(c), gradients);
                 assertSame(
                         each((tf, g) -> tf.clipByValue(g, tf.constant(-c), tf.constant(c))),
@@ -159,7 +159,7 @@ class ClipOpsTest {
     void aNormEqualToTheThreshold() {
         float[] five = {3, 4};
         assertSame(clipByGlobalNorm(5), globalNorm(5), five);
-        assertSame(each(clipByNorm(5)), norm(5), five);
+        assertSame(each(clipPerTensorNorm(5)), norm(5), five);
         assertSame(each(clipByAverageNorm(2.5f)), averageNorm(2.5), five);
     }
 
@@ -167,7 +167,7 @@ class ClipOpsTest {
     void zeros() {
         float[] zeros = {0, -0f, 0};
         assertSame(clipByGlobalNorm(1), globalNorm(1), zeros);
-        assertSame(each(clipByNorm(1)), norm(1), zeros);
+        assertSame(each(clipPerTensorNorm(1)), norm(1), zeros);
         assertSame(each(clipByAverageNorm(1)), averageNorm(1), zeros);
     }
 
@@ -176,7 +176,7 @@ class ClipOpsTest {
         for (float odd : new float[] {INF, -INF, Float.NaN}) {
             float[][] gradients = {{3, odd, 4}, {30, 40}};
             assertSame(clipByGlobalNorm(5), globalNorm(5), gradients);
-            assertSame(each(clipByNorm(5)), norm(5), gradients);
+            assertSame(each(clipPerTensorNorm(5)), norm(5), gradients);
         }
         // TensorFlow's rsqrt of NaN is NaN, and of infinity 0.
         assertSame(each(clipByAverageNorm(5)), averageNorm(5), new float[] {3, INF}, new float[] {3, Float.NaN});
@@ -193,7 +193,7 @@ class ClipOpsTest {
             assertTrue(Float.isNaN(values(theirs)[0]));
             try (GradientClipper clipper = GradientClipper.of(TensorFlowBuffers.wrap(gradient.asTensor()))) {
                 ClipResult result = clipper.clip(globalNorm(5));
-                assertEquals(5e20, result.totalNorm(), 1e-6 * 5e20);
+                assertEquals(5e20, result.globalNorm(), 1e-6 * 5e20);
                 assertFalse(result.nonFinite());
             }
             assertEquals(3, values(gradient)[0], 1e-6);

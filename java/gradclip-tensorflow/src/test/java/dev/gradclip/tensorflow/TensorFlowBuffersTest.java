@@ -44,7 +44,7 @@ class TensorFlowBuffersTest {
             DType[] types = {DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.BFLOAT16};
             for (int i = 0; i < 4; i++) assertEquals(types[i], buffers[i].dtype());
             try (GradientClipper clipper = GradientClipper.of(buffers)) {
-                assertEquals(10, clipper.clipByGlobalNorm(5).totalNorm());
+                assertEquals(10, clipper.clipByGlobalNorm(5).globalNorm());
             }
             assertEquals(1.5f, f32.getFloat(0), 1e-6);
             assertEquals(2, f64.getDouble(1), 1e-6);

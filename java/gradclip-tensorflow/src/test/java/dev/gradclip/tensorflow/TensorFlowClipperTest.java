@@ -89,7 +89,7 @@ class TensorFlowClipperTest {
                         session.runner().feed(x, features).feed(y, labels).fetch(loss);
                 try (ClippedGradients clipped = clipper.clipByGlobalNorm(backward, 0.5)) {
                     losses.add((double) ((TFloat32) clipped.fetched().get(0)).getFloat());
-                    assertTrue(clipped.result().totalNorm() > 1, "nothing to clip");
+                    assertTrue(clipped.result().globalNorm() > 1, "nothing to clip");
                     clipped.feed(session.runner()).addTarget(train).run().close();
                 }
                 double moved = Math.hypot(distance(slopeBefore, values(slope)), distance(biasBefore, values(bias)));
@@ -109,7 +109,7 @@ class TensorFlowClipperTest {
             session.initialize();
             for (int step = 0; step < 3; step++) {
                 try (ClippedGradients clipped = clipper.clipByGlobalNorm(session.runner(), 1)) {
-                    assertEquals(2, clipped.result().totalNorm());
+                    assertEquals(2, clipped.result().globalNorm());
                     assertEquals(.5, ((TFloat32) clipped.fetched().get(0)).getFloat(0), 1e-5);
                 }
             }
@@ -126,8 +126,8 @@ class TensorFlowClipperTest {
         Operand<TFloat32> loss = tf.nn.l2Loss(weight);
         try (TensorFlowClipper clipper = TensorFlowClipper.of(graph, descent.computeGradients(loss))) {
             session.initialize();
-            try (ClippedGradients clipped = clipper.clipByNorm(session.runner(), 1)) {
-                assertEquals(5, clipped.result().totalNorm());
+            try (ClippedGradients clipped = clipper.clipPerTensorNorm(session.runner(), 1)) {
+                assertEquals(5, clipped.result().globalNorm());
             }
             assertEquals(5, distance(values(weight), new double[2]));
         }
@@ -142,7 +142,7 @@ class TensorFlowClipperTest {
             Op train = descent.applyGradients(clipper.gradients(), "train");
             session.initialize();
             try (ClippedGradients clipped = clipper.clipByGlobalNorm(session.runner(), 1)) {
-                assertEquals(2, clipped.result().totalNorm());
+                assertEquals(2, clipped.result().globalNorm());
                 clipped.feed(session.runner()).addTarget(train).run().close();
             }
             assertEquals(.5, values(a)[0], 1e-5);
@@ -179,7 +179,7 @@ class TensorFlowClipperTest {
             double last = 5;
             for (int step = 0; step < 3; step++) {
                 try (ClippedGradients clipped = clipper.clipByGlobalNorm(session.runner(), 1)) {
-                    double norm = clipped.result().totalNorm();
+                    double norm = clipped.result().globalNorm();
                     assertTrue(step == 0 ? norm == 5 : norm < last, norm + " after " + last);
                     last = norm;
                     clipped.feed(session.runner()).addTarget(train).run().close();
@@ -200,7 +200,7 @@ class TensorFlowClipperTest {
             assertTrue(said.contains("weight"), said);
             ClipRule zero = strict.withNonFinitePolicy(NonFinitePolicy.ZERO);
             try (ClippedGradients clipped = clipper.clip(session.runner(), zero)) {
-                assertEquals(1, clipped.result().totalNorm());
+                assertEquals(1, clipped.result().globalNorm());
                 assertNotEquals(Float.NaN, ((TFloat32) clipped.fetched().get(0)).getFloat(0));
             }
         }
@@ -235,7 +235,7 @@ class TensorFlowClipperTest {
         assertEquals(
                 List.of(true, false, true),
                 heard.stream().map(ClipEvent::clipped).toList());
-        for (ClipEvent event : heard) assertEquals(5, event.norm());
+        for (ClipEvent event : heard) assertEquals(5, event.globalNorm());
     }
 
     @Test

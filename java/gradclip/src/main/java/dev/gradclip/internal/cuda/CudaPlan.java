@@ -99,7 +99,7 @@ public final class CudaPlan implements AutoCloseable {
         long plan = usable();
         try {
             if (rule.clamps()) return NativeCuda.clipByValue(plan, stream, rule.address);
-            return NativeCuda.clipPerTensorNorm(plan, stream, rule.address, isMeasured, applies);
+            return NativeCuda.clipByNorm(plan, stream, rule.address, isMeasured, applies);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         } finally {

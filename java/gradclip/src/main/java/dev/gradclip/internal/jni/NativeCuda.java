@@ -98,7 +98,7 @@ public final class NativeCuda {
     public static native long globalNorm(long plan, long stream, int norm, double p);
 
     /** Measures unless {@code measured}, decides, and scales if it {@code applies}; {@code rule}: {@code CudaRule}; returns a ticket. */
-    public static native long clipPerTensorNorm(long plan, long stream, long rule, boolean measured, boolean applies);
+    public static native long clipByNorm(long plan, long stream, long rule, boolean measured, boolean applies);
 
     /** Decides by a norm that is given, and scales; returns a ticket. */
     public static native long clipWithNorm(long plan, long stream, long rule, double norm);
@@ -114,7 +114,7 @@ public final class NativeCuda {
     /** Clamps; returns a ticket. */
     public static native long clipByValue(long plan, long stream, long rule);
 
-    /** As {@link #clipPerTensorNorm}, into the graph that the stream is captured into; returns the number of the captured clip. */
+    /** As {@link #clipByNorm}, into the graph that the stream is captured into; returns the number of the captured clip. */
     public static native int captureByNorm(long plan, long stream, long rule);
 
     /** As {@link #clipByValue}, into the graph that the stream is captured into; returns the number of the captured clip. */
