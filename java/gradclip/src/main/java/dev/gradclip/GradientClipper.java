@@ -74,6 +74,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
 
     /** The memory that a rebind is given, while it runs. */
     private final @Nullable TensorMemory[] given;
+
     private @Nullable NormType accumulatedType;
     private @Nullable ResolvedRule resolved;
     private volatile boolean closing;
