@@ -3,8 +3,6 @@ package dev.gradclip;
 
 import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.jni.NativeCuda;
-import dev.gradclip.internal.resource.LeakGuard;
-import dev.gradclip.internal.resource.SharedResource;
 
 /**
  * A CUDA stream: work on it runs in the order it was enqueued. A clip is enqueued after whatever wrote the gradients, if it is
@@ -39,9 +37,8 @@ public final class CudaStream implements AutoCloseable {
     private CudaStream(long handle, int device) {
         this.device = device;
         owned = true;
-        Runnable destroy = () -> NativeCuda.unlessLost(() -> NativeCuda.destroyStream(device, handle));
         streamHandle =
-                new StreamHandle(handle, new SharedResource("stream", LeakGuard.watch(this, "a CudaStream", destroy)));
+                new StreamHandle(handle, () -> NativeCuda.unlessLost(() -> NativeCuda.destroyStream(device, handle)));
     }
 
     /**
@@ -56,7 +53,7 @@ public final class CudaStream implements AutoCloseable {
                     "2 is the handle of the per-thread default stream, which is another stream on each"
                             + " thread; create a stream, or take the default one");
         }
-        return new CudaStream(new StreamHandle(handle, new SharedResource("stream", LeakGuard.NONE)));
+        return new CudaStream(new StreamHandle(handle, null));
     }
 
     /**

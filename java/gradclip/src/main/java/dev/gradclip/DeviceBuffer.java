@@ -5,8 +5,6 @@ import dev.gradclip.internal.cuda.DeviceCopy;
 import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.memory.DeviceMemory;
 import dev.gradclip.internal.memory.HostMemory;
-import dev.gradclip.internal.resource.LeakGuard;
-import dev.gradclip.internal.resource.SharedResource;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,14 +23,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
     final DeviceMemory deviceMemory;
-    private final @Nullable Object owner;
 
     private DeviceBuffer(DType dtype, long length, int device, long address, @Nullable Object owner, boolean owned) {
-        this.owner = owner;
-        String what = "a DeviceBuffer of " + length + " " + dtype;
         Runnable free = () -> NativeCuda.unlessLost(() -> NativeCuda.free(device, address));
-        LeakGuard leak = owned ? LeakGuard.watch(this, what, free) : LeakGuard.NONE;
-        deviceMemory = new DeviceMemory(dtype, length, device, address, new SharedResource("buffer", leak));
+        deviceMemory = new DeviceMemory(dtype, length, device, address, owner, owned ? free : null);
     }
 
     /**
@@ -206,6 +200,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
 
     @Override
     public String toString() {
+        Object owner = deviceMemory.owner();
         return "DeviceBuffer[" + length() + " " + dtype() + ", device " + device() + ", " + hex(deviceMemory.address())
                 + (owner == null ? "" : ", kept by " + owner.getClass().getName()) + "]";
     }

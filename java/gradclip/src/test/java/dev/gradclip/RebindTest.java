@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.jni.TestSupport;
 import java.lang.ref.WeakReference;
 import java.nio.ByteBuffer;
@@ -244,6 +245,25 @@ class RebindTest {
         if (!backend.onDevice()) return HostBuffer.wrap(bytes, DType.FLOAT32, owner);
         DeviceBuffer memory = Placed.onDevice(HostBuffer.wrap(new float[2]));
         return DeviceBuffer.wrap(memory.address(), 2, DType.FLOAT32, List.of(owner, memory));
+    }
+
+    /** The clipper keeps memory and streams that it works with, though nobody else refers to them or has closed them. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void whatIsInUseIsNotFreed(TestBackend backend) throws InterruptedException {
+        try (GradientClipper clipper =
+                backend.builder().declare("kernel", DType.FLOAT32, 1 << 20).build()) {
+            clipper.rebind(List.of(Placed.onDevice(HostBuffer.wrap(new float[1 << 20]))));
+            clipper.clipAsync(ClipRule.globalNorm(1), CudaStream.create());
+            long free = NativeCuda.freeMemory(0);
+            for (int i = 0; i < 5; i++) {
+                System.gc();
+                Thread.sleep(20);
+            }
+            // Less than the kernel has: what other tests left behind may be freed meanwhile.
+            assertTrue(NativeCuda.freeMemory(0) - free < 4L << 20);
+            assertEquals(0, clipper.clipByGlobalNorm(1).globalNorm());
+        }
     }
 
     private static void assertCollected(WeakReference<?> reference) {

@@ -43,7 +43,7 @@ class RuleErrorsTest {
             assertRefused(() -> ClipRule.normalizeAbove(bad, 1), "maxNorm", text);
             assertRefused(() -> ClipRule.normalizeAbove(1, bad), "targetNorm", text);
         }
-        assertRefused(() -> ClipRule.normalize(Double.POSITIVE_INFINITY), "length", "finite");
+        assertRefused(() -> ClipRule.normalize(Double.POSITIVE_INFINITY), "targetNorm", "finite");
         assertRefused(() -> ClipRule.adaptive(1, Double.POSITIVE_INFINITY), "epsilon", "finite");
         assertEquals(0.0, ClipRule.normalize(-0.0).targetNorm());
         assertEquals(ClipRule.normalize(0), ClipRule.normalize(-0.0));

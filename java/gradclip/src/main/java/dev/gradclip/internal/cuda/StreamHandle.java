@@ -3,19 +3,28 @@ package dev.gradclip.internal.cuda;
 
 import dev.gradclip.internal.resource.LeakGuard;
 import dev.gradclip.internal.resource.SharedResource;
+import org.jspecify.annotations.Nullable;
 
-/** A CUDA stream's handle, which stays valid while somebody retains it. */
+/**
+ * A CUDA stream's handle, which stays valid while somebody retains it. It is this object that is watched for leaks: whoever has
+ * work on the stream refers to it, though the stream object that the user had is gone.
+ */
 public final class StreamHandle {
     /** CUDA's legacy default stream. */
-    public static final StreamHandle DEFAULT = new StreamHandle(0, new SharedResource("stream", LeakGuard.NONE));
+    public static final StreamHandle DEFAULT = new StreamHandle(0, null);
 
     private final long value;
     private final SharedResource resource;
 
-    /** A {@code cudaStream_t}; closing the resource destroys the stream. */
-    public StreamHandle(long value, SharedResource resource) {
+    /**
+     * A {@code cudaStream_t}.
+     *
+     * @param destroy destroys the stream, without a reference to this object; null where somebody else does
+     */
+    public StreamHandle(long value, @Nullable Runnable destroy) {
         this.value = value;
-        this.resource = resource;
+        LeakGuard leak = destroy == null ? LeakGuard.NONE : LeakGuard.watch(this, "a CudaStream", destroy);
+        resource = new SharedResource("stream", leak);
     }
 
     /**

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.jni;
 
-import dev.gradclip.internal.reduce.NormKind;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
@@ -35,9 +34,9 @@ public final class NativeCpu {
     /**
      * Writes one partial per tile of {@code [firstTile, lastTile)}.
      *
-     * @param norm {@link NormKind} ordinal
-     * @param p the exponent of {@link NormKind#POWER}, else ignored
-     * @param maxima address of one double per segment, the divisor of {@link NormKind#POWER}; else ignored
+     * @param norm the ordinal of {@code NormKind}
+     * @param p the exponent of {@code NormKind.POWER}, else ignored
+     * @param maxima address of one double per segment, the divisor of {@code NormKind.POWER}; else ignored
      * @param partials address of the partial of tile 0
      * @param planeStride distance in doubles between the middle, low and high planes; 0 when no piece is FLOAT64
      * @return bit 0 when a tile went to the low plane, bit 1 when one went to the high plane

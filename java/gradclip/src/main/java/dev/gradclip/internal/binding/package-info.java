@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Binds tensors to a plan and binds them anew where they move: {@link dev.gradclip.internal.binding.Binding}. */
+@NullMarked
+package dev.gradclip.internal.binding;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Does the element work on the CPU: {@link dev.gradclip.internal.cpu.CpuPlan} hands tiles to plain Java or
+ * native code.
+ */
+@NullMarked
+package dev.gradclip.internal.cpu;
+
+import org.jspecify.annotations.NullMarked;

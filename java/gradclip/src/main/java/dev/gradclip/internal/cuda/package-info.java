@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Drives a plan on a CUDA device: {@link dev.gradclip.internal.cuda.CudaPlan}, the rules and pieces it is
+ * given, its results.
+ */
+@NullMarked
+package dev.gradclip.internal.cuda;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Turns a rule and norms into coefficients: {@link dev.gradclip.internal.rule.NormLimit} has the formula of
+ * each form.
+ */
+@NullMarked
+package dev.gradclip.internal.rule;
+
+import org.jspecify.annotations.NullMarked;
