@@ -69,8 +69,7 @@ class ArchitectureTest {
     private static boolean isValue(JavaClass c) {
         String name = c.getBaseComponentType().getName();
         return VALUES.stream()
-                .anyMatch(value ->
-                        c.getName().equals(value.getName()) || c.getName().startsWith(value.getName() + "$"));
+                .anyMatch(value -> name.equals(value.getName()) || name.startsWith(value.getName() + "$"));
     }
 
     @Test
