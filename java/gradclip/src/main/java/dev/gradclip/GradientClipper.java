@@ -17,6 +17,7 @@ import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.resource.LeakGuard;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -138,11 +139,26 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         return new GradientClipperBuilder();
     }
 
-    /** A clipper of unnamed tensors, on the best backend for where they are. */
+    /** Makes a clipper of unnamed tensors, on the best backend for where they are. */
     public static GradientClipper of(GradientBuffer... gradients) {
         GradientClipperBuilder builder = builder();
         for (GradientBuffer gradient : gradients) builder.add(gradient);
         return builder.build();
+    }
+
+    /** Makes a clipper of unnamed tensors, each a whole array of FLOAT32. */
+    public static GradientClipper of(float[]... gradients) {
+        return of(HostBuffer.wrapAll(gradients));
+    }
+
+    /** Makes a clipper of unnamed tensors, each a whole array of FLOAT64. */
+    public static GradientClipper of(double[]... gradients) {
+        return of(HostBuffer.wrapAll(gradients));
+    }
+
+    /** Makes a clipper of unnamed tensors of FLOAT32, each from its buffer's position to its limit. */
+    public static GradientClipper of(List<FloatBuffer> gradients) {
+        return of(HostBuffer.wrapAll(gradients));
     }
 
     /** Where the work is done. */
@@ -830,5 +846,13 @@ public final class GradientClipper implements Clipper, AutoCloseable {
                 user = null;
             }
         }
+    }
+
+    /** {@code GradientClipper[backend, tensors and elements that have memory]}. */
+    @Override
+    public String toString() {
+        if (closing) return "GradientClipper[" + backend + ", closed]";
+        return "GradientClipper[" + backend + ", " + binding.tensors() + " of " + binding.size() + " tensors, "
+                + binding.elements() + " elements]";
     }
 }

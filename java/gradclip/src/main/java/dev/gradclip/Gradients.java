@@ -3,7 +3,6 @@ package dev.gradclip;
 
 import java.nio.FloatBuffer;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Clips arrays in one line: nothing to build, nothing to close, safe from any thread on different arrays.
@@ -115,26 +114,21 @@ public final class Gradients {
         }
     }
 
-    private static <T> T required(@Nullable T gradient, GradientClipperBuilder next) {
-        if (gradient != null) return gradient;
-        throw new NullPointerException("the gradient of tensor " + next.names().size() + " is null");
-    }
-
     private static GradientClipper bind(float[][] gradients) {
-        GradientClipperBuilder builder = GradientClipper.builder().withoutLeakReport();
-        for (float[] gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
-        return builder.build();
+        return bind(HostBuffer.wrapAll(gradients));
     }
 
     private static GradientClipper bind(double[][] gradients) {
-        GradientClipperBuilder builder = GradientClipper.builder().withoutLeakReport();
-        for (double[] gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
-        return builder.build();
+        return bind(HostBuffer.wrapAll(gradients));
     }
 
     private static GradientClipper bind(List<FloatBuffer> gradients) {
+        return bind(HostBuffer.wrapAll(gradients));
+    }
+
+    private static GradientClipper bind(HostBuffer[] gradients) {
         GradientClipperBuilder builder = GradientClipper.builder().withoutLeakReport();
-        for (FloatBuffer gradient : gradients) builder.add(HostBuffer.wrap(required(gradient, builder)));
+        for (HostBuffer gradient : gradients) builder.add(gradient);
         return builder.build();
     }
 }

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -266,6 +267,30 @@ public final class HostBuffer implements GradientBuffer {
         int pieces = hostMemory.pieces().size();
         return "HostBuffer[" + length() + " " + dtype() + (pieces == 1 ? "" : ", in " + pieces + " pieces")
                 + (isReadOnly() ? ", read-only" : "") + "]";
+    }
+
+    // ---- whole sets, which errors call by their places --------------------------------------------------------------
+
+    static HostBuffer[] wrapAll(float[][] gradients) {
+        return wrapAll(Arrays.asList(gradients), HostBuffer::wrap);
+    }
+
+    static HostBuffer[] wrapAll(double[][] gradients) {
+        return wrapAll(Arrays.asList(gradients), HostBuffer::wrap);
+    }
+
+    static HostBuffer[] wrapAll(List<FloatBuffer> gradients) {
+        return wrapAll(gradients, HostBuffer::wrap);
+    }
+
+    private static <T> HostBuffer[] wrapAll(List<T> gradients, Function<T, HostBuffer> wrap) {
+        HostBuffer[] buffers = new HostBuffer[gradients.size()];
+        for (int i = 0; i < buffers.length; i++) {
+            T gradient = gradients.get(i);
+            if (gradient == null) throw new NullPointerException("the gradient of tensor " + i + " is null");
+            buffers[i] = wrap.apply(gradient);
+        }
+        return buffers;
     }
 
     private static void requireHalf(DType dtype) {

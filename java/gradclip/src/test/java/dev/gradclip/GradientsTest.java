@@ -173,4 +173,43 @@ class GradientsTest {
         for (int i = 0; i < x.length; i++) x[i] = (float) values[i];
         return x;
     }
+
+    @Test
+    @SuppressWarnings("NullAway")
+    void aClipperTakesPlainArraysToo() {
+        float[] floats = {3, 4};
+        double[] doubles = {6, 8};
+        FloatBuffer buffer = FloatBuffer.wrap(new float[] {5, 12});
+        try (GradientClipper ofFloats = GradientClipper.of(floats, new float[0]);
+                GradientClipper ofDoubles = GradientClipper.of(doubles);
+                GradientClipper ofBuffers = GradientClipper.of(List.of(buffer))) {
+            assertEquals(5, ofFloats.clipByGlobalNorm(1).globalNorm());
+            assertEquals(10, ofDoubles.globalNorm());
+            assertEquals(13, ofBuffers.globalNorm());
+            assertEquals(1, ofFloats.globalNorm(), 1e-6);
+            assertEquals(
+                    "GradientClipper[" + Backend.preferred() + ", 2 of 2 tensors, 2 elements]", ofFloats.toString());
+        }
+        NullPointerException refused =
+                assertThrows(NullPointerException.class, () -> GradientClipper.of(new float[1], null));
+        assertEquals("the gradient of tensor 1 is null", refused.getMessage());
+    }
+
+    @Test
+    void closedAndBuffersSayWhatTheyAre() {
+        GradientClipper clipper = GradientClipper.of(new float[3]);
+        clipper.close();
+        assertEquals("GradientClipper[" + Backend.preferred() + ", closed]", clipper.toString());
+        HostBuffer whole = HostBuffer.wrap(new float[2048]);
+        assertEquals("HostBuffer[2048 FLOAT32]", whole.toString());
+        assertEquals(
+                "HostBuffer[4096 FLOAT32, in 2 pieces]",
+                HostBuffer.ofPieces(whole, HostBuffer.wrap(new float[2048])).toString());
+        FloatBuffer readOnly = ByteBuffer.allocateDirect(8)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asFloatBuffer()
+                .asReadOnlyBuffer();
+        assertEquals(
+                "HostBuffer[2 FLOAT32, read-only]", HostBuffer.wrap(readOnly).toString());
+    }
 }
