@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Shape;
 import java.nio.Buffer;
 
 /**
@@ -43,7 +43,7 @@ public interface Contender extends AutoCloseable {
      *
      * @throws UnsupportedOperationException if it is not made for that
      */
-    default void clipByNorm(double maxNorm) {
+    default void clipPerTensorNorm(double maxNorm) {
         throw new UnsupportedOperationException(name() + " does not clip each tensor by its own norm here");
     }
 

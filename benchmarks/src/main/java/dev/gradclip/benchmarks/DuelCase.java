@@ -45,7 +45,7 @@ enum DuelCase {
                 yield Double.NaN;
             }
             case PER_TENSOR -> {
-                contender.clipByNorm(gradients.leastNorm() * half);
+                contender.clipPerTensorNorm(gradients.leastNorm() * half);
                 yield Double.NaN;
             }
         };

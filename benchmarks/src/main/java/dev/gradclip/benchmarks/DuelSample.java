@@ -5,7 +5,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Shape;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.util.Arrays;

@@ -2,7 +2,7 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.DType;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Shape;
 
 /** A contender that has FLOAT32 gradients only. */
 public interface FloatContender extends Contender {

@@ -7,7 +7,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.Backend;
 import dev.gradclip.CudaException;
 import dev.gradclip.CudaFatalException;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Shape;
 import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;

@@ -2,7 +2,7 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.ClipResult;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Shape;
 import java.util.Arrays;
 
 /**

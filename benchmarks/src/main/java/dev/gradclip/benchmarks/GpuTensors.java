@@ -10,8 +10,8 @@ import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
-import dev.gradclip.cli.measure.Elements;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Elements;
+import dev.gradclip.measure.Shape;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -4,8 +4,8 @@ package dev.gradclip.benchmarks;
 import dev.gradclip.Backend;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
-import dev.gradclip.cli.measure.GradientSet;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.GradientSet;
+import dev.gradclip.measure.Shape;
 import java.nio.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -65,12 +65,12 @@ final class GradclipContender implements Contender {
 
     @Override
     public double clipByGlobalNorm(double maxNorm) {
-        return clipper.clipByGlobalNorm(maxNorm).totalNorm();
+        return clipper.clipByGlobalNorm(maxNorm).globalNorm();
     }
 
     @Override
-    public void clipByNorm(double maxNorm) {
-        clipper.clipByNorm(maxNorm);
+    public void clipPerTensorNorm(double maxNorm) {
+        clipper.clipPerTensorNorm(maxNorm);
     }
 
     @Override

@@ -3,9 +3,9 @@ package dev.gradclip.benchmarks;
 
 import dev.gradclip.Backend;
 import dev.gradclip.DType;
-import dev.gradclip.cli.measure.Elements;
-import dev.gradclip.cli.measure.GradientSet;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Elements;
+import dev.gradclip.measure.GradientSet;
+import dev.gradclip.measure.Shape;
 import java.nio.Buffer;
 import java.util.Arrays;
 

@@ -2,8 +2,8 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.DType;
-import dev.gradclip.cli.measure.Shape;
-import dev.gradclip.cli.measure.Shapes;
+import dev.gradclip.measure.Shape;
+import dev.gradclip.measure.Shapes;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;

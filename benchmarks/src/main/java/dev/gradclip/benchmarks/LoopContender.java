@@ -52,7 +52,7 @@ final class LoopContender implements FloatContender {
     }
 
     @Override
-    public void clipByNorm(double maxNorm) {
+    public void clipPerTensorNorm(double maxNorm) {
         for (float[] gradient : gradients) {
             double sum = 0;
             for (float x : gradient) sum += (double) x * x;

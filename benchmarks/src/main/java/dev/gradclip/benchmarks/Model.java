@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Shape;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import dev.gradclip.cli.measure.Png;
+import dev.gradclip.measure.Png;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -2,7 +2,7 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.DType;
-import dev.gradclip.cli.measure.Shapes;
+import dev.gradclip.measure.Shapes;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;

@@ -6,9 +6,9 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
-import dev.gradclip.cli.measure.GradientSet;
-import dev.gradclip.cli.measure.Shape;
-import dev.gradclip.cli.measure.Times;
+import dev.gradclip.measure.GradientSet;
+import dev.gradclip.measure.Shape;
+import dev.gradclip.measure.Times;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import dev.gradclip.cli.measure.Case;
-import dev.gradclip.cli.measure.Times;
+import dev.gradclip.measure.Case;
+import dev.gradclip.measure.Times;
 import java.util.List;
 
 /**

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import dev.gradclip.cli.measure.Png;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Png;
+import dev.gradclip.measure.Shape;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.io.IOException;

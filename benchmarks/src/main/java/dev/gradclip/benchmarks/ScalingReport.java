@@ -2,7 +2,7 @@
 package dev.gradclip.benchmarks;
 
 import dev.gradclip.Backend;
-import dev.gradclip.cli.measure.Allowance;
+import dev.gradclip.measure.MemoryBudget;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -65,7 +65,7 @@ public final class ScalingReport implements Callable<Integer> {
                 Backend.preferred(),
                 threads,
                 (millis > 0 ? millis : quick ? 250 : 400) / 1e3,
-                Allowance.memory(),
+                MemoryBudget.memory(),
                 largest > 0 ? largest : quick ? 1L << 24 : 1L << 30,
                 quick ? 4 : 2,
                 System.err::println);

@@ -3,11 +3,11 @@ package dev.gradclip.benchmarks;
 
 import dev.gradclip.Backend;
 import dev.gradclip.DType;
-import dev.gradclip.cli.measure.Case;
-import dev.gradclip.cli.measure.GradientSet;
-import dev.gradclip.cli.measure.Shape;
-import dev.gradclip.cli.measure.Times;
-import dev.gradclip.cli.measure.Workload;
+import dev.gradclip.measure.Case;
+import dev.gradclip.measure.GradientSet;
+import dev.gradclip.measure.Shape;
+import dev.gradclip.measure.Times;
+import dev.gradclip.measure.Workload;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.benchmarks;
 
-import dev.gradclip.cli.measure.Case;
-import dev.gradclip.cli.measure.Shape;
-import dev.gradclip.cli.measure.Times;
+import dev.gradclip.measure.Case;
+import dev.gradclip.measure.Shape;
+import dev.gradclip.measure.Times;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -4,8 +4,8 @@ package dev.gradclip.benchmarks;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.gradclip.cli.measure.Case;
-import dev.gradclip.cli.measure.Times;
+import dev.gradclip.measure.Case;
+import dev.gradclip.measure.Times;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;

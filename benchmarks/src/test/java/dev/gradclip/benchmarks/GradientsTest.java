@@ -8,8 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.Backend;
 import dev.gradclip.DType;
-import dev.gradclip.cli.measure.Shape;
-import dev.gradclip.cli.measure.Shapes;
+import dev.gradclip.measure.Shape;
+import dev.gradclip.measure.Shapes;
 import java.nio.Buffer;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;

@@ -4,7 +4,7 @@ package dev.gradclip.benchmarks;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.gradclip.cli.measure.Png;
+import dev.gradclip.measure.Png;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
+import dev.gradclip.cli.shell.Version;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 

@@ -2,6 +2,19 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.cli.bench.BenchCommand;
+import dev.gradclip.cli.clip.ClipCommand;
+import dev.gradclip.cli.demo.DemoCommand;
+import dev.gradclip.cli.info.InfoCommand;
+import dev.gradclip.cli.inspect.InspectCommand;
+import dev.gradclip.cli.parity.ParityCommand;
+import dev.gradclip.cli.rules.RulesCommand;
+import dev.gradclip.cli.shell.BackendOptions;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.shell.Failures;
+import dev.gradclip.cli.shell.Format;
+import dev.gradclip.cli.shell.Terminal;
+import dev.gradclip.cli.shell.WordConverter;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;

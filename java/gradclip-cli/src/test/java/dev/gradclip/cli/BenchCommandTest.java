@@ -8,8 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.Backend;
-import dev.gradclip.cli.measure.Case;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.cli.bench.BenchPlan;
+import dev.gradclip.cli.bench.BenchText;
+import dev.gradclip.cli.shell.BackendOptions;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.measure.Case;
+import dev.gradclip.measure.Shape;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;

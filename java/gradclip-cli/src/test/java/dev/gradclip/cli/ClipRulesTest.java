@@ -15,8 +15,10 @@ import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.NormType;
 import dev.gradclip.Scope;
+import dev.gradclip.cli.rules.ChosenRule;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
 import dev.gradclip.cli.safetensors.TensorEntry;
+import dev.gradclip.cli.shell.ExitCode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -96,7 +98,7 @@ class ClipRulesTest {
                 Map.entry("per-row-norm max-norm=0.01", ClipRule.perRowNorm(0.01)),
                 Map.entry(
                         "per-row-norm max-norm=0.005 norm-type=inf inverse-scale=0.5",
-                        ClipRule.perRowNorm(0.005).withNormType(NormType.INF).unscale(0.5)),
+                        ClipRule.perRowNorm(0.005).withNormType(NormType.INF).withInverseScale(0.5)),
                 Map.entry("normalize length=1", ClipRule.normalize(1)),
                 Map.entry(
                         "normalize length=0.01 scope=row",
@@ -119,7 +121,7 @@ class ClipRulesTest {
                 Map.entry("value max=0.001", ClipRule.value(0.001)),
                 Map.entry(
                         "value min=-inf max=0.001 inverse-scale=3",
-                        ClipRule.value(Double.NEGATIVE_INFINITY, 0.001).unscale(3)));
+                        ClipRule.value(Double.NEGATIVE_INFINITY, 0.001).withInverseScale(3)));
         return rules.entrySet().stream()
                 .flatMap(r -> Stream.of("java", "native").map(b -> Arguments.of(r.getKey(), r.getValue(), b)));
     }
@@ -170,11 +172,11 @@ class ClipRulesTest {
             }
             if (weights == null) continue;
             for (TensorEntry w : tensors(weights)) {
-                if (w.name().equals(tensor.name())) builder.parameter(buffer(weights, w));
+                if (w.name().equals(tensor.name())) builder.weights(buffer(weights, w));
             }
         }
         try (GradientClipper clipper = builder.build()) {
-            return clipper.clip(rule).totalNorm();
+            return clipper.clip(rule).globalNorm();
         }
     }
 

@@ -8,8 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.Backend;
-import dev.gradclip.cli.demo.Digits;
-import dev.gradclip.cli.demo.IdxFolder;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.demo.Digits;
+import dev.gradclip.demo.IdxFolder;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;

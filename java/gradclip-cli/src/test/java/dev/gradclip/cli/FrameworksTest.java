@@ -4,7 +4,8 @@ package dev.gradclip.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.gradclip.cli.demo.StubFramework;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.demo.StubFramework;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;

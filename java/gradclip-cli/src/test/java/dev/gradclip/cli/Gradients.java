@@ -15,7 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Writes safetensors files, right ones and wrong ones. */
-final class Gradients {
+public final class Gradients {
     private final List<String> entries = new ArrayList<>();
     private final ByteArrayOutputStream data = new ByteArrayOutputStream();
 
@@ -40,19 +40,19 @@ final class Gradients {
                 + end + "]}";
     }
 
-    static byte[] bytes(float... values) {
+    public static byte[] bytes(float... values) {
         ByteBuffer buffer = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
         for (float value : values) buffer.putFloat(value);
         return buffer.array();
     }
 
-    static byte[] bytes(double... values) {
+    public static byte[] bytes(double... values) {
         ByteBuffer buffer = ByteBuffer.allocate(8 * values.length).order(ByteOrder.LITTLE_ENDIAN);
         for (double value : values) buffer.putDouble(value);
         return buffer.array();
     }
 
-    static byte[] bytes(short... values) {
+    public static byte[] bytes(short... values) {
         ByteBuffer buffer = ByteBuffer.allocate(2 * values.length).order(ByteOrder.LITTLE_ENDIAN);
         for (short value : values) buffer.putShort(value);
         return buffer.array();

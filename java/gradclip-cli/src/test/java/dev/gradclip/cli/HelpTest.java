@@ -3,6 +3,14 @@ package dev.gradclip.cli;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.gradclip.cli.bench.BenchCommand;
+import dev.gradclip.cli.clip.ClipCommand;
+import dev.gradclip.cli.demo.DemoCommand;
+import dev.gradclip.cli.info.InfoCommand;
+import dev.gradclip.cli.inspect.InspectCommand;
+import dev.gradclip.cli.parity.ParityCommand;
+import dev.gradclip.cli.rules.RulesCommand;
+import dev.gradclip.cli.shell.ExitCode;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;

@@ -11,7 +11,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.gradclip.Backend;
 import dev.gradclip.ClipRule;
 import dev.gradclip.StreamingClip;
+import dev.gradclip.cli.clip.FileClip;
+import dev.gradclip.cli.clip.WeightsFile;
+import dev.gradclip.cli.rules.RuleSelection;
+import dev.gradclip.cli.safetensors.Exclusion;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.shell.OutputTarget;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -137,9 +143,9 @@ class InterruptionTest {
         Path in = new Gradients().floats("a", 1, 2).write(folder.resolve("in"));
         Path weights = new Gradients().floats("a", 1, 2).write(folder.resolve("weights"));
         Path out = out();
-        Selection adaptive = new Selection(ClipRule.adaptive(0.1), null, List.of(), weights);
+        RuleSelection adaptive = new RuleSelection(ClipRule.adaptive(0.1), null, List.of(), weights);
         try (SafetensorsFile file = SafetensorsFile.open(in);
-                ParameterFile parameters = ParameterFile.open(weights);
+                WeightsFile parameters = WeightsFile.open(weights);
                 StreamingClip clip = StreamingClip.of(adaptive.rule(), Backend.JAVA, 1)) {
             FileClip fileClip = new FileClip(file, parameters, OutputTarget.of(out), adaptive, new Exclusion());
             rewrite(weights, new Gradients().floats("a", 1, 3));

@@ -6,6 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.cli.shell.AtomicOutput;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.shell.Leftovers;
+import dev.gradclip.cli.shell.OutputTarget;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;

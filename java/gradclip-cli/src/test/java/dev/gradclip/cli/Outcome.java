@@ -12,7 +12,7 @@ import java.util.Arrays;
 import java.util.Map;
 
 /** What one command in this process said, and how it ended. */
-record Outcome(int code, String out, String err) {
+public record Outcome(int code, String out, String err) {
     static Outcome of(Object... args) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();

@@ -9,6 +9,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.cli.shell.AtomicOutput;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.shell.Failures;
+import dev.gradclip.cli.shell.OutputTarget;
 import java.io.ByteArrayOutputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;

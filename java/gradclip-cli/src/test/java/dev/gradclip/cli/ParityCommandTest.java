@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.Backend;
+import dev.gradclip.cli.rules.RuleSpec;
+import dev.gradclip.cli.rules.Rules;
+import dev.gradclip.cli.shell.ExitCode;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -14,7 +17,7 @@ class ParityCommandTest {
     @Test
     void everyRuleAgreesHere() {
         String text = Outcome.of("parity", "--quick").expect(ExitCode.DONE).out();
-        for (RuleEntry rule : Rules.ALL) assertTrue(text.contains(rule.name()) || !Backend.NATIVE.isAvailable(), text);
+        for (RuleSpec rule : Rules.ALL) assertTrue(text.contains(rule.name()) || !Backend.NATIVE.isAvailable(), text);
         assertTrue(text.contains("the bits of plain Java") || text.contains("nothing to compare"), text);
         if (!Backend.CUDA.isAvailable()) assertTrue(text.contains("cuda is not compared: "), text);
     }

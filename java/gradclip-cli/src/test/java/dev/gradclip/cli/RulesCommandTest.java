@@ -6,6 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.NormRule;
 import dev.gradclip.Scope;
+import dev.gradclip.cli.rules.RuleParameter;
+import dev.gradclip.cli.rules.RuleSpec;
+import dev.gradclip.cli.rules.Rules;
+import dev.gradclip.cli.shell.ExitCode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -21,7 +25,7 @@ class RulesCommandTest {
     Path folder;
 
     static Stream<String> names() {
-        return Rules.ALL.stream().map(RuleEntry::name);
+        return Rules.ALL.stream().map(RuleSpec::name);
     }
 
     @ParameterizedTest
@@ -45,7 +49,7 @@ class RulesCommandTest {
     @Test
     void theTableHoldsAllThatIsTaken() {
         String text = Outcome.of("rules").expect(ExitCode.DONE).out().replaceAll("(?<=\\S)\n +", " ");
-        for (RuleEntry rule : Rules.ALL) {
+        for (RuleSpec rule : Rules.ALL) {
             assertTrue(text.contains(rule.formula()) && text.contains(rule.source()), text);
             assertEquals(rule.name(), nameOf(rule), "the name that the library gives it");
             for (RuleParameter parameter : rule.parameters()) assertTrue(text.contains(parameter.word()), text);
@@ -62,7 +66,7 @@ class RulesCommandTest {
         assertTrue(page.contains("```\n" + Outcome.of("rules").out() + "```\n"), "docs/cli.md is older than the table");
     }
 
-    private static String nameOf(RuleEntry rule) {
+    private static String nameOf(RuleSpec rule) {
         var made = rule.exampleRule().rule();
         return made instanceof NormRule norm && norm.scope() == Scope.GROUP ? "" : made.name();
     }

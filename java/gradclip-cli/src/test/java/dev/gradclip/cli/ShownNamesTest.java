@@ -5,7 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.gradclip.cli.safetensors.Shown;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.shell.Printable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,7 +66,7 @@ class ShownNamesTest {
 
     private static void assertPlain(String text) {
         text.codePoints()
-                .filter(c -> c != '\n' && Shown.isUnsafe(c))
+                .filter(c -> c != '\n' && Printable.isUnsafe(c))
                 .forEach(c -> assertEquals("", String.format("U+%04X", c), text));
     }
 
@@ -100,7 +101,7 @@ class ShownNamesTest {
         assertEquals(
                 UNSAFE,
                 NAMES.stream()
-                        .filter(n -> n.codePoints().anyMatch(Shown::isUnsafe))
+                        .filter(n -> n.codePoints().anyMatch(Printable::isUnsafe))
                         .count());
     }
 
@@ -184,6 +185,6 @@ class ShownNamesTest {
     @ParameterizedTest
     @ValueSource(ints = {'a', ' ', 0xe9, 0x301, 0x4e00, 0x1f600, '…', '×', '√', 0xac00, 0x17b6})
     void plain(int codePoint) {
-        assertFalse(Shown.isUnsafe(codePoint));
+        assertFalse(Printable.isUnsafe(codePoint));
     }
 }

@@ -3,7 +3,13 @@ package dev.gradclip.cli;
 
 import dev.gradclip.Backend;
 import dev.gradclip.StreamingClip;
+import dev.gradclip.cli.clip.FileClip;
+import dev.gradclip.cli.rules.RuleOptions;
+import dev.gradclip.cli.rules.RuleSelection;
+import dev.gradclip.cli.rules.ThresholdOptions;
+import dev.gradclip.cli.safetensors.Exclusion;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
+import dev.gradclip.cli.shell.OutputTarget;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -42,7 +48,7 @@ final class StuckClip {
     static void clip(Path in, Path out, LongConsumer progress, String... options) throws IOException {
         Options parsed = new Options();
         new CommandLine(parsed).parseArgs(options);
-        Selection selection = parsed.rule.selection(parsed.threshold);
+        RuleSelection selection = parsed.rule.selection(parsed.threshold);
         try (SafetensorsFile file = SafetensorsFile.open(in);
                 StreamingClip clip = StreamingClip.of(selection.rule(), Backend.JAVA, 1)) {
             new FileClip(file, null, OutputTarget.of(out), selection, new Exclusion()).run(clip, progress);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli;
 
-import dev.gradclip.cli.measure.Half;
+import dev.gradclip.measure.Half;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /** What clipping must write, worked out element by element and written to be checked by eye. */
-final class Truth {
+public final class Truth {
     private Truth() {}
 
     /** {@code round(x * coefficient)} in the dtype, for every element of a tensor. */
@@ -45,12 +45,12 @@ final class Truth {
         return out.array();
     }
 
-    static short bfloat16(float x) {
+    public static short bfloat16(float x) {
         int bits = Float.floatToRawIntBits(x);
         return (short) ((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
     }
 
-    static short float16(double x) {
+    public static short float16(double x) {
         int sign = Double.doubleToRawLongBits(x) < 0 ? 0x8000 : 0;
         double magnitude = Math.abs(x);
         double unit = Math.scalb(1.0, Math.max(Math.getExponent(magnitude), -14) - 10);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Small recurrent networks on plain arrays, trained with and without clipping: what {@code gradclip demo} runs. */
+/** The command {@code demo}: trains with and without clipping, and draws both. */
 @NullMarked
 package dev.gradclip.cli.demo;
 

@@ -8,6 +8,8 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.core.io.JsonEOFException;
+import dev.gradclip.cli.shell.BadFileException;
+import dev.gradclip.cli.shell.Printable;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -77,7 +79,7 @@ final class HeaderParser {
         if (e instanceof JsonEOFException) return "the header is not JSON: it ends too soon";
         long at = e.getLocation() == null ? 0 : e.getLocation().getCharOffset();
         return "the header is not JSON at character " + (at + 1) + ", in "
-                + Shown.quoted(around(at, bytes, offset, length));
+                + Printable.quoted(around(at, bytes, offset, length));
     }
 
     /** Some text before and after a character of the header. */
@@ -110,8 +112,8 @@ final class HeaderParser {
         while (json.nextToken() == JsonToken.FIELD_NAME) {
             String key = unique(keys, json.currentName(), "key");
             json.nextToken();
-            expect(JsonToken.VALUE_STRING, "the value of " + Shown.quoted(key) + " must be a string");
-            if (!isUnicode(json.getText())) throw fault("the value of " + Shown.quoted(key) + " is not Unicode");
+            expect(JsonToken.VALUE_STRING, "the value of " + Printable.quoted(key) + " must be a string");
+            if (!isUnicode(json.getText())) throw fault("the value of " + Printable.quoted(key) + " is not Unicode");
         }
     }
 
@@ -129,7 +131,8 @@ final class HeaderParser {
                 case "shape" -> shape = integers(key);
                 case "data_offsets" -> offsets = integers(key);
                 // It could change what the bytes mean.
-                default -> throw fault("unknown key " + Shown.quoted(key) + "; expected dtype, shape, data_offsets");
+                default ->
+                    throw fault("unknown key " + Printable.quoted(key) + "; expected dtype, shape, data_offsets");
             }
         }
         if (type == null) throw fault("has no dtype");
@@ -146,7 +149,7 @@ final class HeaderParser {
         String name = json.getText();
         ElementType type = ElementType.byName(name);
         if (type == null) {
-            throw fault("unknown dtype " + Shown.quoted(name) + "; expected one of " + ElementType.names());
+            throw fault("unknown dtype " + Printable.quoted(name) + "; expected one of " + ElementType.names());
         }
         return type;
     }
@@ -168,8 +171,8 @@ final class HeaderParser {
     }
 
     private String unique(Set<String> seen, String name, String what) throws BadFileException {
-        if (!isUnicode(name)) throw fault(what + " name " + Shown.quoted(name) + " is not Unicode");
-        if (!seen.add(name)) throw fault("duplicate " + what + " " + Shown.quoted(name));
+        if (!isUnicode(name)) throw fault(what + " name " + Printable.quoted(name) + " is not Unicode");
+        if (!seen.add(name)) throw fault("duplicate " + what + " " + Printable.quoted(name));
         return name;
     }
 
@@ -196,7 +199,7 @@ final class HeaderParser {
     }
 
     private static String shortNumber(String digits) {
-        return Shown.shortened(digits, 40);
+        return Printable.shortened(digits, 40);
     }
 
     private BadFileException fault(String what) {
@@ -205,6 +208,6 @@ final class HeaderParser {
 
     private String where() {
         if (current == null) return "";
-        return (current.equals(METADATA) ? "" : "tensor ") + Shown.quoted(current) + ": ";
+        return (current.equals(METADATA) ? "" : "tensor ") + Printable.quoted(current) + ": ";
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.safetensors;
 
+import dev.gradclip.cli.shell.BadFileException;
+import dev.gradclip.cli.shell.Printable;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -66,7 +68,7 @@ final class Layout {
                                 + previous);
             }
             reached = tensor.end();
-            previous = Shown.quoted(tensor.name());
+            previous = Printable.quoted(tensor.name());
         }
         if (reached != dataBytes) {
             throw new BadFileException((dataBytes - reached) + " bytes follow " + previous + ", the last tensor's end");
@@ -78,7 +80,7 @@ final class Layout {
     }
 
     private static String shape(TensorEntry tensor) {
-        return "shape " + Shown.shape(tensor.shape(), ", ") + " of " + tensor.type();
+        return "shape " + Printable.shape(tensor.shape(), ", ") + " of " + tensor.type();
     }
 
     private static BadFileException fault(TensorEntry tensor, String what) {
@@ -86,6 +88,6 @@ final class Layout {
     }
 
     private static String where(TensorEntry tensor) {
-        return "tensor " + Shown.quoted(tensor.name()) + ": ";
+        return "tensor " + Printable.quoted(tensor.name()) + ": ";
     }
 }

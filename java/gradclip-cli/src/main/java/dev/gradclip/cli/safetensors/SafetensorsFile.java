@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.safetensors;
 
+import dev.gradclip.cli.shell.BadFileException;
+import dev.gradclip.cli.shell.Reason;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

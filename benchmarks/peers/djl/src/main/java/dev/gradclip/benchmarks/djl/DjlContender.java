@@ -67,7 +67,7 @@ public final class DjlContender implements FloatContender {
     }
 
     @Override
-    public void clipByNorm(double maxNorm) {
+    public void clipPerTensorNorm(double maxNorm) {
         forget();
         for (NDArray gradient : gradients) {
             try (NDArray norm = gradient.norm()) {

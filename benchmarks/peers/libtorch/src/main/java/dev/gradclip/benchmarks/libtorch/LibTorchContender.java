@@ -7,7 +7,7 @@ import static org.bytedeco.pytorch.global.torch.zeros;
 
 import dev.gradclip.DType;
 import dev.gradclip.benchmarks.Contender;
-import dev.gradclip.cli.measure.Shape;
+import dev.gradclip.measure.Shape;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -83,7 +83,7 @@ public final class LibTorchContender implements Contender {
 
     /** What its users have for that: a call for each parameter. */
     @Override
-    public void clipByNorm(double maxNorm) {
+    public void clipPerTensorNorm(double maxNorm) {
         for (Tensor parameter : each) clip_grad_norm_(parameter, maxNorm, L2, false);
     }
 

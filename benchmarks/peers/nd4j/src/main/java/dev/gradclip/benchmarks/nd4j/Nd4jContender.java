@@ -58,7 +58,7 @@ public final class Nd4jContender implements FloatContender {
     }
 
     @Override
-    public void clipByNorm(double maxNorm) {
+    public void clipPerTensorNorm(double maxNorm) {
         inPlace("clipbynorm", maxNorm);
     }
 

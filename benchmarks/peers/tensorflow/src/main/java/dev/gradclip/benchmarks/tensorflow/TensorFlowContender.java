@@ -58,7 +58,7 @@ public final class TensorFlowContender implements FloatContender {
         Operand<TFloat32> coefficient = tf.math.minimum(tf.constant(1f), tf.math.div(most, total));
         for (Placeholder<TFloat32> input : inputs) {
             byNorm.add(tf.math.mul(input, coefficient));
-            byOwnNorm.add(clipByNorm(tf, input, most));
+            byOwnNorm.add(clipPerTensorNorm(tf, input, most));
             byValue.add(tf.clipByValue(input, tf.math.neg(most), most));
         }
         graph = newGraph;
@@ -79,7 +79,7 @@ public final class TensorFlowContender implements FloatContender {
     }
 
     /** {@code values * most / max(norm, most)}, where the norm of zeros is not a square root. */
-    private static Operand<TFloat32> clipByNorm(Ops tf, Operand<TFloat32> values, Operand<TFloat32> most) {
+    private static Operand<TFloat32> clipPerTensorNorm(Ops tf, Operand<TFloat32> values, Operand<TFloat32> most) {
         Operand<TFloat32> squares = tf.reduceSum(tf.math.mul(values, values), tf.constant(0), ReduceSum.keepDims(true));
         Operand<TBool> isPositive = tf.math.greater(squares, tf.constant(0f));
         Operand<TFloat32> safe = tf.select(isPositive, squares, tf.onesLike(squares));
@@ -98,7 +98,7 @@ public final class TensorFlowContender implements FloatContender {
     }
 
     @Override
-    public void clipByNorm(double maxNorm) {
+    public void clipPerTensorNorm(double maxNorm) {
         run(byOwnNorm, null, maxNorm);
     }
 

@@ -20,9 +20,9 @@ import ai.djl.training.loss.Loss;
 import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.Tracker;
 import dev.gradclip.ClipRule;
-import dev.gradclip.cli.demo.Batch;
-import dev.gradclip.cli.demo.Framework;
-import dev.gradclip.cli.demo.FrameworkNetwork;
+import dev.gradclip.demo.Batch;
+import dev.gradclip.demo.Framework;
+import dev.gradclip.demo.FrameworkNetwork;
 import dev.gradclip.djl.DjlClipper;
 import org.jspecify.annotations.Nullable;
 

@@ -46,7 +46,7 @@ public final class TrainDjl {
                         "step %d: loss %.3f, norm %.3f before and %.3f after%n",
                         step,
                         loss,
-                        result.totalNorm(),
+                        result.globalNorm(),
                         clipper.globalNorm());
                 trainer.step();
             }

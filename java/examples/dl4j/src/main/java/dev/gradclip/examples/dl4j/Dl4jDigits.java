@@ -3,9 +3,9 @@ package dev.gradclip.examples.dl4j;
 
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
-import dev.gradclip.cli.demo.Batch;
-import dev.gradclip.cli.demo.Framework;
-import dev.gradclip.cli.demo.FrameworkNetwork;
+import dev.gradclip.demo.Batch;
+import dev.gradclip.demo.Framework;
+import dev.gradclip.demo.FrameworkNetwork;
 import dev.gradclip.dl4j.ClippingListener;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;

@@ -4,7 +4,7 @@ package dev.gradclip.examples.dl4j;
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.HostBuffer;
-import dev.gradclip.StepBinding;
+import dev.gradclip.adapter.StepClipper;
 import dev.gradclip.dl4j.ClippingListener;
 import dev.gradclip.dl4j.Nd4jBuffers;
 import dev.gradclip.examples.timing.StepTimer;
@@ -60,8 +60,8 @@ final class TimeDl4j {
 
     /** What the listener does in a call, with the same parts of the library. */
     private static final class Parts implements AutoCloseable {
-        private final StepBinding binding =
-                new StepBinding(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"));
+        private final StepClipper binding =
+                new StepClipper(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"));
         private final MultiLayerNetwork network;
         private List<String> names = List.of();
         private List<HostBuffer> buffers = List.of();

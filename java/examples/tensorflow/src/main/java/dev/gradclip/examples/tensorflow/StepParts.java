@@ -3,7 +3,7 @@ package dev.gradclip.examples.tensorflow;
 
 import dev.gradclip.GradientClipper;
 import dev.gradclip.HostBuffer;
-import dev.gradclip.StepBinding;
+import dev.gradclip.adapter.StepClipper;
 import dev.gradclip.tensorflow.TensorFlowBuffers;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,7 +26,7 @@ final class StepParts implements AutoCloseable {
     private final List<Operand<?>> copies = new ArrayList<>();
     private final List<GradAndVar<? extends TType>> inputs = new ArrayList<>();
     private final Op apply;
-    private final StepBinding binding = new StepBinding();
+    private final StepClipper binding = new StepClipper();
     private List<HostBuffer> buffers = List.of();
     private @Nullable Result fetched;
     private @Nullable GradientClipper bound;

@@ -35,7 +35,7 @@ public final class TrainTensorFlow {
                             "step %d: loss %.3f, norm %.3f before and %.3f after%n",
                             step,
                             ((TFloat32) clipped.fetched().get(0)).getFloat(),
-                            clipped.result().totalNorm(),
+                            clipped.result().globalNorm(),
                             norm(clipped.fetched()));
                     clipped.feed(model.runner()).addTarget(train).run().close();
                 }

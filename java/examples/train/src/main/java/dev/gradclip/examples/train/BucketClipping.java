@@ -30,7 +30,7 @@ final class BucketClipping implements Clipping {
 
     @Override
     public double clip(double maxNorm) {
-        return clipper.clipByGlobalNorm(maxNorm).totalNorm();
+        return clipper.clipByGlobalNorm(maxNorm).globalNorm();
     }
 
     @Override

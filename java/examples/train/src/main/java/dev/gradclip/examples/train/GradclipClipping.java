@@ -33,7 +33,7 @@ final class GradclipClipping implements Clipping {
 
     @Override
     public double clip(double maxNorm) {
-        return bound.clipByGlobalNorm(maxNorm).totalNorm();
+        return bound.clipByGlobalNorm(maxNorm).globalNorm();
     }
 
     @Override

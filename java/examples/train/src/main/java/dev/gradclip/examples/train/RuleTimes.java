@@ -102,7 +102,7 @@ final class RuleTimes implements AutoCloseable {
     private static void check(String name, ClipRule rule, ClipResult result, double norm) {
         double want = norm * rule.inverseScale();
         boolean agrees =
-                Double.isNaN(result.totalNorm()) || Math.abs(result.totalNorm() - want) <= LIBTORCH_PRECISION * want;
+                Double.isNaN(result.globalNorm()) || Math.abs(result.globalNorm() - want) <= LIBTORCH_PRECISION * want;
         if (agrees && result.clipped()) return;
         throw new IllegalStateException(
                 name + " found " + result + ", but LibTorch the norm " + want + ", which it should clip");

@@ -5,9 +5,9 @@ import static org.bytedeco.pytorch.global.torch.cross_entropy;
 import static org.bytedeco.pytorch.global.torch.manual_seed;
 
 import dev.gradclip.ClipRule;
-import dev.gradclip.cli.demo.Batch;
-import dev.gradclip.cli.demo.Framework;
-import dev.gradclip.cli.demo.FrameworkNetwork;
+import dev.gradclip.demo.Batch;
+import dev.gradclip.demo.Framework;
+import dev.gradclip.demo.FrameworkNetwork;
 import dev.gradclip.javacpp.TorchClipper;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LSTMImpl;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.bench;
+
+import dev.gradclip.Backend;
+import dev.gradclip.cli.shell.BackendOptions;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.shell.Format;
+import dev.gradclip.cli.shell.NumberConverter;
+import dev.gradclip.cli.shell.Numbers;
+import dev.gradclip.cli.shell.OutputTarget;
+import dev.gradclip.cli.shell.Progress;
+import dev.gradclip.cli.shell.Terminal;
+import dev.gradclip.cli.shell.Version;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code gradclip bench}. */
+@Command(
+        name = "bench",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        sortOptions = false,
+        description = {
+            "Measures clipping on this machine: a table, a bar chart, and what it means.",
+            "Norms, clips that bite and that do not, and clamps of 1%% of the elements, of 500 x 1Ki, 1Mi and 16Mi float32 "
+                    + "and 16Mi bfloat16 elements. Beside them the machine's own limit, measured in the same run."
+        },
+        customSynopsis = {
+            "gradclip bench [--seconds S] [--backend auto|java|native|cuda]",
+            "               [--threads N] [--format text|json] [--png FILE]"
+        },
+        footerHeading = "%nJSON:%n",
+        footer = {
+            "  version, threads, processors, simd; seconds asked for and took_seconds",
+            "  limits    by size: read_gb_s, reading with as many threads; rewrite_gb_s,",
+            "            reading and writing back",
+            "  results   by measurement: backend; tensors, elements and bytes all told,",
+            "            dtype; case: norm, does_not_bite, bites or clamp; median_us, p10_us",
+            "            and p90_us of so many calls; moved_bytes: N of a norm and of a clip",
+            "            that does not bite, 3 N of one that bites, N and the 64-byte lines",
+            "            that change of a clamp; gb_s: moved_bytes by median_us; limit_us: at",
+            "            the machine's own rates; of_limit: limit_us by median_us; both null",
+            "            on a device",
+            "  left_out  sizes that were not measured, and the reason",
+            "",
+            "Examples:",
+            "  gradclip bench",
+            "  gradclip bench --seconds 60 --png bench.png",
+            "  gradclip bench --backend native --threads 1 --format json"
+        },
+        exitCodeListHeading = "%nExit codes:%n",
+        exitCodeList = {
+            "0:done",
+            "2:wrong usage",
+            "3:writing failed, the backend is not available, too little memory, an internal error"
+        })
+public final class BenchCommand implements Callable<Integer> {
+    private static final double FEWEST_SECONDS = 0.1;
+    private static final double MOST_SECONDS = 3600;
+
+    @Spec
+    private @Nullable CommandSpec command;
+
+    @Option(
+            names = "--seconds",
+            paramLabel = "S",
+            converter = NumberConverter.class,
+            description = "how long it may take; less than 4 leaves sizes out (default: 20)")
+    private double seconds = 20;
+
+    @Option(
+            names = "--backend",
+            paramLabel = "auto|java|native|cuda",
+            description = "who is measured (default: auto, every one that is available)")
+    private BackendOptions.Choice choice = BackendOptions.Choice.AUTO;
+
+    @Option(names = "--threads", paramLabel = "N", description = "how many threads work (default: all processors)")
+    private int threads = Backend.defaultThreads();
+
+    @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
+    private Format format = Format.TEXT;
+
+    @Option(names = "--png", paramLabel = "FILE", description = "also write a bar chart there")
+    private @Nullable Path png;
+
+    private final Terminal terminal;
+
+    public BenchCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        requireSeconds();
+        BackendOptions.threads(command, threads);
+        List<Backend> backends = backends();
+        OutputTarget target = png == null ? null : OutputTarget.of(png);
+        BenchPlan plan = BenchPlan.of(seconds);
+        BenchReport report;
+        try (Progress progress = Progress.ofSteps(terminal, "bench", Bench.measurements(plan, backends))) {
+            report = new Bench(backends, threads, seconds, progress).run(plan);
+        }
+        report.print(terminal, format);
+        if (format == Format.TEXT) BackendOptions.sayFallback(terminal, choice);
+        if (target != null) BenchChart.write(report, target, terminal);
+        return ExitCode.DONE;
+    }
+
+    private List<Backend> backends() throws IOException {
+        if (choice != BackendOptions.Choice.AUTO) return List.of(BackendOptions.chosen(choice));
+        return Stream.of(Backend.values()).filter(Backend::isAvailable).toList();
+    }
+
+    private void requireSeconds() {
+        if (seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS) return;
+        if (command == null) throw new IllegalStateException("options used outside a command");
+        throw new ParameterException(
+                command.commandLine(), "--seconds must be 0.1 to 3600, but is " + Numbers.typed(seconds));
+    }
+}

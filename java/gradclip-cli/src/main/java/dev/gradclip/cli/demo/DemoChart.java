@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.demo;
+
+import dev.gradclip.demo.Clipping;
+import dev.gradclip.demo.DemoResult;
+import dev.gradclip.demo.DigitsResult;
+import dev.gradclip.demo.TemporalResult;
+import dev.gradclip.measure.Png;
+import java.awt.BasicStroke;
+import java.awt.Color;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Function;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+
+/** Loss and gradient norm over the steps, success over the length, with and without clipping. */
+final class DemoChart {
+    private static final int POINTS = 100;
+    private static final double SMALLEST = 1e-6;
+
+    /** Without clipping, by value, by norm; apart in lightness too. */
+    private static final Color NONE = new Color(0xD1495B);
+
+    private static final Color VALUE = new Color(0xEDAE49);
+    private static final Color NORM = new Color(0x00798C);
+
+    private DemoChart() {}
+
+    static List<XYChart> charts(DemoResult demo) {
+        List<XYChart> charts = new ArrayList<>();
+        if (demo.digits() != null) {
+            XYChart loss = chart("digits: training loss", "step", "cross-entropy, nats, mean of some steps");
+            overSteps(loss, demo.digits(), run -> run.trace().losses(), false);
+            loss.getStyler().setYAxisLogarithmic(true);
+            charts.add(loss);
+            XYChart norm = chart("digits: gradient norm before clipping", "step", "L2 norm, largest of some steps");
+            overSteps(norm, demo.digits(), run -> run.trace().norms(), true);
+            norm.getStyler().setYAxisLogarithmic(true);
+            charts.add(norm);
+        }
+        if (demo.temporalOrder() != null) charts.add(success(demo.temporalOrder()));
+        return charts;
+    }
+
+    private static void overSteps(
+            XYChart chart, DigitsResult digits, Function<DigitsResult.Run, double[]> of, boolean largest) {
+        for (DigitsResult.Run run : digits.runs()) {
+            double[] values = of.apply(run);
+            List<Double> x = new ArrayList<>();
+            List<Double> y = new ArrayList<>();
+            int width = Math.max(1, values.length / POINTS);
+            for (int from = 0; from + width <= values.length; from += width) {
+                double sum = 0;
+                double most = SMALLEST;
+                for (int i = from; i < from + width; i++) {
+                    sum += values[i];
+                    most = Math.max(most, values[i]);
+                }
+                double shown = largest ? most : Math.max(SMALLEST, sum / width);
+                // What is not finite has no place on an axis: the curve ends there.
+                if (!Double.isFinite(shown)) continue;
+                x.add((double) from + width);
+                y.add(shown);
+            }
+            if (!x.isEmpty()) style(chart.addSeries(run.clipping().name(), x, y), run.clipping());
+        }
+    }
+
+    private static XYChart success(TemporalResult result) {
+        XYChart chart = chart("temporal order: runs that solved it", "length of the sequence", "success rate, %");
+        for (Clipping clipping : result.clippings()) {
+            List<Double> y = new ArrayList<>();
+            for (int length : result.lengths()) y.add(100 * result.successRate(clipping, length));
+            style(chart.addSeries(clipping.name(), result.lengths(), y), clipping)
+                    .setMarker(SeriesMarkers.CIRCLE);
+        }
+        chart.getStyler().setYAxisMin(0.0);
+        chart.getStyler().setYAxisMax(105.0);
+        return chart;
+    }
+
+    private static XYSeries style(XYSeries series, Clipping clipping) {
+        Color colour = clipping.rule() == null ? NONE : clipping.name().startsWith("value") ? VALUE : NORM;
+        series.setLineColor(colour);
+        series.setMarkerColor(colour);
+        series.setLineStyle(new BasicStroke(2));
+        series.setMarker(SeriesMarkers.NONE);
+        return series;
+    }
+
+    private static XYChart chart(String title, String x, String y) {
+        XYChart chart = new XYChartBuilder()
+                .width(460)
+                .height(400)
+                .title(title)
+                .xAxisTitle(x)
+                .yAxisTitle(y)
+                .build();
+        Png.style(chart.getStyler());
+        return chart;
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.inspect;
+
+import dev.gradclip.Backend;
+import dev.gradclip.cli.safetensors.Exclusion;
+import dev.gradclip.cli.safetensors.SafetensorsFile;
+import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.shell.Format;
+import dev.gradclip.cli.shell.Progress;
+import dev.gradclip.cli.shell.Terminal;
+import dev.gradclip.cli.shell.Version;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code gradclip inspect}. */
+@Command(
+        name = "inspect",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        sortOptions = false,
+        description = {
+            "Shows what the gradients in a safetensors file are like.",
+            "Per tensor and in total: L1 and L2 norm, largest absolute value, mean, share of zeros, and how many "
+                    + "elements are NaN or infinite. Tensors that no rule clips are listed without."
+        },
+        footerHeading = "%nExamples:%n",
+        footer = {
+            "  gradclip inspect grads.safetensors",
+            "  gradclip inspect grads.safetensors --format json",
+            "  gradclip inspect grads.safetensors --exclude '.*_scale'",
+        },
+        exitCodeListHeading = "%nExit codes:%n",
+        exitCodeList = {
+            "0:done",
+            "2:wrong usage, or IN is malformed or not there",
+            "3:reading failed, an internal error"
+        })
+@SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
+public final class InspectCommand implements Callable<Integer> {
+    @Parameters(paramLabel = "IN", description = "safetensors file of gradients")
+    private Path in;
+
+    @Mixin
+    private final Exclusion exclusion = new Exclusion();
+
+    @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
+    private Format format = Format.TEXT;
+
+    private final Terminal terminal;
+
+    public InspectCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        try (SafetensorsFile file = SafetensorsFile.open(in);
+                FileInspection inspection = new FileInspection(Backend.preferred())) {
+            try (Progress progress =
+                    Progress.of(terminal, "inspect", file.header().dataBytes(), 1)) {
+                inspection.run(file, exclusion.rest(file), progress);
+            }
+            int excluded = file.header().tensors().size() - inspection.tensors().size();
+            new InspectReport(in, inspection.tensors(), inspection.total(), excluded).print(terminal, format);
+        }
+        return ExitCode.DONE;
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.inspect;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.gradclip.cli.inspect.FileInspection.Inspected;
+import dev.gradclip.cli.inspect.FileInspection.Measures;
+import dev.gradclip.cli.safetensors.TensorEntry;
+import dev.gradclip.cli.shell.Format;
+import dev.gradclip.cli.shell.JsonReport;
+import dev.gradclip.cli.shell.Numbers;
+import dev.gradclip.cli.shell.Printable;
+import dev.gradclip.cli.shell.Table;
+import dev.gradclip.cli.shell.Terminal;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What {@code gradclip inspect} found.
+ *
+ * @param file the file
+ * @param tensors each of its tensors
+ * @param total over those that were measured
+ * @param excluded how many tensors the user left out
+ */
+record InspectReport(Path file, List<Inspected> tensors, Measures total, int excluded) {
+    void print(Terminal terminal, Format format) throws IOException {
+        if (format == Format.JSON) json(terminal);
+        else text(terminal);
+    }
+
+    private long measured() {
+        return tensors.stream().filter(t -> t.measures() != null).count();
+    }
+
+    private void text(Terminal terminal) {
+        List<String> header = new ArrayList<>(List.of("tensor", "type", "L1", "L2", "max|x|", "mean", "zeros"));
+        if (hasNonFinite()) header.addAll(List.of("NaN", "Inf"));
+        Table table = new Table(2, header.toArray(String[]::new));
+        for (Inspected tensor : tensors) {
+            table.add(row(tensor.entry().name(), type(tensor.entry()), tensor.measures()));
+        }
+        table.add(row("total", "", total));
+        List<String> lines = table.lines();
+        terminal.out().println(terminal.bold(lines.get(0)));
+        lines.subList(1, lines.size()).forEach(terminal.out()::println);
+        terminal.out()
+                .println(Numbers.count(measured(), "tensor") + ", "
+                        + Numbers.count(total.counts().elements(), "element")
+                        + (hasNonFinite() ? "" : ", no NaN and no infinity"));
+        long others = tensors.size() - measured();
+        if (others > 0) {
+            terminal.out()
+                    .println(Numbers.count(others, "tensor") + " of a dtype that is not clipped, not in the total");
+        }
+        if (excluded > 0) terminal.out().println(Numbers.count(excluded, "tensor") + " excluded");
+    }
+
+    /** Columns of zeros would say in ten characters what a word below says. */
+    private boolean hasNonFinite() {
+        return total.counts().nan() + total.counts().infinite() > 0;
+    }
+
+    private List<String> row(String name, String type, @Nullable Measures measures) {
+        List<String> row = new ArrayList<>(List.of(name, type));
+        if (measures == null) {
+            row.addAll(Collections.nCopies(hasNonFinite() ? 7 : 5, "-"));
+            return row;
+        }
+        ElementStats counts = measures.counts();
+        row.addAll(List.of(
+                Numbers.brief(measures.l1()),
+                Numbers.brief(measures.l2()),
+                Numbers.brief(measures.max()),
+                counts.elements() == 0 ? "-" : Numbers.brief(counts.mean()),
+                counts.elements() == 0 ? "-" : String.format(Locale.ROOT, "%.1f%%", 100 * counts.zeroShare())));
+        if (hasNonFinite()) {
+            row.add(String.format(Locale.ROOT, "%,d", counts.nan()));
+            row.add(String.format(Locale.ROOT, "%,d", counts.infinite()));
+        }
+        return row;
+    }
+
+    private static String type(TensorEntry tensor) {
+        return tensor.type().name() + Printable.shape(tensor.shape(), "×");
+    }
+
+    private void json(Terminal terminal) throws IOException {
+        try (JsonReport report = new JsonReport(terminal.out())) {
+            JsonGenerator json = report.generator();
+            json.writeStartObject();
+            json.writeStringField("file", file.toString());
+            json.writeArrayFieldStart("tensors");
+            for (Inspected tensor : tensors) tensorJson(report, tensor);
+            json.writeEndArray();
+            json.writeObjectFieldStart("total");
+            json.writeNumberField("tensors", measured());
+            json.writeNumberField("not_measured", tensors.size() - measured());
+            if (excluded > 0) json.writeNumberField("excluded", excluded);
+            json.writeNumberField("elements", total.counts().elements());
+            measuresJson(report, total);
+            json.writeEndObject();
+            json.writeEndObject();
+        }
+    }
+
+    private static void tensorJson(JsonReport report, Inspected tensor) throws IOException {
+        JsonGenerator json = report.generator();
+        json.writeStartObject();
+        json.writeStringField("name", tensor.entry().name());
+        json.writeStringField("dtype", tensor.entry().type().name());
+        json.writeArrayFieldStart("shape");
+        for (long dimension : tensor.entry().shape()) json.writeNumber(dimension);
+        json.writeEndArray();
+        json.writeNumberField("elements", tensor.entry().elements());
+        measuresJson(report, tensor.measures());
+        json.writeEndObject();
+    }
+
+    private static void measuresJson(JsonReport report, @Nullable Measures measures) throws IOException {
+        JsonGenerator json = report.generator();
+        if (measures == null) {
+            for (String key : List.of("l1", "l2", "max_abs", "mean", "zero_share", "nan", "inf")) {
+                json.writeNullField(key);
+            }
+            return;
+        }
+        ElementStats counts = measures.counts();
+        report.number("l1", measures.l1());
+        report.number("l2", measures.l2());
+        report.number("max_abs", measures.max());
+        if (counts.elements() == 0) {
+            json.writeNullField("mean");
+            json.writeNullField("zero_share");
+        } else {
+            report.number("mean", counts.mean());
+            report.number("zero_share", counts.zeroShare());
+        }
+        json.writeNumberField("nan", counts.nan());
+        json.writeNumberField("inf", counts.infinite());
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.parity;
+
+import dev.gradclip.Backend;
+import dev.gradclip.ClipResult;
+import dev.gradclip.DType;
+import dev.gradclip.DeviceBuffer;
+import dev.gradclip.GradientBuffer;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.HostBuffer;
+import dev.gradclip.NonFiniteGradientException;
+import dev.gradclip.cli.rules.ChosenRule;
+import dev.gradclip.cli.shell.BackendOptions;
+import dev.gradclip.measure.Half;
+import java.lang.reflect.Array;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Who clips a case. */
+interface ParitySide {
+    /**
+     * What a clip leaves.
+     *
+     * @param gradients as {@link ParityCase.Tensor}s
+     * @param norm of all, NaN where it threw
+     * @param coefficient NaN where there is none
+     * @param figures clipped, non-finite, elements changed; or whom the exception names
+     */
+    record Outcome(List<ParityCase.Tensor> gradients, double norm, double coefficient, String figures) {}
+
+    String name();
+
+    Outcome clip(ParityCase one);
+
+    /** A backend of the library, with so many threads. */
+    static ParitySide of(Backend backend) {
+        return new ParitySide() {
+            @Override
+            public String name() {
+                return BackendOptions.name(backend);
+            }
+
+            @Override
+            public Outcome clip(ParityCase one) {
+                List<DeviceBuffer> copies = new ArrayList<>();
+                List<ParityCase.Tensor> gradients = one.gradients();
+                List<ParityCase.Tensor> weights = one.weights();
+                List<GradientBuffer> bound = new ArrayList<>();
+                GradientClipperBuilder builder = GradientClipper.builder().backend(backend);
+                try {
+                    for (int i = 0; i < gradients.size(); i++) {
+                        ParityCase.Tensor gradient = gradients.get(i);
+                        bound.add(buffer(gradient, backend, copies));
+                        builder.add(gradient.name(), bound.get(i));
+                        if (ChosenRule.goesByRows(one.rule()) || ChosenRule.needsParameters(one.rule()))
+                            builder.rows(gradient.rows());
+                        if (ChosenRule.needsParameters(one.rule()))
+                            builder.weights(buffer(weights.get(i), backend, copies));
+                    }
+                    try (GradientClipper clipper = builder.build()) {
+                        return clipped(clipper, one, gradients, bound);
+                    }
+                } finally {
+                    copies.forEach(DeviceBuffer::close);
+                }
+            }
+        };
+    }
+
+    private static Outcome clipped(
+            GradientClipper clipper, ParityCase one, List<ParityCase.Tensor> gradients, List<GradientBuffer> bound) {
+        double norm = Double.NaN;
+        double coefficient = Double.NaN;
+        String figures;
+        try {
+            ClipResult result = clipper.clip(one.rule());
+            norm = result.globalNorm();
+            coefficient = result.coefficient();
+            figures = "clipped " + result.clipped() + ", non-finite " + result.nonFinite() + ", changed "
+                    + result.elementsChanged();
+        } catch (NonFiniteGradientException e) {
+            figures = "refused: " + e.getMessage();
+        }
+        for (int i = 0; i < bound.size(); i++) {
+            if (bound.get(i) instanceof DeviceBuffer device && device.length() > 0)
+                device.copyTo(host(gradients.get(i)));
+        }
+        return new Outcome(gradients, norm, coefficient, figures);
+    }
+
+    private static GradientBuffer buffer(ParityCase.Tensor tensor, Backend backend, List<DeviceBuffer> copies) {
+        HostBuffer host = host(tensor);
+        if (backend != Backend.CUDA) return host;
+        DeviceBuffer copy = DeviceBuffer.allocate(tensor.dtype(), host.length());
+        copies.add(copy);
+        if (host.length() > 0) copy.copyFrom(host);
+        return copy;
+    }
+
+    private static HostBuffer host(ParityCase.Tensor tensor) {
+        Object elements = tensor.elements();
+        if (elements instanceof double[] doubles) return HostBuffer.wrap(doubles);
+        if (elements instanceof float[] floats) return HostBuffer.wrap(floats);
+        return HostBuffer.wrap((short[]) elements, tensor.dtype());
+    }
+
+    /** An element's bits. */
+    static long bits(ParityCase.Tensor tensor, int i) {
+        if (tensor.dtype() == DType.FLOAT64) return Double.doubleToRawLongBits(((double[]) tensor.elements())[i]);
+        if (tensor.dtype() == DType.FLOAT32)
+            return Float.floatToRawIntBits(((float[]) tensor.elements())[i]) & 0xffffffffL;
+        return ((short[]) tensor.elements())[i] & 0xffffL;
+    }
+
+    /** An element's value, exactly. */
+    static double value(ParityCase.Tensor tensor, int i) {
+        return switch (tensor.dtype()) {
+            case FLOAT64 -> ((double[]) tensor.elements())[i];
+            case FLOAT32 -> ((float[]) tensor.elements())[i];
+            case FLOAT16 -> Half.float16(((short[]) tensor.elements())[i]);
+            case BFLOAT16 -> Half.bfloat16(((short[]) tensor.elements())[i]);
+        };
+    }
+
+    static int length(ParityCase.Tensor tensor) {
+        return Array.getLength(tensor.elements());
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.safetensors;
+
+import dev.gradclip.cli.shell.BadFileException;
+import dev.gradclip.cli.shell.NamePattern;
+import dev.gradclip.cli.shell.Printable;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** The option that leaves tensors out. */
+public final class Exclusion {
+    @Option(
+            names = "--exclude",
+            paramLabel = "REGEX",
+            converter = Converter.class,
+            description =
+                    "leave out the tensors whose whole name matches: not measured, not changed; may be given again")
+    private List<NamePattern> patterns = new ArrayList<>();
+
+    /** Reads one expression. */
+    static final class Converter implements ITypeConverter<NamePattern> {
+        @Override
+        public NamePattern convert(String text) {
+            try {
+                return NamePattern.of(text);
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(String.valueOf(e.getMessage()));
+            }
+        }
+    }
+
+    /**
+     * The tensors of a file that are not left out, in their order.
+     *
+     * @throws BadFileException if an expression matches none: a name that is mistyped would be clipped, unnoticed
+     */
+    public List<TensorEntry> rest(SafetensorsFile file) throws BadFileException {
+        Set<NamePattern> unused = new HashSet<>(patterns);
+        List<TensorEntry> rest = new ArrayList<>();
+        for (TensorEntry tensor : file.header().tensors()) {
+            boolean excluded = false;
+            for (NamePattern pattern : patterns) {
+                if (!pattern.matches(tensor.name())) continue;
+                unused.remove(pattern);
+                excluded = true;
+            }
+            if (!excluded) rest.add(tensor);
+        }
+        for (NamePattern pattern : patterns) {
+            if (!unused.contains(pattern)) continue;
+            throw new BadFileException(file.path() + ": --exclude " + Printable.quoted(pattern.text())
+                    + " matches the whole name of no tensor; 'gradclip inspect' lists the names");
+        }
+        return rest;
+    }
+}

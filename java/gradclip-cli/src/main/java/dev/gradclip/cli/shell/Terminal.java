@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.cli.shell;
+
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * Where a command writes. Both streams are UTF-8 whatever the locale, for names in files are.
+ *
+ * @param out standard output
+ * @param err standard error
+ * @param colours on standard output
+ * @param errorColours on standard error
+ * @param progress whether someone watches standard error
+ */
+public record Terminal(PrintStream out, PrintStream err, boolean colours, boolean errorColours, boolean progress) {
+    /** What to say where nothing can be written to standard output. */
+    public static final String UNWRITABLE = "standard output cannot be written";
+
+    /** Not a terminal: no colours, no progress. */
+    public static Terminal plain(PrintStream out, PrintStream err) {
+        return new Terminal(out, err, false, false, false);
+    }
+
+    /** The process's own streams; the launcher says which are terminals, which Java 17 cannot tell apart. */
+    public static Terminal ofProcess() {
+        boolean out = Boolean.getBoolean("gradclip.terminal.out");
+        boolean err = Boolean.getBoolean("gradclip.terminal.err");
+        String noColour = System.getenv("NO_COLOR");
+        boolean colours = (noColour == null || noColour.isEmpty()) && !"dumb".equals(System.getenv("TERM"));
+        return new Terminal(
+                stream(FileDescriptor.out), stream(FileDescriptor.err), out && colours, err && colours, err);
+    }
+
+    String red(String text) {
+        return errorColours ? "\u001b[1;31m" + text + "\u001b[0m" : text;
+    }
+
+    public String bold(String text) {
+        return colours ? "\u001b[1m" + text + "\u001b[0m" : text;
+    }
+
+    private static PrintStream stream(FileDescriptor descriptor) {
+        return new PrintStream(
+                new BufferedOutputStream(new FileOutputStream(descriptor)), false, StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.demo;
+
+import java.util.Arrays;
+import java.util.stream.DoubleStream;
+
+/** What was seen of a training, step by step. */
+public final class Trace {
+    private static final int FINAL_STEPS = 50;
+
+    private double[] losses = new double[256];
+    private double[] norms = new double[256];
+    private int steps;
+    private int clipped;
+
+    void add(double loss, double norm, boolean wasClipped) {
+        if (steps == losses.length) {
+            losses = Arrays.copyOf(losses, 2 * steps);
+            norms = Arrays.copyOf(norms, 2 * steps);
+        }
+        losses[steps] = loss;
+        norms[steps++] = norm;
+        if (wasClipped) clipped++;
+    }
+
+    public int steps() {
+        return steps;
+    }
+
+    /** Of each step's batch, before its update. */
+    public double[] losses() {
+        return Arrays.copyOf(losses, steps);
+    }
+
+    /** Of each step's gradients, before clipping. */
+    public double[] norms() {
+        return Arrays.copyOf(norms, steps);
+    }
+
+    /** How many steps' gradients were changed. */
+    public int clipped() {
+        return clipped;
+    }
+
+    /** NaN where a norm was. */
+    public double largestNorm() {
+        return DoubleStream.of(norms()).max().orElse(0);
+    }
+
+    /** The mean over the last 50 steps; NaN where one is. */
+    public double finalLoss() {
+        return Arrays.stream(losses, Math.max(0, steps - FINAL_STEPS), steps)
+                .average()
+                .orElse(Double.NaN);
+    }
+}

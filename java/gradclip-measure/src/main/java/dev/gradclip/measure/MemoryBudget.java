@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.measure;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
+
+/** How much a measurement may take of what it shares with others. */
+public final class MemoryBudget {
+    private MemoryBudget() {}
+
+    /** Bytes: a quarter of the machine's memory, or of the container's. */
+    public static long memory() {
+        return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize() / 4;
+    }
+}

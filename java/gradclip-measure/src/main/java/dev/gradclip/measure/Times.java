@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.measure;
+
+import java.util.Arrays;
+
+/**
+ * What one call takes, in microseconds.
+ *
+ * @param median half of the samples are below it
+ * @param low a tenth is
+ * @param high nine tenths are
+ * @param calls how many were timed
+ */
+public record Times(double median, double low, double high, long calls) {
+    private static final int FEWEST_SAMPLES = 3;
+    private static final int MOST_SAMPLES = 100_000;
+
+    /** Shorter calls are timed several at once: reading the clock takes 0.02 of it. */
+    private static final double SHORTEST_NANOS = 2_000;
+
+    /** Calls for a third of the time to warm up, once at least, and times it for the rest, three times at least. */
+    public static Times of(Runnable call, double seconds) {
+        long start = System.nanoTime();
+        long warm = 0;
+        do {
+            call.run();
+            warm++;
+        } while (System.nanoTime() - start < seconds / 3 * 1e9);
+        long batch = Math.max(1, Math.round(SHORTEST_NANOS * warm / (System.nanoTime() - start)));
+        return sample(call, batch, start + (long) (seconds * 1e9));
+    }
+
+    private static Times sample(Runnable call, long batch, long end) {
+        double[] micros = new double[1024];
+        int n = 0;
+        while (n < FEWEST_SAMPLES || (n < MOST_SAMPLES && System.nanoTime() < end)) {
+            if (n == micros.length) micros = Arrays.copyOf(micros, 2 * n);
+            long start = System.nanoTime();
+            for (long i = 0; i < batch; i++) call.run();
+            micros[n++] = (System.nanoTime() - start) / 1e3 / batch;
+        }
+        return of(Arrays.copyOf(micros, n), n * batch);
+    }
+
+    /** Of samples in any order, which are sorted. */
+    static Times of(double[] micros, long calls) {
+        Arrays.sort(micros);
+        return new Times(at(micros, 0.5), at(micros, 0.1), at(micros, 0.9), calls);
+    }
+
+    /** By nearest rank. */
+    private static double at(double[] sorted, double share) {
+        return sorted[(int) Math.max(0, Math.ceil(share * sorted.length) - 1)];
+    }
+}

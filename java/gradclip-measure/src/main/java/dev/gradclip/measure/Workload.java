@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.measure;
+
+import dev.gradclip.Backend;
+import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import dev.gradclip.DType;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.GradientClipperBuilder;
+
+/**
+ * A clipper of a {@link GradientSet}, and calls that do the same however often they are repeated. In place, a clip makes the
+ * next one a no-op; so each threshold and each limit is a little below what the call before left. In 16 bits, where every
+ * product by nearly 1 rounds back to what it was, one threshold bites for ever.
+ */
+public final class Workload implements AutoCloseable {
+    /** Far above what {@link GradientSet#ordinary} fills in: no ordinary element is ever clamped. */
+    private static final float TOP = 0x1p126f;
+
+    private static final float BOTTOM = 2;
+
+    private final GradientSet set;
+    private final GradientClipper clipper;
+    private double norm;
+    private double threshold;
+    private double shrink;
+    private float limit;
+
+    /**
+     * Binds and fills.
+     *
+     * @throws IllegalArgumentException if a type has not the range of FLOAT32, which the clamps need
+     */
+    public Workload(GradientSet set, Backend backend, int threads) {
+        for (Shape.Tensor tensor : set.shape().tensors()) {
+            if (tensor.dtype() != DType.FLOAT32 && tensor.dtype() != DType.BFLOAT16) {
+                throw new IllegalArgumentException("gradients are FLOAT32 or BFLOAT16 here, not " + tensor.dtype());
+            }
+        }
+        this.set = set;
+        GradientClipperBuilder builder =
+                GradientClipper.builder().backend(backend).threads(threads);
+        set.buffers().forEach(builder::add);
+        clipper = builder.build();
+        ordinary();
+    }
+
+    private void ordinary() {
+        set.ordinary();
+        norm = clipper.globalNorm();
+        boolean halves = set.shape().isHalves();
+        threshold = halves ? 0.9999 * norm : norm;
+        shrink = halves ? 0 : 1e-6;
+    }
+
+    /** Brings the gradients into the state of a case, {@link Case#CLAMP} last. Each call of what is returned checks that it is the case. */
+    public Runnable prepare(Case what) {
+        return switch (what) {
+            case NORM -> clipper::globalNorm;
+            case DOES_NOT_BITE -> this::doesNotBite;
+            case BITES -> this::bites;
+            case CLAMP -> {
+                plant();
+                yield this::clamp;
+            }
+        };
+    }
+
+    /** Bytes that one call has to read and to write; of a clamp, the 64-byte lines that change. */
+    public long moved(Case what) {
+        long bytes = set.shape().bytes();
+        return switch (what) {
+            case NORM, DOES_NOT_BITE -> bytes;
+            case BITES -> 3 * bytes;
+            case CLAMP -> bytes + set.touched();
+        };
+    }
+
+    private void doesNotBite() {
+        require(Case.DOES_NOT_BITE, clipper.clip(ClipRule.globalNorm(2 * norm)), false);
+    }
+
+    private void bites() {
+        threshold *= 1 - shrink;
+        require(Case.BITES, clipper.clip(ClipRule.globalNorm(threshold)), true);
+    }
+
+    /** Every step is one of BFLOAT16, so the limit is exact in both types: 16,000 clamps from top to bottom. */
+    private void clamp() {
+        limit = Float.intBitsToFloat(Float.floatToRawIntBits(limit) - 0x10000);
+        if (limit < BOTTOM) plant();
+        ClipResult result = clipper.clipByValue(limit);
+        if (result.elementsChanged() != set.changed()) {
+            throw new IllegalStateException(
+                    "the clamp changed " + result.elementsChanged() + " elements and not " + set.changed());
+        }
+    }
+
+    private void plant() {
+        set.outliers(TOP);
+        limit = Float.intBitsToFloat(Float.floatToRawIntBits(TOP) - 0x10000);
+    }
+
+    private static void require(Case what, ClipResult result, boolean clipped) {
+        if (result.clipped() != clipped) throw new IllegalStateException(what.title() + " gave " + result);
+    }
+
+    @Override
+    public void close() {
+        clipper.close();
+    }
+}
