@@ -23,7 +23,11 @@ final class IdxImages {
 
     private IdxImages() {}
 
-    /** @throws BadImagesException if a file is missing or is not what it should be */
+    /**
+     * Loads the images and labels of a folder.
+     *
+     * @throws BadImagesException if a file is missing or is not what it should be
+     */
     static ImageSet load(Path folder, long seed) throws IOException {
         Random random = new Random(seed);
         IdxFile images = images(folder, "train");

@@ -45,7 +45,11 @@ final class ClipOrder {
     private final int skipped;
     private long elements;
 
-    /** @throws BadFileException if a tensor cannot be clipped, or none is in one of the groups or excluded by an option */
+    /**
+     * Sorts the tensors of a file by the rules that clip them.
+     *
+     * @throws BadFileException if a tensor cannot be clipped, or none is in one of the groups or excluded by an option
+     */
     ClipOrder(SafetensorsFile file, RuleSelection selection, Exclusion exclusion) throws BadFileException {
         List<TensorEntry> tensors = exclusion.rest(file);
         for (TensorEntry tensor : tensors) {

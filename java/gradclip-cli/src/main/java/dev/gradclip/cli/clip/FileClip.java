@@ -28,7 +28,11 @@ public final class FileClip {
     /** Where in its tensor the piece begins that is written next, in elements. */
     private long written;
 
-    /** @throws BadFileException if the files hold tensors that cannot be clipped, or none of a group or with weights */
+    /**
+     * Prepares a clip of one file, whose headers are checked here.
+     *
+     * @throws BadFileException if the files hold tensors that cannot be clipped, or none of a group or with weights
+     */
     public FileClip(
             SafetensorsFile file,
             @Nullable WeightsFile parameters,

@@ -35,7 +35,11 @@ record DemoFiles(OutputTarget png, OutputTarget json) {
     /** Signature and header, which come first in every PNG file. */
     private static final int PNG_HEAD = 33;
 
-    /** @throws BadFileException if one is there that no demo wrote, or can't be written */
+    /**
+     * Checks where the demo may write.
+     *
+     * @throws BadFileException if one is there that no demo wrote, or can't be written
+     */
     static DemoFiles of(Path png, Path json, boolean force) throws IOException {
         DemoFiles files = new DemoFiles(OutputTarget.of(png), OutputTarget.of(json));
         if (files.png

@@ -13,7 +13,11 @@ import java.util.List;
  * @param chosen their rule
  */
 public record GroupChoice(NamePattern pattern, ChosenRule chosen) {
-    /** @throws IllegalArgumentException if the text is none, its expression wrong, or its rule or a parameter unknown */
+    /**
+     * Reads the value of {@code --group}.
+     *
+     * @throws IllegalArgumentException if the text is none, its expression wrong, or its rule or a parameter unknown
+     */
     static GroupChoice parse(String text) {
         int sign = text.indexOf('=');
         if (sign < 1) throw new IllegalArgumentException("'" + text + "' is not REGEX=RULE[,NAME=VALUE…]");

@@ -17,7 +17,11 @@ final class NormTypeConverter implements ITypeConverter<NormType> {
         }
     }
 
-    /** @throws IllegalArgumentException if the text is no norm */
+    /**
+     * Reads a norm type.
+     *
+     * @throws IllegalArgumentException if the text is no norm
+     */
     static NormType parse(String text) {
         try {
             double p = Numbers.parse(text);

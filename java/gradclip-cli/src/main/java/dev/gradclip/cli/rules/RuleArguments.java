@@ -38,7 +38,11 @@ final class RuleArguments {
         return given.get(parameter);
     }
 
-    /** @throws IllegalArgumentException if it is no number that the parameter may be */
+    /**
+     * Reads the number of a parameter.
+     *
+     * @throws IllegalArgumentException if it is no number that the parameter may be
+     */
     double number(RuleParameter parameter) {
         return parameter.number(String.valueOf(given.get(parameter)));
     }

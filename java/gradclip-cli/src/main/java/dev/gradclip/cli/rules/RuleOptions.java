@@ -60,7 +60,11 @@ public final class RuleOptions {
     @Option(names = "--error-if-nonfinite", description = "the same as --non-finite error")
     private boolean errorIfNonFinite;
 
-    /** @throws ParameterException if the options contradict each other, or one is unknown or out of range */
+    /**
+     * Makes a selection of the options.
+     *
+     * @throws ParameterException if the options contradict each other, or one is unknown or out of range
+     */
     public RuleSelection selection(ThresholdOptions threshold) {
         int ways = (threshold.isGiven() ? 1 : 0) + (rule != null ? 1 : 0) + (groups.isEmpty() ? 0 : 1);
         if (ways > 1) {

@@ -43,7 +43,11 @@ public enum RuleParameter {
         return meaning;
     }
 
-    /** @throws IllegalArgumentException if the text is no number that it may be */
+    /**
+     * Reads a number.
+     *
+     * @throws IllegalArgumentException if the text is no number that it may be
+     */
     double number(String text) {
         try {
             return range.require(word, Numbers.parse(text));

@@ -35,7 +35,11 @@ public record RuleSpec(
         return Stream.concat(required.stream(), optional.stream()).toList();
     }
 
-    /** @throws IllegalArgumentException listing the known ones */
+    /**
+     * Finds a parameter by its name.
+     *
+     * @throws IllegalArgumentException listing the known ones
+     */
     RuleParameter parameter(String word) {
         for (RuleParameter parameter : parameters()) if (parameter.word().equals(word)) return parameter;
         String known = parameters().stream().map(RuleParameter::word).collect(Collectors.joining(", "));

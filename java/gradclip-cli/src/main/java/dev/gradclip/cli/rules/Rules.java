@@ -120,7 +120,11 @@ public final class Rules {
         return ALL.stream().anyMatch(rule -> rule.name().equals(name));
     }
 
-    /** @throws IllegalArgumentException listing the known ones */
+    /**
+     * Finds a rule by its name.
+     *
+     * @throws IllegalArgumentException listing the known ones
+     */
     public static RuleSpec find(String name) {
         for (RuleSpec rule : ALL) if (rule.name().equals(name)) return rule;
         throw new IllegalArgumentException("there is no rule '" + name + "'; the rules are " + names());

@@ -55,7 +55,11 @@ public final class RulesCommand implements Callable<Integer> {
         return ExitCode.DONE;
     }
 
-    /** @throws ParameterException listing the known ones */
+    /**
+     * Finds a rule by its name.
+     *
+     * @throws ParameterException listing the known ones
+     */
     public static RuleSpec find(CommandSpec command, String name) {
         try {
             return Rules.find(name);

@@ -78,7 +78,11 @@ public final class ThresholdOptions {
         return perTensor ? "--per-tensor" : epsilon != null ? "--epsilon" : null;
     }
 
-    /** @throws ParameterException if the options contradict each other or a number is out of range */
+    /**
+     * Makes a rule of the options.
+     *
+     * @throws ParameterException if the options contradict each other or a number is out of range
+     */
     ClipRule rule() {
         checkTogether();
         try {

@@ -34,7 +34,11 @@ public final class BackendOptions {
     @Option(names = "--threads", paramLabel = "N", description = "how many threads work (default: all processors)")
     private @Nullable Integer threads;
 
-    /** @throws IOException if the one that was asked for can't run here */
+    /**
+     * Returns the backend that was asked for, or the best one.
+     *
+     * @throws IOException if the one that was asked for can't run here
+     */
     public Backend backend() throws IOException {
         return choice == Choice.AUTO ? Backend.preferred() : chosen(choice);
     }
@@ -65,7 +69,11 @@ public final class BackendOptions {
         return threads == null ? 0 : threads(command, threads);
     }
 
-    /** @throws ParameterException if there cannot be so many */
+    /**
+     * Checks a number of threads.
+     *
+     * @throws ParameterException if there cannot be so many
+     */
     public static int threads(@Nullable CommandSpec command, int threads) {
         if (threads >= 1 && threads <= MOST_THREADS) return threads;
         if (command == null) throw new IllegalStateException("options used outside a command");

@@ -10,7 +10,11 @@ import java.util.regex.PatternSyntaxException;
  * @param pattern as it was compiled
  */
 public record NamePattern(Pattern pattern) {
-    /** @throws IllegalArgumentException if the text is no regular expression */
+    /**
+     * Compiles a regular expression.
+     *
+     * @throws IllegalArgumentException if the text is no regular expression
+     */
     public static NamePattern of(String expression) {
         try {
             return new NamePattern(Pattern.compile(expression, Pattern.DOTALL));
@@ -24,7 +28,11 @@ public record NamePattern(Pattern pattern) {
         return pattern.pattern();
     }
 
-    /** @throws BadFileException if the name is too long for what the expression repeats */
+    /**
+     * Returns true if the whole name matches.
+     *
+     * @throws BadFileException if the name is too long for what the expression repeats
+     */
     public boolean matches(String name) throws BadFileException {
         try {
             return pattern.matcher(name).matches();

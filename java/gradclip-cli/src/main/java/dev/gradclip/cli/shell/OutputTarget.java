@@ -21,7 +21,11 @@ public record OutputTarget(
     /** As Linux does. */
     private static final int MOST_LINKS = 40;
 
-    /** @throws BadFileException if something else than a regular file is there, or no folder */
+    /**
+     * Finds where an output is to be written.
+     *
+     * @throws BadFileException if something else than a regular file is there, or no folder
+     */
     public static OutputTarget of(Path requested) throws IOException {
         Path path = follow(requested);
         Path folder = folderOf(path);
