@@ -72,6 +72,7 @@ struct Kernel {
   void (*kernel)();
   unsigned grid, block;
   std::size_t sharedBytes;
+  bool together;  ///< all blocks at once, so that one may wait for another
 };
 
 /// What runs instead of a kernel that is launched with parameters of so many bytes; null where kernels run as g++ compiled them.
@@ -84,16 +85,29 @@ void invoke(void (*kernel)(), const void* params) {
   reinterpret_cast<void (*)(P)>(kernel)(*static_cast<const P*>(params));
 }
 
+template <class P>
+cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
+                    const P& params, bool together) noexcept {
+  static_assert(std::is_trivially_copyable_v<P>, "a GPU gets parameters as bytes");
+  static_assert(sizeof(P) <= 4096, "more parameters than every CUDA takes");
+  return enqueue({invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes, together}, stream, &params,
+                 sizeof(P));
+}
+
 }  // namespace detail
 
 /// Stands for cudaLaunchKernel.
 template <class P>
 cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
                     const P& params) noexcept {
-  static_assert(std::is_trivially_copyable_v<P>, "a GPU gets parameters as bytes");
-  static_assert(sizeof(P) <= 4096, "more parameters than every CUDA takes");
-  return detail::enqueue({detail::invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes}, stream,
-                         &params, sizeof(P));
+  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, false);
+}
+
+/// Stands for cudaLaunchCooperativeKernel.
+template <class P>
+cudaError_t enqueueTogether(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
+                            const P& params) noexcept {
+  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, true);
 }
 
 }  // namespace gradclip::emulator

@@ -224,7 +224,9 @@ class Function:
         space, suffix = self.memory(opcode)
         targets = split(operands[0].strip("{}"))
         size = int(suffix[1:]) // 8
-        code = "{{ const auto m = load_{}<{}>({}); ".format(space, size * len(targets), self.address(operands[1], space))
+        # What is read volatile, another block changes.
+        how = "poll_global" if opcode.startswith("ld.volatile.global") else "load_{}<{}>".format(space, size * len(targets))
+        code = "{{ const auto m = {}({}); ".format(how, self.address(operands[1], space))
         for i, target in enumerate(targets):
             if target == "_":
                 continue

@@ -81,7 +81,13 @@ GRADCLIP_UNTRACKED void* target(const void* p, std::size_t bytes, bool write) {
   return resolve(p, bytes, write ? "write" : "read");
 }
 
+GRADCLIP_UNTRACKED unsigned poll(const unsigned* p) {
+  Block::instance().giveWay();
+  return __atomic_load_n(static_cast<const unsigned*>(target(p, sizeof(unsigned), false)), __ATOMIC_RELAXED);
+}
+
 GRADCLIP_UNTRACKED void* atomicTarget(void* p, std::size_t bytes) {
+  Block::instance().note();
   if (Block::instance().sharedMemory().holds(p, bytes)) return p;
   return resolve(p, bytes, "atomic operation");
 }

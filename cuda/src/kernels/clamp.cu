@@ -153,7 +153,7 @@ GRADCLIP_NOINLINE __device__ Clamped clampedEach(std::int32_t dtype, Vector v, i
 GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
   Changes changes = {0, 0};
   const ClampPlain clamp = {limits, changes};
-  transformFew(tile, [&](Vectors<kFew>& v, int left) {
+  transformFew(tile, Loaded{tile}, [&](Vectors<kFew>& v, int left) {
     if (plain(limits, dtype) && bytesOf(kFew - 1, left) >= 16) return dispatch(dtype, ChangeFew<ClampPlain>{v, clamp});
     unsigned writes = 0;
     GRADCLIP_UNROLL
@@ -173,7 +173,8 @@ __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32
                                           Changes& changes) {
   if (plain(limits, row.dtype) && isWhole(row, number)) {
     const ClampPlain clamp = {limits, changes};
-    dispatch(row.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{laneOf(row, number), clamp});
+    Byte* const lane = laneOf(row, number);
+    dispatch(row.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain, InPlace>{lane, clamp, {lane}});
   } else {
     const Changes more = clampAny(row.dtype, tileOf(row, number), limits);
     changes.elements += more.elements;

@@ -54,6 +54,7 @@ struct alignas(16) Deep {
 /// What phases tell each other; all 0 between calls but for the decision.
 struct Control {
   unsigned arrived;
+  unsigned passages;  ///< times that blocks which waited for the last one were let go on; never 0 again
   unsigned zeroed;   ///< measure met a non-finite element that ZERO counts as 0
   unsigned changes;  ///< kClips, kScales of all coefficients per segment
   unsigned long long changed;

@@ -13,6 +13,7 @@
 
 namespace gradclip {
 using emulator::loadGlobal;
+using emulator::pollGlobal;
 using emulator::sharedMemory;
 using emulator::storeGlobal;
 }  // namespace gradclip
@@ -38,10 +39,16 @@ __device__ __forceinline__ void storeGlobal(void* p, T value) {
   *static_cast<T*>(p) = value;
 }
 
-/// The block's dynamic shared memory.
+/// A word that another block changes, as it is now.
+__device__ __forceinline__ unsigned pollGlobal(const unsigned* p) {
+  __builtin_assume(__isGlobal(p));
+  return *static_cast<const volatile unsigned*>(p);
+}
+
+/// The block's dynamic shared memory, at a multiple of 16 bytes.
 template <class T>
 __device__ __forceinline__ T* sharedMemory() {
-  extern __shared__ unsigned long long gradclipShared[];
+  extern __shared__ uint4 gradclipShared[];
   return reinterpret_cast<T*>(gradclipShared);
 }
 

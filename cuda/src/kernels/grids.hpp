@@ -5,14 +5,14 @@
 
 namespace gradclip {
 
-/// Blocks of one kernel that the device holds at once.
+/// Blocks of one kernel that the device holds at once, at least one where they need no shared memory to speak of.
 template <class P>
-cudaError_t residentBlocks(int device, void (*kernel)(P), unsigned* blocks) {
+cudaError_t residentBlocks(int device, void (*kernel)(P), unsigned* blocks, std::size_t sharedBytes = 0) {
   int processors = 0, each = 0;
   cudaError_t error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
   if (error != cudaSuccess) return error;
-  error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, static_cast<int>(kBlockThreads), 0);
-  *blocks = static_cast<unsigned>(processors * (each > 0 ? each : 1));
+  error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, static_cast<int>(kBlockThreads), sharedBytes);
+  *blocks = static_cast<unsigned>(processors * (each > 0 || sharedBytes > 0 ? each : 1));
   return error;
 }
 

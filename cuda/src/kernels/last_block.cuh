@@ -27,6 +27,29 @@ __device__ __forceinline__ bool lastBlock(Control* control, unsigned* arrivedBef
   return last;
 }
 
+// Blocks that run together: the last one to arrive lets the others go on when it likes.
+
+/// By thread 0, before its block arrives.
+__device__ __forceinline__ unsigned passages(const Control* control) { return pollGlobal(&control->passages); }
+
+/// By all threads of the last block. The others then see what all blocks wrote before.
+__device__ __forceinline__ void letPass(Control* control) {
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  __threadfence();
+  atomicAdd(&control->passages, 1u);
+}
+
+/// By all threads of another block; `before`: thread 0's passages.
+__device__ __forceinline__ void awaitPassage(const Control* control, unsigned before) {
+  if (threadIdx.x == 0) {
+    while (passages(control) == before) {
+    }
+    __threadfence();
+  }
+  __syncthreads();
+}
+
 /// The ticket of a result: given, or that of a captured clip's next replay. By one thread, once a result.
 __device__ __forceinline__ std::int64_t ticketOf(std::int64_t given, const Capture& capture) {
   if (capture.parameters == nullptr) return given;

@@ -26,4 +26,17 @@ cudaError_t launch(void (*kernel)(P), unsigned grid, unsigned block, std::size_t
 #endif
 }
 
+/// The same for blocks that all run at once, so that one may wait for another; fails where the device does not hold as many.
+template <class P>
+cudaError_t launchTogether(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
+                           const P& params) {
+#if defined(GRADCLIP_EMULATED)
+  return emulator::enqueueTogether(kernel, grid, block, sharedBytes, stream, params);
+#else
+  void* arguments[] = {const_cast<P*>(&params)};
+  return cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel), dim3(grid), dim3(block), arguments, sharedBytes,
+                                     stream);
+#endif
+}
+
 }  // namespace gradclip

@@ -98,6 +98,24 @@ struct ScaleParams {
 
 cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params);
 
+/// How the clips of a plan run in one launch; no blocks where they can't.
+struct OneLaunch {
+  unsigned blocks = 0;
+  std::size_t sharedBytes = 0;
+};
+
+/// Whether so many tiles fit in the shared memory of blocks that the current device holds at once.
+cudaError_t findOneLaunch(int device, std::uint32_t tiles, OneLaunch* found);
+
+/// Measures, decides and scales; for norms other than Power, and neither parts nor parameters.
+struct OneLaunchParams {
+  MeasureParams measure;
+  DecideParams decide;
+  ScaleParams scale;
+};
+
+cudaError_t enqueueOneLaunch(const OneLaunch& how, cudaStream_t stream, NormKind norm, const OneLaunchParams& params);
+
 struct ClampLimits {
   double min, max;
   double inverseScale;  ///< multiplies first

@@ -36,6 +36,19 @@ __device__ __forceinline__ Tile tileOf(const Row& row, std::uint32_t tile) {
   return {bytesAt(row.address + before), static_cast<int>(bytes), accessOf(row.address)};
 }
 
+/// A lane's vectors of any tile where it lies.
+struct Loaded {
+  Tile tile;
+
+  /// A few, from a byte of the tile on.
+  __device__ __forceinline__ Vectors<kFew> few(int first) const {
+    const int from = first + static_cast<int>(laneIndex()) * 16;
+    Vectors<kFew> v;
+    load(v, tile.x + from, tile.bytes - from, tile.access);
+    return v;
+  }
+};
+
 /// Calls work(tile, row) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's number in the plan.
 /// The row of the next one is looked up before the work on one: that table is read once, so it comes from memory.
 template <class NumberOf, class Work>

@@ -32,10 +32,24 @@ CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, c
   return status;
 }
 
+namespace {
+
+/// Whether a way of launching that has not yet run on a GPU is asked for: 1.
+bool isSet(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value != nullptr && std::strcmp(value, "1") == 0;
+}
+
+}  // namespace
+
 CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, const Counts& counts) {
   if (auto s = tables.build(table, rowCount, counts); !s.ok()) return s;
   if (!parts.allocate(tables.mostParts)) return outOfMemory();
-  if (auto s = called(findGrids(device, &grids), "cudaOccupancyMaxActiveBlocksPerMultiprocessor"); !s.ok()) return s;
+  const char* const occupancy = "cudaOccupancyMaxActiveBlocksPerMultiprocessor";
+  if (auto s = called(findGrids(device, &grids), occupancy); !s.ok()) return s;
+  if (isSet("GRADCLIP_CUDA_ONE_LAUNCH")) {
+    if (auto s = called(findOneLaunch(device, tables.gradientTiles(), &oneLaunch), occupancy); !s.ok()) return s;
+  }
   if (auto s = rows.bind(device, table, rowCount); !s.ok()) return s;
   noteTypes();
   // The legacy stream would wait for everybody's work, and break a capture.
@@ -191,18 +205,23 @@ CudaStatus CudaPlan::State::uploadRows() {
 
 // ---- launches ------------------------------------------------------------------------------------------------------
 
-CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
+MeasureParams CudaPlan::State::measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) const {
   MeasureParams params{};
   params.tiles = memory.tiles;
   params.firstTile = tables.segmentTile[from];
   params.lastTile = tables.segmentTile[to];
-  if (params.firstTile == params.lastTile) return {};
   params.partials = memory.fold.partials;
   params.sums = memory.fold.sums;
   params.control = memory.control;
   params.maxima = kind == NormKind::Power ? memory.fold.maxima : nullptr;
   params.p = p;
   params.zeroNonFinite = zero;
+  return params;
+}
+
+CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
+  const MeasureParams params = measureParams(kind, p, from, to, zero);
+  if (params.firstTile == params.lastTile) return {};
   return called(enqueueMeasure(grids, stream, kind, params), "cudaLaunchKernel");
 }
 
@@ -213,8 +232,8 @@ CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
-CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                                   const GivenNorm& given) {
+DecideParams CudaPlan::State::decideParams(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                                           const GivenNorm& given) const {
   DecideParams params{};
   params.fold = memory.fold;
   params.firstSegment = span.from;
@@ -241,12 +260,24 @@ CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, con
   params.result = memory.result;
   params.ticket = target.ticket;
   params.capture = target.capture;
-  return called(enqueueDecide(grids, stream, params), "cudaLaunchKernel");
+  return params;
 }
 
-CudaStatus CudaPlan::State::scale(Slot* slot) {
-  const ScaleParams params{memory.tiles, tables.gradientTiles(), memory.decision, memory.fold.coefficients, memory.result, slot};
-  return called(enqueueScale(grids, stream, params), "cudaLaunchKernel");
+CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                                   const GivenNorm& given) {
+  return called(enqueueDecide(grids, stream, decideParams(verdict, rule, span, target, given)), "cudaLaunchKernel");
+}
+
+ScaleParams CudaPlan::State::scaleParams(Slot* slot) const {
+  return {memory.tiles, tables.gradientTiles(), memory.decision, memory.fold.coefficients, memory.result, slot};
+}
+
+/// Measures, decides and scales in one launch.
+CudaStatus CudaPlan::State::clipAtOnce(Verdict verdict, const RuleNumbers& rule, const Target& target) {
+  const OneLaunchParams params{measureParams(rule.norm, rule.p, 0, tables.gradients, rule.policy == Policy::Zero),
+                               decideParams(verdict, rule, gradients(), {memory.result, target.ticket, target.capture}),
+                               scaleParams(target.slot)};
+  return called(enqueueOneLaunch(oneLaunch, stream, rule.norm, params), "cudaLaunchCooperativeKernel");
 }
 
 /// Where a kernel applies the decision, it is that one which passes the result on to the host.
@@ -254,7 +285,7 @@ CudaStatus CudaPlan::State::decideAndScale(Verdict verdict, const RuleNumbers& r
                                            bool scales, const GivenNorm& given) {
   if (!scales || tables.gradientTiles() == 0) return decide(verdict, rule, span, target, given);
   const CudaStatus status = decide(verdict, rule, span, {memory.result, target.ticket, target.capture}, given);
-  return status.ok() ? scale(target.slot) : status;
+  return status.ok() ? called(enqueueScale(grids, stream, scaleParams(target.slot)), "cudaLaunchKernel") : status;
 }
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
@@ -298,10 +329,12 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   // What was measured before counted non-finite elements, so ZERO measures again.
   const std::uint32_t from = steps.measures || zero ? 0 : tables.gradients;
   const std::uint32_t to = adaptive ? tables.segments : tables.gradients;
+  const bool scales = steps.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(rule));
+  const bool simple = rule.norm != NormKind::Power && rule.scope != Scope::Parts && !adaptive;
+  if (oneLaunch.blocks > 0 && from == 0 && scales && simple) return clipAtOnce(verdictOf(rule.scope), rule, target);
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
-  const bool scales = steps.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(rule));
   return decideAndScale(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target, scales);
 }
 

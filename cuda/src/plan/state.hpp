@@ -35,6 +35,7 @@ struct CudaPlan::State {
   int device = 0;
   void* context = nullptr;  ///< that the plan was made in, and works in
   Grids grids{};
+  OneLaunch oneLaunch;  ///< no blocks where clips take three
   Tables tables;
   Rows rows;
   PlanMemory memory;
@@ -62,10 +63,14 @@ struct CudaPlan::State {
   CudaStatus noteWork(cudaStream_t streamBefore, bool usedBefore);
   CudaStatus uploadRows();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
+  MeasureParams measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) const;
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
+  DecideParams decideParams(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                            const GivenNorm& given = {}) const;
   CudaStatus decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
                     const GivenNorm& given = {});
-  CudaStatus scale(Slot* slot);
+  ScaleParams scaleParams(Slot* slot) const;
+  CudaStatus clipAtOnce(Verdict verdict, const RuleNumbers& rule, const Target& target);
   CudaStatus decideAndScale(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target, bool scales,
                             const GivenNorm& given = {});
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
