@@ -12,6 +12,7 @@ namespace {
 const char* const kMeasure = "measureKernelINS_9SquareSum";
 const char* const kDecide = "decideKernelILb0";
 const char* const kScale = "scaleKernel";
+const char* const kOneLaunch = "oneLaunchKernelINS_9SquareSum";
 
 /// Clips so many tensors of so many elements, which are so many tiles, and counts what a clip costs a thread.
 struct Clipped {
@@ -68,6 +69,21 @@ TEST_CASE("whole tiles are loaded in vectors, all of a lane's at once") {
     // The row's number and its 32 bytes; once, the first row's number, and the seven figures of a result.
     CHECK(cost.most.loads <= 19 * clipped.tilesOf(cost) + 8);
   }
+}
+
+TEST_CASE("in one launch a lane's vectors are read once, and all at once") {
+  setenv("GRADCLIP_CUDA_ONE_LAUNCH", "1", 1);
+  Bound bound({{DType::Float32, normal(DType::Float32, 2048 * 40, 1)}});
+  unsetenv("GRADCLIP_CUDA_ONE_LAUNCH");
+  gradclip::ptx::resetCosts();
+  bound.clip(normRule(Scope::All, kL2, 1e-3, 0, Policy::Propagate));
+  const KernelCost cost = costOf(kOneLaunch);
+  CHECK(cost.launches == 1);
+  CHECK(cost.threads == 40 * 32);
+  // Its tile, twice the 32 bytes of the tile's row, and the decision.
+  CHECK(cost.most.vectors == 16 + 2 * 2 + 1);
+  // Three for a tile, one more to begin with; 16 of the decision; one for each look at whether the others have arrived.
+  CHECK(cost.most.waits <= 4 + 16 + 30);
 }
 
 TEST_CASE("all-zero tiles are measured once") {

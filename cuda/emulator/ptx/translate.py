@@ -224,8 +224,11 @@ class Function:
         space, suffix = self.memory(opcode)
         targets = split(operands[0].strip("{}"))
         size = int(suffix[1:]) // 8
-        # What is read volatile, another block changes.
-        how = "poll_global" if opcode.startswith("ld.volatile.global") else "load_{}<{}>".format(space, size * len(targets))
+        how = "load_{}<{}>".format(space, size * len(targets))
+        if ".volatile" in opcode:  # another block changes it
+            if opcode != "ld.volatile.global.u32":
+                raise Refused("a volatile read of anything but a word")
+            how = "poll_global"
         code = "{{ const auto m = {}({}); ".format(how, self.address(operands[1], space))
         for i, target in enumerate(targets):
             if target == "_":
