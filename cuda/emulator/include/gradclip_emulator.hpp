@@ -16,6 +16,7 @@ namespace gradclip::emulator {
 /// a graph counts at each replay.
 struct Counters {
   std::int64_t launches;          ///< kernels enqueued
+  std::int64_t earlyLaunches;     ///< of these, by enqueueBehind
   std::int64_t allocations;       ///< of device or pinned memory
   std::int64_t copiesToDevice;    ///< from host memory, pinned or not
   std::int64_t copiesToHost;
@@ -72,7 +73,7 @@ struct Kernel {
   void (*kernel)();
   unsigned grid, block;
   std::size_t sharedBytes;
-  bool together;  ///< all blocks at once, so that one may wait for another
+  enum How { Alone, Behind, Together } how;  ///< Together: all blocks at once, so that one may wait for another
 };
 
 /// What runs instead of a kernel that is launched with parameters of so many bytes; null where kernels run as g++ compiled them.
@@ -87,10 +88,10 @@ void invoke(void (*kernel)(), const void* params) {
 
 template <class P>
 cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
-                    const P& params, bool together) noexcept {
+                    const P& params, Kernel::How how) noexcept {
   static_assert(std::is_trivially_copyable_v<P>, "a GPU gets parameters as bytes");
   static_assert(sizeof(P) <= 4096, "more parameters than every CUDA takes");
-  return enqueue({invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes, together}, stream, &params,
+  return enqueue({invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes, how}, stream, &params,
                  sizeof(P));
 }
 
@@ -100,14 +101,22 @@ cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_
 template <class P>
 cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
                     const P& params) noexcept {
-  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, false);
+  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, detail::Kernel::Alone);
 }
 
 /// Stands for cudaLaunchCooperativeKernel.
 template <class P>
 cudaError_t enqueueTogether(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
                             const P& params) noexcept {
-  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, true);
+  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, detail::Kernel::Together);
+}
+
+/// Stands for cudaLaunchKernelEx with programmatic stream serialization: an access to global memory before
+/// cudaGridDependencySynchronize is a fault. What it would be on a GPU, a race, shows too seldom.
+template <class P>
+cudaError_t enqueueBehind(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
+                          const P& params) noexcept {
+  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, detail::Kernel::Behind);
 }
 
 }  // namespace gradclip::emulator

@@ -59,6 +59,9 @@ GRADCLIP_UNTRACKED void* search(std::uintptr_t address, std::size_t bytes, const
 
 GRADCLIP_UNTRACKED inline void* resolve(const void* p, std::size_t bytes, const char* what) {
   const auto address = reinterpret_cast<std::uintptr_t>(p);
+  if (Block::instance().early()) {
+    refuse(cudaErrorLaunchFailure, what, address, bytes, "the kernel before may still run, and was not waited for");
+  }
   const Window& window = windows[address >> kWindowShift & (kWindows - 1)];
   const std::size_t offset = address - window.base;
   if (offset >= window.bytes || window.bytes - offset < bytes || (address & (bytes - 1)) != 0) {

@@ -38,6 +38,10 @@ class Block {
   void barrier();
   /// Lets all others run that can, for the thread has read what only they change.
   void giveWay();
+  /// The kernel before has ended, for this thread.
+  GRADCLIP_UNTRACKED void awaitBefore() { early_[current_ / 32] &= ~(1U << lane()); }
+  /// Whether the thread can't know that the kernel before has ended.
+  GRADCLIP_UNTRACKED bool early() const { return (early_[current_ / 32] >> lane() & 1) != 0; }
   /// Something happened that a thread of another block may wait for.
   GRADCLIP_UNTRACKED void note() { progressed_ = true; }
   std::uint64_t meet(Together what, unsigned mask, std::uint64_t value, unsigned source);
@@ -108,6 +112,7 @@ class Block {
   bool progressed_ = false;  ///< in this turn
 
   bool runs_ = false;
+  std::uint32_t early_[kMaxThreads / 32] = {};         ///< lanes that have not waited for the kernel before
   std::uint32_t systemFences_[kMaxThreads / 32] = {};  ///< lanes that have fenced for the host
 };
 

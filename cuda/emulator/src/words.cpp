@@ -27,6 +27,8 @@ void __threadfence_system() {
 #endif
 }
 
+GRADCLIP_UNTRACKED void cudaGridDependencySynchronize() { Block::instance().awaitBefore(); }
+
 namespace gradclip::emulator::detail {
 
 GRADCLIP_UNTRACKED unsigned ballot(unsigned mask, bool predicate) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Launches whose blocks all run at once.
+// Launches whose blocks all run at once, and launches behind a kernel that still runs.
 #include "support.hpp"
 
 namespace {
@@ -41,6 +41,11 @@ __global__ void allPoll(Wait p) {
 __global__ void forEver(Wait p) {
   while (pollGlobal(p.arrived) == 0) {
   }
+}
+
+__global__ void looksBehind(Wait p) {
+  if (threadIdx.x != 5 || p.out == nullptr) cudaGridDependencySynchronize();
+  storeGlobal(p.arrived + threadIdx.x, 1U);
 }
 
 cudaError_t launchedTogether(void (*kernel)(Wait), unsigned grid, const Wait& params, std::size_t sharedBytes = 0) {
@@ -91,4 +96,14 @@ TEST_CASE("more blocks than fit, and more shared memory than was asked for, are 
   CHECK(launchedTogether(allPoll, 5, params, kHalf) == cudaErrorCooperativeLaunchTooLarge);
   REQUIRE_OK(launchedTogether(allPoll, 4, params, kHalf));
   cudaGetLastError();
+}
+
+TEST_CASE("behind another kernel each thread waits for it before it reads or writes") {
+  const Device<unsigned> out(std::vector<unsigned>(64, 0));
+  REQUIRE_OK(enqueueBehind(looksBehind, 1, 64, 0, nullptr, Wait{out, nullptr}));
+  REQUIRE_OK(cudaStreamSynchronize(nullptr));
+  REQUIRE_OK(launched(looksBehind, 1, 64, Wait{out, out}));
+  REQUIRE_OK(enqueueBehind(looksBehind, 1, 64, 0, nullptr, Wait{out, out}));
+  CHECK(cudaStreamSynchronize(nullptr) == cudaErrorLaunchFailure);
+  reset();
 }

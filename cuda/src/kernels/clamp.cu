@@ -203,6 +203,7 @@ cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampPar
 }
 
 cudaError_t findGrids(int device, Grids* grids) {
+  grids->follow = true;
   for (auto* find : {findMeasureGrids, findDecideGrid, findScaleGrid, findClampGrid}) {
     const cudaError_t error = find(device, grids);
     if (error != cudaSuccess) return error;

@@ -9,6 +9,8 @@ namespace gradclip {
 /// Wide: for rules with parts or parameters too.
 template <bool Wide>
 __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecideParams p) {
+  bringUpKernelBehind();
+  awaitKernelBefore();
   Shared& shared = *sharedMemory<Shared>();
   const std::uint32_t groups = groupItems(p);
   decideItems<Wide>(p, groups);
@@ -16,16 +18,18 @@ __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecidePar
 }
 
 cudaError_t findDecideGrid(int device, Grids* grids) {
-  const cudaError_t error = residentBlocks(device, decideKernel<true>, &grids->decideWide);
-  return error == cudaSuccess ? residentBlocks(device, decideKernel<false>, &grids->decide) : error;
+  cudaError_t error = residentBlocks(device, decideKernel<true>, &grids->decideWide);
+  if (error == cudaSuccess) error = residentBlocks(device, decideKernel<false>, &grids->decide);
+  return error == cudaSuccess ? canFollow(decideKernel<false>, &grids->follow) : error;
 }
 
-cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params) {
+cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params, bool behind) {
   const bool wide = params.parameters != 0 || params.parts.count != 0;
   const std::uint64_t items =
       std::uint64_t{params.lastRun - params.firstRun} + groupItems(params) + finishItems(params);
   const unsigned blocks = blocksFor(items, wide ? grids.decideWide : grids.decide);
-  return launch(wide ? decideKernel<true> : decideKernel<false>, blocks, kBlockThreads, sizeof(Shared), stream, params);
+  auto* const kernel = wide ? decideKernel<true> : decideKernel<false>;
+  return (behind ? launchBehind<DecideParams> : launch<DecideParams>)(kernel, blocks, kBlockThreads, sizeof(Shared), stream, params);
 }
 
 }  // namespace gradclip

@@ -58,6 +58,22 @@ __device__ __forceinline__ T* sharedMemory() {
 
 namespace gradclip {
 
+// Programmatic dependent launch, from compute capability 9.0 on; elsewhere, and in any other launch, these do nothing.
+
+/// Waits until the kernel before has ended, and all it wrote is there. A kernel that launchBehind() brings up early begins so.
+__device__ __forceinline__ void awaitKernelBefore() {
+#if defined(GRADCLIP_EMULATED) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  cudaGridDependencySynchronize();
+#endif
+}
+
+/// The next kernel may be brought up once all blocks have come here. All of them run then, so it takes no place from any.
+__device__ __forceinline__ void bringUpKernelBehind() {
+#if defined(GRADCLIP_EMULATED) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
+
 constexpr unsigned kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 

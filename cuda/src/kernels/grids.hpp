@@ -16,6 +16,15 @@ cudaError_t residentBlocks(int device, void (*kernel)(P), unsigned* blocks, std:
   return error;
 }
 
+/// Whether a kernel has the words of dependent launches: code that the driver made of older PTX lacks them.
+template <class P>
+cudaError_t canFollow(void (*kernel)(P), bool* can) {
+  cudaFuncAttributes attributes{};
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+  *can = *can && attributes.ptxVersion >= 90;
+  return error;
+}
+
 /// Blocks for a number of warps' worth of work, at least one.
 inline unsigned blocksFor(std::uint64_t warps, unsigned resident) {
   const std::uint64_t wanted = (warps + kBlockThreads / 32 - 1) / (kBlockThreads / 32);

@@ -17,6 +17,7 @@ struct Grids {
   unsigned measure[4];  ///< by norm
   unsigned decide, decideWide;
   unsigned scale, clamp;
+  bool follow;  ///< whether decide and scale can be launched behind another kernel
 };
 
 /// Fails where the binary has no code for the current device.
@@ -85,7 +86,8 @@ struct DecideParams {
   Capture capture;
 };
 
-cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params);
+/// `behind`: right behind a kernel of the same clip, brought up early.
+cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params, bool behind);
 
 struct ScaleParams {
   TileTable tiles;
@@ -96,7 +98,7 @@ struct ScaleParams {
   Slot* slot;          ///< where the host reads it
 };
 
-cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params);
+cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params, bool behind);
 
 /// How the clips of a plan run in one launch; no blocks where they can't.
 struct OneLaunch {

@@ -9,6 +9,7 @@
 namespace gradclip {
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {
+  awaitKernelBefore();
   // Writes to the host's memory take longer than a small clip: one thread's, while all others scale, instead of decide's.
   if (blockIdx.x == gridDim.x - 1 && threadIdx.x == blockDim.x - 1) passOn(params.result, params.slot);
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
@@ -19,10 +20,14 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKern
               });
 }
 
-cudaError_t findScaleGrid(int device, Grids* grids) { return residentBlocks(device, scaleKernel, &grids->scale); }
+cudaError_t findScaleGrid(int device, Grids* grids) {
+  const cudaError_t error = residentBlocks(device, scaleKernel, &grids->scale);
+  return error == cudaSuccess ? canFollow(scaleKernel, &grids->follow) : error;
+}
 
-cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params) {
-  return launch(scaleKernel, blocksFor(params.tileCount, grids.scale), kBlockThreads, 0, stream, params);
+cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params, bool behind) {
+  const unsigned blocks = blocksFor(params.tileCount, grids.scale);
+  return (behind ? launchBehind<ScaleParams> : launch<ScaleParams>)(scaleKernel, blocks, kBlockThreads, 0, stream, params);
 }
 
 }  // namespace gradclip

@@ -50,6 +50,7 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, co
   if (isSet("GRADCLIP_CUDA_ONE_LAUNCH")) {
     if (auto s = called(findOneLaunch(device, tables.gradientTiles(), &oneLaunch), occupancy); !s.ok()) return s;
   }
+  follows = grids.follow && isSet("GRADCLIP_CUDA_DEPENDENT_LAUNCH");
   if (auto s = rows.bind(device, table, rowCount); !s.ok()) return s;
   noteTypes();
   // The legacy stream would wait for everybody's work, and break a capture.
@@ -228,7 +229,7 @@ CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t 
 CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero) {
   if (norm.kind != NormKind::Power) return measureTiles(norm.kind, norm.p, from, to, zero);
   if (auto s = measureTiles(NormKind::Inf, 0.0, from, to, zero); !s.ok()) return s;
-  if (auto s = decide(Verdict::Maxima, measuring(norm), {from, to}, {}); !s.ok()) return s;
+  if (auto s = decide(decideParams(Verdict::Maxima, measuring(norm), {from, to}, {}), true); !s.ok()) return s;
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
@@ -263,9 +264,11 @@ DecideParams CudaPlan::State::decideParams(Verdict verdict, const RuleNumbers& r
   return params;
 }
 
-CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                                   const GivenNorm& given) {
-  return called(enqueueDecide(grids, stream, decideParams(verdict, rule, span, target, given)), "cudaLaunchKernel");
+/// `measured`: what comes before on the stream is this call's measure. A graph may be made by a driver that knows no other order
+/// than whole kernels, so that what is captured is not brought up early.
+CudaStatus CudaPlan::State::decide(const DecideParams& params, bool measured) {
+  const bool behind = follows && measured && params.capture.parameters == nullptr;
+  return called(enqueueDecide(grids, stream, params, behind), "cudaLaunchKernel");
 }
 
 ScaleParams CudaPlan::State::scaleParams(Slot* slot) const {
@@ -281,11 +284,13 @@ CudaStatus CudaPlan::State::clipAtOnce(Verdict verdict, const RuleNumbers& rule,
 }
 
 /// Where a kernel applies the decision, it is that one which passes the result on to the host.
-CudaStatus CudaPlan::State::decideAndScale(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                                           bool scales, const GivenNorm& given) {
-  if (!scales || tables.gradientTiles() == 0) return decide(verdict, rule, span, target, given);
-  const CudaStatus status = decide(verdict, rule, span, {memory.result, target.ticket, target.capture}, given);
-  return status.ok() ? called(enqueueScale(grids, stream, scaleParams(target.slot)), "cudaLaunchKernel") : status;
+CudaStatus CudaPlan::State::decideAndScale(DecideParams params, bool measured, bool scales) {
+  if (!scales || tables.gradientTiles() == 0) return decide(params, measured);
+  const ScaleParams scale = scaleParams(params.slot);
+  params.slot = memory.result;
+  if (auto status = decide(params, measured); !status.ok()) return status;
+  const bool behind = follows && params.capture.parameters == nullptr;
+  return called(enqueueScale(grids, stream, scale, behind), "cudaLaunchKernel");
 }
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
@@ -302,7 +307,8 @@ CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* 
   return onStream(s, stream, [&] {
     const Target target = s.nextTarget(ticket);
     const CudaStatus status = s.measure(norm, 0, s.tables.gradients, false);
-    return status.ok() ? s.decide(Verdict::Norm, measuring(norm), s.gradients(), target) : status;
+    const bool measured = s.tables.gradientTiles() > 0;
+    return status.ok() ? s.decide(s.decideParams(Verdict::Norm, measuring(norm), s.gradients(), target), measured) : status;
   });
 }
 
@@ -335,7 +341,8 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
-  return decideAndScale(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target, scales);
+  const bool measured = tables.segmentTile[from] < tables.segmentTile[to];
+  return decideAndScale(decideParams(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target), measured, scales);
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
@@ -352,7 +359,7 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
     if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
   }
   const bool scales = target.capture.parameters != nullptr || !onlyMeasures(rule);
-  return decideAndScale(Verdict::Given, rule, {0, 0}, target, scales, norm);
+  return decideAndScale(decideParams(Verdict::Given, rule, {0, 0}, target, norm), false, scales);
 }
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
@@ -368,7 +375,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
     RuleNumbers maximum = measuring({NormKind::Inf, 0.0});
     maximum.policy = rule.policy;
     if (auto status = measure({NormKind::Inf, 0.0}, 0, tables.gradients, false); !status.ok()) return status;
-    if (auto status = decide(Verdict::Value, maximum, gradients(), target); !status.ok()) return status;
+    if (auto status = decide(decideParams(Verdict::Value, maximum, gradients(), target), tables.gradientTiles() > 0); !status.ok()) return status;
   }
   ClampParams params{};
   params.tiles = memory.tiles;
@@ -433,7 +440,8 @@ CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSeg
   rule.limit.inverseScale = inverseScale;
   const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
   return onStream(s, addressOf(s.stream), [&] {
-    if (auto status = s.decide(Verdict::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket)); !status.ok()) return status;
+    const DecideParams params = s.decideParams(Verdict::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket));
+    if (auto status = s.decide(params, false); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
     *value = s.memory.hostSlot(PlanMemory::kNormTicket)->totalNorm;
     return status;

@@ -36,6 +36,7 @@ struct CudaPlan::State {
   void* context = nullptr;  ///< that the plan was made in, and works in
   Grids grids{};
   OneLaunch oneLaunch;  ///< no blocks where clips take three
+  bool follows = false;  ///< decide and scale are brought up while the kernel before them runs
   Tables tables;
   Rows rows;
   PlanMemory memory;
@@ -67,12 +68,10 @@ struct CudaPlan::State {
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
   DecideParams decideParams(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
                             const GivenNorm& given = {}) const;
-  CudaStatus decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                    const GivenNorm& given = {});
+  CudaStatus decide(const DecideParams& params, bool measured);
   ScaleParams scaleParams(Slot* slot) const;
   CudaStatus clipAtOnce(Verdict verdict, const RuleNumbers& rule, const Target& target);
-  CudaStatus decideAndScale(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target, bool scales,
-                            const GivenNorm& given = {});
+  CudaStatus decideAndScale(DecideParams params, bool measured, bool scales);
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
   CudaStatus clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target);
   CudaStatus clipByValue(const RuleNumbers& rule, const Target& target);

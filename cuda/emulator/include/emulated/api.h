@@ -84,6 +84,12 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*ke
 }
 
 template <class P>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(P)) {
+  attributes->ptxVersion = 90;
+  return cudaSuccess;
+}
+
+template <class P>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(P), cudaFuncAttribute attribute, int value) {
   return gradclip::emulator::detail::setAttribute(reinterpret_cast<void (*)()>(kernel), attribute, value);
 }

@@ -76,6 +76,10 @@ enum cudaDeviceAttr {
 
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
+
 struct cudaDeviceProp {
   char name[256];
   std::size_t totalGlobalMem;

@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clips in one launch, against the same clips in three: bits, results and figures; which clips are such; what they cost.
+// Clips in one launch, and in launches brought up early, against the same clips in three that follow each other: bits, results
+// and figures; which clips are such; what they cost.
 #include <cstdlib>
 
 #include "cuda_support.hpp"
 
 namespace {
 
-/// Tensors bound twice: for three launches, and for one.
+/// Tensors bound twice: for three launches, and for another way that an environment variable asks for.
 struct Both {
   Bound three, one;
 
-  explicit Both(const std::vector<Tensor>& tensors) : three(tensors), one(asked(tensors)) { unsetenv(kVariable); }
+  explicit Both(const std::vector<Tensor>& tensors, const char* variable = "GRADCLIP_CUDA_ONE_LAUNCH")
+      : three(tensors), one(asked(tensors, variable)) {
+    unsetenv(variable);
+  }
 
-  /// All that a clip leaves behind.
-  void checkSame(const Rule& rule) {
+  /// All that a clip leaves behind, and in how many launches of which so many are early.
+  void checkSame(const Rule& rule, std::int64_t launches = 1, std::int64_t early = 0) {
     const Slot want = three.clip(rule);
     emulator::resetCounters();
     const Slot got = one.clip(rule);
-    if (kEmulated) CHECK(emulator::counters().launches == 1);
+    if (kEmulated) CHECK(emulator::counters().launches == launches);
+    if (kEmulated) CHECK(emulator::counters().earlyLaunches == early);
     checkSlots(got, want);
     checkMemory();
     for (std::size_t i = 0; i < one.tensors.size(); ++i) CHECK(bits(one.coefficient(i)) == bits(three.coefficient(i)));
@@ -52,10 +57,8 @@ struct Both {
   static std::uint64_t bits(double value) { return gradclip::bitCast<std::uint64_t>(value); }
 
  private:
-  static constexpr const char* kVariable = "GRADCLIP_CUDA_ONE_LAUNCH";
-
-  static const std::vector<Tensor>& asked(const std::vector<Tensor>& tensors) {
-    setenv(kVariable, "1", 1);
+  static const std::vector<Tensor>& asked(const std::vector<Tensor>& tensors, const char* variable) {
+    setenv(variable, "1", 1);
     return tensors;
   }
 };
@@ -226,6 +229,49 @@ TEST_CASE("captured in a graph, with other numbers at each replay") {
     both.checkSlots(*static_cast<const Slot*>(both.one->captureSlot(capture)), want);
     both.checkMemory();
   }
+  both.one->closeCapture(capture);
+  REQUIRE_OK(gradclip::cudaDestroyGraph(0, graph));
+  REQUIRE_OK(gradclip::cudaDestroyStream(0, stream));
+}
+
+TEST_CASE("decide and scale brought up while the kernel before runs, where that is one of the same clip") {
+  Both both(some(), "GRADCLIP_CUDA_DEPENDENT_LAUNCH");
+  for (NormOf norm : {kL1, kL2, kInfNorm}) {
+    for (Policy policy : kPolicies) {
+      both.checkSame(rule(Scope::All, norm, 1, policy), 3, 2);
+      both.checkSame(rule(Scope::Segment, norm, 0.1, policy), 3, 2);
+      both.restore();
+    }
+  }
+  both.checkSame(rule(Scope::All, {NormKind::Power, 3}, 1), 5, 3);
+  both.restore();
+  for (Bound* bound : {&both.three, &both.one}) {
+    const Slot measured = bound->globalNorm(kL2);
+    emulator::resetCounters();
+    bound->clip(rule(Scope::All, kL2, measured.totalNorm / 2), {false, true});
+    bound->clipWithNorm(rule(Scope::All, kL2, 1), {2.0, 0, 0, 0});
+    bound->clipByValue(valueRule(-0.1, 0.1, Policy::Skip));
+    // Decide follows nothing of its own clip, but scale does; of the clamp it is decide.
+    if (kEmulated) CHECK(emulator::counters().earlyLaunches == (bound == &both.one ? 3 : 0));
+  }
+  both.checkMemory();
+}
+
+TEST_CASE("what is captured is not brought up early") {
+  Both both(some(), "GRADCLIP_CUDA_DEPENDENT_LAUNCH");
+  std::int64_t stream = 0, graph = 0;
+  std::int32_t capture = -1;
+  REQUIRE_OK(gradclip::cudaCreateStream(0, &stream));
+  REQUIRE_OK(gradclip::cudaBeginCapture(0, stream));
+  emulator::resetCounters();
+  REQUIRE_OK(both.one->captureByNorm(stream, rule(Scope::All, kL2, 1), &capture));
+  REQUIRE_OK(gradclip::cudaFinishCapture(0, stream, &graph));
+  REQUIRE_OK(gradclip::cudaLaunchGraph(0, graph, stream));
+  REQUIRE_OK(gradclip::cudaSynchronizeStream(0, stream));
+  if (kEmulated) CHECK(emulator::counters().launches == 3);
+  if (kEmulated) CHECK(emulator::counters().earlyLaunches == 0);
+  both.three.clip(rule(Scope::All, kL2, 1));
+  both.checkMemory();
   both.one->closeCapture(capture);
   REQUIRE_OK(gradclip::cudaDestroyGraph(0, graph));
   REQUIRE_OK(gradclip::cudaDestroyStream(0, stream));
