@@ -45,7 +45,7 @@ TEST_CASE("loads that wait for others: two a tile, 16 a decision, whatever the n
       const Clipped clipped(tensors, elements, scope);
       const KernelCost measure = costOf(kMeasure), decide = costOf(kDecide), scale = costOf(kScale);
       INFO(tensors << " tensors of " << elements << " elements, scope " << static_cast<int>(scope));
-      // Its row and its elements; one more to begin with, for the first row's number.
+      // Its piece and its elements; one more to begin with, for the first piece's number.
       CHECK(measure.most.waits <= 2 * clipped.tilesOf(measure) + 1);
       // A coefficient of its own, where there is one; the decision, and the result for the host, to begin with.
       const std::uint32_t each = scope == Scope::All ? 2 : 3;
@@ -68,7 +68,7 @@ TEST_CASE("whole tiles are loaded in vectors, all of a lane's at once") {
   for (const char* kernel : {kMeasure, kScale}) {
     const KernelCost cost = costOf(kernel);
     CHECK(cost.most.vectors >= 16 * clipped.tilesOf(cost));
-    // The row's number and its 32 bytes; once, the first row's number, and the seven figures of a result.
+    // The piece's number and its 32 bytes; once, the first piece's number, and the seven figures of a result.
     CHECK(cost.most.loads <= 19 * clipped.tilesOf(cost) + 8);
   }
 }
@@ -82,7 +82,7 @@ TEST_CASE("in one launch a lane's vectors are read once, and all at once") {
   const KernelCost cost = costOf(kOneLaunch);
   CHECK(cost.launches == 1);
   CHECK(cost.threads == 40 * 32);
-  // Its tile, twice the 32 bytes of the tile's row, and the decision.
+  // Its tile, twice the 32 bytes of the tile's piece, and the decision.
   CHECK(cost.most.vectors == 16 + 2 * 2 + 1);
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("all-zero tiles are measured once") {
   std::int64_t ticket = 0;
   gradclip::ptx::resetCosts();
   REQUIRE_OK(bound->globalNorm(0, kL2, &ticket));
-  CHECK(bound.result(ticket).totalNorm == 0);
+  CHECK(bound.result(ticket).globalNorm == 0);
   const KernelCost cost = costOf(kMeasure);
   const auto warps = static_cast<std::uint32_t>(cost.threads / 32);
   CHECK(cost.most.loads <= 19 * ((1024 + 512 + warps - 1) / warps) + 1);

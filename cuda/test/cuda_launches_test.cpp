@@ -32,7 +32,7 @@ struct Both {
 
   void checkSlots(const Slot& got, const Slot& want) {
     CHECK(got.ticket == want.ticket);
-    CHECK(bits(got.totalNorm) == bits(want.totalNorm));
+    CHECK(bits(got.globalNorm) == bits(want.globalNorm));
     CHECK(bits(got.coefficient) == bits(want.coefficient));
     CHECK(got.changed == want.changed);
     CHECK(got.flags == want.flags);
@@ -248,7 +248,7 @@ TEST_CASE("decide and scale brought up while the kernel before runs, where that 
   for (Bound* bound : {&both.three, &both.one}) {
     const Slot measured = bound->globalNorm(kL2);
     emulator::resetCounters();
-    bound->clip(rule(Scope::All, kL2, measured.totalNorm / 2), {false, true});
+    bound->clip(rule(Scope::All, kL2, measured.globalNorm / 2), {false, true});
     bound->clipWithNorm(rule(Scope::All, kL2, 1), {2.0, 0, 0, 0});
     bound->clipByValue(valueRule(-0.1, 0.1, Policy::Skip));
     // Decide follows nothing of its own clip, but scale does; of the clamp it is decide.
@@ -307,7 +307,7 @@ TEST_CASE("an element is read once") {
   const std::int64_t three = accesses(both.three), one = accesses(both.one);
   CHECK(three >= 3 * kTiles * kVectors);
   CHECK(one >= 2 * kTiles * kVectors);
-  // Beside elements: rows, partials, results.
+  // Beside elements: pieces, partials, results.
   CHECK(one < (2 * kVectors + 32 * 8) * kTiles);
 }
 

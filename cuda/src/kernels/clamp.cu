@@ -121,24 +121,24 @@ __device__ __forceinline__ void countChanges(Control* control, const Changes& ch
 __device__ inline void publishClamp(const ClampParams& params) {
   Slot slot = {};
   slot.ticket = ticketOf(params.ticket, params.capture);
-  slot.totalNorm = slot.coefficient = bitCast<double>(std::uint64_t{Element<double>::kNaN});
+  slot.globalNorm = slot.coefficient = bitCast<double>(std::uint64_t{Element<double>::kNaN});
   slot.changed = static_cast<std::int64_t>(atomicExch(&params.control->changed, 0ull));
   slot.flags = (slot.changed > 0 ? kClipped : 0u) | (atomicExch(&params.control->zeroed, 0u) != 0 ? kNonFinite : 0u);
   slot.badSegment = -1;
   publish(params.slot, slot);
 }
 
-/// A row's limits. They are read anew for each tile: kept, they would take registers that its elements need.
-__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const Row& row) {
+/// A piece's limits. They are read anew for each tile: kept, they would take registers that its elements need.
+__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const DevicePiece& piece) {
   ClampLimits limits = params.limits;
   if (hasNewNumbers(params.capture)) {
-    const Parameters* const now = params.capture.parameters;
+    const Numbers* const now = params.capture.numbers;
     limits.min = loadGlobal<double>(&now->min);
     limits.max = loadGlobal<double>(&now->max);
     limits.inverseScale = loadGlobal<double>(&now->limit.inverseScale);
   }
   if (params.parts.count != 0) {
-    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + row.segment);
+    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + piece.segment);
     limits.min = loadGlobal<double>(&part->min);
     limits.max = loadGlobal<double>(&part->max);
   }
@@ -169,14 +169,14 @@ GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, Cla
   return changes;
 }
 
-__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32_t number, const Row& row,
+__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32_t number, const DevicePiece& piece,
                                           Changes& changes) {
-  if (plain(limits, row.dtype) && isWhole(row, number)) {
+  if (plain(limits, piece.dtype) && isWhole(piece, number)) {
     const ClampPlain clamp = {limits, changes};
-    Byte* const lane = laneOf(row, number);
-    dispatch(row.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain, InPlace>{lane, clamp, {lane}});
+    Byte* const lane = laneOf(piece, number);
+    dispatch(piece.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain, InPlace>{lane, clamp, {lane}});
   } else {
-    const Changes more = clampAny(row.dtype, tileOf(row, number), limits);
+    const Changes more = clampAny(piece.dtype, tileOf(piece, number), limits);
     changes.elements += more.elements;
     changes.zeroed |= more.zeroed;
   }
@@ -191,7 +191,7 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
   }
   Changes changes = {0, 0};
   forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
-              [&](std::uint32_t tile, const Row& row) { clampTile(limitsOf(params, row), tile, row, changes); });
+              [&](std::uint32_t tile, const DevicePiece& piece) { clampTile(limitsOf(params, piece), tile, piece, changes); });
   countChanges(params.control, changes);
   if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
 }

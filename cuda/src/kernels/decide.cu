@@ -6,7 +6,7 @@
 
 namespace gradclip {
 
-/// Wide: for rules with parts or parameters too.
+/// Wide: for rules with parts or weights too.
 template <bool Wide>
 __global__ void __launch_bounds__(kBlockThreads, 2) decideKernel(const DecideParams p) {
   bringUpKernelBehind();
@@ -24,7 +24,7 @@ cudaError_t findDecideGrid(int device, Grids* grids) {
 }
 
 cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params, bool behind) {
-  const bool wide = params.parameters != 0 || params.parts.count != 0;
+  const bool wide = params.weights != 0 || params.parts.count != 0;
   const std::uint64_t items =
       std::uint64_t{params.lastRun - params.firstRun} + groupItems(params) + finishItems(params);
   const unsigned blocks = blocksFor(items, wide ? grids.decideWide : grids.decide);

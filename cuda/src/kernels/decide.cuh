@@ -59,17 +59,17 @@ __device__ __forceinline__ bool changes(double coefficient, unsigned types) {
 
 /// Whether something is to be done with each segment's own sum as soon as it is known.
 __device__ __forceinline__ bool finishes(const DecideParams& p) {
-  return p.verdict == Verdict::Maxima || (p.verdict == Verdict::PerSegment && p.parameters == 0);
+  return p.verdict == Verdict::Maxima || (p.verdict == Verdict::PerSegment && p.weights == 0);
 }
 
-/// Whether each segment is finished with its parameter's.
+/// Whether each segment is finished with its weight's.
 __device__ __forceinline__ bool finishesPairs(const DecideParams& p) {
-  return p.verdict == Verdict::PerSegment && p.parameters != 0;
+  return p.verdict == Verdict::PerSegment && p.weights != 0;
 }
 
 __device__ __forceinline__ NormLimit limitOf(const DecideParams& p) {
   if (!hasNewNumbers(p.capture)) return p.rule.limit;
-  const NormLimit* const now = &p.capture.parameters->limit;
+  const NormLimit* const now = &p.capture.numbers->limit;
   return {p.rule.limit.form,
           p.rule.limit.atNonFinite,
           loadGlobal<double>(&now->max),
@@ -82,14 +82,14 @@ __device__ __forceinline__ NormLimit limitOf(const DecideParams& p) {
 template <bool Wide>
 __device__ inline double ownCoefficient(const DecideParams& p, const NormLimit& limit, std::uint32_t segment) {
   const ScaledNorm norm = segmentNorm(p, segment).times(limit.inverseScale);
-  double parameter = 0.0;
+  double weight = 0.0;
   if constexpr (Wide) {
-    const std::uint32_t other = segment + p.parameters;
+    const std::uint32_t other = segment + p.weights;
     const bool adaptive = limit.form == Form::Adaptive;
     if (adaptive && loadGlobal<std::uint8_t>(p.fold.segmentTypes + other) == 0) return 1.0;
-    if (adaptive) parameter = segmentNorm(p, other).value();
+    if (adaptive) weight = segmentNorm(p, other).value();
   }
-  return coefficientOf(limit, norm, loadGlobal<double>(p.fold.segmentElements + segment), parameter);
+  return coefficientOf(limit, norm, loadGlobal<double>(p.fold.segmentElements + segment), weight);
 }
 
 /// Leaves what a segment is multiplied by to the scale kernel.
@@ -112,15 +112,15 @@ __device__ inline void finishSegment(const DecideParams& p, const NormLimit& lim
   }
 }
 
-/// Tiles of a segment or of its parameter, whichever has more.
+/// Tiles of a segment or of its weight, whichever has more.
 __device__ __forceinline__ std::uint32_t tilesOfPair(const DecideParams& p, std::uint32_t segment) {
-  const std::uint32_t own = tilesOf(p.fold, segment), other = tilesOf(p.fold, segment + p.parameters);
+  const std::uint32_t own = tilesOf(p.fold, segment), other = tilesOf(p.fold, segment + p.weights);
   return own > other ? own : other;
 }
 
 /// The gradient's segment of a pair that a segment belongs to.
 __device__ __forceinline__ std::uint32_t gradientOf(const DecideParams& p, std::uint32_t segment) {
-  return segment < p.lastSegment ? segment : segment - p.parameters;
+  return segment < p.lastSegment ? segment : segment - p.weights;
 }
 
 /// Folds up to kRun entries of each plane into one, by one warp.
@@ -139,7 +139,7 @@ __device__ inline void foldWhole(const DecideParams& p, std::uint32_t segment) {
   foldEachPlane(p, p.fold.partials, first, n, p.fold.sums, segment);
 }
 
-/// Up to 32 segments with their parameters: those of one tile each by a lane, others that one run holds by the warp.
+/// Up to 32 segments with their weights: those of one tile each by a lane, others that one run holds by the warp.
 __device__ inline void finishPairs(const DecideParams& p, std::uint32_t number) {
   const NormLimit limit = limitOf(p);
   const std::uint32_t first = p.firstSegment + number * kWarp, segment = first + laneIndex();
@@ -149,7 +149,7 @@ __device__ inline void finishPairs(const DecideParams& p, std::uint32_t number) 
   for (std::uint32_t i = 0; i < kWarp; ++i) {
     if ((longer >> i & 1u) == 0) continue;
     foldWhole(p, first + i);
-    foldWhole(p, first + i + p.parameters);
+    foldWhole(p, first + i + p.weights);
     if (laneIndex() == 0) finishSegment<true>(p, limit, first + i);
   }
 }
@@ -274,7 +274,7 @@ __device__ inline double givenNorm(const GivenNorm& given) {
 }
 
 /// The norm over all segments, by one warp, from groupSums.
-__device__ inline ScaledNorm totalNorm(const DecideParams& p) {
+__device__ inline ScaledNorm globalNorm(const DecideParams& p) {
   if (p.verdict == Verdict::Given) return {givenNorm(p.given), 0};
   const SegmentRun all = allSegments(p);
   const ScaledNorm norm = isPower(p) ? powerNorm(p, all) : normOfGroups(p, runsIn(all.n));
@@ -438,7 +438,7 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   if (p.slot == nullptr || (isValue && outcome.mode != Mode::Untouched)) return;
   Slot slot = {};
   slot.ticket = ticketOf(p.ticket, p.capture);
-  slot.totalNorm = isValue ? bitCast<double>(std::uint64_t{Element<double>::kNaN}) : norm.value();
+  slot.globalNorm = isValue ? bitCast<double>(std::uint64_t{Element<double>::kNaN}) : norm.value();
   slot.coefficient = outcome.coefficient;
   slot.flags = (outcome.clipped ? kClipped : 0u) | (zeroed || !norm.finite() ? kNonFinite : 0u) |
                (outcome.refused ? kRefused : 0u);
@@ -447,12 +447,12 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   p.slot == p.result ? leave(p.slot, slot) : publish(p.slot, slot);
 }
 
-/// Segments of many runs, with their parameters.
+/// Segments of many runs, with their weights.
 __device__ inline void finishDeepPairs(const DecideParams& p) {
   for (std::uint32_t i = p.firstDeep + threadIdx.x; i < p.lastDeep; i += blockDim.x) {
     const std::uint32_t segment = bitCast<Deep>(loadGlobal<uint4>(p.fold.deep + i)).segment;
-    const bool isParameter = segment >= p.lastSegment;
-    if (isParameter && tilesOf(p.fold, segment - p.parameters) > kRun) continue;
+    const bool isWeight = segment >= p.lastSegment;
+    if (isWeight && tilesOf(p.fold, segment - p.weights) > kRun) continue;
     finishSegment<true>(p, limitOf(p), gradientOf(p, segment));
   }
 }
@@ -506,7 +506,7 @@ __device__ __forceinline__ void decideLast(const DecideParams& p, std::uint32_t 
   foldRest<Wide>(p, groups);
   if (p.verdict == Verdict::Maxima) return;
   if (warpInBlock() == 0) {
-    const ScaledNorm norm = totalNorm(p);
+    const ScaledNorm norm = globalNorm(p);
     if (laneIndex() == 0) shared.norm = norm;
   }
   __syncthreads();

@@ -34,12 +34,12 @@ struct Kept {
 };
 
 /// Reads a tile, once.
-__device__ __forceinline__ void keepTile(const Kept& kept, const Row& row, std::uint32_t number) {
-  if (isWhole(row, number)) {
-    kept.keep(0, InPlace{laneOf(row, number)}.vectors<kStripes>(0));
+__device__ __forceinline__ void keepTile(const Kept& kept, const DevicePiece& piece, std::uint32_t number) {
+  if (isWhole(piece, number)) {
+    kept.keep(0, InPlace{laneOf(piece, number)}.vectors<kStripes>(0));
     return;
   }
-  const Loaded tile = {tileOf(row, number)};
+  const Loaded tile = {tileOf(piece, number)};
   for (int first = 0; first < kTile; first += kFew * kStripe) kept.keep(first / kStripe, tile.few(first));
 }
 

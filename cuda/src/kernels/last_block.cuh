@@ -52,19 +52,19 @@ __device__ __forceinline__ void awaitPassage(const Control* control, unsigned be
 
 /// The ticket of a result: given, or that of a captured clip's next replay. By one thread, once a result.
 __device__ __forceinline__ std::int64_t ticketOf(std::int64_t given, const Capture& capture) {
-  if (capture.parameters == nullptr) return given;
-  const std::int64_t ticket = loadGlobal<std::int64_t>(&capture.parameters->replays) + 1;
-  storeGlobal(&capture.parameters->replays, ticket);
+  if (capture.numbers == nullptr) return given;
+  const std::int64_t ticket = loadGlobal<std::int64_t>(&capture.numbers->replays) + 1;
+  storeGlobal(&capture.numbers->replays, ticket);
   return ticket;
 }
 
 /// Whether the numbers of a clip are not those that its kernel was launched with.
 __device__ __forceinline__ bool hasNewNumbers(const Capture& capture) {
-  return capture.parameters != nullptr && loadGlobal<std::int64_t>(&capture.parameters->owner) == capture.id;
+  return capture.numbers != nullptr && loadGlobal<std::int64_t>(&capture.numbers->owner) == capture.id;
 }
 
 __device__ __forceinline__ void storeFigures(Slot* slot, const Slot& result) {
-  storeGlobal(&slot->totalNorm, result.totalNorm);
+  storeGlobal(&slot->globalNorm, result.globalNorm);
   storeGlobal(&slot->coefficient, result.coefficient);
   storeGlobal(&slot->changed, result.changed);
   storeGlobal(&slot->flags, result.flags);
@@ -91,7 +91,7 @@ __device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
 __device__ inline void passOn(const Slot* result, Slot* slot) {
   Slot found = {};
   found.ticket = loadGlobal<std::int64_t>(&result->ticket);
-  found.totalNorm = loadGlobal<double>(&result->totalNorm);
+  found.globalNorm = loadGlobal<double>(&result->globalNorm);
   found.coefficient = loadGlobal<double>(&result->coefficient);
   found.changed = loadGlobal<std::int64_t>(&result->changed);
   found.flags = loadGlobal<std::uint32_t>(&result->flags);

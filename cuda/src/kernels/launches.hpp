@@ -70,7 +70,7 @@ struct FoldTable {
 struct DecideParams {
   FoldTable fold;
   std::uint32_t firstRun, lastRun, firstDeep, lastDeep, firstSegment, lastSegment;
-  std::uint32_t parameters;  ///< distance from a segment to its parameter's; 0 where these are not measured
+  std::uint32_t weights;  ///< distance from a segment to its weight's; 0 where these are not measured
   unsigned types;            ///< kHasFloat, kHasDouble over all gradients
   double elements;           ///< of all gradients
   Verdict verdict;
@@ -109,7 +109,7 @@ struct OneLaunch {
 /// Whether so many tiles fit in the shared memory of blocks that the current device holds at once.
 cudaError_t findOneLaunch(int device, std::uint32_t tiles, OneLaunch* found);
 
-/// Measures, decides and scales; for norms other than Power, and neither parts nor parameters.
+/// Measures, decides and scales; for norms other than Power, and neither parts nor weights.
 struct OneLaunchParams {
   MeasureParams measure;
   DecideParams decide;
@@ -139,11 +139,11 @@ struct ClampParams {
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params);
 
 /// New numbers for a captured clip.
-struct NewParams {
+struct SetNumbersParams {
   Capture capture;
   RuleNumbers rule;
 };
 
-cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params);
+cudaError_t enqueueSetNumbers(cudaStream_t stream, const SetNumbersParams& params);
 
 }  // namespace gradclip

@@ -12,7 +12,7 @@ template <template <class> class Norm>
 __global__ void __launch_bounds__(kBlockThreads, kTuning.measure.blocks) measureKernel(const MeasureParams params) {
   bringUpKernelBehind();
   forEachTile(params.tiles, params.lastTile - params.firstTile, [&](std::uint32_t i) { return params.firstTile + i; },
-              [&](std::uint32_t tile, const Row& row) { measureTile<Norm>(params, tile, row); });
+              [&](std::uint32_t tile, const DevicePiece& piece) { measureTile<Norm>(params, tile, piece); });
 }
 
 namespace {

@@ -37,11 +37,11 @@ __device__ __forceinline__ std::uint32_t bitsOf(const Vectors<N>& v) {
 }
 
 /// Stores a partial by one lane; a float64 tile's goes to one of three planes.
-__device__ __forceinline__ void storePartial(const MeasureParams& params, NormKind norm, const Row& row,
+__device__ __forceinline__ void storePartial(const MeasureParams& params, NormKind norm, const DevicePiece& piece,
                                              std::uint32_t tile, bool planes, double sum, const Attempt& attempt) {
   if (laneIndex() != 0) return;
-  const bool only = row.onlyTile != 0;
-  double* at = only ? params.sums.values + row.segment : params.partials.values + tile;
+  const bool only = piece.onlyTile != 0;
+  double* at = only ? params.sums.values + piece.segment : params.partials.values + tile;
   if (!planes) {
     storeGlobal(at, sum * attempt.after(norm));
   } else {
@@ -60,7 +60,7 @@ struct MeasureWhole {
   static constexpr NormKind kNorm = Norm<double>::kNorm;
   static constexpr int kVectors = kTuning.measure.vectors;
   const MeasureParams& params;
-  const Row& row;
+  const DevicePiece& piece;
   std::uint32_t number;
   Source source;
 
@@ -86,7 +86,7 @@ struct MeasureWhole {
     constexpr bool kInRange = kNorm == NormKind::Inf || std::is_same_v<T, Float16>;  // always, if it is finite
     const bool good = kInRange ? isFinite(sum) : Attempt::isInRange(kNorm, kTypeOf<T>, sum);
     if (!good && (sum != 0 || !noneSet(before | bitsOf(v)))) return false;
-    storePartial(params, kNorm, row, number, sizeof(T) == 8, sum, Attempt{});
+    storePartial(params, kNorm, piece, number, sizeof(T) == 8, sum, Attempt{});
     return true;
   }
 
@@ -146,32 +146,32 @@ __device__ __forceinline__ TileSum addAny(std::int32_t dtype, int bytes, const S
   return {sum, noneSet(bits)};
 }
 
-__device__ __forceinline__ Powers powersOf(const MeasureParams& params, const Row& row) {
+__device__ __forceinline__ Powers powersOf(const MeasureParams& params, const DevicePiece& piece) {
   if (params.maxima == nullptr) return {};
-  return {params.p, loadGlobal<double>(params.maxima + row.segment)};
+  return {params.p, loadGlobal<double>(params.maxima + piece.segment)};
 }
 
 template <template <class> class Norm, class Source>
-__device__ __forceinline__ void measureAny(const MeasureParams& params, std::uint32_t number, const Row& row, int bytes,
+__device__ __forceinline__ void measureAny(const MeasureParams& params, std::uint32_t number, const DevicePiece& piece, int bytes,
                                            const Source& source) {
   constexpr NormKind kNorm = Norm<double>::kNorm;
   Attempt attempt;
   TileSum sum;
   do {
-    sum = addAny<Norm>(row.dtype, bytes, source, attempt, powersOf(params, row));
-  } while (attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite));
-  storePartial(params, kNorm, row, number, static_cast<DType>(row.dtype) == DType::Float64, sum.sum, attempt);
+    sum = addAny<Norm>(piece.dtype, bytes, source, attempt, powersOf(params, piece));
+  } while (attempt.next(kNorm, piece.dtype, sum, params.zeroNonFinite));
+  storePartial(params, kNorm, piece, number, static_cast<DType>(piece.dtype) == DType::Float64, sum.sum, attempt);
 }
 
 template <template <class> class Norm>
-__device__ __forceinline__ void measureTile(const MeasureParams& params, std::uint32_t number, const Row& row) {
+__device__ __forceinline__ void measureTile(const MeasureParams& params, std::uint32_t number, const DevicePiece& piece) {
   if constexpr (Norm<double>::kNorm != NormKind::Power) {
     // The same in all lanes; the compiler, told so, needs no code for lanes that go different ways to the shuffles.
-    const int kind = __shfl_sync(kAllLanes, isWhole(row, number) ? row.dtype : -1, 0);
-    if (kind >= 0 && dispatch(kind, MeasureWhole<Norm, InPlace>{params, row, number, {laneOf(row, number)}})) return;
+    const int kind = __shfl_sync(kAllLanes, isWhole(piece, number) ? piece.dtype : -1, 0);
+    if (kind >= 0 && dispatch(kind, MeasureWhole<Norm, InPlace>{params, piece, number, {laneOf(piece, number)}})) return;
   }
-  const Tile tile = tileOf(row, number);
-  measureAny<Norm>(params, number, row, tile.bytes, Loaded{tile});
+  const Tile tile = tileOf(piece, number);
+  measureAny<Norm>(params, number, piece, tile.bytes, Loaded{tile});
 }
 
 }  // namespace gradclip

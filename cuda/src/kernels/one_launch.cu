@@ -13,24 +13,25 @@
 namespace gradclip {
 namespace {
 
-/// Calls work(kept, tile, row) for each of the warp's tiles; `kept` is its place in the block's shared memory.
+/// Calls work(kept, tile, piece) for each of the warp's tiles; `kept` is its place in the block's shared memory.
 template <class Work>
 __device__ __forceinline__ void forEachKept(const ScaleParams& params, Shared* shared, const Work& work) {
   uint4* const first = reinterpret_cast<uint4*>(shared + 1) + threadIdx.x % kWarp;
   unsigned place = warpInBlock();
   forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
-              [&](std::uint32_t tile, const Row& row) {
-                work(Kept{first + place * (kTileBytes / sizeof(uint4))}, tile, row);
+              [&](std::uint32_t tile, const DevicePiece& piece) {
+                work(Kept{first + place * (kTileBytes / sizeof(uint4))}, tile, piece);
                 place += warpsInBlock();
               });
 }
 
 /// A tile in shared memory is whole, whatever it is in global memory.
 template <template <class> class Norm>
-__device__ __forceinline__ void measureKept(const MeasureParams& params, const Kept& kept, std::uint32_t number, const Row& row) {
-  const int kind = __shfl_sync(kAllLanes, static_cast<int>(row.dtype), 0);
-  if (dispatch(kind, MeasureWhole<Norm, Kept>{params, row, number, kept})) return;
-  measureAny<Norm>(params, number, row, kTile, kept);
+__device__ __forceinline__ void measureKept(const MeasureParams& params, const Kept& kept, std::uint32_t number,
+                                            const DevicePiece& piece) {
+  const int kind = __shfl_sync(kAllLanes, static_cast<int>(piece.dtype), 0);
+  if (dispatch(kind, MeasureWhole<Norm, Kept>{params, piece, number, kept})) return;
+  measureAny<Norm>(params, number, piece, kTile, kept);
 }
 
 }  // namespace
@@ -40,9 +41,9 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.oneLaunchBlocks) oneLau
   Shared& shared = *sharedMemory<Shared>();
   Control* const control = p.decide.control;
   unsigned passed = threadIdx.x == 0 ? passages(control) : 0;
-  forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const Row& row) {
-    keepTile(kept, row, tile);
-    measureKept<Norm>(p.measure, kept, tile, row);
+  forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const DevicePiece& piece) {
+    keepTile(kept, piece, tile);
+    measureKept<Norm>(p.measure, kept, tile, piece);
   });
   // All partials, before anybody folds them.
   lastBlock(control, &shared.arrivedBefore) ? letPass(control) : awaitPassage(control, passed);
@@ -58,8 +59,8 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.oneLaunchBlocks) oneLau
   if (blockIdx.x == gridDim.x - 1 && threadIdx.x == blockDim.x - 1) passOn(p.scale.result, p.scale.slot);
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(p.scale.decision));
   if (touchesNothing(decision)) return;
-  forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const Row& row) {
-    scaleTile(p.scale, decision, tile, row, kept, kept);
+  forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const DevicePiece& piece) {
+    scaleTile(p.scale, decision, tile, piece, kept, kept);
   });
 }
 

@@ -15,8 +15,8 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKern
   const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
   if (touchesNothing(decision)) return;
   forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },
-              [&](std::uint32_t tile, const Row& row) {
-                scaleTile(params, decision, tile, row, InPlace{laneOf(row, tile)}, Loaded{tileOf(row, tile)});
+              [&](std::uint32_t tile, const DevicePiece& piece) {
+                scaleTile(params, decision, tile, piece, InPlace{laneOf(piece, tile)}, Loaded{tileOf(piece, tile)});
               });
 }
 

@@ -91,28 +91,28 @@ GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Source
   });
 }
 
-__device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
+__device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const DevicePiece& piece) {
   const bool perSegment = decision.mode != Mode::Global;
-  const double coefficient = perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient;
+  const double coefficient = perSegment ? loadGlobal<double>(params.coefficients + piece.segment) : decision.coefficient;
   return {coefficient, decision.zero != 0};
 }
 
-__device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scaling) {
-  return scaling.zero || changesType(row.dtype, scaling.coefficient);
+__device__ __forceinline__ bool changesPiece(const DevicePiece& piece, const Scaling& scaling) {
+  return scaling.zero || changesType(piece.dtype, scaling.coefficient);
 }
 
 /// Whole and Any say where the tile's vectors come from.
 template <class Whole, class Any>
 __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decision& decision, std::uint32_t number,
-                                          const Row& row, const Whole& whole, const Any& any) {
-  const Scaling scaling = scalingOf(params, decision, row);
-  if (!changesRow(row, scaling)) return;
-  if (scaling.plain() && isWhole(row, number)) {
+                                          const DevicePiece& piece, const Whole& whole, const Any& any) {
+  const Scaling scaling = scalingOf(params, decision, piece);
+  if (!changesPiece(piece, scaling)) return;
+  if (scaling.plain() && isWhole(piece, number)) {
     const Multiply multiply = {scaling.coefficient};
-    Byte* const lane = laneOf(row, number);
-    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply, Whole>{lane, multiply, whole});
+    Byte* const lane = laneOf(piece, number);
+    dispatch(piece.dtype, ChangeWhole<kTuning.scale.vectors, Multiply, Whole>{lane, multiply, whole});
   } else {
-    scaleAny(row.dtype, tileOf(row, number), any, scaling);
+    scaleAny(piece.dtype, tileOf(piece, number), any, scaling);
   }
 }
 

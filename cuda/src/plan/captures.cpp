@@ -65,8 +65,8 @@ CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const
   const DeviceGuard guard(s.device, s.context);
   if (!guard.status().ok()) return guard.status();
   const Capture id{s.memory.captures + capture, s.captures[capture]};
-  const NewParams params{id, rule};
-  return s.ended(called(enqueueNewParameters(streamOf(stream), params), "cudaLaunchKernel"));
+  const SetNumbersParams params{id, rule};
+  return s.ended(called(enqueueSetNumbers(streamOf(stream), params), "cudaLaunchKernel"));
 }
 
 void CudaPlan::closeCapture(std::int32_t capture) { state_->captures[capture] = 0; }

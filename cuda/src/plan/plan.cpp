@@ -13,7 +13,7 @@ namespace gradclip {
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, const Counts& counts, CudaPlan** plan) {
+CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t pieceCount, const Counts& counts, CudaPlan** plan) {
   const DeviceGuard guard(device);
   if (!guard.status().ok()) return guard.status();
   void* const memory = std::malloc(sizeof(CudaPlan));
@@ -27,7 +27,7 @@ CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, c
   *plan = new (memory) CudaPlan(state);
   state->device = device;
   state->context = guard.context();
-  const CudaStatus status = state->create(table, rows, counts);
+  const CudaStatus status = state->create(table, pieceCount, counts);
   if (!status.ok()) (void)destroy(*plan);
   return status;
 }
@@ -42,8 +42,8 @@ bool isSet(const char* variable) {
 
 }  // namespace
 
-CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, const Counts& counts) {
-  if (auto s = tables.build(table, rowCount, counts); !s.ok()) return s;
+CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t pieceCount, const Counts& counts) {
+  if (auto s = tables.build(table, pieceCount, counts); !s.ok()) return s;
   if (!parts.allocate(tables.mostParts)) return outOfMemory();
   const char* const occupancy = "cudaOccupancyMaxActiveBlocksPerMultiprocessor";
   if (auto s = called(findGrids(device, &grids), occupancy); !s.ok()) return s;
@@ -51,12 +51,12 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, co
     if (auto s = called(findOneLaunch(device, tables.gradientTiles(), &oneLaunch), occupancy); !s.ok()) return s;
   }
   follows = grids.follow && isSet("GRADCLIP_CUDA_DEPENDENT_LAUNCH");
-  if (auto s = rows.bind(device, table, rowCount); !s.ok()) return s;
+  if (auto s = pieces.bind(device, table, pieceCount); !s.ok()) return s;
   noteTypes();
   // The legacy stream would wait for everybody's work, and break a capture.
   const PrivateStream own;
   if (!own.status().ok()) return own.status();
-  if (auto s = memory.create(tables, rowCount, own.stream()); !s.ok()) return s;
+  if (auto s = memory.create(tables, pieceCount, own.stream()); !s.ok()) return s;
   const auto createEvent = [](cudaEvent_t* event) {
     return called(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   };
@@ -64,7 +64,7 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, co
   for (cudaEvent_t& event : staged) {
     if (auto s = createEvent(&event); !s.ok()) return s;
   }
-  if (auto s = stageRows(0, own.stream()); !s.ok()) return s;
+  if (auto s = stagePieces(0, own.stream()); !s.ok()) return s;
   return called(cudaStreamSynchronize(own.stream()), "cudaStreamSynchronize");
 }
 
@@ -92,7 +92,7 @@ CudaStatus CudaPlan::rebind(const Piece* table) {
   const DeviceGuard guard(state_->device, state_->context);
   if (!guard.status().ok()) return guard.status();
   bool changed = false;
-  const CudaStatus status = state_->rows.rebind(table, &changed);
+  const CudaStatus status = state_->pieces.rebind(table, &changed);
   if (!status.ok()) return status;
   state_->dirty = state_->dirty || changed;
   state_->noteTypes();
@@ -102,15 +102,15 @@ CudaStatus CudaPlan::rebind(const Piece* table) {
 void CudaPlan::State::noteTypes() {
   types = 0;
   elements = 0.0;
-  for (std::int32_t row = 0; row < rows.size(); ++row) {
-    if (static_cast<std::uint32_t>(rows[row].segment) >= tables.gradients) break;
-    if (rows[row].count > 0) types |= rows[row].dtype == DType::Float64 ? kHasDouble : kHasFloat;
-    elements += static_cast<double>(rows[row].count);
+  for (std::int32_t i = 0; i < pieces.size(); ++i) {
+    if (static_cast<std::uint32_t>(pieces[i].segment) >= tables.gradients) break;
+    if (pieces[i].count > 0) types |= pieces[i].dtype == DType::Float64 ? kHasDouble : kHasFloat;
+    elements += static_cast<double>(pieces[i].count);
   }
 }
 
-CudaStatus CudaPlan::State::stageRows(unsigned stage, cudaStream_t on) {
-  memory.writeStage(stage, rows, tables, parts, partCount);
+CudaStatus CudaPlan::State::stagePieces(unsigned stage, cudaStream_t on) {
+  memory.writeStage(stage, pieces, tables, parts, partCount);
   return memory.upload(stage, partCount, on);
 }
 
@@ -162,7 +162,7 @@ CudaStatus onDevice(cudaStream_t stream, int device) {
 
 }  // namespace
 
-/// Makes `handle` the plan's stream and brings the device's rows up to date.
+/// Makes `handle` the plan's stream and brings the device's pieces up to date.
 CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   const cudaStream_t next = streamOf(handle);
   if (!used || next != stream) {
@@ -174,7 +174,7 @@ CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   }
   stream = next;
   used = true;
-  return dirty ? uploadRows() : CudaStatus{};
+  return dirty ? uploadPieces() : CudaStatus{};
 }
 
 /// After a call, whether it went well or not. The event is recorded now, not when another stream needs it: by then this one may be
@@ -190,13 +190,13 @@ CudaStatus CudaPlan::State::noteWork(cudaStream_t streamBefore, bool usedBefore)
 }
 
 /// Waits only where the host is kStages uploads ahead of the device.
-CudaStatus CudaPlan::State::uploadRows() {
+CudaStatus CudaPlan::State::uploadPieces() {
   const unsigned stage = nextStage % kStages;
   if (isStaged[stage] && cudaEventQuery(staged[stage]) != cudaSuccess) {
     cudaGetLastError();
     if (auto s = called(cudaEventSynchronize(staged[stage]), "cudaEventSynchronize"); !s.ok()) return s;
   }
-  if (auto s = stageRows(stage, stream); !s.ok()) return s;
+  if (auto s = stagePieces(stage, stream); !s.ok()) return s;
   if (auto s = called(cudaEventRecord(staged[stage], stream), "cudaEventRecord"); !s.ok()) return s;
   isStaged[stage] = true;
   ++nextStage;
@@ -243,8 +243,8 @@ DecideParams CudaPlan::State::decideParams(Verdict verdict, const RuleNumbers& r
   params.lastRun = tables.segmentRun[span.to];
   params.firstDeep = tables.segmentDeep[span.from];
   params.lastDeep = tables.segmentDeep[span.to];
-  if (span.withParameters) {
-    params.parameters = tables.gradients;
+  if (span.withWeights) {
+    params.weights = tables.gradients;
     params.lastRun = tables.segmentRun[tables.segments];
     params.lastDeep = tables.segmentDeep[tables.segments];
   }
@@ -267,7 +267,7 @@ DecideParams CudaPlan::State::decideParams(Verdict verdict, const RuleNumbers& r
 /// `measured`: what comes before on the stream is this call's measure. A graph may be made by a driver that knows no other order
 /// than whole kernels, so that what is captured is not brought up early.
 CudaStatus CudaPlan::State::decide(const DecideParams& params, bool measured) {
-  const bool behind = follows && measured && params.capture.parameters == nullptr;
+  const bool behind = follows && measured && params.capture.numbers == nullptr;
   return called(enqueueDecide(grids, stream, params, behind), "cudaLaunchKernel");
 }
 
@@ -289,7 +289,7 @@ CudaStatus CudaPlan::State::decideAndScale(DecideParams params, bool measured, b
   const ScaleParams scale = scaleParams(params.slot);
   params.slot = memory.result;
   if (auto status = decide(params, measured); !status.ok()) return status;
-  const bool behind = follows && params.capture.parameters == nullptr;
+  const bool behind = follows && params.capture.numbers == nullptr;
   return called(enqueueScale(grids, stream, scale, behind), "cudaLaunchKernel");
 }
 
@@ -335,7 +335,7 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   // What was measured before counted non-finite elements, so ZERO measures again.
   const std::uint32_t from = steps.measures || zero ? 0 : tables.gradients;
   const std::uint32_t to = adaptive ? tables.segments : tables.gradients;
-  const bool scales = steps.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(rule));
+  const bool scales = steps.applies && (zero || target.capture.numbers != nullptr || !onlyMeasures(rule));
   const bool simple = rule.norm != NormKind::Power && rule.scope != Scope::Parts && !adaptive;
   if (oneLaunch.blocks > 0 && from == 0 && scales && simple) return clipAtOnce(verdictOf(rule.scope), rule, target);
   if (from < to) {
@@ -358,7 +358,7 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
     if (auto s = cudaDeviceOf(norm.address, &where); !s.ok()) return s;
     if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
   }
-  const bool scales = target.capture.parameters != nullptr || !onlyMeasures(rule);
+  const bool scales = target.capture.numbers != nullptr || !onlyMeasures(rule);
   return decideAndScale(decideParams(Verdict::Given, rule, {0, 0}, target, norm), false, scales);
 }
 
@@ -443,7 +443,7 @@ CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSeg
     const DecideParams params = s.decideParams(Verdict::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket));
     if (auto status = s.decide(params, false); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
-    *value = s.memory.hostSlot(PlanMemory::kNormTicket)->totalNorm;
+    *value = s.memory.hostSlot(PlanMemory::kNormTicket)->globalNorm;
     return status;
   });
 }

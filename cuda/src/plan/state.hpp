@@ -25,10 +25,10 @@ struct Target {
   Capture capture;
 };
 
-/// Segments that a decision looks at, with the parameters of gradients or without.
+/// Segments that a decision looks at, with the weights of gradients or without.
 struct Span {
   std::uint32_t from, to;
-  bool withParameters = false;
+  bool withWeights = false;
 };
 
 struct CudaPlan::State {
@@ -38,7 +38,7 @@ struct CudaPlan::State {
   OneLaunch oneLaunch;  ///< no blocks where clips take three
   bool follows = false;  ///< decide and scale are brought up while the kernel before them runs
   Tables tables;
-  Rows rows;
+  BoundPieces pieces;
   PlanMemory memory;
   unsigned types = 0;     ///< kHasFloat, kHasDouble over all gradients
   double elements = 0.0;  ///< of all gradients
@@ -51,18 +51,18 @@ struct CudaPlan::State {
   cudaEvent_t staged[kStages] = {};  ///< the stage's upload is done
   bool isStaged[kStages] = {};
   unsigned nextStage = 0;
-  bool dirty = false;  ///< rows differ from what was uploaded
+  bool dirty = false;  ///< pieces differ from what was uploaded
   std::int64_t lastTicket = 0;
   std::int64_t captures[kCaptures] = {};  ///< ids of those open, else 0
   std::int64_t lastCapture = 0;
   CudaStatus fault;
 
-  CudaStatus create(const Piece* table, std::int32_t rowCount, const Counts& counts);
+  CudaStatus create(const Piece* table, std::int32_t pieceCount, const Counts& counts);
   CudaStatus setParts(const RuleNumbers& rule);
-  CudaStatus stageRows(unsigned stage, cudaStream_t on);
+  CudaStatus stagePieces(unsigned stage, cudaStream_t on);
   CudaStatus begin(std::int64_t handle);
   CudaStatus noteWork(cudaStream_t streamBefore, bool usedBefore);
-  CudaStatus uploadRows();
+  CudaStatus uploadPieces();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
   MeasureParams measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) const;
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
