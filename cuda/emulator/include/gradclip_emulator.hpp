@@ -112,7 +112,7 @@ cudaError_t enqueueTogether(void (*kernel)(P), unsigned grid, unsigned block, st
 }
 
 /// Stands for cudaLaunchKernelEx with programmatic stream serialization: an access to global memory before
-/// cudaGridDependencySynchronize is a fault. What it would be on a GPU, a race, shows too seldom.
+/// awaitKernelBefore() is a fault. What it would be on a GPU, a race, shows too seldom.
 template <class P>
 cudaError_t enqueueBehind(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
                           const P& params) noexcept {

@@ -65,7 +65,7 @@ CONTRACTED = (re.compile(r"(add|sub|mul)\." + FLOAT + "$"), "{0}_rn<{1}>", ["1",
 # Without a result.
 EFFECTS = {"membar.gl": "__threadfence()", "membar.sys": "__threadfence_system()", "fence.sc.gpu": "__threadfence()",
            "bar.warp.sync": "__syncwarp({0})", "ret": "return", "exit": "return", "trap": "__builtin_trap()",
-           "griddepcontrol.wait": "cudaGridDependencySynchronize()", "griddepcontrol.launch_dependents": "static_cast<void>(0)"}
+           "griddepcontrol.wait": "gradclip::emulator::awaitKernelBefore()", "griddepcontrol.launch_dependents": "static_cast<void>(0)"}
 
 
 class Refused(Exception):

@@ -39,7 +39,7 @@ class Block {
   /// Lets all others run that can, for the thread has read what only they change.
   void giveWay();
   /// The kernel before has ended, for this thread.
-  GRADCLIP_UNTRACKED void awaitBefore() { early_[current_ / 32] &= ~(1U << lane()); }
+  GRADCLIP_UNTRACKED void awaitKernelBefore() { early_[current_ / 32] &= ~(1U << lane()); }
   /// Whether the thread can't know that the kernel before has ended.
   GRADCLIP_UNTRACKED bool early() const { return (early_[current_ / 32] >> lane() & 1) != 0; }
   /// Something happened that a thread of another block may wait for.

@@ -27,7 +27,7 @@ void __threadfence_system() {
 #endif
 }
 
-GRADCLIP_UNTRACKED void cudaGridDependencySynchronize() { Block::instance().awaitBefore(); }
+GRADCLIP_UNTRACKED void gradclip::emulator::awaitKernelBefore() { Block::instance().awaitKernelBefore(); }
 
 namespace gradclip::emulator::detail {
 

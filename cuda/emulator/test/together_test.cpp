@@ -44,7 +44,7 @@ __global__ void forEver(Wait p) {
 }
 
 __global__ void looksBehind(Wait p) {
-  if (threadIdx.x != 5 || p.out == nullptr) cudaGridDependencySynchronize();
+  if (threadIdx.x != 5 || p.out == nullptr) awaitKernelBefore();
   storeGlobal(p.arrived + threadIdx.x, 1U);
 }
 

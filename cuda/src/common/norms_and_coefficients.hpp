@@ -53,7 +53,7 @@ struct ScaledNorm {
   GRADCLIP_HD bool finite() const { return isFinite(mantissa); }
 
   GRADCLIP_HD double value() const {
-    if (mantissa != mantissa) return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+    if (mantissa != mantissa) return notANumber();
     return exponent == 0 ? mantissa : scaleBy(mantissa, exponent);
   }
 
@@ -139,7 +139,7 @@ GRADCLIP_HD inline ScaledNorm normOf(NormKind norm, double p, const Sums& sums, 
     case NormKind::Inf: return {sums.middle, 0};
     case NormKind::Power: return normPower(p, largest, sums.middle);
   }
-  return {bitCast<double>(Element<double>::Bits{Element<double>::kNaN}), 0};
+  return {notANumber(), 0};
 }
 
 /// Of Form::Normalize: the coefficient where norm > max.
@@ -163,7 +163,7 @@ GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit
                                         double weightNorm, bool given = false) {
   if (limit.max > 0x1.fffffffffffffp1023 || (norm.mantissa == 0.0 && !given)) return 1.0;
   if (!norm.finite()) {
-    if (limit.atNonFinite == AtNonFinite::NaN) return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+    if (limit.atNonFinite == AtNonFinite::NaN) return notANumber();
     if (limit.atNonFinite == AtNonFinite::Comparison && norm.mantissa != norm.mantissa) return 1.0;
   }
   const double count = elements > 1.0 ? elements : 1.0;
@@ -174,7 +174,7 @@ GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit
     case Form::Normalize: return normalized(limit, norm);
     case Form::Adaptive: return adapted(norm, limit.max * maximum(weightNorm, limit.epsilon));
   }
-  return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+  return notANumber();
 }
 
 /// What the gradients are multiplied by as they are: the largest double at most, for infinity would make NaN of zeros.

@@ -121,7 +121,7 @@ __device__ __forceinline__ void countChanges(Control* control, const Changes& ch
 __device__ inline void publishClamp(const ClampParams& params) {
   Slot slot = {};
   slot.ticket = ticketOf(params.ticket, params.capture);
-  slot.globalNorm = slot.coefficient = bitCast<double>(std::uint64_t{Element<double>::kNaN});
+  slot.globalNorm = slot.coefficient = notANumber();
   slot.changed = static_cast<std::int64_t>(atomicExch(&params.control->changed, 0ull));
   slot.flags = (slot.changed > 0 ? kClipped : 0u) | (atomicExch(&params.control->zeroed, 0u) != 0 ? kNonFinite : 0u);
   slot.badSegment = -1;
@@ -186,7 +186,7 @@ __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
-    const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
+    const Decision decision = loadStruct(params.decision);
     if (decision.mode == Mode::Untouched) return;
   }
   Changes changes = {0, 0};

@@ -67,15 +67,18 @@ __device__ __forceinline__ bool finishesPairs(const DecideParams& p) {
   return p.verdict == Verdict::PerSegment && p.weights != 0;
 }
 
+__device__ __forceinline__ NormLimit loadLimit(const NormLimit* from, Form form, AtNonFinite atNonFinite) {
+  return {form,
+          atNonFinite,
+          loadGlobal<double>(&from->max),
+          loadGlobal<double>(&from->length),
+          loadGlobal<double>(&from->epsilon),
+          loadGlobal<double>(&from->inverseScale)};
+}
+
 __device__ __forceinline__ NormLimit limitOf(const DecideParams& p) {
   if (!hasNewNumbers(p.capture)) return p.rule.limit;
-  const NormLimit* const now = &p.capture.numbers->limit;
-  return {p.rule.limit.form,
-          p.rule.limit.atNonFinite,
-          loadGlobal<double>(&now->max),
-          loadGlobal<double>(&now->length),
-          loadGlobal<double>(&now->epsilon),
-          loadGlobal<double>(&now->inverseScale)};
+  return loadLimit(&p.capture.numbers->limit, p.rule.limit.form, p.rule.limit.atNonFinite);
 }
 
 /// What multiplies a segment's unscaled elements, by its own norm.
@@ -209,8 +212,7 @@ __device__ inline void foldGroupIf(const DecideParams& p, std::uint32_t number, 
 /// A segment of many runs.
 template <bool Wide>
 __device__ inline void foldDeep(const DecideParams& p, std::uint32_t number) {
-  const uint4 words = loadGlobal<uint4>(p.fold.deep + number);
-  const Deep deep = bitCast<Deep>(words);
+  const Deep deep = loadStruct(p.fold.deep + number);
   for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
     const double sum = foldLevels(keepsLargest(p), at(p.fold.runSums, plane, deep.firstRun),
                                   at(p.fold.scratch, plane, deep.firstRun), deep.runs);
@@ -269,7 +271,7 @@ __device__ inline double givenNorm(const GivenNorm& given) {
   if (given.address == 0) return given.value;
   const void* const at = reinterpret_cast<const void*>(static_cast<std::uintptr_t>(given.address));
   const double there = given.isFloat32 != 0 ? static_cast<double>(loadGlobal<float>(at)) : loadGlobal<double>(at);
-  if (!(there >= 0.0)) return bitCast<double>(std::uint64_t{Element<double>::kNaN});
+  if (!(there >= 0.0)) return notANumber();
   return given.isSquared != 0 ? sqrt(there) : there;
 }
 
@@ -289,12 +291,8 @@ __device__ inline ScaledNorm normOfSegments(const DecideParams& p, const Segment
 }
 
 __device__ __forceinline__ NormLimit limitOf(const Part* part) {
-  return {static_cast<Form>(loadGlobal<std::int32_t>(&part->limit.form)),
-          static_cast<AtNonFinite>(loadGlobal<std::int32_t>(&part->limit.atNonFinite)),
-          loadGlobal<double>(&part->limit.max),
-          loadGlobal<double>(&part->limit.length),
-          loadGlobal<double>(&part->limit.epsilon),
-          loadGlobal<double>(&part->limit.inverseScale)};
+  return loadLimit(&part->limit, static_cast<Form>(loadGlobal<std::int32_t>(&part->limit.form)),
+                   static_cast<AtNonFinite>(loadGlobal<std::int32_t>(&part->limit.atNonFinite)));
 }
 
 __device__ __forceinline__ SegmentRun segmentsOf(const Part* part) {
@@ -405,7 +403,7 @@ struct Outcome {
 __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, unsigned changesSome) {
   const bool untouched = !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
   const bool refused = untouched && p.rule.policy == Policy::Error;
-  const double none = bitCast<double>(std::uint64_t{Element<double>::kNaN});
+  const double none = notANumber();
   if (untouched) return {Mode::Untouched, p.verdict == Verdict::Value ? none : 1.0, refused, false};
   if (p.verdict == Verdict::PerSegment || p.verdict == Verdict::Parts) {
     return {(changesSome & kScales) != 0 ? Mode::PerSegment : Mode::Unchanged, none, false, (changesSome & kClips) != 0};
@@ -416,13 +414,6 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   return {Mode::Global, ofScaled(coefficient, limit.inverseScale), false, changes(coefficient, p.types)};
 }
 
-__device__ __forceinline__ void storeFinding(Finding* finding, double norm, double coefficient, bool nonFinite) {
-  storeGlobal(&finding->nonFinite, nonFinite ? 1.0f : 0.0f);
-  storeGlobal(&finding->inverseCoefficient, static_cast<float>(1.0 / coefficient));
-  storeGlobal(&finding->norm, norm);
-  storeGlobal(&finding->squaredNorm, norm * norm);
-}
-
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
 __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std::int32_t bad) {
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
@@ -430,27 +421,27 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   const Outcome outcome = outcomeOf(p, norm, changesSome);
   const bool isValue = p.verdict == Verdict::Value;
   if (p.verdict != Verdict::Norm) {
-    storeGlobal(&p.decision->coefficient, outcome.coefficient);
-    storeGlobal(&p.decision->mode, static_cast<std::uint32_t>(outcome.mode));
-    storeGlobal(&p.decision->zero, zeroed ? 1u : 0u);
-    storeFinding(p.finding, norm.value(), outcome.coefficient, zeroed || !norm.finite());
+    storeStruct(p.decision, Decision{outcome.coefficient, outcome.mode, zeroed ? 1u : 0u});
+    const double value = norm.value();
+    const float nonFinite = zeroed || !norm.finite() ? 1.0f : 0.0f, inverse = static_cast<float>(1.0 / outcome.coefficient);
+    storeStruct(p.finding, Finding{nonFinite, inverse, value, value * value, 0.0});
   }
   if (p.slot == nullptr || (isValue && outcome.mode != Mode::Untouched)) return;
   Slot slot = {};
   slot.ticket = ticketOf(p.ticket, p.capture);
-  slot.globalNorm = isValue ? bitCast<double>(std::uint64_t{Element<double>::kNaN}) : norm.value();
+  slot.globalNorm = isValue ? notANumber() : norm.value();
   slot.coefficient = outcome.coefficient;
   slot.flags = (outcome.clipped ? kClipped : 0u) | (zeroed || !norm.finite() ? kNonFinite : 0u) |
                (outcome.refused ? kRefused : 0u);
   slot.badSegment = bad;
   if (bad >= 0) slot.badNorm = segmentNorm(p, static_cast<std::uint32_t>(bad)).value();
-  p.slot == p.result ? leave(p.slot, slot) : publish(p.slot, slot);
+  p.slot == p.result ? storeStruct(p.slot, slot) : publish(p.slot, slot);
 }
 
 /// Segments of many runs, with their weights.
 __device__ inline void finishDeepPairs(const DecideParams& p) {
   for (std::uint32_t i = p.firstDeep + threadIdx.x; i < p.lastDeep; i += blockDim.x) {
-    const std::uint32_t segment = bitCast<Deep>(loadGlobal<uint4>(p.fold.deep + i)).segment;
+    const std::uint32_t segment = loadStruct(p.fold.deep + i).segment;
     const bool isWeight = segment >= p.lastSegment;
     if (isWeight && tilesOf(p.fold, segment - p.weights) > kRun) continue;
     finishSegment<true>(p, limitOf(p), gradientOf(p, segment));

@@ -83,6 +83,7 @@ struct alignas(16) Finding {
   float inverseCoefficient;  ///< 1 / coefficient
   double norm;               ///< as the result has it
   double squaredNorm;
+  double unused;
 };
 
 static_assert(sizeof(Finding) == 32, "layout that Java reads");

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "common/elements.hpp"
+
 #if defined(GRADCLIP_EMULATED)
 
 #include <gradclip_emulator.hpp>
@@ -58,19 +60,22 @@ __device__ __forceinline__ T* sharedMemory() {
 
 namespace gradclip {
 
-// Programmatic dependent launch, from compute capability 9.0 on; elsewhere, and in any other launch, these do nothing.
+// Programmatic dependent launch, from compute capability 9.0 on; elsewhere, and in any other launch, these do nothing. Instructions,
+// for CUDA 11.8 lacks the functions.
 
 /// Waits until the kernel before has ended, and all it wrote is there. A kernel that launchBehind() brings up early begins so.
 __device__ __forceinline__ void awaitKernelBefore() {
-#if defined(GRADCLIP_EMULATED) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
-  cudaGridDependencySynchronize();
+#if defined(GRADCLIP_EMULATED)
+  emulator::awaitKernelBefore();
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
 /// The next kernel may be brought up once all blocks have come here. All of them run then, so it takes no place from any.
 __device__ __forceinline__ void bringUpKernelBehind() {
-#if defined(GRADCLIP_EMULATED) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
-  cudaTriggerProgrammaticLaunchCompletion();
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
 
@@ -80,6 +85,29 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 __device__ __forceinline__ unsigned laneIndex() { return threadIdx.x % kWarp; }
 __device__ __forceinline__ unsigned warpInBlock() { return threadIdx.x / kWarp; }
 __device__ __forceinline__ unsigned warpsInBlock() { return blockDim.x / kWarp; }
+
+/// A struct of the device's tables, 16 bytes at once.
+template <class T>
+__device__ __forceinline__ T loadStruct(const T* p) {
+  static_assert(alignof(T) % 16 == 0, "aligned as its parts");
+  struct {
+    uint4 at[sizeof(T) / 16];
+  } parts;
+  GRADCLIP_UNROLL
+  for (std::size_t i = 0; i < sizeof(T) / 16; ++i) parts.at[i] = loadGlobal<uint4>(reinterpret_cast<const uint4*>(p) + i);
+  return bitCast<T>(parts);
+}
+
+template <class T>
+__device__ __forceinline__ void storeStruct(T* p, const T& value) {
+  static_assert(alignof(T) % 16 == 0, "aligned as its parts");
+  struct Parts {
+    uint4 at[sizeof(T) / 16];
+  };
+  const Parts parts = bitCast<Parts>(value);
+  GRADCLIP_UNROLL
+  for (std::size_t i = 0; i < sizeof(T) / 16; ++i) storeGlobal(reinterpret_cast<uint4*>(p) + i, parts.at[i]);
+}
 
 /// Numbers the grid's warps through.
 __device__ __forceinline__ unsigned warpIndex() { return blockIdx.x * warpsInBlock() + warpInBlock(); }

@@ -63,41 +63,21 @@ __device__ __forceinline__ bool hasNewNumbers(const Capture& capture) {
   return capture.numbers != nullptr && loadGlobal<std::int64_t>(&capture.numbers->owner) == capture.id;
 }
 
-__device__ __forceinline__ void storeFigures(Slot* slot, const Slot& result) {
+/// Writes a result and then its ticket, which the host waits for. By one thread.
+__device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
+  storeGlobal(&slot->begun, result.ticket);
+  __threadfence_system();
   storeGlobal(&slot->globalNorm, result.globalNorm);
   storeGlobal(&slot->coefficient, result.coefficient);
   storeGlobal(&slot->changed, result.changed);
   storeGlobal(&slot->flags, result.flags);
   storeGlobal(&slot->badSegment, result.badSegment);
   storeGlobal(&slot->badNorm, result.badNorm);
-}
-
-/// Leaves a result for the kernel that follows.
-__device__ __forceinline__ void leave(Slot* slot, const Slot& result) {
-  storeFigures(slot, result);
-  storeGlobal(&slot->ticket, result.ticket);
-}
-
-/// Writes a result and then its ticket, which the host waits for. By one thread.
-__device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
-  storeGlobal(&slot->begun, result.ticket);
-  __threadfence_system();
-  storeFigures(slot, result);
   __threadfence_system();
   storeGlobal(&slot->ticket, result.ticket);
 }
 
 /// Passes on a result that lies in device memory.
-__device__ inline void passOn(const Slot* result, Slot* slot) {
-  Slot found = {};
-  found.ticket = loadGlobal<std::int64_t>(&result->ticket);
-  found.globalNorm = loadGlobal<double>(&result->globalNorm);
-  found.coefficient = loadGlobal<double>(&result->coefficient);
-  found.changed = loadGlobal<std::int64_t>(&result->changed);
-  found.flags = loadGlobal<std::uint32_t>(&result->flags);
-  found.badSegment = loadGlobal<std::int32_t>(&result->badSegment);
-  found.badNorm = loadGlobal<double>(&result->badNorm);
-  publish(slot, found);
-}
+__device__ inline void passOn(const Slot* result, Slot* slot) { publish(slot, loadStruct(result)); }
 
 }  // namespace gradclip

@@ -37,7 +37,7 @@ __device__ __forceinline__ void measureKept(const MeasureParams& params, const K
 }  // namespace
 
 template <template <class> class Norm>
-__global__ void __launch_bounds__(kBlockThreads, kTuning.oneLaunchBlocks) oneLaunchKernel(const OneLaunchParams p) {
+__global__ void __launch_bounds__(kBlockThreads, kOneLaunchBlocks) oneLaunchKernel(const OneLaunchParams p) {
   Shared& shared = *sharedMemory<Shared>();
   Control* const control = p.decide.control;
   unsigned passed = threadIdx.x == 0 ? passages(control) : 0;
@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.oneLaunchBlocks) oneLau
   }
   // As in scaleKernel.
   if (blockIdx.x == gridDim.x - 1 && threadIdx.x == blockDim.x - 1) passOn(p.scale.result, p.scale.slot);
-  const Decision decision = bitCast<Decision>(loadGlobal<uint4>(p.scale.decision));
+  const Decision decision = loadStruct(p.scale.decision);
   if (touchesNothing(decision)) return;
   forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const DevicePiece& piece) {
     scaleTile(p.scale, decision, tile, piece, kept, kept);

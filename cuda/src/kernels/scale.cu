@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKern
   awaitKernelBefore();
   // Writes to the host's memory take longer than a small clip: one thread's, while all others scale, instead of decide's.
   if (blockIdx.x == gridDim.x - 1 && threadIdx.x == blockDim.x - 1) passOn(params.result, params.slot);
-  const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
+  const Decision decision = loadStruct(params.decision);
   if (touchesNothing(decision)) return;
   forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },
               [&](std::uint32_t tile, const DevicePiece& piece) {

@@ -55,9 +55,6 @@ template <class NumberOf, class Work>
 __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
                                             const Work& work) {
   const auto pieceOf = [&](std::uint32_t i) { return loadGlobal<std::uint32_t>(tiles.pieceOfTile + numberOf(i)); };
-  struct Halves {
-    uint4 first, second;
-  };
   std::uint32_t step = warpCount(), i = warpIndex();
   if constexpr (!kTuning.sideBySide) {
     const std::uint32_t each = (count + step - 1) / step;
@@ -67,10 +64,9 @@ __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_
   }
   if (i >= count) return;
   for (std::uint32_t next = pieceOf(i); i < count; i += step) {
-    const auto* const piece = reinterpret_cast<const uint4*>(tiles.pieces + next);
-    const Halves halves = {loadGlobal<uint4>(piece), loadGlobal<uint4>(piece + 1)};
+    const DevicePiece piece = loadStruct(tiles.pieces + next);
     if (i + step < count) next = pieceOf(i + step);
-    work(numberOf(i), bitCast<DevicePiece>(halves));
+    work(numberOf(i), piece);
   }
 }
 

@@ -13,25 +13,31 @@ struct Streaming {
 
 struct Tuning {
   Streaming measure, scale, clamp;
-  int oneLaunchBlocks;  ///< as Streaming's, of the kernel that does all
   bool sideBySide;  ///< the grid's warps take tiles in turn; else each takes tiles that follow each other
 };
 
 /// 128 KiB in flight a multiprocessor, where 32 to 64 keep the memory of an H100, H200 or B200 busy: a warp has none in
 /// flight while it adds up, or finds its next tile. Devices with graphics memory need a third of that, or less.
-constexpr Tuning kSm80 = {{16, 2}, {16, 2}, {16, 2}, 2, true};
+constexpr Tuning kSm80 = {{16, 2}, {16, 2}, {16, 2}, true};
 
-/// With 16 vectors clamp spills there, for want of comparisons of bfloat16, and with two blocks the kernel that does all,
-/// for which these devices have too little shared memory.
-constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 2}, 1, true};
+/// With 16 vectors clamp spills there, for want of comparisons of bfloat16.
+constexpr Tuning kSm75 = {{16, 2}, {16, 2}, {8, 2}, true};
 
 #if defined(GRADCLIP_VECTORS) && defined(GRADCLIP_BLOCKS) && defined(GRADCLIP_SIDE_BY_SIDE)
 constexpr Tuning kTuning = {{GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, {GRADCLIP_VECTORS, GRADCLIP_BLOCKS},
-                            {GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, 2, GRADCLIP_SIDE_BY_SIDE};
+                            {GRADCLIP_VECTORS, GRADCLIP_BLOCKS}, GRADCLIP_SIDE_BY_SIDE};
 #elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 constexpr Tuning kTuning = kSm75;
 #else
 constexpr Tuning kTuning = kSm80;
+#endif
+
+/// Blocks of the kernel that does all, as Streaming's. Two of 64 KiB fit in the shared memory of 8.0, 9.0 and 10.x alone;
+/// elsewhere the limit on registers would be for nothing, and some spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 800 && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
+constexpr int kOneLaunchBlocks = 1;
+#else
+constexpr int kOneLaunchBlocks = 2;
 #endif
 
 }  // namespace gradclip

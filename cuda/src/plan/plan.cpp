@@ -88,15 +88,14 @@ CudaStatus CudaPlan::destroy(CudaPlan* plan) {
 }
 
 CudaStatus CudaPlan::rebind(const Piece* table) {
-  if (!state_->fault.ok()) return state_->fault;
-  const DeviceGuard guard(state_->device, state_->context);
-  if (!guard.status().ok()) return guard.status();
-  bool changed = false;
-  const CudaStatus status = state_->pieces.rebind(table, &changed);
-  if (!status.ok()) return status;
-  state_->dirty = state_->dirty || changed;
-  state_->noteTypes();
-  return {};
+  State& s = *state_;
+  return inContext(s, [&] {
+    bool changed = false;
+    if (auto status = s.pieces.rebind(table, &changed); !status.ok()) return status;
+    s.dirty = s.dirty || changed;
+    s.noteTypes();
+    return CudaStatus{};
+  });
 }
 
 void CudaPlan::State::noteTypes() {
@@ -427,10 +426,8 @@ CudaStatus CudaPlan::await(std::int64_t ticket, bool* overwritten) {
 
 CudaStatus CudaPlan::synchronize() {
   State& s = *state_;
-  if (!s.fault.ok()) return s.fault;
-  if (!s.used) return {};
-  const DeviceGuard guard(s.device, s.context);
-  return s.ended(called(cudaEventSynchronize(s.worked), "cudaEventSynchronize"));
+  if (!s.used) return s.fault;
+  return inContext(s, [&] { return called(cudaEventSynchronize(s.worked), "cudaEventSynchronize"); });
 }
 
 CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment,

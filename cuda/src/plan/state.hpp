@@ -91,18 +91,25 @@ struct CudaPlan::State {
   }
 };
 
-/// One call on a plan: what precedes and follows the work. Work is a function of the state that returns a status.
+/// A call on a plan, in its context, unless a fault came before. Work returns a status.
 template <class State, class Work>
-CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
+CudaStatus inContext(State& state, const Work& work) {
   if (!state.fault.ok()) return state.fault;
   const DeviceGuard guard(state.device, state.context);
-  if (!guard.status().ok()) return guard.status();
-  const cudaStream_t streamBefore = state.stream;
-  const bool usedBefore = state.used;
-  CudaStatus status = state.begin(handle);
-  if (status.ok()) status = work();
-  const CudaStatus noted = state.noteWork(streamBefore, usedBefore);
-  return state.ended(status.ok() ? noted : status);
+  return guard.status().ok() ? state.ended(work()) : guard.status();
+}
+
+/// A call that gives its stream work.
+template <class State, class Work>
+CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
+  return inContext(state, [&] {
+    const cudaStream_t streamBefore = state.stream;
+    const bool usedBefore = state.used;
+    CudaStatus status = state.begin(handle);
+    if (status.ok()) status = work();
+    const CudaStatus noted = state.noteWork(streamBefore, usedBefore);
+    return status.ok() ? noted : status;
+  });
 }
 
 }  // namespace gradclip

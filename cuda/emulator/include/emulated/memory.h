@@ -41,6 +41,9 @@ T loadGlobal(const void* p) {
 /// A word that another block changes, as it is now: what a volatile read is on a GPU.
 inline unsigned pollGlobal(const unsigned* p) { return detail::poll(p); }
 
+/// What griddepcontrol.wait is on a GPU: the kernel before has ended, for this thread.
+void awaitKernelBefore();
+
 template <class T>
 void storeGlobal(void* p, T value) {
   static_assert(detail::kAccessible<T>, "1, 2, 4, 8 or 16 bytes, as one access of a GPU");

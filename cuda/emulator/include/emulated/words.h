@@ -47,8 +47,6 @@ void __syncthreads();
 void __syncwarp(unsigned mask = 0xffffffffU);
 void __threadfence();
 void __threadfence_system();
-void cudaGridDependencySynchronize();
-inline void cudaTriggerProgrammaticLaunchCompletion() {}
 
 template <class T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = warpSize) {
