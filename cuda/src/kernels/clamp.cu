@@ -110,8 +110,8 @@ __device__ __forceinline__ bool plain(const ClampLimits& limits, std::int32_t dt
 
 /// One atomic a warp.
 __device__ __forceinline__ void countChanges(Control* control, const Changes& changes) {
-  unsigned long long elements = changes.elements;
-  for (int half = kWarp / 2; half > 0; half /= 2) elements += __shfl_xor_sync(kAllLanes, elements, half);
+  using Count = unsigned long long;
+  const Count elements = acrossLanes(Count{changes.elements}, [](Count a, Count b) { return a + b; });
   const bool zeroed = __any_sync(kAllLanes, changes.zeroed != 0) != 0;
   if (laneIndex() != 0) return;
   if (elements != 0) atomicAdd(&control->changed, elements);

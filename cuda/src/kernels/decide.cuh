@@ -227,14 +227,12 @@ __device__ inline double largestMaximum(const DecideParams& p, const SegmentRun&
   for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
     largest = maximum(largest, loadGlobal<double>(p.fold.maxima + run.first + i));
   }
-  for (int half = kWarp / 2; half > 0; half /= 2) largest = maximum(largest, __shfl_xor_sync(kAllLanes, largest, half));
-  return largest;
+  return acrossLanes(largest, maximum);
 }
 
 /// The sum over the warp's lanes.
 __device__ __forceinline__ double sumLanes(double sum) {
-  for (int half = kWarp / 2; half > 0; half /= 2) sum += __shfl_xor_sync(kAllLanes, sum, half);
-  return sum;
+  return acrossLanes(sum, [](double a, double b) { return a + b; });
 }
 
 /// The power norm of some segments, by one warp. No order is kept: pow differs anyway.

@@ -86,6 +86,13 @@ __device__ __forceinline__ unsigned laneIndex() { return threadIdx.x % kWarp; }
 __device__ __forceinline__ unsigned warpInBlock() { return threadIdx.x / kWarp; }
 __device__ __forceinline__ unsigned warpsInBlock() { return blockDim.x / kWarp; }
 
+/// Combines lanes l and l xor 16, 8, … 1; all lanes get the same bits.
+template <class T, class Combine>
+__device__ __forceinline__ T acrossLanes(T value, const Combine& combine) {
+  for (int half = kWarp / 2; half > 0; half /= 2) value = combine(value, __shfl_xor_sync(kAllLanes, value, half));
+  return value;
+}
+
 /// A struct of the device's tables, 16 bytes at once.
 template <class T>
 __device__ __forceinline__ T loadStruct(const T* p) {

@@ -82,7 +82,7 @@ struct MeasureWhole {
         }
       }
     }
-    const double sum = reduceThreads<Norm<double>>(reduceComponents<kComponents<T>>(lanes), kThreads / 2);
+    const double sum = reduceThreads<Norm<double>>(reduceComponents<kComponents<T>>(lanes));
     constexpr bool kInRange = kNorm == NormKind::Inf || std::is_same_v<T, Float16>;  // always, if it is finite
     const bool good = kInRange ? isFinite(sum) : Attempt::isInRange(kNorm, kTypeOf<T>, sum);
     if (!good && (sum != 0 || !noneSet(before | bitsOf(v)))) return false;
@@ -142,7 +142,7 @@ __device__ __forceinline__ TileSum addAny(std::int32_t dtype, int bytes, const S
     bits |= bitsOf(v);
     dispatch(dtype, Add<Norm>{lanes, v, attempt, powers});
   }
-  const double sum = reduceThreads<Norm<double>>(dispatch(dtype, Reduce<Norm>{lanes}), kThreads / 2);
+  const double sum = reduceThreads<Norm<double>>(dispatch(dtype, Reduce<Norm>{lanes}));
   return {sum, noneSet(bits)};
 }
 

@@ -17,9 +17,10 @@ CudaStatus capturable(cudaStream_t stream, bool dirty) {
   return {};
 }
 
-/// Captures work on a stream, and leaves the plan's own stream as it was. Work is a function of a target.
+/// Captures a clip by a rule on a stream, and leaves the plan's own stream as it was. Work is a function of a target.
 template <class State, class Work>
-CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, const Work& work) {
+CudaStatus captured(State& state, std::int64_t handle, const RuleNumbers& rule, std::int32_t* capture, const Work& work) {
+  if (auto s = state.setParts(rule); !s.ok()) return s;
   return inContext(state, [&] {
     if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return s;
     unsigned number = 0;
@@ -41,21 +42,16 @@ CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, co
 }  // namespace
 
 CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipByNorm(rule, {}, target); });
+  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipByNorm(rule, {}, target); });
 }
 
 CudaStatus CudaPlan::captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
                                      std::int32_t* capture) {
-  State& s = *state_;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipWithNorm(rule, norm, target); });
+  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
 }
 
 CudaStatus CudaPlan::captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipByValue(rule, target); });
+  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipByValue(rule, target); });
 }
 
 CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule) {

@@ -323,6 +323,14 @@ bool onlyMeasures(const RuleNumbers& rule) {
   return rule.scope != Scope::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0;
 }
 
+/// A clip by a rule, given a stream and a ticket. Work is a function of a target.
+template <class State, class Work>
+CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket, const Work& work) {
+  const ClipRange range;
+  if (auto s = state.setParts(rule); !s.ok()) return s;
+  return onStream(state, stream, [&] { return work(state.nextTarget(ticket)); });
+}
+
 constexpr Verdict verdictOf(Scope scope) {
   return scope == Scope::All ? Verdict::Global : scope == Scope::Segment ? Verdict::PerSegment : Verdict::Parts;
 }
@@ -345,10 +353,7 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
-  const ClipRange range;
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return onStream(s, stream, [&] { return s.clipByNorm(rule, steps, s.nextTarget(ticket)); });
+  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipByNorm(rule, steps, target); });
 }
 
 CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target) {
@@ -363,9 +368,7 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
                                   std::int64_t* ticket) {
-  const ClipRange range;
-  State& s = *state_;
-  return onStream(s, stream, [&] { return s.clipWithNorm(rule, norm, s.nextTarget(ticket)); });
+  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
 }
 
 CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& target) {
@@ -390,10 +393,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
 }
 
 CudaStatus CudaPlan::clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket) {
-  const ClipRange range;
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return onStream(s, stream, [&] { return s.clipByValue(rule, s.nextTarget(ticket)); });
+  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipByValue(rule, target); });
 }
 
 // ---- results -------------------------------------------------------------------------------------------------------
