@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs on a GPU host, from the folder device/ that scripts/gpu-bundle.sh made; needs a driver and nothing else:
 #   run-device.sh test  [RESULTS]   the device tests, then, where there is one, compute-sanitizer over the shorter of them
-#   run-device.sh bench [RESULTS]   times by events, then other builds of the kernels, ncu and PyTorch where there are such
+#   run-device.sh bench [RESULTS]   times by events, then other builds of the kernels, ncu and other libraries where there are such
 # Each takes less than ten minutes: every step has a limit of its own. What comes is appended to RESULTS (default: results) as it
 # comes, and at the end packed in RESULTS.tar.gz.
 set -u
@@ -51,7 +51,7 @@ pack() { tar -czf "$results.tar.gz" -C "$(dirname -- "$results")" "$(basename --
 } | tee -a "$summary"
 
 if [ "$what" = test ]; then
-  for test in bits range clip rules plan capture; do step 60 "device-$test" "$here/device_${test}_test"; done
+  for test in bits range clip rules plan capture launches; do step 60 "device-$test" "$here/device_${test}_test"; done
   if command -v compute-sanitizer > /dev/null 2>&1; then
     for tool in memcheck racecheck initcheck synccheck; do
       step 60 "sanitizer-$tool" compute-sanitizer --tool $tool --error-exitcode 9 "$here/device_rules_test"
@@ -62,15 +62,16 @@ else
   for variant in "$here"/bench_*; do
     [ -x "$variant" ] || continue
     label=$(basename "$variant")
-    step 40 "$label" "$variant" "$results/bench.jsonl" --quick --seconds 30 --label "$label"
+    step 35 "$label" "$variant" "$results/bench.jsonl" --quick --seconds 25 --label "$label"
   done
   if command -v ncu > /dev/null 2>&1; then
     step 60 ncu ncu --set basic --launch-skip 20 --launch-count 30 --csv "$here/gradclip_bench" "$results/ncu.jsonl" --quick --seconds 20
   fi
-  if python3 -c 'import torch' 2> /dev/null; then
-    step 120 peers python3 "$here/peers.py" --cases "$here/cases.json" --json "$results/peers.jsonl" --seconds 0.2
+  if command -v python3 > /dev/null 2>&1; then
+    # The limits of all libraries together; what is not installed takes none of it.
+    step 130 peers python3 "$here/peers.py" --cases "$here/cases.json" --json "$results/peers.jsonl" --seconds 0.2
   else
-    echo "peers: not run: no PyTorch" | tee -a "$summary"
+    echo "peers: not run: no python3" | tee -a "$summary"
   fi
 fi
 pack

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Makes a folder with all that a GPU host needs to test and to time gradclip; the host needs a driver and nothing else, and what it
-# has beside (compute-sanitizer, ncu, PyTorch) is used.
+# has beside (compute-sanitizer, ncu, PyTorch, JAX, CuPy, TransformerEngine) is used.
 #   scripts/gpu-bundle.sh [FOLDER]     FOLDER: build/gpu-bundle
 # FOLDER/device has the C++ device tests and benchmarks, without Java; FOLDER/java a trimmed Java runtime, the jars and their tests.
 # Then there, in this order:
@@ -41,7 +41,7 @@ device_build() { # name, targets, flags of nvcc
   }
 }
 device_build default "gradclip_bench device_bits_test device_range_test device_clip_test device_rules_test device_plan_test \
-  device_capture_test" ""
+  device_capture_test device_launches_test" ""
 cp "$built/default/gradclip_bench" "$built"/default/test/device_*_test "$out/device/"
 # Loads in flight, blocks a multiprocessor, tiles dealt in turn or one after the other.
 for variant in 16:2:false 8:2:true 8:3:true 4:3:true 4:4:true; do
@@ -51,6 +51,8 @@ for variant in 16:2:false 8:2:true 8:3:true 4:3:true 4:4:true; do
     "-DGRADCLIP_VECTORS=$vectors -DGRADCLIP_BLOCKS=$blocks -DGRADCLIP_SIDE_BY_SIDE=$order"
   cp "$built/variant/gradclip_bench" "$out/device/bench_${vectors}_${blocks}_$order"
 done
+# A peer; the toolkit's own CUB, which has the sum that is the same on every GPU from CCCL 3.1 on.
+"$nvcc" -std=c++17 -O3 -arch=sm_90 -cudart static benchmarks/gpu/cub_sum.cu -o "$out/device/cub_sum"
 strip -s "$out"/device/*_test "$out"/device/*bench*
 cp scripts/gpu-bundle-device.sh "$out/device/run-device.sh"
 cp benchmarks/gpu/peers.py "$out/device/peers.py"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times clips on a device by events, beside what the device itself reads and copies in the same run. Each figure is a line of JSON,
-// written as it comes.
+// Times clips on a device by events, beside what the device itself reads and copies in the same run, and each clip in every way that
+// kernels can be launched. Each figure is a line of JSON, written as it comes.
 //
 //   gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT]
 #include <cuda_runtime.h>
@@ -156,7 +156,15 @@ struct Tensor {
   std::int64_t offset = 0;  ///< elements between an aligned address and the first
 };
 
-/// Tensors in one allocation, each aligned to 256 bytes but for its offset, and a plan of them.
+/// Ways to launch a clip's kernels, by the environment variable that a plan looks for when it is made.
+struct Way {
+  const char* name;
+  const char* variable;
+};
+constexpr Way kWays[] = {{"", nullptr}, {", dependent", "GRADCLIP_CUDA_DEPENDENT_LAUNCH"}, {", one launch", "GRADCLIP_CUDA_ONE_LAUNCH"}};
+constexpr std::size_t kWayCount = sizeof kWays / sizeof *kWays, kOneLaunch = 2;
+
+/// Tensors in one allocation, each aligned to 256 bytes but for its offset, and a plan of them for every way.
 class Gradients {
  public:
   Gradients(const std::vector<Tensor>& tensors, unsigned rare, bool zero = false) {
@@ -180,32 +188,55 @@ class Gradients {
     }
     check(cudaDeviceSynchronize(), "fill");
     const auto count = static_cast<std::int32_t>(table_.size());
-    check(CudaPlan::create(0, table_.data(), count, {count, count, 0}, &plan_));
+    for (std::size_t way = 0; way < kWayCount; ++way) {
+      if (kWays[way].variable != nullptr) setenv(kWays[way].variable, "1", 1);
+      check(CudaPlan::create(0, table_.data(), count, {count, count, 0}, &plans_[way]));
+      if (kWays[way].variable != nullptr) unsetenv(kWays[way].variable);
+    }
   }
   ~Gradients() {
-    (void)CudaPlan::destroy(plan_);
+    for (CudaPlan* plan : plans_) (void)CudaPlan::destroy(plan);
     cudaFree(memory_);
   }
   Gradients(const Gradients&) = delete;
   Gradients& operator=(const Gradients&) = delete;
 
-  CudaPlan& plan() { return *plan_; }
+  CudaPlan& plan(std::size_t way = 0) { return *plans_[way]; }
+
+  /// Kernels of a clip by a plan: what goes into a graph.
+  std::size_t kernels(std::size_t way) {
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    std::size_t count = 0;
+    std::int32_t capture = 0;
+    RuleNumbers rule;
+    rule.limit.max = 1;
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    check(plan(way).captureByNorm(static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(stream)), rule, &capture));
+    check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+    check(cudaGraphGetNodes(graph, nullptr, &count), "cudaGraphGetNodes");
+    plan(way).closeCapture(capture);
+    check(cudaGraphDestroy(graph), "cudaGraphDestroy");
+    check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+    return count;
+  }
   uint4* vectors() { return static_cast<uint4*>(memory_); }
   std::size_t vectorCount() const { return bytes_ / 16; }
 
   double norm() {
     std::int64_t ticket = 0;
-    check(plan_->globalNorm(0, {NormKind::L2, 0}, &ticket));
-    check(plan_->synchronize());
+    check(plan().globalNorm(0, {NormKind::L2, 0}, &ticket));
+    check(plan().synchronize());
     double value = 0;
-    check(plan_->norm({NormKind::L2, 0}, 1.0, 0, static_cast<std::int32_t>(table_.size()), &value));
+    check(plan().norm({NormKind::L2, 0}, 1.0, 0, static_cast<std::int32_t>(table_.size()), &value));
     return value;
   }
 
   /// Gives every tensor the place of its neighbour, for tensors of one length and type.
   void rebind() {
     for (std::size_t i = 0; i + 1 < table_.size(); i += 2) std::swap(table_[i].address, table_[i + 1].address);
-    check(plan_->rebind(table_.data()));
+    check(plan().rebind(table_.data()));
   }
 
   double moved = 0;  ///< bytes of all gradients
@@ -214,7 +245,7 @@ class Gradients {
   std::vector<Piece> table_;
   void* memory_ = nullptr;
   std::size_t bytes_ = 0;
-  CudaPlan* plan_ = nullptr;
+  CudaPlan* plans_[kWayCount] = {};
 };
 
 struct Shape {
@@ -225,6 +256,8 @@ struct Shape {
 std::vector<Shape> shapesOf(DType dtype, bool quick) {
   const std::int64_t size = gradclip::elementBytes(dtype);
   std::vector<Shape> shapes = {{"1x40MB", {{dtype, (std::int64_t{40} << 20) / size}}},
+                               {"1x16MB", {{dtype, (std::int64_t{16} << 20) / size}}},
+                               {"1x4MB", {{dtype, (std::int64_t{4} << 20) / size}}},
                                {"1000x4", std::vector<Tensor>(1000, {dtype, 4})},
                                {"10000x100", std::vector<Tensor>(10000, {dtype, 100})}};
   if (quick) return shapes;
@@ -246,8 +279,28 @@ Shape mixed() {
 RuleNumbers clipTo(double maxNorm) {
   RuleNumbers rule;
   rule.limit.max = maxNorm;
-  rule.limit.epsilon = 1e-3 * maxNorm;  // a clip that follows another then clips again
   return rule;
+}
+
+/// A rule that clips a little at each call: gradients that were clipped once stay as they are under the same threshold.
+class Shrinking {
+ public:
+  explicit Shrinking(double maxNorm) : maxNorm_(maxNorm) {}
+
+  RuleNumbers next() { return clipTo(maxNorm_ *= 0.999); }
+
+ private:
+  double maxNorm_;
+};
+
+/// The first plan's figure is the default; so many others stand beside it. `time` takes a plan.
+template <class Time>
+void reportWays(const Options& options, Gradients& gradients, std::size_t count, const char* what, const std::string& shape,
+                const char* type, double bytes, double limit, const Time& time) {
+  for (std::size_t way = 0; way < count; ++way) {
+    report(options, what + std::string(kWays[way].name), shape, type, bytes, time(gradients.plan(way)), limit);
+    check(gradients.plan(way).synchronize());
+  }
 }
 
 void benchShape(const Options& options, const Shape& shape, const char* type) {
@@ -264,36 +317,50 @@ void benchShape(const Options& options, const Shape& shape, const char* type) {
   (void)timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
   report(options, "read", shape.name, type, bytes, read, 0);
   report(options, "read and write", shape.name, type, 2 * bytes, flip, 0);
-  CudaPlan& plan = gradients.plan();
   std::int64_t ticket = 0;
-  const double norm = gradients.norm();
-  const Times norms = timed(options, [&] { check(plan.globalNorm(0, {NormKind::L2, 0}, &ticket)); });
-  report(options, "norm", shape.name, type, bytes, norms, read.median);
-  const Times loose = timed(options, [&] { check(plan.clipByNorm(0, clipTo(2 * norm), {}, &ticket)); });
-  report(options, "clip, nothing to do", shape.name, type, bytes, loose, read.median);
-  const Times clip = timed(options, [&] { check(plan.clipByNorm(0, clipTo(norm / 2), {}, &ticket)); });
-  report(options, "clip", shape.name, type, 3 * bytes, clip, read.median + flip.median);
-  const Times decide = timed(options, [&] { check(plan.clipByNorm(0, clipTo(norm / 4), {false, false}, &ticket)); });
-  report(options, "decide alone", shape.name, type, 0, decide, 0);
+  const double norm = gradients.norm(), both = read.median + flip.median;
+  // Where the gradients do not fit, or a clip has nothing to apply, one launch is the default again, and left out.
+  const std::size_t fitting = gradients.kernels(kOneLaunch) == 1 ? kWayCount : kOneLaunch;
+  const auto ways = [&](std::size_t count, const char* what, double moved, double limit, const auto& time) {
+    reportWays(options, gradients, count, what, shape.name, type, moved, limit, time);
+  };
+  const auto clipping = [&](const RuleNumbers& rule) {
+    return [&options, &ticket, rule](CudaPlan& plan) {
+      return timed(options, [&] { check(plan.clipByNorm(0, rule, {}, &ticket)); });
+    };
+  };
+  ways(kOneLaunch, "norm", bytes, read.median, [&](CudaPlan& plan) {
+    return timed(options, [&] { check(plan.globalNorm(0, {NormKind::L2, 0}, &ticket)); });
+  });
+  ways(fitting, "clip, nothing to do", bytes, read.median, clipping(clipTo(2 * norm)));
   RuleNumbers perTensor = clipTo(norm);
   perTensor.scope = gradclip::Scope::Segment;
-  const Times each = timed(options, [&] { check(plan.clipByNorm(0, perTensor, {}, &ticket)); });
-  report(options, "per tensor, nothing", shape.name, type, bytes, each, read.median);
+  ways(fitting, "per tensor, nothing", bytes, read.median, clipping(perTensor));
+  Shrinking shrinking(norm / 2);
+  ways(fitting, "clip", 3 * bytes, both, [&](CudaPlan& plan) {
+    return timed(options, [&] { check(plan.clipByNorm(0, shrinking.next(), {}, &ticket)); });
+  });
+  CudaPlan& plan = gradients.plan();
+  const Times decide = timed(options, [&] { check(plan.clipByNorm(0, clipTo(norm / 4), {false, false}, &ticket)); });
+  report(options, "decide alone", shape.name, type, 0, decide, 0);
   check(plan.synchronize());
+  cudaFree(sink);
 
+  // The elements that lie beyond the limits do so in the first round alone.
   RuleNumbers values;
   values.min = -4;
   values.max = 4;
-  {
-    Gradients fresh(shape.tensors, 100);
-    const Times once = [&] {
-      Options one = options;
-      one.quick = true;
-      return timed(one, [&] { check(fresh.plan().clipByValue(0, values, &ticket)); });
-    }();
-    report(options, "clamp, nothing over", shape.name, type, bytes, once, read.median);
-  }
-  cudaFree(sink);
+  const auto clamps = [&](const char* what, const RuleNumbers& rule, double moved, double limit) {
+    const Times times = timed(options, [&] { check(plan.clipByValue(0, rule, &ticket)); });
+    report(options, what, shape.name, type, moved, times, limit);
+    check(plan.synchronize());
+  };
+  clamps("clamp, nothing over", values, bytes, read.median);
+  values.policy = gradclip::Policy::Zero;
+  clamps("clamp, zero, nothing", values, bytes, read.median);
+  values.policy = gradclip::Policy::Propagate;
+  values.limit.inverseScale = 0.999;
+  clamps("clamp, unscaling", values, 2 * bytes, flip.median);
 }
 
 /// A clamp changes what it clamps: each round has gradients of its own.
@@ -334,9 +401,10 @@ void benchSpecial(const Options& options) {
     report(options, "norm of zeros", "1", "FLOAT32", zeros.moved, times, 0);
   }
   Gradients many(std::vector<Tensor>(1000, {DType::Float32, 1000}), 0);
+  Shrinking shrinking(1);
   const Times rebound = timed(options, [&] {
     many.rebind();
-    check(many.plan().clipByNorm(0, clipTo(1), {}, &ticket));
+    check(many.plan().clipByNorm(0, shrinking.next(), {}, &ticket));
   });
   report(options, "rebind, all moved", "1000x1000", "FLOAT32", many.moved, rebound, 0);
   check(many.plan().synchronize());
@@ -345,7 +413,9 @@ void benchSpecial(const Options& options) {
   std::int32_t capture = 0;
   check(gradclip::cudaCreateStream(0, &stream));
   check(gradclip::cudaBeginCapture(0, stream));
-  check(many.plan().captureByNorm(stream, clipTo(1), &capture));
+  RuleNumbers unscaling = clipTo(1);
+  unscaling.limit.inverseScale = 0.999;  // so that each replay writes
+  check(many.plan().captureByNorm(stream, unscaling, &capture));
   check(gradclip::cudaFinishCapture(0, stream, &graph));
   const auto on = reinterpret_cast<cudaStream_t>(static_cast<std::uintptr_t>(stream));
   const Times replay = timed(options, [&] {

@@ -24,8 +24,8 @@ inline void throwNew(JNIEnv* env, const char* type, const char* signature, jint 
 /// The one place where a status becomes a Java exception; returns whether all is well.
 inline bool checked(JNIEnv* env, const CudaStatus& status) {
   if (status.ok()) return true;
-  if (status.row >= 0) {
-    throwNew(env, "dev/gradclip/internal/jni/UnboundPieceException", "(ILjava/lang/String;)V", status.row, status.why, true);
+  if (status.piece >= 0) {
+    throwNew(env, "dev/gradclip/internal/jni/UnboundPieceException", "(ILjava/lang/String;)V", status.piece, status.why, true);
     return false;
   }
   char text[512];

@@ -8,7 +8,7 @@ void checkNorms(std::vector<Tensor> tensors) {
   Bound bound(std::move(tensors));
   for (NormKind norm : kTileNorms) {
     const double want = referenceNorm(norm, bound.tensors).value();
-    const double got = bound.globalNorm({norm, 0}).totalNorm;
+    const double got = bound.globalNorm({norm, 0}).globalNorm;
     INFO("norm " << ordinal(norm) << " dtype " << ordinal(bound.tensors[0].dtype) << " count "
                  << bound.tensors[0].elements.size() << " offset " << bound.tensors[0].offset << " tensors "
                  << bound.tensors.size() << " got " << got << " want " << want);

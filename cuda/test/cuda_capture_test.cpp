@@ -80,7 +80,7 @@ TEST_CASE("a captured clip runs at each replay, with the numbers it was given la
   if (kEmulated) CHECK(emulator::counters().launches == 3);
   if (kEmulated) CHECK(emulator::counters().copiesToDevice == 0);
   CHECK(latest(bound, capture).ticket == 1);
-  CHECK(latest(bound, capture).totalNorm == norm);
+  CHECK(latest(bound, capture).globalNorm == norm);
   CHECK(latest(bound, capture).coefficient == 0.5);
   checkScaled(bound, 0.5);
   bound.restore();
@@ -159,7 +159,7 @@ TEST_CASE("a captured clip reads a norm anew at each replay") {
     REQUIRE_OK(gradclip::cudaCopyToDevice(0, stream, at, &norm, 8));
     graph.replay();
     graph.wait();
-    CHECK(latest(bound, capture).totalNorm == norm);
+    CHECK(latest(bound, capture).globalNorm == norm);
     checkScaled(bound, 1 / norm);
   }
   REQUIRE_OK(gradclip::cudaRelease(0, at));
@@ -173,11 +173,11 @@ TEST_CASE("calls beside a captured clip keep their results and streams") {
   REQUIRE_OK(bound->globalNorm(other, kL2, &ticket));
   std::int32_t capture = -1;
   Graph graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); });
-  CHECK(bound.result(ticket).totalNorm == norm);
-  CHECK(bound.globalNorm(kL2, other).totalNorm == norm);
+  CHECK(bound.result(ticket).globalNorm == norm);
+  CHECK(bound.globalNorm(kL2, other).globalNorm == norm);
   graph.replay();
   graph.wait();
-  CHECK(bound.globalNorm(kL2, other).totalNorm == doctest::Approx(norm / 2).epsilon(1e-3));
+  CHECK(bound.globalNorm(kL2, other).globalNorm == doctest::Approx(norm / 2).epsilon(1e-3));
   CHECK(latest(bound, capture).ticket == 1);
 }
 
@@ -220,7 +220,7 @@ TEST_CASE("what is refused leaves the capture and the plan as they were") {
     CHECK(status.code == cudaErrorStreamCaptureUnsupported);
     CHECK(std::strstr(status.call, "rebind") != nullptr);
   });
-  CHECK(bound.globalNorm(kL2).totalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
+  CHECK(bound.globalNorm(kL2).globalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
   Graph clean(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(0), &capture)); });
   clean.replay();
   clean.wait();

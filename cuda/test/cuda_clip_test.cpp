@@ -60,7 +60,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
       bound.restore();
       const Slot slot = bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Propagate));
       const double coefficient = total.coefficient(maxNorm, 1e-6);
-      CHECK(slot.totalNorm == total.value());
+      CHECK(slot.globalNorm == total.value());
       CHECK(slot.coefficient == coefficient);
       CHECK(has(slot, kClipped) == (coefficient != 1));
       CHECK_FALSE(has(slot, kNonFinite));
@@ -146,7 +146,7 @@ TEST_CASE("per tensor") {
         CHECK(bound.norm(norm, i, i + 1) == own.value());
         CHECK(bound.coefficient(i) == coefficients.back());
       }
-      CHECK(slot.totalNorm == referenceNorm(norm.kind, bound.tensors).value());
+      CHECK(slot.globalNorm == referenceNorm(norm.kind, bound.tensors).value());
       CHECK(std::isnan(slot.coefficient));
       CHECK(has(slot, kClipped) == changes);
       checkElements(bound, coefficients);
@@ -182,7 +182,7 @@ TEST_CASE("measured group by group, then clipped") {
     REQUIRE_OK(bound->measure(0, kL2, split, size));
     REQUIRE_OK(bound->measure(0, kL2, 0, split));
     const Slot slot = bound.clip(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error), {false, true});
-    CHECK(slot.totalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
+    CHECK(slot.globalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
     checkElements(bound, slot.coefficient);
   }
 }
@@ -190,7 +190,7 @@ TEST_CASE("measured group by group, then clipped") {
 TEST_CASE("a norm that is given") {
   Bound bound(mixed());
   const Slot slot = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), {8});
-  CHECK(slot.totalNorm == 8);
+  CHECK(slot.globalNorm == 8);
   CHECK(slot.coefficient == 1 / (8 + 1e-6));
   checkElements(bound, slot.coefficient);
   bound.restore();
@@ -220,7 +220,7 @@ TEST_CASE("a norm that lies on the device, in each form") {
       emulator::resetCounters();
       const Slot slot = bound.clipWithNorm(rule, {0.0, at, isFloat32, isSquared});
       if (kEmulated) CHECK(emulator::counters().copiesToHost == 0);
-      CHECK(slot.totalNorm == 8);
+      CHECK(slot.globalNorm == 8);
       CHECK(slot.coefficient == 0.125);
       checkElements(bound, 0.125);
     }
@@ -267,7 +267,7 @@ TEST_CASE("non-finite gradients under each policy") {
       CHECK(has(slot, kNonFinite));
       CHECK(slot.badSegment == 9);
       CHECK(reference::sameBits(slot.badNorm, std::fabs(value)));
-      CHECK(reference::sameBits(slot.totalNorm, std::fabs(value)));
+      CHECK(reference::sameBits(slot.globalNorm, std::fabs(value)));
       checkElements(bound, std::isnan(value) ? value : 0.0);
 
       for (Policy policy : {Policy::Skip, Policy::Error}) {
@@ -289,7 +289,7 @@ TEST_CASE("non-finite gradients under each policy") {
         slot = bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Zero));
         zero(bound.tensors);
         const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
-        CHECK(slot.totalNorm == total.value());
+        CHECK(slot.globalNorm == total.value());
         CHECK(slot.coefficient == total.coefficient(maxNorm, 1e-6));
         CHECK(has(slot, kNonFinite));
         CHECK(has(slot, kClipped) == (maxNorm == 1));
@@ -320,7 +320,7 @@ TEST_CASE("values") {
       }
       CHECK(slot.changed == changed);
       CHECK(slot.flags == (changed > 0 ? kClipped : 0));
-      CHECK(std::isnan(slot.totalNorm));
+      CHECK(std::isnan(slot.globalNorm));
       CHECK(std::isnan(slot.coefficient));
     }
   }
@@ -392,7 +392,7 @@ TEST_CASE("power norms, within rounding") {
     }
     const double want = largest * std::pow(sum, 1 / p);
     const NormOf power{NormKind::Power, p};
-    CHECK(bound.globalNorm(power).totalNorm == doctest::Approx(want).epsilon(1e-12));
+    CHECK(bound.globalNorm(power).globalNorm == doctest::Approx(want).epsilon(1e-12));
     bound.restore();
     const Slot slot = bound.clip(normRule(Scope::All, power, want / 2, 0, Policy::Propagate));
     CHECK(slot.coefficient == doctest::Approx(0.5).epsilon(1e-12));

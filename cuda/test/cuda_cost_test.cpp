@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long the chains of dependent loads are in the compiler's own code, for few tensors and many: a load that waits for another
 // where it need not is a failing test.
+#include <cstdlib>
+
 #include "cost.hpp"
 #include "cuda_support.hpp"
 
@@ -12,6 +14,7 @@ namespace {
 const char* const kMeasure = "measureKernelINS_9SquareSum";
 const char* const kDecide = "decideKernelILb0";
 const char* const kScale = "scaleKernel";
+const char* const kOneLaunch = "oneLaunchKernelINS_9SquareSum";
 
 /// Clips so many tensors of so many elements, which are so many tiles, and counts what a clip costs a thread.
 struct Clipped {
@@ -42,7 +45,7 @@ TEST_CASE("loads that wait for others: two a tile, 16 a decision, whatever the n
       const Clipped clipped(tensors, elements, scope);
       const KernelCost measure = costOf(kMeasure), decide = costOf(kDecide), scale = costOf(kScale);
       INFO(tensors << " tensors of " << elements << " elements, scope " << static_cast<int>(scope));
-      // Its row and its elements; one more to begin with, for the first row's number.
+      // Its piece and its elements; one more to begin with, for the first piece's number.
       CHECK(measure.most.waits <= 2 * clipped.tilesOf(measure) + 1);
       // A coefficient of its own, where there is one; the decision, and the result for the host, to begin with.
       const std::uint32_t each = scope == Scope::All ? 2 : 3;
@@ -65,9 +68,22 @@ TEST_CASE("whole tiles are loaded in vectors, all of a lane's at once") {
   for (const char* kernel : {kMeasure, kScale}) {
     const KernelCost cost = costOf(kernel);
     CHECK(cost.most.vectors >= 16 * clipped.tilesOf(cost));
-    // The row's number and its 32 bytes; once, the first row's number, and the seven figures of a result.
+    // The piece's number and its 32 bytes; once, the first piece's number, and the seven figures of a result.
     CHECK(cost.most.loads <= 19 * clipped.tilesOf(cost) + 8);
   }
+}
+
+TEST_CASE("in one launch a lane's vectors are read once, and all at once") {
+  setenv("GRADCLIP_CUDA_ONE_LAUNCH", "1", 1);
+  Bound bound({{DType::Float32, normal(DType::Float32, 2048 * 40, 1)}});
+  unsetenv("GRADCLIP_CUDA_ONE_LAUNCH");
+  gradclip::ptx::resetCosts();
+  bound.clip(normRule(Scope::All, kL2, 1e-3, 0, Policy::Propagate));
+  const KernelCost cost = costOf(kOneLaunch);
+  CHECK(cost.launches == 1);
+  CHECK(cost.threads == 40 * 32);
+  // Its tile, twice the 32 bytes of the tile's piece, and the decision.
+  CHECK(cost.most.vectors == 16 + 2 * 2 + 1);
 }
 
 TEST_CASE("all-zero tiles are measured once") {
@@ -75,7 +91,7 @@ TEST_CASE("all-zero tiles are measured once") {
   std::int64_t ticket = 0;
   gradclip::ptx::resetCosts();
   REQUIRE_OK(bound->globalNorm(0, kL2, &ticket));
-  CHECK(bound.result(ticket).totalNorm == 0);
+  CHECK(bound.result(ticket).globalNorm == 0);
   const KernelCost cost = costOf(kMeasure);
   const auto warps = static_cast<std::uint32_t>(cost.threads / 32);
   CHECK(cost.most.loads <= 19 * ((1024 + 512 + warps - 1) / warps) + 1);

@@ -17,7 +17,7 @@ TEST_CASE("a fold of three levels") {
   std::int64_t ticket = 0;
   REQUIRE_OK(plan->globalNorm(0, kL1, &ticket));
   REQUIRE_OK(plan->synchronize());
-  CHECK(static_cast<const Slot*>(plan->ring())[ticket].totalNorm == 0.5 * static_cast<double>(elements));
+  CHECK(static_cast<const Slot*>(plan->ring())[ticket].globalNorm == 0.5 * static_cast<double>(elements));
   REQUIRE_OK(CudaPlan::destroy(plan));
   CHECK(cudaFree(memory) == cudaSuccess);
 }
@@ -44,7 +44,7 @@ TEST_CASE("a million rows of 64 elements") {
   REQUIRE_OK(plan->clipByNorm(0, normRule(Scope::Segment, kL2, 4, 0, Policy::Propagate), {}, &ticket));
   REQUIRE_OK(plan->synchronize());
   const Slot slot = static_cast<const Slot*>(plan->ring())[ticket];
-  CHECK(slot.totalNorm == std::sqrt(static_cast<double>(rows - 1) * 16 + 19.75));
+  CHECK(slot.globalNorm == std::sqrt(static_cast<double>(rows - 1) * 16 + 19.75));
   CHECK(has(slot, gradclip::kClipped));
   std::size_t changed = 0;
   for (std::size_t i = 0; i < rows * length; ++i) changed += values[i] != (i == 12345 * length + 7 ? two : half) ? 1 : 0;

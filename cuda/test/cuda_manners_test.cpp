@@ -64,7 +64,7 @@ TEST_CASE("the stream used before is captured now: a clip elsewhere neither join
   CHECK_FALSE(overwritten);
   CHECK(captureOf(before) == cudaStreamCaptureStatusActive);
   endCapture(before);
-  CHECK(bound.result(ticket).totalNorm == normOf(bound));
+  CHECK(bound.result(ticket).globalNorm == normOf(bound));
 }
 
 TEST_CASE("work on the stream before comes first all the same") {
@@ -77,8 +77,8 @@ TEST_CASE("work on the stream before comes first all the same") {
   }
   const Stream now;
   REQUIRE_OK(bound->globalNorm(now.handle, kL2, &second));
-  CHECK(bound.result(second).totalNorm == doctest::Approx(norm / 2).epsilon(1e-3));
-  CHECK(bound.result(first).totalNorm == norm);
+  CHECK(bound.result(second).globalNorm == doctest::Approx(norm / 2).epsilon(1e-3));
+  CHECK(bound.result(first).globalNorm == norm);
 }
 
 TEST_CASE("a call on a stream that can't be used is refused, and the next one works") {
@@ -99,7 +99,7 @@ TEST_CASE("a call on a stream that can't be used is refused, and the next one wo
   }
   for (std::int64_t stream : {std::int64_t{0}, good.handle}) {
     REQUIRE_OK(bound->globalNorm(stream, kL2, &ticket));
-    CHECK(bound.result(ticket).totalNorm == normOf(bound));
+    CHECK(bound.result(ticket).globalNorm == normOf(bound));
   }
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("the default stream of each thread is refused; the legacy one has two 
   CHECK_FALSE(refused.fatal());
   CHECK(std::strstr(refused.call, "per-thread") != nullptr);
   REQUIRE_OK(bound->globalNorm(1, kL2, &ticket));
-  CHECK(bound.result(ticket).totalNorm == normOf(bound));
+  CHECK(bound.result(ticket).globalNorm == normOf(bound));
 }
 
 TEST_CASE("a framework's capture survives all that a clipper does meanwhile, on its own thread and on others") {
@@ -193,7 +193,7 @@ TEST_CASE("a context that the caller made is used and stays") {
   void* const own = emulator::createContext(0);
   {
     Bound bound(some());
-    CHECK(bound.globalNorm(kL2).totalNorm == normOf(bound));
+    CHECK(bound.globalNorm(kL2).globalNorm == normOf(bound));
     CHECK(emulator::context() == own);
     CHECK(emulator::contexts(0) == 1);
     // On a thread without one, the plan works in the context that it was made in.

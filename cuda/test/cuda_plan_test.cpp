@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a call costs, what rebind does, which rows are refused, and what a fault leaves.
+// What a call costs, what rebind does, which pieces are refused, and what a fault leaves.
 #include <memory>
 
 #include "cuda_support.hpp"
@@ -62,10 +62,10 @@ void checkCosts(std::size_t count) {
   checkCost({2, 0, 0});
 }
 
-/// Checks that the table as it stands is refused for a row.
-void checkRefused(Bound& bound, std::int32_t row, const char* part) {
+/// Checks that the table as it stands is refused for a piece.
+void checkRefused(Bound& bound, std::int32_t piece, const char* part) {
   const CudaStatus status = bound->rebind(bound.table.data());
-  CHECK(status.row == row);
+  CHECK(status.piece == piece);
   REQUIRE(status.why != nullptr);
   INFO(status.why);
   CHECK(std::strstr(status.why, part) != nullptr);
@@ -81,7 +81,7 @@ TEST_CASE("launches, copies, allocations and synchronisations of a clip") {
 TEST_CASE("ten thousand mixed tensors") {
   Bound bound(many(10000));
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
-    CHECK(bound.globalNorm(norm).totalNorm == referenceNorm(norm.kind, bound.tensors).value());
+    CHECK(bound.globalNorm(norm).globalNorm == referenceNorm(norm.kind, bound.tensors).value());
   }
   const Slot slot = bound.clip(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error));
   for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
@@ -100,14 +100,14 @@ TEST_CASE("absent tensors keep their place, moved ones are found") {
   }
   for (std::size_t i = 1; i < bound.tensors.size(); i += 3) bound.move(i);
   bound.rebind();
-  CHECK(bound.globalNorm(kL2).totalNorm == referenceNorm(NormKind::L2, present).value());
+  CHECK(bound.globalNorm(kL2).globalNorm == referenceNorm(NormKind::L2, present).value());
   for (std::size_t i = 0; i < bound.tensors.size(); i += 3) bound.comeBack(i);
   bound.rebind();
-  CHECK(bound.globalNorm(kL2).totalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
+  CHECK(bound.globalNorm(kL2).globalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
   for (std::size_t i = 0; i < bound.tensors.size(); ++i) bound.drop(i);
   bound.rebind();
   const Slot slot = bound.clip(normRule(Scope::All, kL2, 0, 1e-6, Policy::Error));
-  CHECK(slot.totalNorm == 0);
+  CHECK(slot.globalNorm == 0);
   CHECK_FALSE(has(slot, gradclip::kClipped));
 }
 
@@ -122,7 +122,7 @@ TEST_CASE("many rebinds ahead of the device") {
   std::vector<Tensor> present = bound.tensors;
   for (std::size_t i = 0; i < 20; ++i) {
     present[i].elements.clear();
-    CHECK(bound.result(tickets[i]).totalNorm == referenceNorm(NormKind::L1, present).value());
+    CHECK(bound.result(tickets[i]).globalNorm == referenceNorm(NormKind::L1, present).value());
   }
 }
 
@@ -136,9 +136,9 @@ TEST_CASE("another stream waits for the last one") {
   REQUIRE_OK(bound->clipByNorm(streams[0], half, {}, &tickets[0]));
   REQUIRE_OK(bound->clipByNorm(streams[1], half, {}, &tickets[1]));
   REQUIRE_OK(bound->globalNorm(0, kL2, &tickets[2]));
-  CHECK(bound.result(tickets[2]).totalNorm == doctest::Approx(first / 2).epsilon(1e-3));
-  CHECK(bound.result(tickets[1]).totalNorm == doctest::Approx(first / 2).epsilon(1e-3));
-  CHECK(bound.result(tickets[0]).totalNorm == first);
+  CHECK(bound.result(tickets[2]).globalNorm == doctest::Approx(first / 2).epsilon(1e-3));
+  CHECK(bound.result(tickets[1]).globalNorm == doctest::Approx(first / 2).epsilon(1e-3));
+  CHECK(bound.result(tickets[0]).globalNorm == first);
   for (auto stream : streams) REQUIRE_OK(gradclip::cudaDestroyStream(0, stream));
 }
 
@@ -158,10 +158,10 @@ TEST_CASE("await takes a result without a synchronisation, and knows when it is 
   CHECK(overwritten);
 }
 
-TEST_CASE("rows that can't be bound are refused, and nothing is rebound") {
+TEST_CASE("pieces that can't be bound are refused, and nothing is rebound") {
   Bound bound({{DType::Float32, normal(DType::Float32, 1000, 1)}, {DType::Float64, normal(DType::Float64, 100, 1)}});
   const std::vector<Piece> good = bound.table;
-  const double norm = bound.globalNorm(kL2).totalNorm;
+  const double norm = bound.globalNorm(kL2).globalNorm;
   bound.table[1].count = 99;
   checkRefused(bound, 1, "length");
   bound.table = good;
@@ -180,7 +180,7 @@ TEST_CASE("rows that can't be bound are refused, and nothing is rebound") {
   float host[1000];
   bound.table[0].address = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(host));
   checkRefused(bound, 0, "not at device memory");
-  CHECK(bound.globalNorm(kL2).totalNorm == norm);
+  CHECK(bound.globalNorm(kL2).globalNorm == norm);
 }
 
 #if defined(GRADCLIP_EMULATED)
@@ -193,7 +193,7 @@ TEST_CASE("a range over adjacent allocations is taken, one beyond them is not") 
   REQUIRE_OK(CudaPlan::create(0, &piece, 1, {1, 1, 0}, &plan));
   REQUIRE_OK(CudaPlan::destroy(plan));
   ++piece.count;
-  CHECK(CudaPlan::create(0, &piece, 1, {1, 1, 0}, &plan).row == 0);
+  CHECK(CudaPlan::create(0, &piece, 1, {1, 1, 0}, &plan).piece == 0);
 }
 
 TEST_CASE("a fault poisons the plan") {
@@ -215,7 +215,7 @@ TEST_CASE("a fault poisons the plan") {
   CHECK(plan->synchronize().fatal());
   CHECK(plan->rebind(&piece).fatal());
   (void)CudaPlan::destroy(plan);
-  CHECK(bound->globalNorm(kL2).totalNorm > 0);
+  CHECK(bound->globalNorm(kL2).globalNorm > 0);
 }
 
 #endif
@@ -224,14 +224,14 @@ TEST_CASE("the calling thread's device stays as it is") {
   if (gradclip::cudaDevices() < 2) return;
   Bound bound(many(5));
   REQUIRE(cudaSetDevice(1) == cudaSuccess);
-  CHECK(bound.globalNorm(kL2).totalNorm > 0);
+  CHECK(bound.globalNorm(kL2).globalNorm > 0);
   CHECK(gradclip::cudaCurrentDevice() == 1);
   std::int64_t elsewhere = 0;
   REQUIRE_OK(gradclip::cudaAllocate(1, 4000, &elsewhere));
   const Piece piece{elsewhere, 0, 1000, 0, 0, DType::Float32};
   CudaPlan* plan = nullptr;
   const CudaStatus status = CudaPlan::create(0, &piece, 1, {1, 1, 0}, &plan);
-  CHECK(status.row == 0);
+  CHECK(status.piece == 0);
   CHECK(std::strstr(status.why, "another device") != nullptr);
   REQUIRE(cudaSetDevice(0) == cudaSuccess);
   REQUIRE_OK(gradclip::cudaRelease(1, elsewhere));

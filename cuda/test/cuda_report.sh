@@ -7,7 +7,7 @@ set -eu
 table=$(awk '
   /Compiling entry function/ {
     split($0, quoted, "\047"); name = quoted[2]; arch = quoted[4]; spills = -1
-    match(name, /(measure|decide|scale|clamp|newParameters)Kernel/); kernel = substr(name, RSTART, RLENGTH)
+    match(name, /(measure|decide|scale|oneLaunch|clamp|setNumbers)Kernel/); kernel = substr(name, RSTART, RLENGTH)
     if (name ~ /decideKernelILb1E/) kernel = kernel "<wide>"
     if (match(name, /AbsoluteSum|SquareSum|Maximum|PowerSum/)) kernel = kernel "<" substr(name, RSTART, RLENGTH) ">"
   }

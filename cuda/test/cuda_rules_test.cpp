@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of several parts, and gradients beside their parameters, against the formulas on the definition's norms.
+// Rules of several parts, and gradients beside their weights, against the formulas on the definition's norms.
 #include "cuda_support.hpp"
 
 using gradclip::Form;
@@ -53,10 +53,10 @@ double elementsOf(const std::vector<Tensor>& some) {
 
 /// What multiplies the elements of some tensors that share a norm.
 double expectedCoefficient(const Bound& bound, NormKind norm, const NormLimit& numbers, std::size_t from, std::size_t to,
-                double parameter = 0.0) {
+                double weight = 0.0) {
   const std::vector<Tensor> run = slice(bound, from, to);
   const gradclip::ScaledNorm total = referenceNorm(norm, run).times(numbers.inverseScale);
-  return gradclip::coefficientOf(numbers, total, elementsOf(run), parameter) * numbers.inverseScale;
+  return gradclip::coefficientOf(numbers, total, elementsOf(run), weight) * numbers.inverseScale;
 }
 
 void checkTensor(Bound& bound, std::size_t i, double coefficient) {
@@ -91,7 +91,7 @@ TEST_CASE("parts of every form, each by a norm of its own") {
       bound.restore();
       const Slot slot = bound.clip(byParts(norm, parts));
       CHECK(has(slot, kClipped));
-      CHECK(slot.totalNorm == referenceNorm(norm.kind, bound.tensors).times(inverseScale).value());
+      CHECK(slot.globalNorm == referenceNorm(norm.kind, bound.tensors).times(inverseScale).value());
       CHECK(std::isnan(slot.coefficient));
       checkParts(bound, norm.kind, parts);
     }
@@ -166,7 +166,7 @@ TEST_CASE("limits of parts") {
   CHECK(slot.changed == changed);
 }
 
-TEST_CASE("each gradient beside its parameter, whichever is longer in tiles") {
+TEST_CASE("each gradient beside its weight, whichever is longer in tiles") {
   const std::vector<std::size_t> counts = {0, 1, 7, 2048, 2049, 9000, 64, 64, 64, 64, 20000, 3, 4097, 8193};
   std::vector<Tensor> both = tensors(counts);
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -186,9 +186,9 @@ TEST_CASE("each gradient beside its parameter, whichever is longer in tiles") {
       bound.clip(clip);
       for (std::size_t i = 0; i < counts.size(); ++i) {
         if (i == absentGradient) continue;
-        const double parameter = referenceNorm(norm.kind, slice(bound, counts.size() + i, counts.size() + i + 1)).value();
+        const double weight = referenceNorm(norm.kind, slice(bound, counts.size() + i, counts.size() + i + 1)).value();
         const bool hasOne = i != absent && counts[i] > 0;
-        checkTensor(bound, i, hasOne ? expectedCoefficient(bound, norm.kind, clip.limit, i, i + 1, parameter) : 1.0);
+        checkTensor(bound, i, hasOne ? expectedCoefficient(bound, norm.kind, clip.limit, i, i + 1, weight) : 1.0);
       }
       for (std::size_t i = counts.size(); i < both.size(); ++i) CHECK(bound.now(i) == bound.tensors[i].elements);
     }
@@ -198,15 +198,15 @@ TEST_CASE("each gradient beside its parameter, whichever is longer in tiles") {
 TEST_CASE("a part of pairs beside a part without") {
   Bound bound([] {
     std::vector<Tensor> both = tensors({300, 40, 5000, 60});
-    for (const Tensor& parameter : tensors({300, 40, 5000, 60}, 50)) both.push_back(parameter);
+    for (const Tensor& weight : tensors({300, 40, 5000, 60}, 50)) both.push_back(weight);
     return both;
   }(), 4);
   const std::vector<Part> parts = {part(0, 2, false, limit(Form::Clip, 0.5)), part(2, 4, true, limit(Form::Adaptive, 0.125))};
   bound.clip(byParts(kL2, parts));
   for (std::size_t i = 0; i < 2; ++i) checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[0].limit, 0, 2));
   for (std::size_t i = 2; i < 4; ++i) {
-    const double parameter = referenceNorm(NormKind::L2, slice(bound, 4 + i, 5 + i)).value();
-    checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[1].limit, i, i + 1, parameter));
+    const double weight = referenceNorm(NormKind::L2, slice(bound, 4 + i, 5 + i)).value();
+    checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[1].limit, i, i + 1, weight));
   }
   for (std::size_t i = 4; i < 8; ++i) CHECK(bound.now(i) == bound.tensors[i].elements);
 }

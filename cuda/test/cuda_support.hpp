@@ -76,9 +76,9 @@ inline Rule valueRule(double min, double max, gradclip::Policy policy) {
 /// Tensors on a device, each in an allocation that ends with it, and a plan of them.
 class Bound {
  public:
-  /// With as many parameters, the last of the tensors, as are said.
-  explicit Bound(std::vector<Tensor> bound, std::size_t parameters = 0)
-      : tensors(std::move(bound)), parameters_(parameters) {
+  /// With as many weights, the last of the tensors, as are said.
+  explicit Bound(std::vector<Tensor> bound, std::size_t weights = 0)
+      : tensors(std::move(bound)), weights_(weights) {
     for (const Tensor& tensor : tensors) place(tensor);
     REQUIRE_OK(CudaPlan::create(0, table.data(), count(), counts(), &plan_));
   }
@@ -164,7 +164,7 @@ class Bound {
 
   /// As many parts as there are tensors and gaps between them.
   gradclip::Counts counts() const {
-    return {count(), count() - static_cast<std::int32_t>(parameters_), 2 * count() + 1};
+    return {count(), count() - static_cast<std::int32_t>(weights_), 2 * count() + 1};
   }
 
   std::int64_t allocate(const Tensor& tensor) {
@@ -197,7 +197,7 @@ class Bound {
   }
 
   CudaPlan* plan_ = nullptr;
-  std::size_t parameters_;
+  std::size_t weights_;
   std::vector<Piece> placed_;
   std::vector<std::int64_t> memory_;
   std::int64_t tiles_ = 0;

@@ -26,7 +26,7 @@ constexpr bool kEmulated = false;
 namespace emulator {
 
 struct Counters {
-  std::int64_t launches, allocations, copiesToDevice, copiesToHost, synchronisations, queries, accesses;
+  std::int64_t launches, earlyLaunches, allocations, copiesToDevice, copiesToHost, synchronisations, queries, accesses;
 };
 inline Counters counters() { return {}; }
 inline void resetCounters() {}

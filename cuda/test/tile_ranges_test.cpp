@@ -25,10 +25,10 @@ struct Table {
 
   void measure(int level, std::int64_t first, std::int64_t last, std::vector<double>& partials) const {
     const gradclip::Measure measure{gradclip::levelKernels(level), NormKind::L2, 0, nullptr};
-    const auto rows = static_cast<std::int64_t>(pieces.size());
-    gradclip::forEachPiece(pieces.data(), rows, first, last, [&](std::int64_t row, const PieceRange& range) {
-      const Piece& piece = pieces[static_cast<std::size_t>(row)];
-      const auto* x = memory[static_cast<std::size_t>(row)].data() +
+    const auto count = static_cast<std::int64_t>(pieces.size());
+    gradclip::forEachPiece(pieces.data(), count, first, last, [&](std::int64_t i, const PieceRange& range) {
+      const Piece& piece = pieces[static_cast<std::size_t>(i)];
+      const auto* x = memory[static_cast<std::size_t>(i)].data() +
                       range.firstElement * gradclip::elementBytes(piece.dtype);
       measure(piece, x, range.count, partials.data() + range.firstTile, tiles);
       return true;
@@ -70,24 +70,24 @@ TEST_CASE("any split gives the same partials") {
 TEST_CASE("each element is visited once, absent tensors never") {
   const Table table = mixed();
   std::vector<std::int64_t> seen(table.pieces.size());
-  const auto rows = static_cast<std::int64_t>(table.pieces.size());
+  const auto count = static_cast<std::int64_t>(table.pieces.size());
   for (std::int64_t tile = 0; tile < table.tiles; ++tile) {
-    gradclip::forEachPiece(table.pieces.data(), rows, tile, tile + 1, [&](std::int64_t row, const PieceRange& range) {
+    gradclip::forEachPiece(table.pieces.data(), count, tile, tile + 1, [&](std::int64_t i, const PieceRange& range) {
       CHECK(range.firstTile == tile);
-      CHECK(range.firstElement == seen[static_cast<std::size_t>(row)]);
-      seen[static_cast<std::size_t>(row)] += range.count;
+      CHECK(range.firstElement == seen[static_cast<std::size_t>(i)]);
+      seen[static_cast<std::size_t>(i)] += range.count;
       return true;
     });
   }
-  for (std::size_t row = 0; row < seen.size(); ++row) CHECK(seen[row] == table.pieces[row].count);
+  for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == table.pieces[i].count);
 }
 
 TEST_CASE("counts beyond 2^31") {
   const std::int64_t count = (std::int64_t{1} << 33) + 5;
   const Piece pieces[] = {{8, 0, count, 0, 0, DType::BFloat16}, {8, 0, 1, (count + 4095) / 4096, 1, DType::Float32}};
   std::int64_t last = 0;
-  const auto visit = [&](std::int64_t row, const PieceRange& range) {
-    if (row == 0) last = range.firstElement + range.count;
+  const auto visit = [&](std::int64_t i, const PieceRange& range) {
+    if (i == 0) last = range.firstElement + range.count;
     return true;
   };
   gradclip::forEachPiece(pieces, 2, (count + 4095) / 4096 - 1, (count + 4095) / 4096 + 1, visit);

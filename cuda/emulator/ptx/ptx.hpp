@@ -127,6 +127,12 @@ Bytes<N> load_global(std::uint64_t address) {
   return bytes;
 }
 
+inline Bytes<4> poll_global(std::uint64_t address) {
+  Bytes<4> bytes;
+  bytes.set(0, emulator::pollGlobal(static_cast<const unsigned*>(pointer(address))));
+  return bytes;
+}
+
 template <int N>
 void store_global(std::uint64_t address, const Bytes<N>& bytes) {
   Whole<N> whole;

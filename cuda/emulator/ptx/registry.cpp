@@ -19,7 +19,8 @@ struct Translated {
   KernelCost cost{};
 };
 
-Cost costs[1024];
+/// By block, of which the device holds no more at once, and thread.
+Cost costs[64][1024];
 
 std::map<void (*)(), Translated>& kernels() {
   static auto* all = new std::map<void (*)(), Translated>;
@@ -64,7 +65,7 @@ Kernel::Kernel(void (*compiled)(), void (*translated)(const unsigned char*), std
   emulator::detail::substitute = translationOf;
 }
 
-Cost& Cost::mine() { return costs[threadIdx.x]; }
+Cost& Cost::mine() { return costs[blockIdx.x % 64][threadIdx.x]; }
 
 KernelCost costOf(const char* name) {
   const KernelCost* found = nullptr;

@@ -65,7 +65,7 @@ CONTRACTED = (re.compile(r"(add|sub|mul)\." + FLOAT + "$"), "{0}_rn<{1}>", ["1",
 # Without a result.
 EFFECTS = {"membar.gl": "__threadfence()", "membar.sys": "__threadfence_system()", "fence.sc.gpu": "__threadfence()",
            "bar.warp.sync": "__syncwarp({0})", "ret": "return", "exit": "return", "trap": "__builtin_trap()",
-           "griddepcontrol.wait": "static_cast<void>(0)", "griddepcontrol.launch_dependents": "static_cast<void>(0)"}
+           "griddepcontrol.wait": "gradclip::emulator::awaitKernelBefore()", "griddepcontrol.launch_dependents": "static_cast<void>(0)"}
 
 
 class Refused(Exception):
@@ -224,7 +224,12 @@ class Function:
         space, suffix = self.memory(opcode)
         targets = split(operands[0].strip("{}"))
         size = int(suffix[1:]) // 8
-        code = "{{ const auto m = load_{}<{}>({}); ".format(space, size * len(targets), self.address(operands[1], space))
+        how = "load_{}<{}>".format(space, size * len(targets))
+        if ".volatile" in opcode:  # another block changes it
+            if opcode != "ld.volatile.global.u32":
+                raise Refused("a volatile read of anything but a word")
+            how = "poll_global"
+        code = "{{ const auto m = {}({}); ".format(how, self.address(operands[1], space))
         for i, target in enumerate(targets):
             if target == "_":
                 continue

@@ -36,6 +36,12 @@ class TranslateTest(unittest.TestCase):
                     text = file.read()
             return done.returncode, done.stderr, text
 
+    def test_what_is_read_volatile_is_polled(self):
+        code, _, text = self.translate("ld.volatile.global.u32 %f1, [%rd1];")
+        self.assertEqual(code, 0)
+        self.assertIn("poll_global(", text)
+        self.assertNotEqual(self.translate("ld.volatile.global.u64 %rd1, [%rd1];")[0], 0)
+
     def test_unknown_instructions_are_named_with_their_line(self):
         for instruction in ("tanh.approx.f32 %f1, %f2;", "add.rn.ftz.f32 %f1, %f2, %f3;", "ld.global.ca.u64 %rd1, [%rd1];",
                             "mov.u32 %f1, %clock;", "st.surface.u64 [%rd1], %rd1;"):

@@ -59,6 +59,9 @@ GRADCLIP_UNTRACKED void* search(std::uintptr_t address, std::size_t bytes, const
 
 GRADCLIP_UNTRACKED inline void* resolve(const void* p, std::size_t bytes, const char* what) {
   const auto address = reinterpret_cast<std::uintptr_t>(p);
+  if (Block::instance().early()) {
+    refuse(cudaErrorLaunchFailure, what, address, bytes, "the kernel before may still run, and was not waited for");
+  }
   const Window& window = windows[address >> kWindowShift & (kWindows - 1)];
   const std::size_t offset = address - window.base;
   if (offset >= window.bytes || window.bytes - offset < bytes || (address & (bytes - 1)) != 0) {
@@ -81,7 +84,13 @@ GRADCLIP_UNTRACKED void* target(const void* p, std::size_t bytes, bool write) {
   return resolve(p, bytes, write ? "write" : "read");
 }
 
+GRADCLIP_UNTRACKED unsigned poll(const unsigned* p) {
+  Block::instance().giveWay();
+  return __atomic_load_n(static_cast<const unsigned*>(target(p, sizeof(unsigned), false)), __ATOMIC_RELAXED);
+}
+
 GRADCLIP_UNTRACKED void* atomicTarget(void* p, std::size_t bytes) {
+  Block::instance().note();
   if (Block::instance().sharedMemory().holds(p, bytes)) return p;
   return resolve(p, bytes, "atomic operation");
 }

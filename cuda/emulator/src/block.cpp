@@ -12,9 +12,14 @@ namespace {
 constexpr unsigned kNobody = ~0U;
 }
 
+std::vector<Block*>& Block::together() {
+  static auto* blocks = new std::vector<Block*>{new Block};  // never deleted: threads of a JVM outlive main's statics
+  return *blocks;
+}
+
 Block& Block::instance() {
-  static Block* block = new Block;  // never deleted: threads of a JVM outlive main's statics
-  return *block;
+  if (running_ == nullptr) running_ = together().front();
+  return *running_;
 }
 
 void Block::seed(std::uint64_t order) {
@@ -28,12 +33,6 @@ void Block::startGrid(const detail::Kernel& kernel, const void* params, void* co
   fault_ = cudaSuccess;
   host_.standForCaller();
   context_ = context;
-  while (fibers_.size() < kernel.block) fibers_.push_back(std::make_unique<Fiber>(threadMain, context));
-  // A fiber remembers its last launch: on another stream that would pass for an order. 0.7 ms a fiber.
-  for (unsigned i = 0; kTracksRaces && i < kernel.block; ++i) {
-    if (fibers_[i]->past() != context) fibers_[i]->renew(context);
-  }
-  warpCount_ = (kernel.block + 31) / 32;
   if (kTracksRaces) {
     delete grid_;
     grid_ = new GridTokens();
@@ -45,17 +44,26 @@ void Block::startGrid(const detail::Kernel& kernel, const void* params, void* co
 void Block::endGrid() {
   acquireAs(context_, &grid_->end);
   if (fault_ == cudaSuccess) return;
-  for (unsigned i = 0; i < kernel_.block; ++i) fibers_[i]->renew(context_);
+  for (Block* block : together()) {
+    for (const auto& fiber : block->fibers_) fiber->renew(context_);
+  }
 }
 
-bool Block::run(unsigned number) {
+/// Makes a block ready to run from its beginning.
+void Block::start(unsigned number) {
+  while (fibers_.size() < kernel_.block) fibers_.push_back(std::make_unique<Fiber>(threadMain, context_));
+  // A fiber remembers its last launch: on another stream that would pass for an order. 0.7 ms a fiber.
+  for (unsigned i = 0; kTracksRaces && i < kernel_.block; ++i) {
+    if (fibers_[i]->past() != context_) fibers_[i]->renew(context_);
+  }
+  number_ = number;
+  warpCount_ = (kernel_.block + 31) / 32;
   if (kTracksRaces) {
     delete tokens_;
     tokens_ = new Tokens();
   }
   shared_.start(kernel_.sharedBytes, context_);
   releaseAs(context_, &tokens_->start);
-  setBlock(number);
   // Thread i of one block and of the next must not pass for one thread.
   unsigned turn = static_cast<unsigned>((std::uint64_t{number} * 37) % kernel_.block);
   for (unsigned i = 0; i < kernel_.block; ++i) {
@@ -66,16 +74,29 @@ bool Block::run(unsigned number) {
     const unsigned lanes = kernel_.block - 32 * w;
     warps_[w].start(lanes >= 32 ? ~0U : (1U << lanes) - 1);
     systemFences_[w] = 0;
+    early_[w] = kernel_.how == detail::Kernel::Behind ? ~0U : 0;
   }
   ready_ = warpCount_ == 32 ? ~0U : (1U << warpCount_) - 1;
-  atBarrier_ = ended_ = barriers_ = 0;
+  atBarrier_ = ended_ = barriers_ = polling_ = 0;
   current_ = 0;
-  running_ = true;
+}
+
+/// Runs until all threads have ended, or those that could go on have given way.
+void Block::takeTurn() {
+  for (unsigned w = 0; polling_ > 0 && w < warpCount_; ++w) {
+    warps_[w].runnable |= warps_[w].polling;
+    warps_[w].polling = 0;
+    if (warps_[w].runnable != 0) ready_ |= 1U << w;
+  }
+  polling_ = 0;
+  progressed_ = false;
+  running_ = this;
+  runs_ = true;
+  setBlock();
   current_ = pick();
   setIndex();
   host_.switchTo(*fiber_[current_]);
-  running_ = false;
-  return fault_ == cudaSuccess;
+  runs_ = false;
 }
 
 GRADCLIP_UNTRACKED void Block::setGrid() {
@@ -83,7 +104,7 @@ GRADCLIP_UNTRACKED void Block::setGrid() {
   blockDim.x = kernel_.block;
 }
 
-GRADCLIP_UNTRACKED void Block::setBlock(unsigned number) { blockIdx = {number, 0, 0}; }
+GRADCLIP_UNTRACKED void Block::setBlock() { blockIdx = {number_, 0, 0}; }
 
 GRADCLIP_UNTRACKED void Block::setIndex() { threadIdx = {current_, 0, 0}; }
 
@@ -103,6 +124,7 @@ GRADCLIP_UNTRACKED void Block::runThread() {
 }
 
 GRADCLIP_UNTRACKED void Block::endThread() {
+  note();
   Warp& warp = warps_[current_ / 32];
   const std::uint32_t bit = 1U << lane();
   warp.runnable &= ~bit;
@@ -132,10 +154,15 @@ GRADCLIP_UNTRACKED unsigned Block::pick() {
   return 32 * warp + random_.bitOf(warps_[warp].runnable);
 }
 
-/// Lets another thread run, or `self` where it is the next; returns when `self` goes on.
+/// Lets another thread run, or `self` where it is the next, or, where all who could go on have given way, another block;
+/// returns when `self` goes on.
 GRADCLIP_UNTRACKED void Block::goOn(unsigned self) {
   const unsigned next = pick();
-  if (next == kNobody) stuck();
+  if (next == kNobody) {
+    if (polling_ == 0) stuck();
+    fiber_[self]->switchTo(host_);
+    return;
+  }
   current_ = next;
   setIndex();
   if (next != self) fiber_[self]->switchTo(*fiber_[next]);
@@ -152,7 +179,20 @@ GRADCLIP_UNTRACKED void Block::openBarrier() {
   if (ordered_) current_ = 0;  // ascending from the first warp again
 }
 
+GRADCLIP_UNTRACKED void Block::giveWay() {
+  if (hopeless_) fault(cudaErrorLaunchFailure, "polls what no block that runs will change (are they launched to run together?)");
+  const unsigned self = current_;
+  Warp& warp = warps_[self / 32];
+  const std::uint32_t bit = 1U << lane();
+  warp.runnable &= ~bit;
+  warp.polling |= bit;
+  ++polling_;
+  if (warp.runnable == 0) ready_ &= ~(1U << self / 32);
+  goOn(self);
+}
+
 GRADCLIP_UNTRACKED void Block::barrier() {
+  note();
   // Two tokens in turn: a thread that is at the next barrier already orders nothing for one that wakes from this.
   char* token = &tokens_->barrier[barriers_ & 1];
   release(token);
@@ -185,6 +225,7 @@ GRADCLIP_UNTRACKED std::uint64_t Block::meet(Together what, unsigned mask, std::
   meeting.arrived |= bit;
   warp.runnable &= ~bit;
   if (meeting.arrived == mask) {
+    note();
     warp.complete(meeting);
     warp.runnable |= mask;
     ready_ |= 1U << number;

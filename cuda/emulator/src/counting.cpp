@@ -14,6 +14,7 @@ thread_local Counters mine{};
 void count(Counted counted) {
   switch (counted) {
     case Counted::Nothing: return;
+    case Counted::EarlyLaunch: ++mine.earlyLaunches; [[fallthrough]];
     case Counted::Launch: ++mine.launches; return;
     case Counted::CopyToDevice: ++mine.copiesToDevice; return;
     case Counted::CopyToHost: ++mine.copiesToHost; return;

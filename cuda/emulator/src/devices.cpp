@@ -20,6 +20,7 @@ constexpr int kMultiprocessors = 2;
 constexpr int kThreadsPerMultiprocessor = 2048;
 constexpr int kBlocksPerMultiprocessor = 32;
 constexpr int kSharedPerMultiprocessor = 228 << 10;
+constexpr std::size_t kSharedOfSystem = 1 << 10;  ///< of each block
 constexpr int kRegisters = 65536;
 constexpr int kL2Bytes = 32 << 20;
 constexpr int kMaxGrid = 0x7fffffff;
@@ -81,7 +82,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     std::strncpy(p.name, "Emulated device", sizeof(p.name) - 1);
     p.totalGlobalMem = world().memory;
     p.sharedMemPerBlock = SharedMemory::kLimit;
-    p.sharedMemPerBlockOptin = SharedMemory::kLimit;
+    p.sharedMemPerBlockOptin = SharedMemory::kMost;
     p.sharedMemPerMultiprocessor = kSharedPerMultiprocessor;
     p.regsPerBlock = p.regsPerMultiprocessor = kRegisters;
     p.warpSize = warpSize;
@@ -93,7 +94,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     p.major = 9;
     p.minor = 0;
     p.multiProcessorCount = kMultiprocessors;
-    p.canMapHostMemory = p.unifiedAddressing = p.concurrentKernels = 1;
+    p.canMapHostMemory = p.unifiedAddressing = p.concurrentKernels = p.cooperativeLaunch = 1;
     p.pciBusID = device + 1;
     p.memoryBusWidth = 64;
     p.l2CacheSize = kL2Bytes;
@@ -110,15 +111,16 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     switch (attribute) {
       case cudaDevAttrMaxThreadsPerBlock: *value = Block::kMaxThreads; break;
       case cudaDevAttrMaxGridDimX: *value = kMaxGrid; break;
-      case cudaDevAttrMaxSharedMemoryPerBlock:
-      case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = SharedMemory::kLimit; break;
+      case cudaDevAttrMaxSharedMemoryPerBlock: *value = SharedMemory::kLimit; break;
+      case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = SharedMemory::kMost; break;
       case cudaDevAttrWarpSize: *value = warpSize; break;
       case cudaDevAttrMaxRegistersPerBlock:
       case cudaDevAttrMaxRegistersPerMultiprocessor: *value = kRegisters; break;
       case cudaDevAttrMultiProcessorCount: *value = kMultiprocessors; break;
       case cudaDevAttrCanMapHostMemory:
       case cudaDevAttrConcurrentKernels:
-      case cudaDevAttrUnifiedAddressing: *value = 1; break;
+      case cudaDevAttrUnifiedAddressing:
+      case cudaDevAttrCooperativeLaunch: *value = 1; break;
       case cudaDevAttrClockRate:
       case cudaDevAttrMemoryClockRate: *value = 1000000; break;
       case cudaDevAttrGlobalMemoryBusWidth: *value = 64; break;
@@ -130,23 +132,17 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = kSharedPerMultiprocessor; break;
       case cudaDevAttrIntegrated:
       case cudaDevAttrManagedMemory:
-      case cudaDevAttrPageableMemoryAccess:
-      case cudaDevAttrCooperativeLaunch: *value = 0; break;
+      case cudaDevAttrPageableMemoryAccess: *value = 0; break;
       default: return cudaErrorInvalidValue;
     }
     return cudaSuccess;
   });
 }
 
-cudaError_t gradclip::emulator::detail::occupancy(int* blocks, int threads, std::size_t sharedBytes) {
-  return deviceCall([&] {
-    if (threads < 1) return cudaErrorInvalidValue;
-    const int warps = (threads + warpSize - 1) / warpSize;
-    int fit = threads > static_cast<int>(Block::kMaxThreads) || sharedBytes > SharedMemory::kLimit
-                  ? 0
-                  : std::min(kBlocksPerMultiprocessor, kThreadsPerMultiprocessor / warpSize / warps);
-    if (sharedBytes != 0) fit = std::min(fit, static_cast<int>(kSharedPerMultiprocessor / sharedBytes));
-    *blocks = fit;
-    return cudaSuccess;
-  });
+int gradclip::emulator::blocksAMultiprocessor(int threads, std::size_t sharedBytes) {
+  const int warps = (threads + warpSize - 1) / warpSize;
+  const int fit = threads > static_cast<int>(Block::kMaxThreads)
+                      ? 0
+                      : std::min(kBlocksPerMultiprocessor, kThreadsPerMultiprocessor / warpSize / warps);
+  return std::min(fit, static_cast<int>(kSharedPerMultiprocessor / (sharedBytes + kSharedOfSystem)));
 }

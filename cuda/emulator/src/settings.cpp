@@ -49,7 +49,7 @@ std::uint64_t seedSetting() {
 
 void seed(std::uint64_t order) noexcept {
   std::lock_guard<std::mutex> execution(world().execution);
-  Block::instance().seed(order);
+  Block::seed(order);
 }
 
 void reset() noexcept {

@@ -14,8 +14,8 @@ namespace gradclip::emulator {
 namespace {
 
 constexpr std::size_t kGuard = 64 << 10;  // a multiple of every page size
-constexpr std::size_t kArena = 64 << 10;
-static_assert(kArena >= SharedMemory::kLimit);
+constexpr std::size_t kArena = 256 << 10;
+static_assert(kArena >= SharedMemory::kMost);
 
 GRADCLIP_UNTRACKED void map(char* arena) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;

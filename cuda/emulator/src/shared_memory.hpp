@@ -11,6 +11,7 @@ namespace gradclip::emulator {
 class SharedMemory {
  public:
   static constexpr std::size_t kLimit = 48 << 10;  ///< what a launch gets without asking for more
+  static constexpr std::size_t kMost = 227 << 10;  ///< what a kernel can ask for
 
   SharedMemory();
 

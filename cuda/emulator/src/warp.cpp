@@ -10,6 +10,7 @@ GRADCLIP_UNTRACKED void Warp::start(std::uint32_t existing) {
   lanes = existing;
   runnable = existing;
   atBarrier = 0;
+  polling = 0;
   ended = 0;
   meetings = 0;
 }

@@ -23,6 +23,7 @@ struct Warp {
   std::uint32_t lanes;     ///< that exist
   std::uint32_t runnable;
   std::uint32_t atBarrier;
+  std::uint32_t polling;
   std::uint32_t ended;
   unsigned meetings;
   unsigned nextToken;

@@ -27,6 +27,8 @@ void __threadfence_system() {
 #endif
 }
 
+GRADCLIP_UNTRACKED void gradclip::emulator::awaitKernelBefore() { Block::instance().awaitKernelBefore(); }
+
 namespace gradclip::emulator::detail {
 
 GRADCLIP_UNTRACKED unsigned ballot(unsigned mask, bool predicate) {

@@ -19,7 +19,7 @@ struct Stream;
 /// What an item of a stream does when its turn comes; a result other than success is a fault. A graph's may run often.
 using Action = std::function<cudaError_t(Stream&)>;
 
-enum class Counted { Nothing, Launch, CopyToDevice, CopyToHost };
+enum class Counted { Nothing, Launch, EarlyLaunch, CopyToDevice, CopyToHost };
 
 /// An item of a stream: waits in it until somebody needs its result. Its address is the token for what comes before it
 /// and for what it did.

@@ -13,10 +13,10 @@ namespace gradclip {
 struct [[nodiscard]] CudaStatus {
   int code = 0;               ///< a cudaError_t
   const char* call = "";      ///< the CUDA function that reported it
-  std::int32_t row = -1;      ///< the row that can't be bound, and why
+  std::int32_t piece = -1;    ///< the piece that can't be bound, and why
   const char* why = nullptr;
 
-  bool ok() const { return code == 0 && row < 0; }
+  bool ok() const { return code == 0 && piece < 0; }
 
   /// The device is lost to this process: every later call fails likewise.
   bool fatal() const;
@@ -133,7 +133,7 @@ struct GivenNorm {
 /// How a plan's segments are used.
 struct Counts {
   std::int32_t segments;
-  std::int32_t gradients;  ///< the first so many; the rest are their parameters, in the same order, or there are none
+  std::int32_t gradients;  ///< the first so many; the rest are their weights, in the same order, or there are none
   std::int32_t parts;      ///< at most, of one rule
 };
 
@@ -141,13 +141,13 @@ struct Counts {
 /// call waits there for the last one. After a fault every call returns it.
 class CudaPlan {
  public:
-  /// Copies the table, checks each row's memory, uploads. `plan` is to be destroyed.
-  static CudaStatus create(int device, const Piece* table, std::int32_t rows, const Counts& counts, CudaPlan** plan);
+  /// Copies the table, checks each piece's memory, uploads. `plan` is to be destroyed.
+  static CudaStatus create(int device, const Piece* table, std::int32_t pieceCount, const Counts& counts, CudaPlan** plan);
 
   /// Waits for what is in flight.
   static CudaStatus destroy(CudaPlan* plan);
 
-  /// Same rows, types and lengths, or absent: at address 0. Nothing is bound where one row can't be.
+  /// Same pieces, types and lengths, or absent: at address 0. Nothing is bound where one piece can't be.
   CudaStatus rebind(const Piece* table);
 
   CudaStatus measure(std::int64_t stream, NormOf norm, std::int32_t fromSegment, std::int32_t toSegment);
@@ -166,7 +166,7 @@ class CudaPlan {
   CudaStatus clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket);
 
   // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph orders
-  // that with this plan's other calls. Its numbers can be changed between replays, its rows can't.
+  // that with this plan's other calls. Its numbers can be changed between replays, its pieces can't.
   CudaStatus captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
   CudaStatus captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm, std::int32_t* capture);
   CudaStatus captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);

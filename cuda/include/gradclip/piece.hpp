@@ -19,13 +19,13 @@ struct Piece {
   DType dtype;
 };
 
-static_assert(sizeof(Piece) == 40, "row layout");
-static_assert(offsetof(Piece, address) == 0, "row layout");
-static_assert(offsetof(Piece, arrayOffset) == 8, "row layout");
-static_assert(offsetof(Piece, count) == 16, "row layout");
-static_assert(offsetof(Piece, firstTile) == 24, "row layout");
-static_assert(offsetof(Piece, segment) == 32, "row layout");
-static_assert(offsetof(Piece, dtype) == 36, "row layout");
+static_assert(sizeof(Piece) == 40, "layout that Java writes");
+static_assert(offsetof(Piece, address) == 0, "layout that Java writes");
+static_assert(offsetof(Piece, arrayOffset) == 8, "layout that Java writes");
+static_assert(offsetof(Piece, count) == 16, "layout that Java writes");
+static_assert(offsetof(Piece, firstTile) == 24, "layout that Java writes");
+static_assert(offsetof(Piece, segment) == 32, "layout that Java writes");
+static_assert(offsetof(Piece, dtype) == 36, "layout that Java writes");
 
 /// The part of a piece that a range of tiles covers.
 struct PieceRange {
@@ -34,21 +34,21 @@ struct PieceRange {
   std::int64_t count;
 };
 
-/// Calls visit(row, range) for each piece with elements in [firstTile, lastTile), until one call returns false.
+/// Calls visit(i, range) for each piece with elements in [firstTile, lastTile), until one call returns false.
 template <class Visit>
-void forEachPiece(const Piece* pieces, std::int64_t rows, std::int64_t firstTile, std::int64_t lastTile,
+void forEachPiece(const Piece* pieces, std::int64_t count, std::int64_t firstTile, std::int64_t lastTile,
                   Visit&& visit) {
   const auto startsAfter = [](std::int64_t tile, const Piece& piece) { return tile < piece.firstTile; };
-  // Of several rows with one first tile only the last has elements.
-  const Piece* found = std::upper_bound(pieces, pieces + rows, firstTile, startsAfter);
-  for (std::int64_t row = found == pieces ? 0 : found - pieces - 1; row < rows; ++row) {
-    const Piece& piece = pieces[row];
+  // Of several pieces with one first tile only the last has elements.
+  const Piece* found = std::upper_bound(pieces, pieces + count, firstTile, startsAfter);
+  for (std::int64_t i = found == pieces ? 0 : found - pieces - 1; i < count; ++i) {
+    const Piece& piece = pieces[i];
     if (piece.firstTile >= lastTile) return;
     const std::int64_t tile = tileElements(piece.dtype);
     const std::int64_t from = std::max(firstTile, piece.firstTile);
     const std::int64_t first = (from - piece.firstTile) * tile;
     const std::int64_t last = std::min(piece.count, (lastTile - piece.firstTile) * tile);
-    if (first < last && !visit(row, PieceRange{from, first, last - first})) return;
+    if (first < last && !visit(i, PieceRange{from, first, last - first})) return;
   }
 }
 

@@ -100,6 +100,9 @@ struct Element<double> {
   GRADCLIP_HD static Bits encode(A value) { return value == value ? bitCast<Bits>(value) : kNaN; }
 };
 
+/// The canonical one.
+GRADCLIP_HD inline double notANumber() { return bitCast<double>(Element<double>::Bits{Element<double>::kNaN}); }
+
 template <>
 struct Element<float> {
   using Bits = std::uint32_t;

@@ -53,7 +53,7 @@ struct ScaledNorm {
   GRADCLIP_HD bool finite() const { return isFinite(mantissa); }
 
   GRADCLIP_HD double value() const {
-    if (mantissa != mantissa) return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+    if (mantissa != mantissa) return notANumber();
     return exponent == 0 ? mantissa : scaleBy(mantissa, exponent);
   }
 
@@ -139,7 +139,7 @@ GRADCLIP_HD inline ScaledNorm normOf(NormKind norm, double p, const Sums& sums, 
     case NormKind::Inf: return {sums.middle, 0};
     case NormKind::Power: return normPower(p, largest, sums.middle);
   }
-  return {bitCast<double>(Element<double>::Bits{Element<double>::kNaN}), 0};
+  return {notANumber(), 0};
 }
 
 /// Of Form::Normalize: the coefficient where norm > max.
@@ -150,7 +150,7 @@ GRADCLIP_HD inline double normalized(const NormLimit& limit, const ScaledNorm& n
   return q > 0x1p127 ? 0x1p127 : q;
 }
 
-/// Of Form::Adaptive: max is what the parameter's norm allows.
+/// Of Form::Adaptive: max is what the weight's norm allows.
 GRADCLIP_HD inline double adapted(const ScaledNorm& norm, double max) {
   const double value = norm.value();
   if (value < max || (value == 0.0 && max == 0.0)) return 1.0;
@@ -158,12 +158,12 @@ GRADCLIP_HD inline double adapted(const ScaledNorm& norm, double max) {
 }
 
 /// What unscaled gradients are multiplied by; 1 where all are 0, which epsilon would otherwise clip. A norm of 0 that is `given`
-/// says nothing of the elements. `elements` matters to Average and Rms, `parameterNorm` to Adaptive.
+/// says nothing of the elements. `elements` matters to Average and Rms, `weightNorm` to Adaptive.
 GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit, const ScaledNorm& norm, double elements,
-                                        double parameterNorm, bool given = false) {
+                                        double weightNorm, bool given = false) {
   if (limit.max > 0x1.fffffffffffffp1023 || (norm.mantissa == 0.0 && !given)) return 1.0;
   if (!norm.finite()) {
-    if (limit.atNonFinite == AtNonFinite::NaN) return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+    if (limit.atNonFinite == AtNonFinite::NaN) return notANumber();
     if (limit.atNonFinite == AtNonFinite::Comparison && norm.mantissa != norm.mantissa) return 1.0;
   }
   const double count = elements > 1.0 ? elements : 1.0;
@@ -172,9 +172,9 @@ GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit
     case Form::Average: return norm.coefficient(limit.max, limit.epsilon, count);
     case Form::Rms: return norm.coefficient(limit.max, limit.epsilon, sqrt(count));
     case Form::Normalize: return normalized(limit, norm);
-    case Form::Adaptive: return adapted(norm, limit.max * maximum(parameterNorm, limit.epsilon));
+    case Form::Adaptive: return adapted(norm, limit.max * maximum(weightNorm, limit.epsilon));
   }
-  return bitCast<double>(Element<double>::Bits{Element<double>::kNaN});
+  return notANumber();
 }
 
 /// What the gradients are multiplied by as they are: the largest double at most, for infinity would make NaN of zeros.

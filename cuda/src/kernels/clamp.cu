@@ -110,8 +110,8 @@ __device__ __forceinline__ bool plain(const ClampLimits& limits, std::int32_t dt
 
 /// One atomic a warp.
 __device__ __forceinline__ void countChanges(Control* control, const Changes& changes) {
-  unsigned long long elements = changes.elements;
-  for (int half = kWarp / 2; half > 0; half /= 2) elements += __shfl_xor_sync(kAllLanes, elements, half);
+  using Count = unsigned long long;
+  const Count elements = acrossLanes(Count{changes.elements}, [](Count a, Count b) { return a + b; });
   const bool zeroed = __any_sync(kAllLanes, changes.zeroed != 0) != 0;
   if (laneIndex() != 0) return;
   if (elements != 0) atomicAdd(&control->changed, elements);
@@ -121,24 +121,24 @@ __device__ __forceinline__ void countChanges(Control* control, const Changes& ch
 __device__ inline void publishClamp(const ClampParams& params) {
   Slot slot = {};
   slot.ticket = ticketOf(params.ticket, params.capture);
-  slot.totalNorm = slot.coefficient = bitCast<double>(std::uint64_t{Element<double>::kNaN});
+  slot.globalNorm = slot.coefficient = notANumber();
   slot.changed = static_cast<std::int64_t>(atomicExch(&params.control->changed, 0ull));
   slot.flags = (slot.changed > 0 ? kClipped : 0u) | (atomicExch(&params.control->zeroed, 0u) != 0 ? kNonFinite : 0u);
   slot.badSegment = -1;
   publish(params.slot, slot);
 }
 
-/// A row's limits. They are read anew for each tile: kept, they would take registers that its elements need.
-__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const Row& row) {
+/// A piece's limits. They are read anew for each tile: kept, they would take registers that its elements need.
+__device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const DevicePiece& piece) {
   ClampLimits limits = params.limits;
   if (hasNewNumbers(params.capture)) {
-    const Parameters* const now = params.capture.parameters;
+    const Numbers* const now = params.capture.numbers;
     limits.min = loadGlobal<double>(&now->min);
     limits.max = loadGlobal<double>(&now->max);
     limits.inverseScale = loadGlobal<double>(&now->limit.inverseScale);
   }
   if (params.parts.count != 0) {
-    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + row.segment);
+    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + piece.segment);
     limits.min = loadGlobal<double>(&part->min);
     limits.max = loadGlobal<double>(&part->max);
   }
@@ -153,7 +153,7 @@ GRADCLIP_NOINLINE __device__ Clamped clampedEach(std::int32_t dtype, Vector v, i
 GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
   Changes changes = {0, 0};
   const ClampPlain clamp = {limits, changes};
-  transformFew(tile, [&](Vectors<kFew>& v, int left) {
+  transformFew(tile, Loaded{tile}, [&](Vectors<kFew>& v, int left) {
     if (plain(limits, dtype) && bytesOf(kFew - 1, left) >= 16) return dispatch(dtype, ChangeFew<ClampPlain>{v, clamp});
     unsigned writes = 0;
     GRADCLIP_UNROLL
@@ -169,13 +169,14 @@ GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, Cla
   return changes;
 }
 
-__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32_t number, const Row& row,
+__device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32_t number, const DevicePiece& piece,
                                           Changes& changes) {
-  if (plain(limits, row.dtype) && isWhole(row, number)) {
+  if (plain(limits, piece.dtype) && isWhole(piece, number)) {
     const ClampPlain clamp = {limits, changes};
-    dispatch(row.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain>{laneOf(row, number), clamp});
+    Byte* const lane = laneOf(piece, number);
+    dispatch(piece.dtype, ChangeWhole<kTuning.clamp.vectors, ClampPlain, InPlace>{lane, clamp, {lane}});
   } else {
-    const Changes more = clampAny(row.dtype, tileOf(row, number), limits);
+    const Changes more = clampAny(piece.dtype, tileOf(piece, number), limits);
     changes.elements += more.elements;
     changes.zeroed |= more.zeroed;
   }
@@ -185,12 +186,12 @@ __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
-    const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
+    const Decision decision = loadStruct(params.decision);
     if (decision.mode == Mode::Untouched) return;
   }
   Changes changes = {0, 0};
   forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
-              [&](std::uint32_t tile, const Row& row) { clampTile(limitsOf(params, row), tile, row, changes); });
+              [&](std::uint32_t tile, const DevicePiece& piece) { clampTile(limitsOf(params, piece), tile, piece, changes); });
   countChanges(params.control, changes);
   if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
 }
@@ -202,6 +203,7 @@ cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampPar
 }
 
 cudaError_t findGrids(int device, Grids* grids) {
+  grids->follow = true;
   for (auto* find : {findMeasureGrids, findDecideGrid, findScaleGrid, findClampGrid}) {
     const cudaError_t error = find(device, grids);
     if (error != cudaSuccess) return error;

@@ -10,7 +10,7 @@
 namespace gradclip {
 
 /// One contiguous run of elements on the device.
-struct alignas(16) Row {
+struct alignas(16) DevicePiece {
   std::uint64_t address;
   std::uint64_t bytes;  ///< 0 for a tensor that is absent this step
   std::uint32_t firstTile;   ///< in the plan
@@ -20,16 +20,16 @@ struct alignas(16) Row {
   std::uint16_t onlyTile;  ///< 1 where its segment has one tile: the partial is the segment's sum
 };
 
-static_assert(sizeof(Row) == 32, "two 16-byte loads");
+static_assert(sizeof(DevicePiece) == 32, "two 16-byte loads");
 
 /// Tiles, each for one warp, however short. Eight short tiles to a warp doubled the length of each kernel, and pay only
 /// where there are more short tensors than the device holds warps, which is thousands.
 struct TileTable {
-  const Row* rows;
-  const std::uint32_t* rowOfTile;
+  const DevicePiece* pieces;
+  const std::uint32_t* pieceOfTile;
 };
 
-/// Per tile or per segment: the middle plane, then, where a row is FLOAT64, the low and the high one at `stride`.
+/// Per tile or per segment: the middle plane, then, where a piece is FLOAT64, the low and the high one at `stride`.
 struct Planes {
   double* values;
   std::uint64_t stride;
@@ -54,6 +54,7 @@ struct alignas(16) Deep {
 /// What phases tell each other; all 0 between calls but for the decision.
 struct Control {
   unsigned arrived;
+  unsigned passages;  ///< times that blocks which waited for the last one were let go on; never 0 again
   unsigned zeroed;   ///< measure met a non-finite element that ZERO counts as 0
   unsigned changes;  ///< kClips, kScales of all coefficients per segment
   unsigned long long changed;
@@ -82,21 +83,22 @@ struct alignas(16) Finding {
   float inverseCoefficient;  ///< 1 / coefficient
   double norm;               ///< as the result has it
   double squaredNorm;
+  double unused;
 };
 
 static_assert(sizeof(Finding) == 32, "layout that Java reads");
 
 /// What a captured clip reads anew each time its graph runs.
-struct alignas(16) Parameters {
+struct alignas(16) Numbers {
   NormLimit limit;
   double min, max;
   std::int64_t owner;    ///< the captured clip whose numbers these are; another still has those of its capture
   std::int64_t replays;  ///< results so far: the ticket of the last one
 };
 
-/// A captured clip, to its kernels; null parameters where the clip is not captured.
+/// A captured clip, to its kernels; null numbers where the clip is not captured.
 struct Capture {
-  Parameters* parameters;
+  Numbers* numbers;
   std::int64_t id;  ///< above 0, never the same again in a plan
 };
 
@@ -106,7 +108,7 @@ constexpr unsigned kCaptures = 16;
 /// One result, in mapped host memory.
 struct alignas(64) Slot {
   std::int64_t ticket;  ///< written last
-  double totalNorm;
+  double globalNorm;
   double coefficient;
   std::int64_t changed;
   std::uint32_t flags;

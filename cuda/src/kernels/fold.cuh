@@ -43,11 +43,7 @@ __device__ __forceinline__ double foldPlaces(const double* entries, std::uint32_
     GRADCLIP_UNROLL
     for (std::uint32_t k = 0; k < half; ++k) sums[k] = combine<kLargest>(sums[k], sums[k + half]);
   }
-  double sum = sums[0];
-  for (int half = kWarp / 2; half > 0; half /= 2) {
-    sum = combine<kLargest>(sum, __shfl_xor_sync(kAllLanes, sum, half));
-  }
-  return sum;
+  return acrossLanes(sums[0], combine<kLargest>);
 }
 
 /// Folds at most kRun entries. Most segments have few tiles.

@@ -5,14 +5,23 @@
 
 namespace gradclip {
 
-/// Blocks of one kernel that the device holds at once.
+/// Blocks of one kernel that the device holds at once, at least one where they need no shared memory to speak of.
 template <class P>
-cudaError_t residentBlocks(int device, void (*kernel)(P), unsigned* blocks) {
+cudaError_t residentBlocks(int device, void (*kernel)(P), unsigned* blocks, std::size_t sharedBytes = 0) {
   int processors = 0, each = 0;
   cudaError_t error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
   if (error != cudaSuccess) return error;
-  error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, static_cast<int>(kBlockThreads), 0);
-  *blocks = static_cast<unsigned>(processors * (each > 0 ? each : 1));
+  error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, static_cast<int>(kBlockThreads), sharedBytes);
+  *blocks = static_cast<unsigned>(processors * (each > 0 || sharedBytes > 0 ? each : 1));
+  return error;
+}
+
+/// Whether a kernel has the words of dependent launches: code that the driver made of older PTX lacks them.
+template <class P>
+cudaError_t canFollow(void (*kernel)(P), bool* can) {
+  cudaFuncAttributes attributes{};
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+  *can = *can && attributes.ptxVersion >= 90;
   return error;
 }
 

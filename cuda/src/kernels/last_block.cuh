@@ -27,54 +27,57 @@ __device__ __forceinline__ bool lastBlock(Control* control, unsigned* arrivedBef
   return last;
 }
 
+// Blocks that run together: the last one to arrive lets the others go on when it likes.
+
+/// By thread 0, before its block arrives.
+__device__ __forceinline__ unsigned passages(const Control* control) { return pollGlobal(&control->passages); }
+
+/// By all threads of the last block. The others then see what all blocks wrote before.
+__device__ __forceinline__ void letPass(Control* control) {
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  __threadfence();
+  atomicAdd(&control->passages, 1u);
+}
+
+/// By all threads of another block; `before`: thread 0's passages.
+__device__ __forceinline__ void awaitPassage(const Control* control, unsigned before) {
+  if (threadIdx.x == 0) {
+    while (passages(control) == before) {
+    }
+    __threadfence();
+  }
+  __syncthreads();
+}
+
 /// The ticket of a result: given, or that of a captured clip's next replay. By one thread, once a result.
 __device__ __forceinline__ std::int64_t ticketOf(std::int64_t given, const Capture& capture) {
-  if (capture.parameters == nullptr) return given;
-  const std::int64_t ticket = loadGlobal<std::int64_t>(&capture.parameters->replays) + 1;
-  storeGlobal(&capture.parameters->replays, ticket);
+  if (capture.numbers == nullptr) return given;
+  const std::int64_t ticket = loadGlobal<std::int64_t>(&capture.numbers->replays) + 1;
+  storeGlobal(&capture.numbers->replays, ticket);
   return ticket;
 }
 
 /// Whether the numbers of a clip are not those that its kernel was launched with.
 __device__ __forceinline__ bool hasNewNumbers(const Capture& capture) {
-  return capture.parameters != nullptr && loadGlobal<std::int64_t>(&capture.parameters->owner) == capture.id;
-}
-
-__device__ __forceinline__ void storeFigures(Slot* slot, const Slot& result) {
-  storeGlobal(&slot->totalNorm, result.totalNorm);
-  storeGlobal(&slot->coefficient, result.coefficient);
-  storeGlobal(&slot->changed, result.changed);
-  storeGlobal(&slot->flags, result.flags);
-  storeGlobal(&slot->badSegment, result.badSegment);
-  storeGlobal(&slot->badNorm, result.badNorm);
-}
-
-/// Leaves a result for the kernel that follows.
-__device__ __forceinline__ void leave(Slot* slot, const Slot& result) {
-  storeFigures(slot, result);
-  storeGlobal(&slot->ticket, result.ticket);
+  return capture.numbers != nullptr && loadGlobal<std::int64_t>(&capture.numbers->owner) == capture.id;
 }
 
 /// Writes a result and then its ticket, which the host waits for. By one thread.
 __device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
   storeGlobal(&slot->begun, result.ticket);
   __threadfence_system();
-  storeFigures(slot, result);
+  storeGlobal(&slot->globalNorm, result.globalNorm);
+  storeGlobal(&slot->coefficient, result.coefficient);
+  storeGlobal(&slot->changed, result.changed);
+  storeGlobal(&slot->flags, result.flags);
+  storeGlobal(&slot->badSegment, result.badSegment);
+  storeGlobal(&slot->badNorm, result.badNorm);
   __threadfence_system();
   storeGlobal(&slot->ticket, result.ticket);
 }
 
 /// Passes on a result that lies in device memory.
-__device__ inline void passOn(const Slot* result, Slot* slot) {
-  Slot found = {};
-  found.ticket = loadGlobal<std::int64_t>(&result->ticket);
-  found.totalNorm = loadGlobal<double>(&result->totalNorm);
-  found.coefficient = loadGlobal<double>(&result->coefficient);
-  found.changed = loadGlobal<std::int64_t>(&result->changed);
-  found.flags = loadGlobal<std::uint32_t>(&result->flags);
-  found.badSegment = loadGlobal<std::int32_t>(&result->badSegment);
-  found.badNorm = loadGlobal<double>(&result->badNorm);
-  publish(slot, found);
-}
+__device__ inline void passOn(const Slot* result, Slot* slot) { publish(slot, loadStruct(result)); }
 
 }  // namespace gradclip

@@ -17,6 +17,7 @@ struct Grids {
   unsigned measure[4];  ///< by norm
   unsigned decide, decideWide;
   unsigned scale, clamp;
+  bool follow;  ///< whether decide and scale can be launched behind another kernel
 };
 
 /// Fails where the binary has no code for the current device.
@@ -69,7 +70,7 @@ struct FoldTable {
 struct DecideParams {
   FoldTable fold;
   std::uint32_t firstRun, lastRun, firstDeep, lastDeep, firstSegment, lastSegment;
-  std::uint32_t parameters;  ///< distance from a segment to its parameter's; 0 where these are not measured
+  std::uint32_t weights;  ///< distance from a segment to its weight's; 0 where these are not measured
   unsigned types;            ///< kHasFloat, kHasDouble over all gradients
   double elements;           ///< of all gradients
   Verdict verdict;
@@ -85,7 +86,8 @@ struct DecideParams {
   Capture capture;
 };
 
-cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params);
+/// `behind`: right behind a kernel of the same clip, brought up early.
+cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideParams& params, bool behind);
 
 struct ScaleParams {
   TileTable tiles;
@@ -96,7 +98,25 @@ struct ScaleParams {
   Slot* slot;          ///< where the host reads it
 };
 
-cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params);
+cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params, bool behind);
+
+/// How the clips of a plan run in one launch; no blocks where they can't.
+struct OneLaunch {
+  unsigned blocks = 0;
+  std::size_t sharedBytes = 0;
+};
+
+/// Whether so many tiles fit in the shared memory of blocks that the current device holds at once.
+cudaError_t findOneLaunch(int device, std::uint32_t tiles, OneLaunch* found);
+
+/// Measures, decides and scales; for norms other than Power, and neither parts nor weights.
+struct OneLaunchParams {
+  MeasureParams measure;
+  DecideParams decide;
+  ScaleParams scale;
+};
+
+cudaError_t enqueueOneLaunch(const OneLaunch& how, cudaStream_t stream, NormKind norm, const OneLaunchParams& params);
 
 struct ClampLimits {
   double min, max;
@@ -119,11 +139,11 @@ struct ClampParams {
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params);
 
 /// New numbers for a captured clip.
-struct NewParams {
+struct SetNumbersParams {
   Capture capture;
   RuleNumbers rule;
 };
 
-cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params);
+cudaError_t enqueueSetNumbers(cudaStream_t stream, const SetNumbersParams& params);
 
 }  // namespace gradclip

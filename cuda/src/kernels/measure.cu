@@ -1,182 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Levels 1 to 3 of the canonical reduction: one partial per tile.
+#include "kernels/measure.cuh"
+
 #include <initializer_list>
 
 #include "kernels/grids.hpp"
-#include "kernels/tiles.cuh"
 #include "kernels/launch.hpp"
-#include "kernels/norms.cuh"
 
 namespace gradclip {
-namespace {
-
-constexpr std::uint64_t kUnknown = Element<double>::kNaN;
-
-/// A thread's lanes, for whichever element type.
-template <template <class> class Norm>
-struct Lanes {
-  Norm<float> single[kComponents<Float16>];
-  Norm<double> wide[kComponents<double>];
-
-  template <class T>
-  __device__ __forceinline__ auto* of() {
-    if constexpr (sizeof(T) == 8) {
-      return wide;
-    } else {
-      return single;
-    }
-  }
-};
-
-__device__ __forceinline__ bool noneSet(std::uint32_t bits) { return __any_sync(kAllLanes, bits != 0) == 0; }
-
-template <int N>
-__device__ __forceinline__ std::uint32_t bitsOf(const Vectors<N>& v) {
-  std::uint32_t bits = 0;
-  GRADCLIP_UNROLL
-  for (const Vector& one : v.at) bits |= one.word[0] | one.word[1] | one.word[2] | one.word[3];
-  return bits;
-}
-
-/// Stores a partial by one lane; a float64 tile's goes to one of three planes.
-__device__ __forceinline__ void storePartial(const MeasureParams& params, NormKind norm, const Row& row,
-                                             std::uint32_t tile, bool planes, double sum, const Attempt& attempt) {
-  if (laneIndex() != 0) return;
-  const bool only = row.onlyTile != 0;
-  double* at = only ? params.sums.values + row.segment : params.partials.values + tile;
-  if (!planes) {
-    storeGlobal(at, sum * attempt.after(norm));
-  } else {
-    const std::uint64_t stride = only ? params.sums.stride : params.partials.stride;
-    GRADCLIP_UNROLL
-    for (unsigned plane = kMiddle; plane <= kHigh; ++plane) {
-      storeGlobal(at + plane * stride, plane == attempt.plane() ? sum : 0.0);
-    }
-  }
-  if (attempt.zero) atomicOr(&params.control->zeroed, 1u);
-}
-
-/// Adds up a whole tile as it is and stores the sum, where that is good enough, or false.
-template <template <class> class Norm>
-struct MeasureWhole {
-  static constexpr NormKind kNorm = Norm<double>::kNorm;
-  static constexpr int kVectors = kTuning.measure.vectors;
-  const MeasureParams& params;
-  const Row& row;
-  std::uint32_t number;
-
-  template <class T>
-  __device__ __forceinline__ bool run() const {
-    const Byte* const lane = laneOf(row, number);
-    Norm<typename Element<T>::A> lanes[kComponents<T>];
-    std::uint32_t before = 0;
-    Vectors<kVectors> v;
-    GRADCLIP_UNROLL
-    for (int first = 0; first < kStripes; first += kVectors) {
-      if (first > 0) before |= bitsOf(v);
-      v = loadAligned<kVectors>(lane + first * kStripe);
-      GRADCLIP_UNROLL
-      for (int k = 0; k < kVectors; ++k) {
-        GRADCLIP_UNROLL
-        for (int c = 0; c < kComponents<T>; ++c) {
-          const auto x = Element<T>::decode(component<T>(v.at[k], c));
-          first + k == 0 ? lanes[c].start(x) : lanes[c].add(x);
-        }
-      }
-    }
-    const double sum = reduceThreads<Norm<double>>(reduceComponents<kComponents<T>>(lanes), kThreads / 2);
-    constexpr bool kInRange = kNorm == NormKind::Inf || std::is_same_v<T, Float16>;  // always, if it is finite
-    const bool good = kInRange ? isFinite(sum) : Attempt::isInRange(kNorm, kTypeOf<T>, sum);
-    if (!good && (sum != 0 || !noneSet(before | bitsOf(v)))) return false;
-    storePartial(params, kNorm, row, number, sizeof(T) == 8, sum, Attempt{});
-    return true;
-  }
-
-  __device__ __forceinline__ bool unknown() const { return false; }
-};
-
-template <template <class> class Norm>
-struct Add {
-  Lanes<Norm>& lanes;
-  const Vectors<kFew>& v;
-  const Attempt& attempt;
-  const Powers& powers;
-
-  template <class T>
-  __device__ __forceinline__ void run() const {
-    const auto factor = static_cast<typename Element<T>::A>(attempt.factor);
-    GRADCLIP_UNROLL
-    for (const Vector& one : v.at) {
-      GRADCLIP_UNROLL
-      for (int c = 0; c < kComponents<T>; ++c) {
-        auto bits = component<T>(one, c);
-        if (attempt.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
-        lanes.template of<T>()[c].add(Element<T>::decode(bits) * factor, powers);
-      }
-    }
-  }
-
-  __device__ __forceinline__ void unknown() const {}
-};
-
-template <template <class> class Norm>
-struct Reduce {
-  using Reduced = typename Norm<double>::Reduced;
-  Lanes<Norm>& lanes;
-
-  template <class T>
-  __device__ __forceinline__ Reduced run() const {
-    return reduceComponents<kComponents<T>>(lanes.template of<T>());
-  }
-
-  __device__ __forceinline__ Reduced unknown() const { return bitCast<Reduced>(kUnknown); }
-};
-
-/// Adds up any tile, in any way. Multiplying by 1 where nothing is rescaled costs issue slots that a tile which is not
-/// aligned has to spare.
-template <template <class> class Norm>
-__device__ __forceinline__ TileSum addAny(std::int32_t dtype, const Tile& tile, const Attempt& attempt,
-                                          const Powers& powers) {
-  Lanes<Norm> lanes;
-  std::uint32_t bits = 0;
-  for (int first = 0; first < tile.bytes; first += kFew * kStripe) {
-    const int from = first + static_cast<int>(laneIndex()) * 16;
-    Vectors<kFew> v;
-    load(v, tile.x + from, tile.bytes - from, tile.access);
-    bits |= bitsOf(v);
-    dispatch(dtype, Add<Norm>{lanes, v, attempt, powers});
-  }
-  const double sum = reduceThreads<Norm<double>>(dispatch(dtype, Reduce<Norm>{lanes}), kThreads / 2);
-  return {sum, noneSet(bits)};
-}
-
-__device__ __forceinline__ Powers powersOf(const MeasureParams& params, const Row& row) {
-  if (params.maxima == nullptr) return {};
-  return {params.p, loadGlobal<double>(params.maxima + row.segment)};
-}
-
-template <template <class> class Norm>
-__device__ __forceinline__ void measureTile(const MeasureParams& params, std::uint32_t number, const Row& row) {
-  constexpr NormKind kNorm = Norm<double>::kNorm;
-  if constexpr (kNorm != NormKind::Power) {
-    // The same in all lanes; the compiler, told so, needs no code for lanes that go different ways to the shuffles.
-    const int kind = __shfl_sync(kAllLanes, isWhole(row, number) ? row.dtype : -1, 0);
-    if (kind >= 0 && dispatch(kind, MeasureWhole<Norm>{params, row, number})) return;
-  }
-  Attempt attempt;
-  TileSum sum;
-  do {
-    sum = addAny<Norm>(row.dtype, tileOf(row, number), attempt, powersOf(params, row));
-  } while (attempt.next(kNorm, row.dtype, sum, params.zeroNonFinite));
-  storePartial(params, kNorm, row, number, static_cast<DType>(row.dtype) == DType::Float64, sum.sum, attempt);
-}
-
-}  // namespace
 
 template <template <class> class Norm>
 __global__ void __launch_bounds__(kBlockThreads, kTuning.measure.blocks) measureKernel(const MeasureParams params) {
+  bringUpKernelBehind();
   forEachTile(params.tiles, params.lastTile - params.firstTile, [&](std::uint32_t i) { return params.firstTile + i; },
-              [&](std::uint32_t tile, const Row& row) { measureTile<Norm>(params, tile, row); });
+              [&](std::uint32_t tile, const DevicePiece& piece) { measureTile<Norm>(params, tile, piece); });
 }
 
 namespace {

@@ -88,11 +88,10 @@ __device__ __forceinline__ typename Lane::Reduced reduceComponents(const Lane* l
   }
 }
 
-/// Combines threads t and t xor `half`, `half` / 2, … 1; every thread gets the same bits.
+/// Combines the threads of a tile.
 template <class Lane>
-__device__ __forceinline__ double reduceThreads(typename Lane::Reduced value, int half) {
-  for (; half > 0; half /= 2) value = Lane::combine(value, __shfl_xor_sync(kAllLanes, value, half));
-  return Lane::value(value);
+__device__ __forceinline__ double reduceThreads(typename Lane::Reduced value) {
+  return Lane::value(acrossLanes(value, Lane::combine));
 }
 
 /// What a tile adds up to.

@@ -1,140 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multiplies by what decide found; backwards, for what was measured last is still in the L2 cache.
-#include "common/norms_and_coefficients.hpp"
+// Multiplies backwards, for what was measured last is still in the L2 cache.
+#include "kernels/scale.cuh"
+
 #include "kernels/grids.hpp"
 #include "kernels/last_block.cuh"
 #include "kernels/launch.hpp"
-#include "kernels/transform.cuh"
 
 namespace gradclip {
-namespace {
-
-__device__ __forceinline__ bool changesType(std::int32_t dtype, double coefficient) {
-  return static_cast<DType>(dtype) == DType::Float64 ? changesDouble(coefficient) : changesFloat(coefficient);
-}
-
-/// How elements are scaled.
-struct Scaling {
-  double coefficient;
-  bool zero;  ///< non-finite elements become 0
-
-  /// A product of floats will do, and no element is looked at.
-  __device__ __forceinline__ bool plain() const { return !zero && !needsDouble(coefficient); }
-};
-
-/// The bits of a product. A device's NaN is the canonical one already.
-template <class T>
-__device__ __forceinline__ typename Element<T>::Bits productBits(typename Element<T>::A product) {
-#if defined(__CUDA_ARCH__)
-  if constexpr (sizeof(T) == 4) return bitCast<typename Element<T>::Bits>(product);
-#endif
-  return Element<T>::encode(product);
-}
-
-struct Multiply {
-  double coefficient;
-
-  template <class T>
-  __device__ __forceinline__ auto of() const {
-    const auto factor = static_cast<typename Element<T>::A>(coefficient);
-    return [factor](Vector& v) {
-      if constexpr (sizeof(T) == 2) {
-        GRADCLIP_UNROLL
-        for (std::uint32_t& word : v.word) {
-          const Pair pair = pairOf<T>(word);
-          word = wordOf<T>(Pair{pair.low * factor, pair.high * factor});
-        }
-      } else {
-        GRADCLIP_UNROLL
-        for (int c = 0; c < kComponents<T>; ++c) {
-          setComponent<T>(v, c, productBits<T>(Element<T>::decode(component<T>(v, c)) * factor));
-        }
-      }
-      return true;
-    };
-  }
-};
-
-/// In any way, element by element.
-struct ScaleEach {
-  const Vector& v;
-  const Scaling& scaling;
-
-  template <class T>
-  __device__ __forceinline__ Vector run() const {
-    const bool changes = sizeof(T) == 8 ? changesDouble(scaling.coefficient) : changesFloat(scaling.coefficient);
-    Vector result = {};
-    GRADCLIP_UNROLL
-    for (int c = 0; c < kComponents<T>; ++c) {
-      auto bits = component<T>(v, c);
-      if (scaling.zero && absoluteBits<T>(bits) >= Element<T>::kInfinity) bits = 0;
-      setComponent<T>(result, c, changes ? scaled<T>(bits, scaling.coefficient) : bits);
-    }
-    return result;
-  }
-
-  __device__ __forceinline__ Vector unknown() const { return v; }
-};
-
-GRADCLIP_NOINLINE __device__ Vector scaledEach(std::int32_t dtype, Vector v, Scaling scaling) {
-  return dispatch(dtype, ScaleEach{v, scaling});
-}
-
-/// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
-GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Scaling scaling) {
-  const Multiply multiply = {scaling.coefficient};
-  transformFew(tile, [&](Vectors<kFew>& v, int) {
-    if (scaling.plain()) return dispatch(dtype, ChangeFew<Multiply>{v, multiply});
-    GRADCLIP_UNROLL
-    for (Vector& one : v.at) one = scaledEach(dtype, one, scaling);
-    return ~0u;
-  });
-}
-
-__device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const Row& row) {
-  const bool perSegment = decision.mode != Mode::Global;
-  const double coefficient = perSegment ? loadGlobal<double>(params.coefficients + row.segment) : decision.coefficient;
-  return {coefficient, decision.zero != 0};
-}
-
-__device__ __forceinline__ bool changesRow(const Row& row, const Scaling& scaling) {
-  return scaling.zero || changesType(row.dtype, scaling.coefficient);
-}
-
-__device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decision& decision, std::uint32_t number,
-                                          const Row& row) {
-  const Scaling scaling = scalingOf(params, decision, row);
-  if (!changesRow(row, scaling)) return;
-  if (scaling.plain() && isWhole(row, number)) {
-    const Multiply multiply = {scaling.coefficient};
-    dispatch(row.dtype, ChangeWhole<kTuning.scale.vectors, Multiply>{laneOf(row, number), multiply});
-  } else {
-    scaleAny(row.dtype, tileOf(row, number), scaling);
-  }
-}
-
-__device__ __forceinline__ bool touchesNothing(const Decision& decision) {
-  if (decision.mode == Mode::Untouched) return true;
-  if (decision.zero != 0) return false;
-  if (decision.mode == Mode::Unchanged) return true;
-  return decision.mode == Mode::Global && !changesDouble(decision.coefficient);
-}
-
-}  // namespace
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {
+  awaitKernelBefore();
   // Writes to the host's memory take longer than a small clip: one thread's, while all others scale, instead of decide's.
   if (blockIdx.x == gridDim.x - 1 && threadIdx.x == blockDim.x - 1) passOn(params.result, params.slot);
-  const Decision decision = bitCast<Decision>(loadGlobal<uint4>(params.decision));
+  const Decision decision = loadStruct(params.decision);
   if (touchesNothing(decision)) return;
   forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },
-              [&](std::uint32_t tile, const Row& row) { scaleTile(params, decision, tile, row); });
+              [&](std::uint32_t tile, const DevicePiece& piece) {
+                scaleTile(params, decision, tile, piece, InPlace{laneOf(piece, tile)}, Loaded{tileOf(piece, tile)});
+              });
 }
 
-cudaError_t findScaleGrid(int device, Grids* grids) { return residentBlocks(device, scaleKernel, &grids->scale); }
+cudaError_t findScaleGrid(int device, Grids* grids) {
+  const cudaError_t error = residentBlocks(device, scaleKernel, &grids->scale);
+  return error == cudaSuccess ? canFollow(scaleKernel, &grids->follow) : error;
+}
 
-cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params) {
-  return launch(scaleKernel, blocksFor(params.tileCount, grids.scale), kBlockThreads, 0, stream, params);
+cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params, bool behind) {
+  const unsigned blocks = blocksFor(params.tileCount, grids.scale);
+  return (behind ? launchBehind<ScaleParams> : launch<ScaleParams>)(scaleKernel, blocks, kBlockThreads, 0, stream, params);
 }
 
 }  // namespace gradclip

@@ -6,9 +6,9 @@
 
 namespace gradclip {
 
-__global__ void newParametersKernel(const NewParams params) {
+__global__ void setNumbersKernel(const SetNumbersParams params) {
   if (threadIdx.x != 0) return;
-  Parameters* const to = params.capture.parameters;
+  Numbers* const to = params.capture.numbers;
   storeGlobal(&to->limit.max, params.rule.limit.max);
   storeGlobal(&to->limit.length, params.rule.limit.length);
   storeGlobal(&to->limit.epsilon, params.rule.limit.epsilon);
@@ -18,8 +18,8 @@ __global__ void newParametersKernel(const NewParams params) {
   storeGlobal(&to->owner, params.capture.id);
 }
 
-cudaError_t enqueueNewParameters(cudaStream_t stream, const NewParams& params) {
-  return launch(newParametersKernel, 1, 32, 0, stream, params);
+cudaError_t enqueueSetNumbers(cudaStream_t stream, const SetNumbersParams& params) {
+  return launch(setNumbersKernel, 1, 32, 0, stream, params);
 }
 
 }  // namespace gradclip

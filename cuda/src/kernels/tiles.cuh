@@ -9,42 +9,52 @@
 namespace gradclip {
 
 /// Whether a tile is whole and aligned.
-__device__ __forceinline__ bool isWhole(const Row& row, std::uint32_t tile) {
-  return tile - row.firstTile < row.wholeTiles;
+__device__ __forceinline__ bool isWhole(const DevicePiece& piece, std::uint32_t tile) {
+  return tile - piece.firstTile < piece.wholeTiles;
 }
 
-__device__ __forceinline__ std::uint64_t bytesBefore(const Row& row, std::uint32_t tile) {
-  return static_cast<std::uint64_t>(tile - row.firstTile) * kTileBytes;
+__device__ __forceinline__ std::uint64_t bytesBefore(const DevicePiece& piece, std::uint32_t tile) {
+  return static_cast<std::uint64_t>(tile - piece.firstTile) * kTileBytes;
 }
 
 /// Where a lane's first vector of a whole tile is.
-__device__ __forceinline__ Byte* laneOf(const Row& row, std::uint32_t tile) {
-  return bytesAt(row.address + bytesBefore(row, tile)) + laneIndex() * 16;
+__device__ __forceinline__ Byte* laneOf(const DevicePiece& piece, std::uint32_t tile) {
+  return bytesAt(piece.address + bytesBefore(piece, tile)) + laneIndex() * 16;
 }
 
-/// The part of a row that any tile covers.
+/// The part of a piece that any tile covers.
 struct Tile {
   Byte* x;
   int bytes;  ///< 0 where the tensor is absent
   Access access;
 };
 
-__device__ __forceinline__ Tile tileOf(const Row& row, std::uint32_t tile) {
-  const std::uint64_t before = bytesBefore(row, tile);
-  if (before >= row.bytes) return {nullptr, 0, Access::Whole};
-  const std::uint64_t left = row.bytes - before, bytes = left < kTileBytes ? left : kTileBytes;
-  return {bytesAt(row.address + before), static_cast<int>(bytes), accessOf(row.address)};
+__device__ __forceinline__ Tile tileOf(const DevicePiece& piece, std::uint32_t tile) {
+  const std::uint64_t before = bytesBefore(piece, tile);
+  if (before >= piece.bytes) return {nullptr, 0, Access::Whole};
+  const std::uint64_t left = piece.bytes - before, bytes = left < kTileBytes ? left : kTileBytes;
+  return {bytesAt(piece.address + before), static_cast<int>(bytes), accessOf(piece.address)};
 }
 
-/// Calls work(tile, row) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's number in the plan.
-/// The row of the next one is looked up before the work on one: that table is read once, so it comes from memory.
+/// A lane's vectors of any tile where it lies.
+struct Loaded {
+  Tile tile;
+
+  /// A few, from a byte of the tile on.
+  __device__ __forceinline__ Vectors<kFew> few(int first) const {
+    const int from = first + static_cast<int>(laneIndex()) * 16;
+    Vectors<kFew> v;
+    load(v, tile.x + from, tile.bytes - from, tile.access);
+    return v;
+  }
+};
+
+/// Calls work(tile, piece) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's number in the plan.
+/// The piece of the next one is looked up before the work on one: that table is read once, so it comes from memory.
 template <class NumberOf, class Work>
 __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
                                             const Work& work) {
-  const auto rowOf = [&](std::uint32_t i) { return loadGlobal<std::uint32_t>(tiles.rowOfTile + numberOf(i)); };
-  struct Halves {
-    uint4 first, second;
-  };
+  const auto pieceOf = [&](std::uint32_t i) { return loadGlobal<std::uint32_t>(tiles.pieceOfTile + numberOf(i)); };
   std::uint32_t step = warpCount(), i = warpIndex();
   if constexpr (!kTuning.sideBySide) {
     const std::uint32_t each = (count + step - 1) / step;
@@ -53,11 +63,10 @@ __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_
     step = 1;
   }
   if (i >= count) return;
-  for (std::uint32_t next = rowOf(i); i < count; i += step) {
-    const auto* const row = reinterpret_cast<const uint4*>(tiles.rows + next);
-    const Halves halves = {loadGlobal<uint4>(row), loadGlobal<uint4>(row + 1)};
-    if (i + step < count) next = rowOf(i + step);
-    work(numberOf(i), bitCast<Row>(halves));
+  for (std::uint32_t next = pieceOf(i); i < count; i += step) {
+    const DevicePiece piece = loadStruct(tiles.pieces + next);
+    if (i + step < count) next = pieceOf(i + step);
+    work(numberOf(i), piece);
   }
 }
 

@@ -8,10 +8,11 @@
 namespace gradclip {
 
 /// A whole, aligned tile. Count of a lane's vectors are loaded before the first is changed.
-template <int Count, class Change>
+template <int Count, class Change, class Source>
 struct ChangeWhole {
   Byte* lane;
   const Change& change;
+  Source source;
 
   template <class T>
   __device__ __forceinline__ void run() const {
@@ -19,7 +20,7 @@ struct ChangeWhole {
     GRADCLIP_UNROLL
     for (int first = 0; first < kStripes; first += Count) {
       Byte* const p = lane + first * kStripe;
-      Vectors<Count> v = loadAligned<Count>(p);
+      Vectors<Count> v = source.template vectors<Count>(first);
       __syncwarp(kAllLanes);  // or the compiler puts loads off until registers are free
       GRADCLIP_UNROLL
       for (int k = 0; k < Count; ++k) {
@@ -54,12 +55,11 @@ __device__ __forceinline__ int bytesOf(int k, int left) { return left - k * kStr
 
 /// change(vectors, left) on a few of a lane's vectors after the other; `left` bytes of them are there, the others 0. A
 /// vector is stored where its bit in the result is set.
-template <class Work>
-__device__ __forceinline__ void transformFew(const Tile& tile, const Work& change) {
+template <class Source, class Work>
+__device__ __forceinline__ void transformFew(const Tile& tile, const Source& source, const Work& change) {
   for (int first = 0; first < tile.bytes; first += kFew * kStripe) {
     const int from = first + static_cast<int>(laneIndex()) * 16, left = tile.bytes - from;
-    Vectors<kFew> v;
-    load(v, tile.x + from, left, tile.access);
+    Vectors<kFew> v = source.few(first);
     const unsigned writes = change(v, left);
     GRADCLIP_UNROLL
     for (int k = 0; k < kFew; ++k) {

@@ -163,14 +163,19 @@ struct Vectors {
   Vector at[N];
 };
 
-/// A lane's next vectors, one of each stripe, all loaded before the first is used.
-template <int N>
-__device__ __forceinline__ Vectors<N> loadAligned(const Byte* p) {
-  Vectors<N> v;
-  GRADCLIP_UNROLL
-  for (int k = 0; k < N; ++k) v.at[k] = loadVector<Access::Whole>(p + k * kStripe);
-  return v;
-}
+/// A lane's vectors of a whole, aligned tile where it lies.
+struct InPlace {
+  const Byte* lane;
+
+  /// One of each stripe from one on, all loaded before the first is used.
+  template <int N>
+  __device__ __forceinline__ Vectors<N> vectors(int stripe) const {
+    Vectors<N> v;
+    GRADCLIP_UNROLL
+    for (int k = 0; k < N; ++k) v.at[k] = loadVector<Access::Whole>(lane + (stripe + k) * kStripe);
+    return v;
+  }
+};
 
 /// Vectors that a lane has in flight where a tile is short or not aligned. All that moves bytes is then the same code
 /// for every element type: there are three ways to move a vector, and tails.

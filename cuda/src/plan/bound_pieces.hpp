@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows that a plan is bound to, checked.
+// The pieces that a plan is bound to, checked.
 #pragma once
 
 #include "gradclip/cuda.hpp"
@@ -7,9 +7,9 @@
 
 namespace gradclip {
 
-inline CudaStatus refused(std::int32_t row, const char* why) {
+inline CudaStatus refused(std::int32_t piece, const char* why) {
   CudaStatus status;
-  status.row = row;
+  status.piece = piece;
   status.why = why;
   return status;
 }
@@ -22,22 +22,22 @@ inline CudaStatus outOfMemory() {
   return status;
 }
 
-class Rows {
+class BoundPieces {
  public:
   /// Takes the table; types and lengths are what later ones must have.
-  CudaStatus bind(int device, const Piece* table, std::int32_t rows);
+  CudaStatus bind(int device, const Piece* table, std::int32_t count);
 
-  /// Takes another table, or nothing where a row can't be bound; `*changed` where it is not the same.
+  /// Takes another table, or nothing where a piece can't be bound; `*changed` where it is not the same.
   CudaStatus rebind(const Piece* table, bool* changed);
 
   std::int32_t size() const { return static_cast<std::int32_t>(bound_.size()); }
-  const Piece& operator[](std::int32_t row) const { return bound_[static_cast<std::size_t>(row)]; }
+  const Piece& operator[](std::int32_t i) const { return bound_[static_cast<std::size_t>(i)]; }
 
  private:
-  /// A row's memory.
+  /// A piece's memory.
   struct Range {
     std::int64_t first, end;
-    std::int32_t row;
+    std::int32_t piece;
     std::int32_t changed;
   };
 

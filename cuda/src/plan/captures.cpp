@@ -17,56 +17,49 @@ CudaStatus capturable(cudaStream_t stream, bool dirty) {
   return {};
 }
 
-/// Captures work on a stream, and leaves the plan's own stream as it was. Work is a function of a target.
+/// Captures a clip by a rule on a stream, and leaves the plan's own stream as it was. Work is a function of a target.
 template <class State, class Work>
-CudaStatus captured(State& state, std::int64_t handle, std::int32_t* capture, const Work& work) {
-  if (!state.fault.ok()) return state.fault;
-  const DeviceGuard guard(state.device, state.context);
-  if (!guard.status().ok()) return guard.status();
-  if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return state.ended(s);
-  unsigned number = 0;
-  while (number < kCaptures && state.captures[number] != 0) ++number;
-  if (number == kCaptures) return refusedCapture("a captured clip beyond the 16 that one clipper has at once");
-  Slot* const slot = state.memory.deviceSlot(PlanMemory::captureTicket(number));
-  const Capture id{state.memory.captures + number, ++state.lastCapture};
-  const cudaStream_t usual = state.stream;
-  state.stream = streamOf(handle);
-  const CudaStatus status = work(Target{slot, 0, id});
-  state.stream = usual;
-  if (!status.ok()) return state.ended(status);
-  state.captures[number] = id.id;
-  *capture = static_cast<std::int32_t>(number);
-  return {};
+CudaStatus captured(State& state, std::int64_t handle, const RuleNumbers& rule, std::int32_t* capture, const Work& work) {
+  if (auto s = state.setParts(rule); !s.ok()) return s;
+  return inContext(state, [&] {
+    if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return s;
+    unsigned number = 0;
+    while (number < kCaptures && state.captures[number] != 0) ++number;
+    if (number == kCaptures) return refusedCapture("a captured clip beyond the 16 that one clipper has at once");
+    Slot* const slot = state.memory.deviceSlot(PlanMemory::captureTicket(number));
+    const Capture id{state.memory.captures + number, ++state.lastCapture};
+    const cudaStream_t usual = state.stream;
+    state.stream = streamOf(handle);
+    const CudaStatus status = work(Target{slot, 0, id});
+    state.stream = usual;
+    if (!status.ok()) return status;
+    state.captures[number] = id.id;
+    *capture = static_cast<std::int32_t>(number);
+    return CudaStatus{};
+  });
 }
 
 }  // namespace
 
 CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipByNorm(rule, {}, target); });
+  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipByNorm(rule, {}, target); });
 }
 
 CudaStatus CudaPlan::captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
                                      std::int32_t* capture) {
-  State& s = *state_;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipWithNorm(rule, norm, target); });
+  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
 }
 
 CudaStatus CudaPlan::captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return captured(s, stream, capture, [&](const Target& target) { return s.clipByValue(rule, target); });
+  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipByValue(rule, target); });
 }
 
 CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule) {
   State& s = *state_;
-  if (!s.fault.ok()) return s.fault;
-  const DeviceGuard guard(s.device, s.context);
-  if (!guard.status().ok()) return guard.status();
-  const Capture id{s.memory.captures + capture, s.captures[capture]};
-  const NewParams params{id, rule};
-  return s.ended(called(enqueueNewParameters(streamOf(stream), params), "cudaLaunchKernel"));
+  return inContext(s, [&] {
+    const Capture id{s.memory.captures + capture, s.captures[capture]};
+    return called(enqueueSetNumbers(streamOf(stream), {id, rule}), "cudaLaunchKernel");
+  });
 }
 
 void CudaPlan::closeCapture(std::int32_t capture) { state_->captures[capture] = 0; }

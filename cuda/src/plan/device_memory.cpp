@@ -45,19 +45,19 @@ PlanMemory::~PlanMemory() {
   cudaGetLastError();
 }
 
-void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
+void PlanMemory::layOut(const Tables& tables, std::int32_t pieceCount) {
   const unsigned planes = tables.planes();
   const std::size_t groups = (std::size_t{tables.segments} + kRun - 1) / kRun;
   Layout layout(device_);
-  rows_ = layout.take<Row>(static_cast<std::size_t>(rows));
+  pieces_ = layout.take<DevicePiece>(static_cast<std::size_t>(pieceCount));
   fold.segmentTypes = layout.take<std::uint8_t>(tables.segments);
   fold.segmentElements = layout.take<double>(tables.segments);
-  rowBytes_ = layout.used();
+  pieceBytes_ = layout.used();
   partOfSegment = layout.take<std::uint32_t>(tables.mostParts == 0 ? 0 : tables.gradients);
   parts = layout.take<Part>(tables.mostParts);
   stageBytes_ = layout.used();
-  tiles.rows = rows_;
-  tiles.rowOfTile = layout.take<std::uint32_t>(tables.tiles);
+  tiles.pieces = pieces_;
+  tiles.pieceOfTile = layout.take<std::uint32_t>(tables.tiles);
   fold.runs = layout.take<Run>(tables.runCount);
   fold.deep = layout.take<Deep>(tables.deepCount);
   fold.segmentTile = layout.take<std::uint32_t>(std::size_t{tables.segments} + 1);
@@ -75,14 +75,14 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t rows) {
   decision = layout.take<Decision>(1);
   finding = layout.take<Finding>(1);
   result = layout.take<Slot>(1);
-  captures = layout.take<Parameters>(kCaptures);
+  captures = layout.take<Numbers>(kCaptures);
   deviceBytes_ = layout.used();
 }
 
-CudaStatus PlanMemory::create(const Tables& tables, std::int32_t rows, cudaStream_t stream) {
-  layOut(tables, rows);
+CudaStatus PlanMemory::create(const Tables& tables, std::int32_t pieceCount, cudaStream_t stream) {
+  layOut(tables, pieceCount);
   if (auto s = called(cudaMalloc(reinterpret_cast<void**>(&device_), deviceBytes_), "cudaMalloc"); !s.ok()) return s;
-  layOut(tables, rows);
+  layOut(tables, pieceCount);
   if (auto s = createRing(); !s.ok()) return s;
   if (auto s = called(cudaMemsetAsync(device_, 0, deviceBytes_, stream), "cudaMemsetAsync"); !s.ok()) return s;
   if (auto s = copyTables(tables, stream); !s.ok()) return s;
@@ -101,29 +101,29 @@ CudaStatus PlanMemory::createRing() {
 }
 
 CudaStatus PlanMemory::copyTables(const Tables& tables, cudaStream_t stream) const {
-  if (auto s = copyTable(tiles.rowOfTile, tables.rowOfTile, tables.tiles, stream); !s.ok()) return s;
+  if (auto s = copyTable(tiles.pieceOfTile, tables.pieceOfTile, tables.tiles, stream); !s.ok()) return s;
   if (auto s = copyTable(fold.runs, tables.runs, tables.runCount, stream); !s.ok()) return s;
   if (auto s = copyTable(fold.deep, tables.deep, tables.deepCount, stream); !s.ok()) return s;
   if (auto s = copyTable(fold.segmentRun, tables.segmentRun, std::size_t{tables.segments} + 1, stream); !s.ok()) return s;
   return copyTable(fold.segmentTile, tables.segmentTile, std::size_t{tables.segments} + 1, stream);
 }
 
-void PlanMemory::writeStage(unsigned number, const Rows& rows, const Tables& tables, const HostArray<Part>& ruleParts,
+void PlanMemory::writeStage(unsigned number, const BoundPieces& bound, const Tables& tables, const HostArray<Part>& ruleParts,
                             unsigned count) {
-  std::memset(stage(number), 0, rowBytes_);
-  auto* const row = reinterpret_cast<Row*>(stage(number));
+  std::memset(stage(number), 0, pieceBytes_);
+  auto* const to = reinterpret_cast<DevicePiece*>(stage(number));
   std::uint8_t* const types = staged(number, fold.segmentTypes);
   double* const elements = staged(number, fold.segmentElements);
-  for (std::int32_t i = 0; i < rows.size(); ++i) {
-    const Piece& piece = rows[i];
+  for (std::int32_t i = 0; i < bound.size(); ++i) {
+    const Piece& piece = bound[i];
     const auto segment = static_cast<std::uint32_t>(piece.segment);
-    row[i].address = static_cast<std::uint64_t>(piece.address);
-    row[i].bytes = static_cast<std::uint64_t>(piece.count * elementBytes(piece.dtype));
-    row[i].firstTile = static_cast<std::uint32_t>(piece.firstTile);
-    row[i].segment = piece.segment;
-    row[i].wholeTiles = piece.address % 16 == 0 ? static_cast<std::uint32_t>(row[i].bytes / kTileBytes) : 0;
-    row[i].dtype = static_cast<std::uint16_t>(ordinal(piece.dtype));
-    row[i].onlyTile = tables.tilesOf(segment) == 1 ? 1 : 0;
+    to[i].address = static_cast<std::uint64_t>(piece.address);
+    to[i].bytes = static_cast<std::uint64_t>(piece.count * elementBytes(piece.dtype));
+    to[i].firstTile = static_cast<std::uint32_t>(piece.firstTile);
+    to[i].segment = piece.segment;
+    to[i].wholeTiles = piece.address % 16 == 0 ? static_cast<std::uint32_t>(to[i].bytes / kTileBytes) : 0;
+    to[i].dtype = static_cast<std::uint16_t>(ordinal(piece.dtype));
+    to[i].onlyTile = tables.tilesOf(segment) == 1 ? 1 : 0;
     elements[segment] += static_cast<double>(piece.count);
     if (piece.count > 0) {
       types[segment] = static_cast<std::uint8_t>(types[segment] |
@@ -138,7 +138,7 @@ void PlanMemory::writeStage(unsigned number, const Rows& rows, const Tables& tab
 }
 
 CudaStatus PlanMemory::upload(unsigned number, unsigned partCount, cudaStream_t stream) const {
-  const std::size_t bytes = partCount == 0 ? rowBytes_
+  const std::size_t bytes = partCount == 0 ? pieceBytes_
                                            : static_cast<std::size_t>(reinterpret_cast<const unsigned char*>(parts + partCount) - device_);
   if (bytes == 0) return {};
   return called(cudaMemcpyAsync(device_, stage(number), bytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");

@@ -19,10 +19,10 @@ class PlanMemory {
   PlanMemory& operator=(const PlanMemory&) = delete;
 
   /// Allocates and uploads what never changes; complete on return.
-  CudaStatus create(const Tables& tables, std::int32_t rows, cudaStream_t stream);
+  CudaStatus create(const Tables& tables, std::int32_t pieceCount, cudaStream_t stream);
 
-  /// Writes the rows, their segments' types and elements, and the parts of a rule to a stage.
-  void writeStage(unsigned stage, const Rows& rows, const Tables& tables, const HostArray<Part>& parts, unsigned count);
+  /// Writes the pieces, their segments' types and elements, and the parts of a rule to a stage.
+  void writeStage(unsigned stage, const BoundPieces& bound, const Tables& tables, const HostArray<Part>& parts, unsigned count);
 
   /// Enqueues one copy, which leaves out parts where there are none.
   CudaStatus upload(unsigned stage, unsigned partCount, cudaStream_t stream) const;
@@ -44,13 +44,13 @@ class PlanMemory {
   Slot* result = nullptr;  ///< what a decision leaves for the kernel that applies it, and passes it on to the host
   const Part* parts = nullptr;
   const std::uint32_t* partOfSegment = nullptr;
-  Parameters* captures = nullptr;  ///< kCaptures of them
+  Numbers* captures = nullptr;  ///< kCaptures of them
 
  private:
   static std::size_t slotOf(std::int64_t ticket) {
     return ticket < 0 ? kSlots + static_cast<std::size_t>(-1 - ticket) : static_cast<std::size_t>(ticket) % kSlots;
   }
-  void layOut(const Tables& tables, std::int32_t rows);
+  void layOut(const Tables& tables, std::int32_t pieceCount);
   CudaStatus copyTables(const Tables& tables, cudaStream_t stream) const;
   CudaStatus createRing();
   unsigned char* stage(unsigned number) const { return stages_ + number * stageBytes_; }
@@ -64,8 +64,8 @@ class PlanMemory {
   unsigned char* stages_ = nullptr;
   Slot* ring_ = nullptr;
   Slot* deviceRing_ = nullptr;
-  Row* rows_ = nullptr;
-  std::size_t rowBytes_ = 0;    ///< of an upload without parts
+  DevicePiece* pieces_ = nullptr;
+  std::size_t pieceBytes_ = 0;  ///< of an upload without parts
   std::size_t stageBytes_ = 0;  ///< with as many as there can be
   std::size_t deviceBytes_ = 0;
 };

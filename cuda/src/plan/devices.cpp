@@ -119,77 +119,72 @@ CudaStatus cudaDeviceOf(std::int64_t address, int* device) {
 }
 
 CudaStatus cudaFreeMemory(int device, std::int64_t* bytes) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  std::size_t available = 0, total = 0;
-  const CudaStatus status = called(cudaMemGetInfo(&available, &total), "cudaMemGetInfo");
-  *bytes = static_cast<std::int64_t>(available);
-  return status;
+  return guarded(device, [&] {
+    std::size_t available = 0, total = 0;
+    const CudaStatus status = called(cudaMemGetInfo(&available, &total), "cudaMemGetInfo");
+    *bytes = static_cast<std::int64_t>(available);
+    return status;
+  });
 }
 
 CudaStatus cudaAllocate(int device, std::int64_t bytes, std::int64_t* address) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  void* memory = nullptr;
-  const auto size = static_cast<std::size_t>(bytes > 0 ? bytes : 1);
-  if (auto s = called(cudaMalloc(&memory, size), "cudaMalloc"); !s.ok()) return s;
-  // On a stream of its own: the legacy one would wait for everybody's, and break a capture.
-  const PrivateStream own;
-  CudaStatus status = own.status();
-  if (status.ok()) status = called(cudaMemsetAsync(memory, 0, size, own.stream()), "cudaMemsetAsync");
-  if (status.ok()) status = called(cudaStreamSynchronize(own.stream()), "cudaStreamSynchronize");
-  if (!status.ok()) {
-    cudaFree(memory);
-    return status;
-  }
-  *address = addressOf(memory);
-  return {};
+  return guarded(device, [&] {
+    void* memory = nullptr;
+    const auto size = static_cast<std::size_t>(bytes > 0 ? bytes : 1);
+    if (auto s = called(cudaMalloc(&memory, size), "cudaMalloc"); !s.ok()) return s;
+    // On a stream of its own: the legacy one would wait for everybody's, and break a capture.
+    const PrivateStream own;
+    CudaStatus status = own.status();
+    if (status.ok()) status = called(cudaMemsetAsync(memory, 0, size, own.stream()), "cudaMemsetAsync");
+    if (status.ok()) status = called(cudaStreamSynchronize(own.stream()), "cudaStreamSynchronize");
+    if (!status.ok()) {
+      cudaFree(memory);
+      return status;
+    }
+    *address = addressOf(memory);
+    return CudaStatus{};
+  });
 }
 
 CudaStatus cudaRelease(int device, std::int64_t address) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  return called(cudaFree(devicePointer(address)), "cudaFree");
+  return guarded(device, [&] { return called(cudaFree(devicePointer(address)), "cudaFree"); });
 }
 
+namespace {
+
+CudaStatus copy(int device, std::int64_t stream, void* to, const void* from, std::int64_t bytes, cudaMemcpyKind kind) {
+  return guarded(device, [&] {
+    const cudaError_t error = cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, streamOf(stream));
+    if (error != cudaSuccess) return called(error, "cudaMemcpyAsync");
+    return called(cudaStreamSynchronize(streamOf(stream)), "cudaStreamSynchronize");
+  });
+}
+
+}  // namespace
+
 CudaStatus cudaCopyToDevice(int device, std::int64_t stream, std::int64_t to, const void* from, std::int64_t bytes) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  const auto size = static_cast<std::size_t>(bytes);
-  const CudaStatus status = called(
-      cudaMemcpyAsync(devicePointer(to), from, size, cudaMemcpyHostToDevice, streamOf(stream)), "cudaMemcpyAsync");
-  return status.ok() ? called(cudaStreamSynchronize(streamOf(stream)), "cudaStreamSynchronize") : status;
+  return copy(device, stream, devicePointer(to), from, bytes, cudaMemcpyHostToDevice);
 }
 
 CudaStatus cudaCopyToHost(int device, std::int64_t stream, void* to, std::int64_t from, std::int64_t bytes) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  const auto size = static_cast<std::size_t>(bytes);
-  const CudaStatus status = called(
-      cudaMemcpyAsync(to, devicePointer(from), size, cudaMemcpyDeviceToHost, streamOf(stream)), "cudaMemcpyAsync");
-  return status.ok() ? called(cudaStreamSynchronize(streamOf(stream)), "cudaStreamSynchronize") : status;
+  return copy(device, stream, to, devicePointer(from), bytes, cudaMemcpyDeviceToHost);
 }
 
 CudaStatus cudaCreateStream(int device, std::int64_t* stream) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  cudaStream_t created = nullptr;
-  const CudaStatus status =
-      called(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  *stream = addressOf(created);
-  return status;
+  return guarded(device, [&] {
+    cudaStream_t created = nullptr;
+    const CudaStatus status = called(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    *stream = addressOf(created);
+    return status;
+  });
 }
 
 CudaStatus cudaDestroyStream(int device, std::int64_t stream) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  return called(cudaStreamDestroy(streamOf(stream)), "cudaStreamDestroy");
+  return guarded(device, [&] { return called(cudaStreamDestroy(streamOf(stream)), "cudaStreamDestroy"); });
 }
 
 CudaStatus cudaSynchronizeStream(int device, std::int64_t stream) {
-  const DeviceGuard guard(device);
-  if (!guard.status().ok()) return guard.status();
-  return called(cudaStreamSynchronize(streamOf(stream)), "cudaStreamSynchronize");
+  return guarded(device, [&] { return called(cudaStreamSynchronize(streamOf(stream)), "cudaStreamSynchronize"); });
 }
 
 }  // namespace gradclip

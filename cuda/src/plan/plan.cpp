@@ -13,7 +13,7 @@ namespace gradclip {
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, const Counts& counts, CudaPlan** plan) {
+CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t pieceCount, const Counts& counts, CudaPlan** plan) {
   const DeviceGuard guard(device);
   if (!guard.status().ok()) return guard.status();
   void* const memory = std::malloc(sizeof(CudaPlan));
@@ -27,21 +27,36 @@ CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t rows, c
   *plan = new (memory) CudaPlan(state);
   state->device = device;
   state->context = guard.context();
-  const CudaStatus status = state->create(table, rows, counts);
+  const CudaStatus status = state->create(table, pieceCount, counts);
   if (!status.ok()) (void)destroy(*plan);
   return status;
 }
 
-CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, const Counts& counts) {
-  if (auto s = tables.build(table, rowCount, counts); !s.ok()) return s;
+namespace {
+
+/// Whether a way of launching that has not yet run on a GPU is asked for: 1.
+bool isSet(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value != nullptr && std::strcmp(value, "1") == 0;
+}
+
+}  // namespace
+
+CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t pieceCount, const Counts& counts) {
+  if (auto s = tables.build(table, pieceCount, counts); !s.ok()) return s;
   if (!parts.allocate(tables.mostParts)) return outOfMemory();
-  if (auto s = called(findGrids(device, &grids), "cudaOccupancyMaxActiveBlocksPerMultiprocessor"); !s.ok()) return s;
-  if (auto s = rows.bind(device, table, rowCount); !s.ok()) return s;
+  const char* const occupancy = "cudaOccupancyMaxActiveBlocksPerMultiprocessor";
+  if (auto s = called(findGrids(device, &grids), occupancy); !s.ok()) return s;
+  if (isSet("GRADCLIP_CUDA_ONE_LAUNCH")) {
+    if (auto s = called(findOneLaunch(device, tables.gradientTiles(), &oneLaunch), occupancy); !s.ok()) return s;
+  }
+  follows = grids.follow && isSet("GRADCLIP_CUDA_DEPENDENT_LAUNCH");
+  if (auto s = pieces.bind(device, table, pieceCount); !s.ok()) return s;
   noteTypes();
   // The legacy stream would wait for everybody's work, and break a capture.
   const PrivateStream own;
   if (!own.status().ok()) return own.status();
-  if (auto s = memory.create(tables, rowCount, own.stream()); !s.ok()) return s;
+  if (auto s = memory.create(tables, pieceCount, own.stream()); !s.ok()) return s;
   const auto createEvent = [](cudaEvent_t* event) {
     return called(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   };
@@ -49,7 +64,7 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t rowCount, co
   for (cudaEvent_t& event : staged) {
     if (auto s = createEvent(&event); !s.ok()) return s;
   }
-  if (auto s = stageRows(0, own.stream()); !s.ok()) return s;
+  if (auto s = stagePieces(0, own.stream()); !s.ok()) return s;
   return called(cudaStreamSynchronize(own.stream()), "cudaStreamSynchronize");
 }
 
@@ -73,29 +88,28 @@ CudaStatus CudaPlan::destroy(CudaPlan* plan) {
 }
 
 CudaStatus CudaPlan::rebind(const Piece* table) {
-  if (!state_->fault.ok()) return state_->fault;
-  const DeviceGuard guard(state_->device, state_->context);
-  if (!guard.status().ok()) return guard.status();
-  bool changed = false;
-  const CudaStatus status = state_->rows.rebind(table, &changed);
-  if (!status.ok()) return status;
-  state_->dirty = state_->dirty || changed;
-  state_->noteTypes();
-  return {};
+  State& s = *state_;
+  return inContext(s, [&] {
+    bool changed = false;
+    if (auto status = s.pieces.rebind(table, &changed); !status.ok()) return status;
+    s.dirty = s.dirty || changed;
+    s.noteTypes();
+    return CudaStatus{};
+  });
 }
 
 void CudaPlan::State::noteTypes() {
   types = 0;
   elements = 0.0;
-  for (std::int32_t row = 0; row < rows.size(); ++row) {
-    if (static_cast<std::uint32_t>(rows[row].segment) >= tables.gradients) break;
-    if (rows[row].count > 0) types |= rows[row].dtype == DType::Float64 ? kHasDouble : kHasFloat;
-    elements += static_cast<double>(rows[row].count);
+  for (std::int32_t i = 0; i < pieces.size(); ++i) {
+    if (static_cast<std::uint32_t>(pieces[i].segment) >= tables.gradients) break;
+    if (pieces[i].count > 0) types |= pieces[i].dtype == DType::Float64 ? kHasDouble : kHasFloat;
+    elements += static_cast<double>(pieces[i].count);
   }
 }
 
-CudaStatus CudaPlan::State::stageRows(unsigned stage, cudaStream_t on) {
-  memory.writeStage(stage, rows, tables, parts, partCount);
+CudaStatus CudaPlan::State::stagePieces(unsigned stage, cudaStream_t on) {
+  memory.writeStage(stage, pieces, tables, parts, partCount);
   return memory.upload(stage, partCount, on);
 }
 
@@ -147,7 +161,7 @@ CudaStatus onDevice(cudaStream_t stream, int device) {
 
 }  // namespace
 
-/// Makes `handle` the plan's stream and brings the device's rows up to date.
+/// Makes `handle` the plan's stream and brings the device's pieces up to date.
 CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   const cudaStream_t next = streamOf(handle);
   if (!used || next != stream) {
@@ -159,7 +173,7 @@ CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   }
   stream = next;
   used = true;
-  return dirty ? uploadRows() : CudaStatus{};
+  return dirty ? uploadPieces() : CudaStatus{};
 }
 
 /// After a call, whether it went well or not. The event is recorded now, not when another stream needs it: by then this one may be
@@ -175,13 +189,13 @@ CudaStatus CudaPlan::State::noteWork(cudaStream_t streamBefore, bool usedBefore)
 }
 
 /// Waits only where the host is kStages uploads ahead of the device.
-CudaStatus CudaPlan::State::uploadRows() {
+CudaStatus CudaPlan::State::uploadPieces() {
   const unsigned stage = nextStage % kStages;
   if (isStaged[stage] && cudaEventQuery(staged[stage]) != cudaSuccess) {
     cudaGetLastError();
     if (auto s = called(cudaEventSynchronize(staged[stage]), "cudaEventSynchronize"); !s.ok()) return s;
   }
-  if (auto s = stageRows(stage, stream); !s.ok()) return s;
+  if (auto s = stagePieces(stage, stream); !s.ok()) return s;
   if (auto s = called(cudaEventRecord(staged[stage], stream), "cudaEventRecord"); !s.ok()) return s;
   isStaged[stage] = true;
   ++nextStage;
@@ -191,30 +205,35 @@ CudaStatus CudaPlan::State::uploadRows() {
 
 // ---- launches ------------------------------------------------------------------------------------------------------
 
-CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
+MeasureParams CudaPlan::State::measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) const {
   MeasureParams params{};
   params.tiles = memory.tiles;
   params.firstTile = tables.segmentTile[from];
   params.lastTile = tables.segmentTile[to];
-  if (params.firstTile == params.lastTile) return {};
   params.partials = memory.fold.partials;
   params.sums = memory.fold.sums;
   params.control = memory.control;
   params.maxima = kind == NormKind::Power ? memory.fold.maxima : nullptr;
   params.p = p;
   params.zeroNonFinite = zero;
+  return params;
+}
+
+CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
+  const MeasureParams params = measureParams(kind, p, from, to, zero);
+  if (params.firstTile == params.lastTile) return {};
   return called(enqueueMeasure(grids, stream, kind, params), "cudaLaunchKernel");
 }
 
 CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero) {
   if (norm.kind != NormKind::Power) return measureTiles(norm.kind, norm.p, from, to, zero);
   if (auto s = measureTiles(NormKind::Inf, 0.0, from, to, zero); !s.ok()) return s;
-  if (auto s = decide(Verdict::Maxima, measuring(norm), {from, to}, {}); !s.ok()) return s;
+  if (auto s = decide(decideParams(Verdict::Maxima, measuring(norm), {from, to}, {}), true); !s.ok()) return s;
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
-CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                                   const GivenNorm& given) {
+DecideParams CudaPlan::State::decideParams(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                                           const GivenNorm& given) const {
   DecideParams params{};
   params.fold = memory.fold;
   params.firstSegment = span.from;
@@ -223,8 +242,8 @@ CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, con
   params.lastRun = tables.segmentRun[span.to];
   params.firstDeep = tables.segmentDeep[span.from];
   params.lastDeep = tables.segmentDeep[span.to];
-  if (span.withParameters) {
-    params.parameters = tables.gradients;
+  if (span.withWeights) {
+    params.weights = tables.gradients;
     params.lastRun = tables.segmentRun[tables.segments];
     params.lastDeep = tables.segmentDeep[tables.segments];
   }
@@ -241,20 +260,36 @@ CudaStatus CudaPlan::State::decide(Verdict verdict, const RuleNumbers& rule, con
   params.result = memory.result;
   params.ticket = target.ticket;
   params.capture = target.capture;
-  return called(enqueueDecide(grids, stream, params), "cudaLaunchKernel");
+  return params;
 }
 
-CudaStatus CudaPlan::State::scale(Slot* slot) {
-  const ScaleParams params{memory.tiles, tables.gradientTiles(), memory.decision, memory.fold.coefficients, memory.result, slot};
-  return called(enqueueScale(grids, stream, params), "cudaLaunchKernel");
+/// `measured`: what comes before on the stream is this call's measure. A graph may be made by a driver that knows no other order
+/// than whole kernels, so that what is captured is not brought up early.
+CudaStatus CudaPlan::State::decide(const DecideParams& params, bool measured) {
+  const bool behind = follows && measured && params.capture.numbers == nullptr;
+  return called(enqueueDecide(grids, stream, params, behind), "cudaLaunchKernel");
+}
+
+ScaleParams CudaPlan::State::scaleParams(Slot* slot) const {
+  return {memory.tiles, tables.gradientTiles(), memory.decision, memory.fold.coefficients, memory.result, slot};
+}
+
+/// Measures, decides and scales in one launch.
+CudaStatus CudaPlan::State::clipAtOnce(Verdict verdict, const RuleNumbers& rule, const Target& target) {
+  const OneLaunchParams params{measureParams(rule.norm, rule.p, 0, tables.gradients, rule.policy == Policy::Zero),
+                               decideParams(verdict, rule, gradients(), {memory.result, target.ticket, target.capture}),
+                               scaleParams(target.slot)};
+  return called(enqueueOneLaunch(oneLaunch, stream, rule.norm, params), "cudaLaunchCooperativeKernel");
 }
 
 /// Where a kernel applies the decision, it is that one which passes the result on to the host.
-CudaStatus CudaPlan::State::decideAndScale(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                                           bool scales, const GivenNorm& given) {
-  if (!scales || tables.gradientTiles() == 0) return decide(verdict, rule, span, target, given);
-  const CudaStatus status = decide(verdict, rule, span, {memory.result, target.ticket, target.capture}, given);
-  return status.ok() ? scale(target.slot) : status;
+CudaStatus CudaPlan::State::decideAndScale(DecideParams params, bool measured, bool scales) {
+  if (!scales || tables.gradientTiles() == 0) return decide(params, measured);
+  const ScaleParams scale = scaleParams(params.slot);
+  params.slot = memory.result;
+  if (auto status = decide(params, measured); !status.ok()) return status;
+  const bool behind = follows && params.capture.numbers == nullptr;
+  return called(enqueueScale(grids, stream, scale, behind), "cudaLaunchKernel");
 }
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
@@ -271,7 +306,8 @@ CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* 
   return onStream(s, stream, [&] {
     const Target target = s.nextTarget(ticket);
     const CudaStatus status = s.measure(norm, 0, s.tables.gradients, false);
-    return status.ok() ? s.decide(Verdict::Norm, measuring(norm), s.gradients(), target) : status;
+    const bool measured = s.tables.gradientTiles() > 0;
+    return status.ok() ? s.decide(s.decideParams(Verdict::Norm, measuring(norm), s.gradients(), target), measured) : status;
   });
 }
 
@@ -287,6 +323,14 @@ bool onlyMeasures(const RuleNumbers& rule) {
   return rule.scope != Scope::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0;
 }
 
+/// A clip by a rule, given a stream and a ticket. Work is a function of a target.
+template <class State, class Work>
+CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket, const Work& work) {
+  const ClipRange range;
+  if (auto s = state.setParts(rule); !s.ok()) return s;
+  return onStream(state, stream, [&] { return work(state.nextTarget(ticket)); });
+}
+
 constexpr Verdict verdictOf(Scope scope) {
   return scope == Scope::All ? Verdict::Global : scope == Scope::Segment ? Verdict::PerSegment : Verdict::Parts;
 }
@@ -298,18 +342,18 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   // What was measured before counted non-finite elements, so ZERO measures again.
   const std::uint32_t from = steps.measures || zero ? 0 : tables.gradients;
   const std::uint32_t to = adaptive ? tables.segments : tables.gradients;
+  const bool scales = steps.applies && (zero || target.capture.numbers != nullptr || !onlyMeasures(rule));
+  const bool simple = rule.norm != NormKind::Power && rule.scope != Scope::Parts && !adaptive;
+  if (oneLaunch.blocks > 0 && from == 0 && scales && simple) return clipAtOnce(verdictOf(rule.scope), rule, target);
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
-  const bool scales = steps.applies && (zero || target.capture.parameters != nullptr || !onlyMeasures(rule));
-  return decideAndScale(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target, scales);
+  const bool measured = tables.segmentTile[from] < tables.segmentTile[to];
+  return decideAndScale(decideParams(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target), measured, scales);
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
-  const ClipRange range;
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return onStream(s, stream, [&] { return s.clipByNorm(rule, steps, s.nextTarget(ticket)); });
+  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipByNorm(rule, steps, target); });
 }
 
 CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target) {
@@ -318,15 +362,13 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
     if (auto s = cudaDeviceOf(norm.address, &where); !s.ok()) return s;
     if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
   }
-  const bool scales = target.capture.parameters != nullptr || !onlyMeasures(rule);
-  return decideAndScale(Verdict::Given, rule, {0, 0}, target, scales, norm);
+  const bool scales = target.capture.numbers != nullptr || !onlyMeasures(rule);
+  return decideAndScale(decideParams(Verdict::Given, rule, {0, 0}, target, norm), false, scales);
 }
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
                                   std::int64_t* ticket) {
-  const ClipRange range;
-  State& s = *state_;
-  return onStream(s, stream, [&] { return s.clipWithNorm(rule, norm, s.nextTarget(ticket)); });
+  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
 }
 
 CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& target) {
@@ -335,7 +377,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
     RuleNumbers maximum = measuring({NormKind::Inf, 0.0});
     maximum.policy = rule.policy;
     if (auto status = measure({NormKind::Inf, 0.0}, 0, tables.gradients, false); !status.ok()) return status;
-    if (auto status = decide(Verdict::Value, maximum, gradients(), target); !status.ok()) return status;
+    if (auto status = decide(decideParams(Verdict::Value, maximum, gradients(), target), tables.gradientTiles() > 0); !status.ok()) return status;
   }
   ClampParams params{};
   params.tiles = memory.tiles;
@@ -351,10 +393,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
 }
 
 CudaStatus CudaPlan::clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket) {
-  const ClipRange range;
-  State& s = *state_;
-  if (auto status = s.setParts(rule); !status.ok()) return status;
-  return onStream(s, stream, [&] { return s.clipByValue(rule, s.nextTarget(ticket)); });
+  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipByValue(rule, target); });
 }
 
 // ---- results -------------------------------------------------------------------------------------------------------
@@ -387,10 +426,8 @@ CudaStatus CudaPlan::await(std::int64_t ticket, bool* overwritten) {
 
 CudaStatus CudaPlan::synchronize() {
   State& s = *state_;
-  if (!s.fault.ok()) return s.fault;
-  if (!s.used) return {};
-  const DeviceGuard guard(s.device, s.context);
-  return s.ended(called(cudaEventSynchronize(s.worked), "cudaEventSynchronize"));
+  if (!s.used) return s.fault;
+  return inContext(s, [&] { return called(cudaEventSynchronize(s.worked), "cudaEventSynchronize"); });
 }
 
 CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment,
@@ -400,9 +437,10 @@ CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSeg
   rule.limit.inverseScale = inverseScale;
   const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
   return onStream(s, addressOf(s.stream), [&] {
-    if (auto status = s.decide(Verdict::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket)); !status.ok()) return status;
+    const DecideParams params = s.decideParams(Verdict::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket));
+    if (auto status = s.decide(params, false); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
-    *value = s.memory.hostSlot(PlanMemory::kNormTicket)->totalNorm;
+    *value = s.memory.hostSlot(PlanMemory::kNormTicket)->globalNorm;
     return status;
   });
 }

@@ -25,18 +25,20 @@ struct Target {
   Capture capture;
 };
 
-/// Segments that a decision looks at, with the parameters of gradients or without.
+/// Segments that a decision looks at, with the weights of gradients or without.
 struct Span {
   std::uint32_t from, to;
-  bool withParameters = false;
+  bool withWeights = false;
 };
 
 struct CudaPlan::State {
   int device = 0;
   void* context = nullptr;  ///< that the plan was made in, and works in
   Grids grids{};
+  OneLaunch oneLaunch;  ///< no blocks where clips take three
+  bool follows = false;  ///< decide and scale are brought up while the kernel before them runs
   Tables tables;
-  Rows rows;
+  BoundPieces pieces;
   PlanMemory memory;
   unsigned types = 0;     ///< kHasFloat, kHasDouble over all gradients
   double elements = 0.0;  ///< of all gradients
@@ -49,25 +51,27 @@ struct CudaPlan::State {
   cudaEvent_t staged[kStages] = {};  ///< the stage's upload is done
   bool isStaged[kStages] = {};
   unsigned nextStage = 0;
-  bool dirty = false;  ///< rows differ from what was uploaded
+  bool dirty = false;  ///< pieces differ from what was uploaded
   std::int64_t lastTicket = 0;
   std::int64_t captures[kCaptures] = {};  ///< ids of those open, else 0
   std::int64_t lastCapture = 0;
   CudaStatus fault;
 
-  CudaStatus create(const Piece* table, std::int32_t rowCount, const Counts& counts);
+  CudaStatus create(const Piece* table, std::int32_t pieceCount, const Counts& counts);
   CudaStatus setParts(const RuleNumbers& rule);
-  CudaStatus stageRows(unsigned stage, cudaStream_t on);
+  CudaStatus stagePieces(unsigned stage, cudaStream_t on);
   CudaStatus begin(std::int64_t handle);
   CudaStatus noteWork(cudaStream_t streamBefore, bool usedBefore);
-  CudaStatus uploadRows();
+  CudaStatus uploadPieces();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
+  MeasureParams measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) const;
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
-  CudaStatus decide(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
-                    const GivenNorm& given = {});
-  CudaStatus scale(Slot* slot);
-  CudaStatus decideAndScale(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target, bool scales,
-                            const GivenNorm& given = {});
+  DecideParams decideParams(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+                            const GivenNorm& given = {}) const;
+  CudaStatus decide(const DecideParams& params, bool measured);
+  ScaleParams scaleParams(Slot* slot) const;
+  CudaStatus clipAtOnce(Verdict verdict, const RuleNumbers& rule, const Target& target);
+  CudaStatus decideAndScale(DecideParams params, bool measured, bool scales);
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
   CudaStatus clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target);
   CudaStatus clipByValue(const RuleNumbers& rule, const Target& target);
@@ -87,18 +91,25 @@ struct CudaPlan::State {
   }
 };
 
-/// One call on a plan: what precedes and follows the work. Work is a function of the state that returns a status.
+/// A call on a plan, in its context, unless a fault came before. Work returns a status.
 template <class State, class Work>
-CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
+CudaStatus inContext(State& state, const Work& work) {
   if (!state.fault.ok()) return state.fault;
   const DeviceGuard guard(state.device, state.context);
-  if (!guard.status().ok()) return guard.status();
-  const cudaStream_t streamBefore = state.stream;
-  const bool usedBefore = state.used;
-  CudaStatus status = state.begin(handle);
-  if (status.ok()) status = work();
-  const CudaStatus noted = state.noteWork(streamBefore, usedBefore);
-  return state.ended(status.ok() ? noted : status);
+  return guard.status().ok() ? state.ended(work()) : guard.status();
+}
+
+/// A call that gives its stream work.
+template <class State, class Work>
+CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
+  return inContext(state, [&] {
+    const cudaStream_t streamBefore = state.stream;
+    const bool usedBefore = state.used;
+    CudaStatus status = state.begin(handle);
+    if (status.ok()) status = work();
+    const CudaStatus noted = state.noteWork(streamBefore, usedBefore);
+    return status.ok() ? noted : status;
+  });
 }
 
 }  // namespace gradclip

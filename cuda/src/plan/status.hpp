@@ -53,6 +53,13 @@ class DeviceGuard {
   CudaStatus status_;
 };
 
+/// Work that returns a status, in a context of the device.
+template <class Work>
+CudaStatus guarded(int device, const Work& work) {
+  const DeviceGuard guard(device);
+  return guard.status().ok() ? work() : guard.status();
+}
+
 /// The legacy default stream has two handles.
 inline cudaStream_t streamOf(std::int64_t handle) {
   if (handle == 1) handle = 0;

@@ -20,19 +20,19 @@ std::uint32_t runsOf(std::uint32_t tiles) { return tiles > 1 ? (tiles - 1) / kRu
 
 }  // namespace
 
-CudaStatus Tables::countTiles(const Piece* table, std::int32_t rows, std::int32_t segmentCount) {
+CudaStatus Tables::countTiles(const Piece* table, std::int32_t pieceCount, std::int32_t segmentCount) {
   std::int64_t count = 0;
   std::int32_t segment = 0;
-  for (std::int32_t row = 0; row < rows; ++row) {
-    const Piece& piece = table[row];
+  for (std::int32_t i = 0; i < pieceCount; ++i) {
+    const Piece& piece = table[i];
     const int type = ordinal(piece.dtype);
-    if (type < 0 || type >= kDTypes) return refused(row, "has an element type that this library does not know");
-    if (piece.count < 0) return refused(row, "has a negative length");
-    if (piece.segment < segment || piece.segment >= segmentCount) return refused(row, "is out of the order bound");
-    if (piece.firstTile != count) return refused(row, "starts at another tile than the rows before it end");
+    if (type < 0 || type >= kDTypes) return refused(i, "has an element type that this library does not know");
+    if (piece.count < 0) return refused(i, "has a negative length");
+    if (piece.segment < segment || piece.segment >= segmentCount) return refused(i, "is out of the order bound");
+    if (piece.firstTile != count) return refused(i, "starts at another tile than the pieces before it end");
     segment = piece.segment;
     count += pieceTiles(piece);
-    if (count >= kMostTiles) return refused(row, "is beyond the 16 TiB that one clipper takes");
+    if (count >= kMostTiles) return refused(i, "is beyond the 16 TiB that one clipper takes");
     float64 = float64 || piece.dtype == DType::Float64;
   }
   tiles = static_cast<std::uint32_t>(count);
@@ -42,16 +42,16 @@ CudaStatus Tables::countTiles(const Piece* table, std::int32_t rows, std::int32_
 bool Tables::allocate(std::int32_t segmentCount) {
   segments = static_cast<std::uint32_t>(segmentCount);
   const std::size_t ends = std::size_t{segments} + 1;
-  return rowOfTile.allocate(tiles) && segmentTile.allocate(ends) && segmentRun.allocate(ends) &&
+  return pieceOfTile.allocate(tiles) && segmentTile.allocate(ends) && segmentRun.allocate(ends) &&
          segmentDeep.allocate(ends);
 }
 
-void Tables::numberTiles(const Piece* table, std::int32_t rows) {
+void Tables::numberTiles(const Piece* table, std::int32_t pieceCount) {
   std::uint32_t tile = 0;
-  for (std::int32_t row = 0; row < rows; ++row) {
-    const Piece& piece = table[row];
+  for (std::int32_t i = 0; i < pieceCount; ++i) {
+    const Piece& piece = table[i];
     const auto end = tile + static_cast<std::uint32_t>(pieceTiles(piece));
-    for (; tile < end; ++tile) rowOfTile[tile] = static_cast<std::uint32_t>(row);
+    for (; tile < end; ++tile) pieceOfTile[tile] = static_cast<std::uint32_t>(i);
     segmentTile[static_cast<std::size_t>(piece.segment) + 1] = tile;
   }
   for (std::uint32_t i = 1; i <= segments; ++i) segmentTile[i] = std::max(segmentTile[i], segmentTile[i - 1]);
@@ -71,12 +71,12 @@ void Tables::buildRuns() {
   }
 }
 
-CudaStatus Tables::build(const Piece* table, std::int32_t rows, const Counts& counts) {
+CudaStatus Tables::build(const Piece* table, std::int32_t pieceCount, const Counts& counts) {
   gradients = static_cast<std::uint32_t>(counts.gradients);
   mostParts = static_cast<std::uint32_t>(counts.parts);
-  if (auto s = countTiles(table, rows, counts.segments); !s.ok()) return s;
+  if (auto s = countTiles(table, pieceCount, counts.segments); !s.ok()) return s;
   if (!allocate(counts.segments)) return outOfMemory();
-  numberTiles(table, rows);
+  numberTiles(table, pieceCount);
   std::size_t allRuns = 0, allDeep = 0;
   for (std::uint32_t segment = 0; segment < segments; ++segment) {
     allRuns += runsOf(tilesOf(segment));

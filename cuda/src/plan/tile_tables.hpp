@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of a plan that never change: which tile is of which row, how tiles fold.
+// The tables of a plan that never change: which tile is of which piece, how tiles fold.
 #pragma once
 
 #include "kernels/device_structs.hpp"
@@ -9,28 +9,28 @@
 namespace gradclip {
 
 struct Tables {
-  HostArray<std::uint32_t> rowOfTile;
+  HostArray<std::uint32_t> pieceOfTile;
   HostArray<Run> runs;
   HostArray<Deep> deep;
   HostArray<std::uint32_t> segmentTile;  ///< first tile of each segment, and one more
   HostArray<std::uint32_t> segmentRun;   ///< first run of each segment, and one more
   HostArray<std::uint32_t> segmentDeep;  ///< first deep segment from each on, and one more
   std::uint32_t tiles = 0, runCount = 0, deepCount = 0, segments = 0;
-  std::uint32_t gradients = 0;  ///< segments that are not parameters
+  std::uint32_t gradients = 0;  ///< segments that are not weights
   std::uint32_t mostParts = 0;  ///< of one rule
   bool float64 = false;
 
-  /// From rows in ascending order of segments.
-  CudaStatus build(const Piece* table, std::int32_t rows, const Counts& counts);
+  /// From pieces in ascending order of segments.
+  CudaStatus build(const Piece* table, std::int32_t pieceCount, const Counts& counts);
 
   unsigned planes() const { return float64 ? 3 : 1; }
   std::uint32_t gradientTiles() const { return segmentTile[gradients]; }
   std::uint32_t tilesOf(std::uint32_t segment) const { return segmentTile[segment + 1] - segmentTile[segment]; }
 
  private:
-  CudaStatus countTiles(const Piece* table, std::int32_t rows, std::int32_t segmentCount);
+  CudaStatus countTiles(const Piece* table, std::int32_t pieceCount, std::int32_t segmentCount);
   bool allocate(std::int32_t segmentCount);
-  void numberTiles(const Piece* table, std::int32_t rows);
+  void numberTiles(const Piece* table, std::int32_t pieceCount);
   void buildRuns();
 };
 

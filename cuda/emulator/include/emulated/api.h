@@ -59,7 +59,8 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 }
 
 namespace gradclip::emulator::detail {
-cudaError_t occupancy(int* blocks, int threads, std::size_t sharedBytes);
+cudaError_t occupancy(int* blocks, void (*kernel)(), int threads, std::size_t sharedBytes);
+cudaError_t setAttribute(void (*kernel)(), cudaFuncAttribute attribute, int value);
 }
 
 template <class T>
@@ -77,7 +78,18 @@ cudaError_t cudaHostGetDevicePointer(T** device, void* host, unsigned flags) {
   return cudaHostGetDevicePointer(static_cast<void**>(static_cast<void*>(device)), host, flags);
 }
 
-template <class T>
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, T, int threads, std::size_t sharedBytes) {
-  return gradclip::emulator::detail::occupancy(blocks, threads, sharedBytes);
+template <class P>
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*kernel)(P), int threads, std::size_t sharedBytes) {
+  return gradclip::emulator::detail::occupancy(blocks, reinterpret_cast<void (*)()>(kernel), threads, sharedBytes);
+}
+
+template <class P>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(P)) {
+  attributes->ptxVersion = 90;
+  return cudaSuccess;
+}
+
+template <class P>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(P), cudaFuncAttribute attribute, int value) {
+  return gradclip::emulator::detail::setAttribute(reinterpret_cast<void (*)()>(kernel), attribute, value);
 }

@@ -41,6 +41,7 @@
         "operation not supported on global/shared address space")                        \
   ERROR(cudaErrorInvalidPc, 718, "invalid program counter")                              \
   ERROR(cudaErrorLaunchFailure, 719, "unspecified launch failure")                       \
+  ERROR(cudaErrorCooperativeLaunchTooLarge, 720, "too many blocks in cooperative launch")     \
   ERROR(cudaErrorNotPermitted, 800, "operation not permitted")                           \
   ERROR(cudaErrorNotSupported, 801, "operation not supported")                           \
   ERROR(cudaErrorSystemNotReady, 802, "system not yet initialized")                      \

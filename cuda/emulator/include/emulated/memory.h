@@ -19,6 +19,9 @@ void* target(const void* p, std::size_t bytes, bool write);
 void storeShared(void* target, std::uint64_t bits, std::size_t bytes);
 bool polledByHost(const void* target);
 
+/// Lets all others run that can, then reads.
+unsigned poll(const unsigned* p);
+
 void* sharedMemory(std::size_t alignment);
 
 template <class T>
@@ -34,6 +37,12 @@ T loadGlobal(const void* p) {
   std::memcpy(&value, __builtin_assume_aligned(detail::target(p, sizeof(T), false), sizeof(T)), sizeof(T));
   return value;
 }
+
+/// A word that another block changes, as it is now: what a volatile read is on a GPU.
+inline unsigned pollGlobal(const unsigned* p) { return detail::poll(p); }
+
+/// What griddepcontrol.wait is on a GPU: the kernel before has ended, for this thread.
+void awaitKernelBefore();
 
 template <class T>
 void storeGlobal(void* p, T value) {

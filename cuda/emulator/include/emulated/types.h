@@ -74,6 +74,12 @@ enum cudaDeviceAttr {
   cudaDevAttrMaxBlocksPerMultiprocessor = 106
 };
 
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
+
 struct cudaDeviceProp {
   char name[256];
   std::size_t totalGlobalMem;
