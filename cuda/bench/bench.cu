@@ -334,7 +334,7 @@ void benchShape(const Options& options, const Shape& shape, const char* type) {
   });
   ways(fitting, "clip, nothing to do", bytes, read.median, clipping(clipTo(2 * norm)));
   RuleNumbers perTensor = clipTo(norm);
-  perTensor.scope = gradclip::Scope::Segment;
+  perTensor.granularity = gradclip::Granularity::Segment;
   ways(fitting, "per tensor, nothing", bytes, read.median, clipping(perTensor));
   Shrinking shrinking(norm / 2);
   ways(fitting, "clip", 3 * bytes, both, [&](CudaPlan& plan) {

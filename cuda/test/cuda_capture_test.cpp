@@ -62,7 +62,7 @@ void checkScaled(Bound& bound, double coefficient) {
   }
 }
 
-Rule l2(double maxNorm) { return normRule(Scope::All, kL2, maxNorm, 0, Policy::Propagate); }
+Rule l2(double maxNorm) { return normRule(Granularity::All, kL2, maxNorm, 0, Policy::Propagate); }
 
 }  // namespace
 
@@ -84,14 +84,14 @@ TEST_CASE("a captured clip runs at each replay, with the numbers it was given la
   CHECK(latest(bound, capture).coefficient == 0.5);
   checkScaled(bound, 0.5);
   bound.restore();
-  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Scope::All, kL2, norm / 4, 0, Policy::Propagate)));
+  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Granularity::All, kL2, norm / 4, 0, Policy::Propagate)));
   graph.replay();
   graph.wait();
   CHECK(latest(bound, capture).ticket == 2);
   CHECK(latest(bound, capture).coefficient == 0.25);
   checkScaled(bound, 0.25);
   bound.restore();
-  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Scope::All, kL2, __builtin_inf(), 0, Policy::Propagate)));
+  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Granularity::All, kL2, __builtin_inf(), 0, Policy::Propagate)));
   graph.replay();
   graph.replay();
   graph.wait();
@@ -106,7 +106,7 @@ TEST_CASE("a threshold of infinity may be captured and become finite") {
   const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
   std::int32_t capture = -1;
   Graph graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(__builtin_inf()), &capture)); });
-  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Scope::All, kL2, norm / 2, 0, Policy::Propagate)));
+  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Granularity::All, kL2, norm / 2, 0, Policy::Propagate)));
   graph.replay();
   graph.wait();
   checkScaled(bound, 0.5);
@@ -117,7 +117,7 @@ TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
   const Stream stream;
   std::int32_t perTensor = -1, clamp = -1, looking = -1;
   Graph norms(stream, [&] {
-    REQUIRE_OK(bound->captureByNorm(stream, normRule(Scope::Segment, kL2, 1e9, 0, Policy::Propagate), &perTensor));
+    REQUIRE_OK(bound->captureByNorm(stream, normRule(Granularity::Segment, kL2, 1e9, 0, Policy::Propagate), &perTensor));
   });
   Graph clamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, valueRule(-9, 9, Policy::Propagate), &clamp)); });
   Graph lookingClamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, valueRule(-9, 9, Policy::Skip), &looking)); });
@@ -129,7 +129,7 @@ TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
   checkScaled(bound, 1);
   CHECK(latest(bound, clamp).changed == 0);
   CHECK(latest(bound, looking).changed == 0);
-  REQUIRE_OK(bound->setNumbers(stream, perTensor, normRule(Scope::All, kL2, 1, 0, Policy::Propagate)));
+  REQUIRE_OK(bound->setNumbers(stream, perTensor, normRule(Granularity::All, kL2, 1, 0, Policy::Propagate)));
   norms.replay();
   norms.wait();
   for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
@@ -189,7 +189,7 @@ TEST_CASE("sixteen captured clips at once; a place is free again when one is clo
   const auto once = [&] { Graph(stream, [&] { REQUIRE_OK(bound->captureByNorm(stream, l2(norm / 2), &capture)); }); };
   for (unsigned i = 0; i < gradclip::kCaptures; ++i) once();
   CHECK(capture == gradclip::kCaptures - 1);
-  REQUIRE_OK(bound->setNumbers(stream, 3, normRule(Scope::All, kL2, norm / 8, 0, Policy::Propagate)));
+  REQUIRE_OK(bound->setNumbers(stream, 3, normRule(Granularity::All, kL2, norm / 8, 0, Policy::Propagate)));
   REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal) == cudaSuccess);
   CHECK(bound->captureByNorm(stream, l2(1), &capture).code == cudaErrorStreamCaptureUnsupported);
   cudaGraph_t graph = nullptr;

@@ -58,7 +58,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
     const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
     for (double maxNorm : {total.value() / 3, total.value() * 2, 0.0, kNoLimit}) {
       bound.restore();
-      const Slot slot = bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Propagate));
+      const Slot slot = bound.clip(normRule(Granularity::All, norm, maxNorm, 1e-6, Policy::Propagate));
       const double coefficient = total.coefficient(maxNorm, 1e-6);
       CHECK(slot.globalNorm == total.value());
       CHECK(slot.coefficient == coefficient);
@@ -74,7 +74,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
 TEST_CASE("a coefficient that only float64 takes as other than 1") {
   Bound bound(mixed());
   const double norm = referenceNorm(NormKind::L2, bound.tensors).value();
-  const Slot slot = bound.clip(normRule(Scope::All, kL2, norm * (1 - 0x1p-30), 0, Policy::Propagate));
+  const Slot slot = bound.clip(normRule(Granularity::All, kL2, norm * (1 - 0x1p-30), 0, Policy::Propagate));
   CHECK(has(slot, kClipped));
   checkElements(bound, slot.coefficient);
 }
@@ -83,7 +83,7 @@ TEST_CASE("tiny coefficients multiply in double") {
   Bound bound(mixed());
   for (double maxNorm : {1e-25, 1e-30, 1e-38, 1e-45}) {
     bound.restore();
-    const Slot slot = bound.clip(normRule(Scope::All, kL2, maxNorm, 0, Policy::Propagate));
+    const Slot slot = bound.clip(normRule(Granularity::All, kL2, maxNorm, 0, Policy::Propagate));
     CHECK(slot.coefficient > 0);
     checkElements(bound, slot.coefficient);
   }
@@ -98,9 +98,9 @@ TEST_CASE("coefficients beyond the largest float multiply in double, and zeros s
   }
   Bound bound(tensors);
   for (double inverseScale : {0x1.fffffep127, 0x1.ffffffp127, 3.41e38, 0x1p135, 0x1.3p600, 0x1.fffffffffffffp1023}) {
-    for (Scope scope : {Scope::All, Scope::Segment}) {
+    for (Granularity granularity : {Granularity::All, Granularity::Segment}) {
       bound.restore();
-      Rule clip = normRule(scope, kL2, kNoLimit, 1e-6, Policy::Zero);
+      Rule clip = normRule(granularity, kL2, kNoLimit, 1e-6, Policy::Zero);
       clip.limit.inverseScale = inverseScale;
       CHECK(bound.clip(clip).flags == 0);
       checkElements(bound, inverseScale);
@@ -110,7 +110,7 @@ TEST_CASE("coefficients beyond the largest float multiply in double, and zeros s
 
 TEST_CASE("a coefficient and an unscaling that no double holds together") {
   Bound bound({{DType::Float64, {1, 0}}, {DType::Float32, {0, 0x80000000u}}});
-  Rule clip = normRule(Scope::All, kL2, 0, 0, Policy::Propagate);
+  Rule clip = normRule(Granularity::All, kL2, 0, 0, Policy::Propagate);
   clip.limit.form = gradclip::Form::Normalize;
   clip.limit.length = 1e300;
   clip.limit.inverseScale = 1e290;
@@ -120,12 +120,12 @@ TEST_CASE("a coefficient and an unscaling that no double holds together") {
 
 TEST_CASE("zeros are not clipped, whatever epsilon makes of their norm") {
   Bound bound({{DType::Float64, {0, 1ull << 63}}, {DType::Float32, Bits(3000, 0x80000000u)}});
-  for (Scope scope : {Scope::All, Scope::Segment}) {
-    CHECK(bound.clip(normRule(scope, kL2, 1e-7, 1e-6, Policy::Propagate)).flags == 0);
+  for (Granularity granularity : {Granularity::All, Granularity::Segment}) {
+    CHECK(bound.clip(normRule(granularity, kL2, 1e-7, 1e-6, Policy::Propagate)).flags == 0);
     CHECK(bound.coefficient(0) == 1);
     CHECK(bound.coefficient(1) == 1);
   }
-  const Slot given = bound.clipWithNorm(normRule(Scope::All, kL2, 1e-7, 1e-6, Policy::Propagate), {0});
+  const Slot given = bound.clipWithNorm(normRule(Granularity::All, kL2, 1e-7, 1e-6, Policy::Propagate), {0});
   CHECK(has(given, kClipped));
   CHECK(given.coefficient == 1e-7 / 1e-6);
   checkElements(bound, 1);
@@ -136,7 +136,7 @@ TEST_CASE("per tensor") {
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (double maxNorm : {1.5, 1e9, kNoLimit}) {
       bound.restore();
-      const Slot slot = bound.clip(normRule(Scope::Segment, norm, maxNorm, 1e-6, Policy::Propagate));
+      const Slot slot = bound.clip(normRule(Granularity::Segment, norm, maxNorm, 1e-6, Policy::Propagate));
       std::vector<double> coefficients;
       bool changes = false;
       for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
@@ -161,7 +161,7 @@ TEST_CASE("per tensor, no tile is looked at a second time where no coefficient c
     bound.clip(rule, steps);
     return emulator::counters().accesses;
   };
-  const Rule loose = normRule(Scope::Segment, kL2, 1e9, 1e-6, Policy::Propagate);
+  const Rule loose = normRule(Granularity::Segment, kL2, 1e9, 1e-6, Policy::Propagate);
   Rule unscaling = loose;
   unscaling.limit.inverseScale = 0.5;
   const std::int64_t decided = accesses(loose, {true, false});
@@ -181,7 +181,7 @@ TEST_CASE("measured group by group, then clipped") {
     bound.restore();
     REQUIRE_OK(bound->measure(0, kL2, split, size));
     REQUIRE_OK(bound->measure(0, kL2, 0, split));
-    const Slot slot = bound.clip(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error), {false, true});
+    const Slot slot = bound.clip(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Error), {false, true});
     CHECK(slot.globalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
     checkElements(bound, slot.coefficient);
   }
@@ -189,17 +189,17 @@ TEST_CASE("measured group by group, then clipped") {
 
 TEST_CASE("a norm that is given") {
   Bound bound(mixed());
-  const Slot slot = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), {8});
+  const Slot slot = bound.clipWithNorm(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Propagate), {8});
   CHECK(slot.globalNorm == 8);
   CHECK(slot.coefficient == 1 / (8 + 1e-6));
   checkElements(bound, slot.coefficient);
   bound.restore();
-  CHECK(has(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Skip), {reference::kNaN}), kNonFinite));
+  CHECK(has(bound.clipWithNorm(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Skip), {reference::kNaN}), kNonFinite));
   checkElements(bound, 1);
-  const Slot refused = bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error), {reference::kInf});
+  const Slot refused = bound.clipWithNorm(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Error), {reference::kInf});
   CHECK(has(refused, kRefused));
   checkElements(bound, 1);
-  CHECK(bound.clipWithNorm(normRule(Scope::All, kL2, 1, 1e-6, Policy::Propagate), {reference::kInf}).coefficient == 0);
+  CHECK(bound.clipWithNorm(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Propagate), {reference::kInf}).coefficient == 0);
   checkElements(bound, 0);
 }
 
@@ -210,7 +210,7 @@ TEST_CASE("a norm that lies on the device, in each form") {
   const auto write = [&](const void* value, std::int64_t bytes) {
     REQUIRE_OK(gradclip::cudaCopyToDevice(0, 0, at, value, bytes));
   };
-  const Rule rule = normRule(Scope::All, kL2, 1, 0, Policy::Skip);
+  const Rule rule = normRule(Granularity::All, kL2, 1, 0, Policy::Skip);
   for (bool isSquared : {false, true}) {
     for (bool isFloat32 : {false, true}) {
       bound.restore();
@@ -247,7 +247,7 @@ TEST_CASE("what a decision leaves for kernels of others") {
     REQUIRE_OK(gradclip::cudaCopyToHost(0, 0, &found, bound->findingAddress(), sizeof found));
     return found;
   };
-  bound.clip(normRule(Scope::All, kL2, norm / 4, 0, Policy::Propagate), {true, false});
+  bound.clip(normRule(Granularity::All, kL2, norm / 4, 0, Policy::Propagate), {true, false});
   CHECK(finding().norm == norm);
   CHECK(finding().squaredNorm == norm * norm);
   CHECK(finding().inverseCoefficient == 4.0f);
@@ -255,7 +255,7 @@ TEST_CASE("what a decision leaves for kernels of others") {
   // Another plan's norm, all on the device.
   Bound other(mixed());
   const std::int64_t squared = bound->findingAddress() + 16;
-  CHECK(other.clipWithNorm(normRule(Scope::All, kL2, norm / 2, 0, Policy::Propagate), {0.0, squared, 0, 1}).coefficient ==
+  CHECK(other.clipWithNorm(normRule(Granularity::All, kL2, norm / 2, 0, Policy::Propagate), {0.0, squared, 0, 1}).coefficient ==
         (norm / 2) / std::sqrt(norm * norm));
 }
 
@@ -263,7 +263,7 @@ TEST_CASE("non-finite gradients under each policy") {
   for (double value : {reference::kInf, -reference::kInf, reference::kNaN}) {
     for (NormOf norm : {kL1, kL2, kInfNorm}) {
       Bound bound(withNonFinite(value));
-      Slot slot = bound.clip(normRule(Scope::All, norm, 1, 1e-6, Policy::Propagate));
+      Slot slot = bound.clip(normRule(Granularity::All, norm, 1, 1e-6, Policy::Propagate));
       CHECK(has(slot, kNonFinite));
       CHECK(slot.badSegment == 9);
       CHECK(reference::sameBits(slot.badNorm, std::fabs(value)));
@@ -272,12 +272,12 @@ TEST_CASE("non-finite gradients under each policy") {
 
       for (Policy policy : {Policy::Skip, Policy::Error}) {
         bound.restore();
-        slot = bound.clip(normRule(Scope::All, norm, 1, 1e-6, policy));
+        slot = bound.clip(normRule(Granularity::All, norm, 1, 1e-6, policy));
         CHECK(slot.flags == (policy == Policy::Skip ? kNonFinite : kNonFinite | kRefused));
         CHECK(slot.coefficient == 1);
         CHECK(bound.coefficient(3) == 1);
         checkElements(bound, 1);
-        slot = bound.clip(normRule(Scope::Segment, norm, 1, 1e-6, policy));
+        slot = bound.clip(normRule(Granularity::Segment, norm, 1, 1e-6, policy));
         CHECK(slot.badSegment == 9);
         CHECK(bound.coefficient(3) == 1);
         checkElements(bound, 1);
@@ -286,7 +286,7 @@ TEST_CASE("non-finite gradients under each policy") {
       for (double maxNorm : {1.0, 1e9, kNoLimit}) {
         bound.tensors = withNonFinite(value);
         bound.restore();
-        slot = bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Zero));
+        slot = bound.clip(normRule(Granularity::All, norm, maxNorm, 1e-6, Policy::Zero));
         zero(bound.tensors);
         const gradclip::ScaledNorm total = referenceNorm(norm.kind, bound.tensors);
         CHECK(slot.globalNorm == total.value());
@@ -294,7 +294,7 @@ TEST_CASE("non-finite gradients under each policy") {
         CHECK(has(slot, kNonFinite));
         CHECK(has(slot, kClipped) == (maxNorm == 1));
         checkElements(bound, slot.coefficient);
-        CHECK_FALSE(has(bound.clip(normRule(Scope::All, norm, maxNorm, 1e-6, Policy::Zero)), kNonFinite));
+        CHECK_FALSE(has(bound.clip(normRule(Granularity::All, norm, maxNorm, 1e-6, Policy::Zero)), kNonFinite));
       }
     }
   }
@@ -394,7 +394,7 @@ TEST_CASE("power norms, within rounding") {
     const NormOf power{NormKind::Power, p};
     CHECK(bound.globalNorm(power).globalNorm == doctest::Approx(want).epsilon(1e-12));
     bound.restore();
-    const Slot slot = bound.clip(normRule(Scope::All, power, want / 2, 0, Policy::Propagate));
+    const Slot slot = bound.clip(normRule(Granularity::All, power, want / 2, 0, Policy::Propagate));
     CHECK(slot.coefficient == doctest::Approx(0.5).epsilon(1e-12));
     checkElements(bound, slot.coefficient);
     bound.restore();

@@ -20,12 +20,12 @@ const char* const kOneLaunch = "oneLaunchKernelINS_9SquareSum";
 struct Clipped {
   std::uint32_t tiles;
 
-  Clipped(std::size_t tensors, std::size_t elements, Scope scope) {
+  Clipped(std::size_t tensors, std::size_t elements, Granularity granularity) {
     const auto tile = static_cast<std::size_t>(gradclip::tileElements(DType::Float32));
     tiles = static_cast<std::uint32_t>(tensors * ((elements + tile - 1) / tile));
     Bound bound(std::vector<Tensor>(tensors, Tensor{DType::Float32, normal(DType::Float32, elements, 1)}));
     gradclip::ptx::resetCosts();
-    bound.clip(normRule(scope, kL2, 1e-3, 0, Policy::Propagate));
+    bound.clip(normRule(granularity, kL2, 1e-3, 0, Policy::Propagate));
     for (const char* kernel : {kMeasure, kDecide, kScale}) CHECK(costOf(kernel).launches == 1);
   }
 
@@ -39,16 +39,16 @@ struct Clipped {
 }  // namespace
 
 TEST_CASE("loads that wait for others: two a tile, 16 a decision, whatever the number of tensors") {
-  for (Scope scope : {Scope::All, Scope::Segment}) {
+  for (Granularity granularity : {Granularity::All, Granularity::Segment}) {
     for (auto [tensors, elements] : {std::pair<std::size_t, std::size_t>{1, 4}, {1000, 4}, {10000, 4}, {161, 4096},
                                      {1, 2048 * 1024}, {100, 2048 * 100}}) {
-      const Clipped clipped(tensors, elements, scope);
+      const Clipped clipped(tensors, elements, granularity);
       const KernelCost measure = costOf(kMeasure), decide = costOf(kDecide), scale = costOf(kScale);
-      INFO(tensors << " tensors of " << elements << " elements, scope " << static_cast<int>(scope));
+      INFO(tensors << " tensors of " << elements << " elements, granularity " << static_cast<int>(granularity));
       // Its piece and its elements; one more to begin with, for the first piece's number.
       CHECK(measure.most.waits <= 2 * clipped.tilesOf(measure) + 1);
       // A coefficient of its own, where there is one; the decision, and the result for the host, to begin with.
-      const std::uint32_t each = scope == Scope::All ? 2 : 3;
+      const std::uint32_t each = granularity == Granularity::All ? 2 : 3;
       CHECK(scale.most.waits <= each * clipped.tilesOf(scale) + 3);
       CHECK(decide.most.waits <= 16);
     }
@@ -56,7 +56,7 @@ TEST_CASE("loads that wait for others: two a tile, 16 a decision, whatever the n
 }
 
 TEST_CASE("a tile that is not whole is loaded a few vectors at a time") {
-  const Clipped clipped(161, 4000, Scope::All);
+  const Clipped clipped(161, 4000, Granularity::All);
   for (const char* kernel : {kMeasure, kScale}) {
     const KernelCost cost = costOf(kernel);
     CHECK(cost.most.waits <= 6 * clipped.tilesOf(cost));
@@ -64,7 +64,7 @@ TEST_CASE("a tile that is not whole is loaded a few vectors at a time") {
 }
 
 TEST_CASE("whole tiles are loaded in vectors, all of a lane's at once") {
-  const Clipped clipped(1, 2048 * 1024, Scope::All);
+  const Clipped clipped(1, 2048 * 1024, Granularity::All);
   for (const char* kernel : {kMeasure, kScale}) {
     const KernelCost cost = costOf(kernel);
     CHECK(cost.most.vectors >= 16 * clipped.tilesOf(cost));
@@ -78,7 +78,7 @@ TEST_CASE("in one launch a lane's vectors are read once, and all at once") {
   Bound bound({{DType::Float32, normal(DType::Float32, 2048 * 40, 1)}});
   unsetenv("GRADCLIP_CUDA_ONE_LAUNCH");
   gradclip::ptx::resetCosts();
-  bound.clip(normRule(Scope::All, kL2, 1e-3, 0, Policy::Propagate));
+  bound.clip(normRule(Granularity::All, kL2, 1e-3, 0, Policy::Propagate));
   const KernelCost cost = costOf(kOneLaunch);
   CHECK(cost.launches == 1);
   CHECK(cost.threads == 40 * 32);
@@ -98,7 +98,7 @@ TEST_CASE("all-zero tiles are measured once") {
 }
 
 TEST_CASE("branches: not one an element or a vector") {
-  const Clipped clipped(1, 2048 * 1024, Scope::All);
+  const Clipped clipped(1, 2048 * 1024, Granularity::All);
   for (const char* kernel : {kMeasure, kScale}) {
     const KernelCost cost = costOf(kernel);
     CHECK(cost.most.branches <= 12 * clipped.tilesOf(cost) + 20);

@@ -41,7 +41,7 @@ TEST_CASE("a million rows of 64 elements") {
   REQUIRE_OK(CudaPlan::create(0, table.data(), rows, {rows, rows, 0}, &plan));
   std::int64_t ticket = 0;
   // Every row has norm 4 but for one, whose norm is the root of 63 / 4 + 4.
-  REQUIRE_OK(plan->clipByNorm(0, normRule(Scope::Segment, kL2, 4, 0, Policy::Propagate), {}, &ticket));
+  REQUIRE_OK(plan->clipByNorm(0, normRule(Granularity::Segment, kL2, 4, 0, Policy::Propagate), {}, &ticket));
   REQUIRE_OK(plan->synchronize());
   const Slot slot = static_cast<const Slot*>(plan->ring())[ticket];
   CHECK(slot.globalNorm == std::sqrt(static_cast<double>(rows - 1) * 16 + 19.75));

@@ -90,17 +90,17 @@ std::vector<Tensor> wide() {
 
 constexpr Policy kPolicies[] = {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero};
 
-Rule rule(Scope scope, NormOf norm, double max, Policy policy = Policy::Propagate) { return normRule(scope, norm, max, 1e-6, policy); }
+Rule rule(Granularity granularity, NormOf norm, double max, Policy policy = Policy::Propagate) { return normRule(granularity, norm, max, 1e-6, policy); }
 
 }  // namespace
 
-TEST_CASE("every norm, scope and type: the bits, results and figures of three launches") {
+TEST_CASE("every norm, granularity and type: the bits, results and figures of three launches") {
   for (const auto& tensors : {some(), wide()}) {
     Both both(tensors);
     for (NormOf norm : {kL1, kL2, kInfNorm}) {
-      for (Scope scope : {Scope::All, Scope::Segment}) {
+      for (Granularity granularity : {Granularity::All, Granularity::Segment}) {
         for (double max : {1e-3, 1e-20, 1.0, 1e300}) {
-          both.checkSame(rule(scope, norm, max));
+          both.checkSame(rule(granularity, norm, max));
           both.restore();
         }
       }
@@ -118,8 +118,8 @@ TEST_CASE("every policy, with NaN and infinity in tensors of every type") {
     elements.back() = bad % 2 == 0 ? of(__builtin_nan("")) : of(-__builtin_inf());
     Both both(tensors);
     for (Policy policy : kPolicies) {
-      for (Scope scope : {Scope::All, Scope::Segment}) {
-        both.checkSame(rule(scope, kL2, 0.5, policy));
+      for (Granularity granularity : {Granularity::All, Granularity::Segment}) {
+        both.checkSame(rule(granularity, kL2, 0.5, policy));
         both.restore();
       }
     }
@@ -129,7 +129,7 @@ TEST_CASE("every policy, with NaN and infinity in tensors of every type") {
 TEST_CASE("unscaling, and the other forms") {
   Both both(some());
   for (gradclip::Form form : {gradclip::Form::Average, gradclip::Form::Rms, gradclip::Form::Normalize}) {
-    Rule other = rule(Scope::All, kL2, 0.25);
+    Rule other = rule(Granularity::All, kL2, 0.25);
     other.limit.form = form;
     other.limit.length = 2;
     other.limit.inverseScale = 0x1p-7;
@@ -140,15 +140,15 @@ TEST_CASE("unscaling, and the other forms") {
 
 TEST_CASE("a hundred clips one after the other") {
   Both both(some());
-  for (int i = 0; i < 100; ++i) both.checkSame(rule(i % 3 == 0 ? Scope::Segment : Scope::All, kL2, 10.0 / (i + 1)));
+  for (int i = 0; i < 100; ++i) both.checkSame(rule(i % 3 == 0 ? Granularity::Segment : Granularity::All, kL2, 10.0 / (i + 1)));
 }
 
 TEST_CASE("a clip is enqueued: nothing is copied, nobody waits") {
   Both both(some());
   std::int64_t ticket = 0;
-  both.one.clip(rule(Scope::All, kL2, 1));
+  both.one.clip(rule(Granularity::All, kL2, 1));
   emulator::resetCounters();
-  for (int i = 0; i < 10; ++i) REQUIRE_OK(both.one->clipByNorm(0, rule(Scope::All, kL2, 1), {}, &ticket));
+  for (int i = 0; i < 10; ++i) REQUIRE_OK(both.one->clipByNorm(0, rule(Granularity::All, kL2, 1), {}, &ticket));
   if (kEmulated) {
     const auto counted = emulator::counters();
     CHECK(counted.launches == 10);
@@ -164,25 +164,25 @@ TEST_CASE("rebound, absent and back again") {
     bound->drop(4);
     bound->rebind();
   }
-  both.checkSame(rule(Scope::All, kL2, 1));
+  both.checkSame(rule(Granularity::All, kL2, 1));
   for (Bound* bound : {&both.three, &both.one}) {
     bound->comeBack(4);
     bound->rebind();
   }
-  both.checkSame(rule(Scope::Segment, kL1, 1));
+  both.checkSame(rule(Granularity::Segment, kL1, 1));
 }
 
 TEST_CASE("one tensor, one element; thousands of short ones on a device that holds them; all absent") {
   Both one({{DType::Float32, normal(DType::Float32, 1, 1, 1)}});
-  one.checkSame(rule(Scope::All, kL2, 1e-3));
+  one.checkSame(rule(Granularity::All, kL2, 1e-3));
   for (Bound* bound : {&one.three, &one.one}) {
     bound->drop(0);
     bound->rebind();
   }
-  one.checkSame(rule(Scope::All, kL2, 1e-3));
+  one.checkSame(rule(Granularity::All, kL2, 1e-3));
   std::vector<Tensor> many(40, Tensor{DType::BFloat16, normal(DType::BFloat16, 9, 1, 3)});
   Both both(many);
-  both.checkSame(rule(Scope::Segment, kL2, 1e-3));
+  both.checkSame(rule(Granularity::Segment, kL2, 1e-3));
 }
 
 TEST_CASE("rules that take other ways, beside it, and the way back") {
@@ -195,19 +195,19 @@ TEST_CASE("rules that take other ways, beside it, and the way back") {
     both.checkSlots(one, three);
     both.checkMemory();
   };
-  launches(rule(Scope::All, {NormKind::Power, 3}, 1), 5);
-  Rule parts = rule(Scope::Parts, kL2, 1);
+  launches(rule(Granularity::All, {NormKind::Power, 3}, 1), 5);
+  Rule parts = rule(Granularity::Parts, kL2, 1);
   const auto count = static_cast<std::int32_t>(both.one.tensors.size());
   parts.setParts({{0, count, 0, 0, limitOf(1, 0), 0, 0}});
   launches(parts, 3);
-  launches(rule(Scope::All, kL2, 1), 1);
-  launches(rule(Scope::All, kL2, __builtin_inf()), 2);
+  launches(rule(Granularity::All, kL2, 1), 1);
+  launches(rule(Granularity::All, kL2, __builtin_inf()), 2);
   both.restore();
   const Rule clamp = valueRule(-0.5, 0.25, Policy::Skip);
   const Slot three = both.three.clipByValue(clamp);
   both.checkSlots(both.one.clipByValue(clamp), three);
   both.checkMemory();
-  launches(rule(Scope::Segment, kInfNorm, 0.1), 1);
+  launches(rule(Granularity::Segment, kInfNorm, 0.1), 1);
 }
 
 TEST_CASE("captured in a graph, with other numbers at each replay") {
@@ -216,10 +216,10 @@ TEST_CASE("captured in a graph, with other numbers at each replay") {
   std::int32_t capture = -1;
   REQUIRE_OK(gradclip::cudaCreateStream(0, &stream));
   REQUIRE_OK(gradclip::cudaBeginCapture(0, stream));
-  REQUIRE_OK(both.one->captureByNorm(stream, rule(Scope::All, kL2, 1), &capture));
+  REQUIRE_OK(both.one->captureByNorm(stream, rule(Granularity::All, kL2, 1), &capture));
   REQUIRE_OK(gradclip::cudaFinishCapture(0, stream, &graph));
   for (int i = 1; i <= 20; ++i) {
-    const Rule now = rule(Scope::All, kL2, 8.0 / i);
+    const Rule now = rule(Granularity::All, kL2, 8.0 / i);
     const Slot want = both.three.clip(now);
     REQUIRE_OK(both.one->setNumbers(stream, capture, now));
     emulator::resetCounters();
@@ -238,18 +238,18 @@ TEST_CASE("decide and scale brought up while the kernel before runs, where that 
   Both both(some(), "GRADCLIP_CUDA_DEPENDENT_LAUNCH");
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (Policy policy : kPolicies) {
-      both.checkSame(rule(Scope::All, norm, 1, policy), 3, 2);
-      both.checkSame(rule(Scope::Segment, norm, 0.1, policy), 3, 2);
+      both.checkSame(rule(Granularity::All, norm, 1, policy), 3, 2);
+      both.checkSame(rule(Granularity::Segment, norm, 0.1, policy), 3, 2);
       both.restore();
     }
   }
-  both.checkSame(rule(Scope::All, {NormKind::Power, 3}, 1), 5, 3);
+  both.checkSame(rule(Granularity::All, {NormKind::Power, 3}, 1), 5, 3);
   both.restore();
   for (Bound* bound : {&both.three, &both.one}) {
     const Slot measured = bound->globalNorm(kL2);
     emulator::resetCounters();
-    bound->clip(rule(Scope::All, kL2, measured.globalNorm / 2), {false, true});
-    bound->clipWithNorm(rule(Scope::All, kL2, 1), {2.0, 0, 0, 0});
+    bound->clip(rule(Granularity::All, kL2, measured.globalNorm / 2), {false, true});
+    bound->clipWithNorm(rule(Granularity::All, kL2, 1), {2.0, 0, 0, 0});
     bound->clipByValue(valueRule(-0.1, 0.1, Policy::Skip));
     // Decide follows nothing of its own clip, but scale does; of the clamp it is decide.
     if (kEmulated) CHECK(emulator::counters().earlyLaunches == (bound == &both.one ? 3 : 0));
@@ -264,13 +264,13 @@ TEST_CASE("what is captured is not brought up early") {
   REQUIRE_OK(gradclip::cudaCreateStream(0, &stream));
   REQUIRE_OK(gradclip::cudaBeginCapture(0, stream));
   emulator::resetCounters();
-  REQUIRE_OK(both.one->captureByNorm(stream, rule(Scope::All, kL2, 1), &capture));
+  REQUIRE_OK(both.one->captureByNorm(stream, rule(Granularity::All, kL2, 1), &capture));
   REQUIRE_OK(gradclip::cudaFinishCapture(0, stream, &graph));
   REQUIRE_OK(gradclip::cudaLaunchGraph(0, graph, stream));
   REQUIRE_OK(gradclip::cudaSynchronizeStream(0, stream));
   if (kEmulated) CHECK(emulator::counters().launches == 3);
   if (kEmulated) CHECK(emulator::counters().earlyLaunches == 0);
-  both.three.clip(rule(Scope::All, kL2, 1));
+  both.three.clip(rule(Granularity::All, kL2, 1));
   both.checkMemory();
   both.one->closeCapture(capture);
   REQUIRE_OK(gradclip::cudaDestroyGraph(0, graph));
@@ -285,7 +285,7 @@ TEST_CASE("as many tiles as two multiprocessors keep, and one more") {
   for (std::size_t elements : {kTiles * kElements - 1, kTiles * kElements, kTiles * kElements + 1}) {
     for (std::size_t offset : {0u, 3u}) {
       Both both({{DType::Float32, normal(DType::Float32, elements, 1, 1), offset}});
-      const Rule half = rule(Scope::All, kL2, 1);
+      const Rule half = rule(Granularity::All, kL2, 1);
       const Slot want = both.three.clip(half);
       emulator::resetCounters();
       const Slot got = both.one.clip(half);
@@ -301,7 +301,7 @@ TEST_CASE("an element is read once") {
   Both both({{DType::Float32, normal(DType::Float32, kTiles * 2048, 1, 1)}});
   const auto accesses = [](Bound& bound) {
     emulator::resetCounters();
-    bound.clip(rule(Scope::All, kL2, 1));
+    bound.clip(rule(Granularity::All, kL2, 1));
     return emulator::counters().accesses;
   };
   const std::int64_t three = accesses(both.three), one = accesses(both.one);

@@ -39,20 +39,20 @@ void checkCosts(std::size_t count) {
   emulator::resetCounters();
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (bool perTensor : {false, true}) {
-      REQUIRE_OK(bound->clipByNorm(0, normRule(perTensor ? Scope::Segment : Scope::All, norm, 0.9, 1e-6, Policy::Error), {}, &ticket));
+      REQUIRE_OK(bound->clipByNorm(0, normRule(perTensor ? Granularity::Segment : Granularity::All, norm, 0.9, 1e-6, Policy::Error), {}, &ticket));
       checkCost({3, 0, 0});
       REQUIRE_OK(bound->synchronize());
       if (kEmulated) CHECK(emulator::counters().synchronisations == 1);
       emulator::resetCounters();
     }
   }
-  REQUIRE_OK(bound->clipByNorm(0, normRule(Scope::All, kL2, 0.9, 1e-6, Policy::Zero), {}, &ticket));
+  REQUIRE_OK(bound->clipByNorm(0, normRule(Granularity::All, kL2, 0.9, 1e-6, Policy::Zero), {}, &ticket));
   checkCost({3, 0, 0});
   REQUIRE_OK(bound->clipByValue(0, valueRule(-1, 1, Policy::Propagate), &ticket));
   checkCost({1, 0, 0});
   REQUIRE_OK(bound->clipByValue(0, valueRule(-1, 1, Policy::Skip), &ticket));
   checkCost({3, 0, 0});
-  REQUIRE_OK(bound->clipByNorm(0, normRule(Scope::All, {NormKind::Power, 3}, 0.9, 1e-6, Policy::Skip), {}, &ticket));
+  REQUIRE_OK(bound->clipByNorm(0, normRule(Granularity::All, {NormKind::Power, 3}, 0.9, 1e-6, Policy::Skip), {}, &ticket));
   checkCost({5, 0, 0});
   bound.drop(count / 2);
   bound.rebind();
@@ -83,7 +83,7 @@ TEST_CASE("ten thousand mixed tensors") {
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     CHECK(bound.globalNorm(norm).globalNorm == referenceNorm(norm.kind, bound.tensors).value());
   }
-  const Slot slot = bound.clip(normRule(Scope::All, kL2, 1, 1e-6, Policy::Error));
+  const Slot slot = bound.clip(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Error));
   for (std::size_t i = 0; i < bound.tensors.size(); ++i) {
     Bits want = bound.tensors[i].elements;
     for (auto& bits : want) bits = reference::scaled(bound.tensors[i].dtype, bits, slot.coefficient);
@@ -106,7 +106,7 @@ TEST_CASE("absent tensors keep their place, moved ones are found") {
   CHECK(bound.globalNorm(kL2).globalNorm == referenceNorm(NormKind::L2, bound.tensors).value());
   for (std::size_t i = 0; i < bound.tensors.size(); ++i) bound.drop(i);
   bound.rebind();
-  const Slot slot = bound.clip(normRule(Scope::All, kL2, 0, 1e-6, Policy::Error));
+  const Slot slot = bound.clip(normRule(Granularity::All, kL2, 0, 1e-6, Policy::Error));
   CHECK(slot.globalNorm == 0);
   CHECK_FALSE(has(slot, gradclip::kClipped));
 }
@@ -132,7 +132,7 @@ TEST_CASE("another stream waits for the last one") {
   for (auto& stream : streams) REQUIRE_OK(gradclip::cudaCreateStream(0, &stream));
   const double first = referenceNorm(NormKind::L2, bound.tensors).value();
   std::int64_t tickets[3];
-  const Rule half = normRule(Scope::All, kL2, first / 2, 0, Policy::Error);
+  const Rule half = normRule(Granularity::All, kL2, first / 2, 0, Policy::Error);
   REQUIRE_OK(bound->clipByNorm(streams[0], half, {}, &tickets[0]));
   REQUIRE_OK(bound->clipByNorm(streams[1], half, {}, &tickets[1]));
   REQUIRE_OK(bound->globalNorm(0, kL2, &tickets[2]));

@@ -38,7 +38,7 @@ TEST_CASE("float64") {
 
 TEST_CASE("a finite norm that no double holds still clips rightly") {
   Bound bound({{DType::Float64, Bits(5000, reference::encode(DType::Float64, 0x1p1020))}});
-  const Slot slot = bound.clip(normRule(Scope::All, kL2, 1.0, 0.0, Policy::Error));
+  const Slot slot = bound.clip(normRule(Granularity::All, kL2, 1.0, 0.0, Policy::Error));
   CHECK(slot.globalNorm == reference::kInf);
   CHECK_FALSE(has(slot, gradclip::kNonFinite));
   CHECK(slot.coefficient == doctest::Approx(1 / std::sqrt(5000.0) * 0x1p-1020).epsilon(1e-12));

@@ -25,7 +25,7 @@ Part part(std::int32_t from, std::int32_t to, bool perSegment, const NormLimit& 
 }
 
 Rule byParts(NormOf norm, const std::vector<Part>& parts, Policy policy = Policy::Propagate) {
-  Rule rule = normRule(Scope::Parts, norm, kNone, 0, policy);
+  Rule rule = normRule(Granularity::Parts, norm, kNone, 0, policy);
   rule.limit.inverseScale = parts.front().limit.inverseScale;
   rule.setParts(parts);
   return rule;
@@ -181,7 +181,7 @@ TEST_CASE("each gradient beside its weight, whichever is longer in tiles") {
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (double lambda : {0.5, 2.0, 0.0, kNone}) {
       bound.restore();
-      Rule clip = normRule(Scope::Segment, norm, lambda, 0, Policy::Propagate);
+      Rule clip = normRule(Granularity::Segment, norm, lambda, 0, Policy::Propagate);
       clip.limit = limit(Form::Adaptive, lambda);
       bound.clip(clip);
       for (std::size_t i = 0; i < counts.size(); ++i) {

@@ -15,7 +15,7 @@ using gradclip::CudaStatus;
 using gradclip::NormOf;
 using gradclip::Piece;
 using gradclip::Policy;
-using gradclip::Scope;
+using gradclip::Granularity;
 using gradclip::Slot;
 
 #define REQUIRE_OK(status)                                                       \
@@ -55,9 +55,9 @@ struct Rule : gradclip::RuleNumbers {
 };
 static_assert(sizeof(Rule) == sizeof(gradclip::RuleNumbers) + 8 * sizeof(gradclip::Part), "nothing lies in between");
 
-inline Rule normRule(gradclip::Scope scope, NormOf norm, double maxNorm, double epsilon, gradclip::Policy policy) {
+inline Rule normRule(gradclip::Granularity granularity, NormOf norm, double maxNorm, double epsilon, gradclip::Policy policy) {
   Rule rule;
-  rule.scope = scope;
+  rule.granularity = granularity;
   rule.norm = norm.kind;
   rule.p = norm.p;
   rule.policy = policy;

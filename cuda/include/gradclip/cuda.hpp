@@ -93,7 +93,7 @@ struct NormLimit {
 };
 
 /// What has a norm and a coefficient of its own.
-enum class Scope : std::int32_t { All = 0, Segment = 1, Parts = 2 };
+enum class Granularity : std::int32_t { All = 0, Segment = 1, Parts = 2 };
 
 /// A run of segments that goes by one norm rule, or by limits: a part of dev.gradclip.internal.cuda.CudaRule.
 struct Part {
@@ -109,10 +109,10 @@ static_assert(sizeof(Part) == 72, "layout that Java writes");
 
 /// A rule, from Java to the kernels: the head of dev.gradclip.internal.cuda.CudaRule, which its parts follow.
 struct RuleNumbers {
-  Scope scope = Scope::All;
+  Granularity granularity = Granularity::All;
   NormKind norm = NormKind::L2;
   Policy policy = Policy::Propagate;
-  std::int32_t partCount = 0;  ///< of Scope::Parts: in ascending order, all gradients covered
+  std::int32_t partCount = 0;  ///< of Granularity::Parts: in ascending order, all gradients covered
   double p = 0.0;              ///< of NormKind::Power alone
   NormLimit limit;
   double min = 0.0, max = 0.0;  ///< of a clamp

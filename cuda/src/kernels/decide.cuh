@@ -22,7 +22,7 @@ namespace gradclip {
 
 /// Whether a fold keeps the largest of its entries instead of their sum.
 __device__ __forceinline__ bool keepsLargest(const DecideParams& p) {
-  return p.rule.norm == NormKind::Inf || p.verdict == Verdict::Maxima;
+  return p.rule.norm == NormKind::Inf || p.purpose == Purpose::Maxima;
 }
 
 __device__ __forceinline__ double* at(const Planes& planes, unsigned plane, std::uint32_t i) {
@@ -44,7 +44,7 @@ __device__ __forceinline__ Sums sumsOf(const FoldTable& fold, const Planes& plan
 }
 
 __device__ __forceinline__ bool isPower(const DecideParams& p) {
-  return p.rule.norm == NormKind::Power && p.verdict != Verdict::Maxima;
+  return p.rule.norm == NormKind::Power && p.purpose != Purpose::Maxima;
 }
 
 __device__ inline ScaledNorm segmentNorm(const DecideParams& p, std::uint32_t segment) {
@@ -59,12 +59,12 @@ __device__ __forceinline__ bool changes(double coefficient, unsigned types) {
 
 /// Whether something is to be done with each segment's own sum as soon as it is known.
 __device__ __forceinline__ bool finishes(const DecideParams& p) {
-  return p.verdict == Verdict::Maxima || (p.verdict == Verdict::PerSegment && p.weights == 0);
+  return p.purpose == Purpose::Maxima || (p.purpose == Purpose::PerSegment && p.weights == 0);
 }
 
 /// Whether each segment is finished with its weight's.
 __device__ __forceinline__ bool finishesPairs(const DecideParams& p) {
-  return p.verdict == Verdict::PerSegment && p.weights != 0;
+  return p.purpose == Purpose::PerSegment && p.weights != 0;
 }
 
 __device__ __forceinline__ NormLimit loadLimit(const NormLimit* from, Form form, AtNonFinite atNonFinite) {
@@ -108,7 +108,7 @@ __device__ inline void storeCoefficient(const DecideParams& p, std::uint32_t seg
 /// What is done once a segment's sum is known, by one thread.
 template <bool Wide>
 __device__ inline void finishSegment(const DecideParams& p, const NormLimit& limit, std::uint32_t segment) {
-  if (p.verdict == Verdict::Maxima) {
+  if (p.purpose == Purpose::Maxima) {
     storeGlobal(p.fold.maxima + segment, loadGlobal<double>(at(p.fold.sums, kMiddle, segment)));
   } else {
     storeCoefficient(p, segment, ownCoefficient<Wide>(p, limit, segment), limit.inverseScale);
@@ -275,7 +275,7 @@ __device__ inline double givenNorm(const GivenNorm& given) {
 
 /// The norm over all segments, by one warp, from groupSums.
 __device__ inline ScaledNorm globalNorm(const DecideParams& p) {
-  if (p.verdict == Verdict::Given) return {givenNorm(p.given), 0};
+  if (p.purpose == Purpose::Given) return {givenNorm(p.given), 0};
   const SegmentRun all = allSegments(p);
   const ScaledNorm norm = isPower(p) ? powerNorm(p, all) : normOfGroups(p, runsIn(all.n));
   return norm.times(limitOf(p).inverseScale);
@@ -402,13 +402,13 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   const bool untouched = !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
   const bool refused = untouched && p.rule.policy == Policy::Error;
   const double none = notANumber();
-  if (untouched) return {Mode::Untouched, p.verdict == Verdict::Value ? none : 1.0, refused, false};
-  if (p.verdict == Verdict::PerSegment || p.verdict == Verdict::Parts) {
+  if (untouched) return {Mode::Untouched, p.purpose == Purpose::Value ? none : 1.0, refused, false};
+  if (p.purpose == Purpose::PerSegment || p.purpose == Purpose::Parts) {
     return {(changesSome & kScales) != 0 ? Mode::PerSegment : Mode::Unchanged, none, false, (changesSome & kClips) != 0};
   }
-  if (p.verdict == Verdict::Value) return {Mode::Global, none, false, false};
+  if (p.purpose == Purpose::Value) return {Mode::Global, none, false, false};
   const NormLimit limit = limitOf(p);
-  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.verdict == Verdict::Given);
+  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.purpose == Purpose::Given);
   return {Mode::Global, ofScaled(coefficient, limit.inverseScale), false, changes(coefficient, p.types)};
 }
 
@@ -417,8 +417,8 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
   const unsigned changesSome = atomicExch(&p.control->changes, 0u);
   const Outcome outcome = outcomeOf(p, norm, changesSome);
-  const bool isValue = p.verdict == Verdict::Value;
-  if (p.verdict != Verdict::Norm) {
+  const bool isValue = p.purpose == Purpose::Value;
+  if (p.purpose != Purpose::Norm) {
     storeStruct(p.decision, Decision{outcome.coefficient, outcome.mode, zeroed ? 1u : 0u});
     const double value = norm.value();
     const float nonFinite = zeroed || !norm.finite() ? 1.0f : 0.0f, inverse = static_cast<float>(1.0 / outcome.coefficient);
@@ -462,13 +462,13 @@ __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
 
 /// Groups of 32 segments that are finished by a thread each.
 GRADCLIP_HD inline std::uint32_t finishItems(const DecideParams& p) {
-  const bool any = p.verdict == Verdict::Maxima || p.verdict == Verdict::PerSegment;
+  const bool any = p.purpose == Purpose::Maxima || p.purpose == Purpose::PerSegment;
   return any ? (p.lastSegment - p.firstSegment + kWarp - 1) / kWarp : 0;
 }
 
 /// Groups of segments that are folded; a power norm adds up otherwise.
 GRADCLIP_HD inline std::uint32_t groupItems(const DecideParams& p) {
-  const bool folds = p.rule.norm != NormKind::Power && p.verdict != Verdict::Maxima;
+  const bool folds = p.rule.norm != NormKind::Power && p.purpose != Purpose::Maxima;
   return folds ? runsIn(p.lastSegment - p.firstSegment) : 0;
 }
 
@@ -493,7 +493,7 @@ __device__ __forceinline__ void decideItems(const DecideParams& p, std::uint32_t
 template <bool Wide>
 __device__ __forceinline__ void decideLast(const DecideParams& p, std::uint32_t groups, Shared& shared) {
   foldRest<Wide>(p, groups);
-  if (p.verdict == Verdict::Maxima) return;
+  if (p.purpose == Purpose::Maxima) return;
   if (warpInBlock() == 0) {
     const ScaledNorm norm = globalNorm(p);
     if (laneIndex() == 0) shared.norm = norm;

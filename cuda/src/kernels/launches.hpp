@@ -36,7 +36,7 @@ struct MeasureParams {
 cudaError_t enqueueMeasure(const Grids& grids, cudaStream_t stream, NormKind norm, const MeasureParams& params);
 
 /// What decide is for.
-enum class Verdict : std::int32_t {
+enum class Purpose : std::int32_t {
   Norm,       ///< the norm of the segments, and nothing else
   Maxima,     ///< each segment's maximum, for the power norm that is measured next
   Global,     ///< one coefficient
@@ -73,9 +73,9 @@ struct DecideParams {
   std::uint32_t weights;  ///< distance from a segment to its weight's; 0 where these are not measured
   unsigned types;            ///< kHasFloat, kHasDouble over all gradients
   double elements;           ///< of all gradients
-  Verdict verdict;
+  Purpose purpose;
   RuleNumbers rule;
-  GivenNorm given;           ///< of Verdict::Given
+  GivenNorm given;           ///< of Purpose::Given
   PartTable parts;
   Control* control;
   Decision* decision;

@@ -228,11 +228,11 @@ CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t 
 CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero) {
   if (norm.kind != NormKind::Power) return measureTiles(norm.kind, norm.p, from, to, zero);
   if (auto s = measureTiles(NormKind::Inf, 0.0, from, to, zero); !s.ok()) return s;
-  if (auto s = decide(decideParams(Verdict::Maxima, measuring(norm), {from, to}, {}), true); !s.ok()) return s;
+  if (auto s = decide(decideParams(Purpose::Maxima, measuring(norm), {from, to}, {}), true); !s.ok()) return s;
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
-DecideParams CudaPlan::State::decideParams(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& rule, const Span& span, const Target& target,
                                            const GivenNorm& given) const {
   DecideParams params{};
   params.fold = memory.fold;
@@ -249,10 +249,10 @@ DecideParams CudaPlan::State::decideParams(Verdict verdict, const RuleNumbers& r
   }
   params.types = types;
   params.elements = elements;
-  params.verdict = verdict;
+  params.purpose = purpose;
   params.rule = rule;
   params.given = given;
-  params.parts = {memory.parts, memory.partOfSegment, verdict == Verdict::Parts ? partCount : 0};
+  params.parts = {memory.parts, memory.partOfSegment, purpose == Purpose::Parts ? partCount : 0};
   params.control = memory.control;
   params.decision = memory.decision;
   params.finding = memory.finding;
@@ -275,9 +275,9 @@ ScaleParams CudaPlan::State::scaleParams(Slot* slot) const {
 }
 
 /// Measures, decides and scales in one launch.
-CudaStatus CudaPlan::State::clipAtOnce(Verdict verdict, const RuleNumbers& rule, const Target& target) {
+CudaStatus CudaPlan::State::clipAtOnce(Purpose purpose, const RuleNumbers& rule, const Target& target) {
   const OneLaunchParams params{measureParams(rule.norm, rule.p, 0, tables.gradients, rule.policy == Policy::Zero),
-                               decideParams(verdict, rule, gradients(), {memory.result, target.ticket, target.capture}),
+                               decideParams(purpose, rule, gradients(), {memory.result, target.ticket, target.capture}),
                                scaleParams(target.slot)};
   return called(enqueueOneLaunch(oneLaunch, stream, rule.norm, params), "cudaLaunchCooperativeKernel");
 }
@@ -307,7 +307,7 @@ CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* 
     const Target target = s.nextTarget(ticket);
     const CudaStatus status = s.measure(norm, 0, s.tables.gradients, false);
     const bool measured = s.tables.gradientTiles() > 0;
-    return status.ok() ? s.decide(s.decideParams(Verdict::Norm, measuring(norm), s.gradients(), target), measured) : status;
+    return status.ok() ? s.decide(s.decideParams(Purpose::Norm, measuring(norm), s.gradients(), target), measured) : status;
   });
 }
 
@@ -320,7 +320,7 @@ bool isAdaptive(const RuleNumbers& rule) {
 
 /// Whether it leaves every gradient as it is, unless by policy.
 bool onlyMeasures(const RuleNumbers& rule) {
-  return rule.scope != Scope::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0;
+  return rule.granularity != Granularity::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0;
 }
 
 /// A clip by a rule, given a stream and a ticket. Work is a function of a target.
@@ -331,8 +331,8 @@ CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, s
   return onStream(state, stream, [&] { return work(state.nextTarget(ticket)); });
 }
 
-constexpr Verdict verdictOf(Scope scope) {
-  return scope == Scope::All ? Verdict::Global : scope == Scope::Segment ? Verdict::PerSegment : Verdict::Parts;
+constexpr Purpose purposeOf(Granularity granularity) {
+  return granularity == Granularity::All ? Purpose::Global : granularity == Granularity::Segment ? Purpose::PerSegment : Purpose::Parts;
 }
 
 }  // namespace
@@ -343,13 +343,13 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   const std::uint32_t from = steps.measures || zero ? 0 : tables.gradients;
   const std::uint32_t to = adaptive ? tables.segments : tables.gradients;
   const bool scales = steps.applies && (zero || target.capture.numbers != nullptr || !onlyMeasures(rule));
-  const bool simple = rule.norm != NormKind::Power && rule.scope != Scope::Parts && !adaptive;
-  if (oneLaunch.blocks > 0 && from == 0 && scales && simple) return clipAtOnce(verdictOf(rule.scope), rule, target);
+  const bool simple = rule.norm != NormKind::Power && rule.granularity != Granularity::Parts && !adaptive;
+  if (oneLaunch.blocks > 0 && from == 0 && scales && simple) return clipAtOnce(purposeOf(rule.granularity), rule, target);
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
   const bool measured = tables.segmentTile[from] < tables.segmentTile[to];
-  return decideAndScale(decideParams(verdictOf(rule.scope), rule, {0, tables.gradients, adaptive}, target), measured, scales);
+  return decideAndScale(decideParams(purposeOf(rule.granularity), rule, {0, tables.gradients, adaptive}, target), measured, scales);
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
@@ -363,7 +363,7 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
     if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
   }
   const bool scales = target.capture.numbers != nullptr || !onlyMeasures(rule);
-  return decideAndScale(decideParams(Verdict::Given, rule, {0, 0}, target, norm), false, scales);
+  return decideAndScale(decideParams(Purpose::Given, rule, {0, 0}, target, norm), false, scales);
 }
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
@@ -377,7 +377,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
     RuleNumbers maximum = measuring({NormKind::Inf, 0.0});
     maximum.policy = rule.policy;
     if (auto status = measure({NormKind::Inf, 0.0}, 0, tables.gradients, false); !status.ok()) return status;
-    if (auto status = decide(decideParams(Verdict::Value, maximum, gradients(), target), tables.gradientTiles() > 0); !status.ok()) return status;
+    if (auto status = decide(decideParams(Purpose::Value, maximum, gradients(), target), tables.gradientTiles() > 0); !status.ok()) return status;
   }
   ClampParams params{};
   params.tiles = memory.tiles;
@@ -437,7 +437,7 @@ CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSeg
   rule.limit.inverseScale = inverseScale;
   const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
   return onStream(s, addressOf(s.stream), [&] {
-    const DecideParams params = s.decideParams(Verdict::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket));
+    const DecideParams params = s.decideParams(Purpose::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket));
     if (auto status = s.decide(params, false); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
     *value = s.memory.hostSlot(PlanMemory::kNormTicket)->globalNorm;

@@ -66,11 +66,11 @@ struct CudaPlan::State {
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
   MeasureParams measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) const;
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
-  DecideParams decideParams(Verdict verdict, const RuleNumbers& rule, const Span& span, const Target& target,
+  DecideParams decideParams(Purpose purpose, const RuleNumbers& rule, const Span& span, const Target& target,
                             const GivenNorm& given = {}) const;
   CudaStatus decide(const DecideParams& params, bool measured);
   ScaleParams scaleParams(Slot* slot) const;
-  CudaStatus clipAtOnce(Verdict verdict, const RuleNumbers& rule, const Target& target);
+  CudaStatus clipAtOnce(Purpose purpose, const RuleNumbers& rule, const Target& target);
   CudaStatus decideAndScale(DecideParams params, bool measured, bool scales);
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
   CudaStatus clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target);

@@ -48,7 +48,11 @@ public final class FileClip {
         withoutParameter = parameters == null ? 0 : parameters.missing(order);
     }
 
-    /** @param progress is told of the bytes of each piece, once it is measured and again before it is written */
+    /**
+     * Clips the file, and puts the result where it is to be.
+     *
+     * @param progress is told of the bytes of each piece, once it is measured and again before it is written
+     */
     public void run(StreamingClip clip, LongConsumer progress) throws IOException {
         measure(clip, progress);
         clip.decide();
