@@ -30,7 +30,7 @@ public interface Contender extends AutoCloseable {
     /** The L2 norm over all. */
     double globalNorm();
 
-    /** Whether squares are added up in double, so that the norm is right to a float's precision. */
+    /** Returns true if squares are added up in double, so that the norm is right to a float's precision. */
     default boolean isExact() {
         return false;
     }

@@ -51,12 +51,12 @@ enum DuelCase {
         };
     }
 
-    /** Whether gradients change, and 16-bit ones are rounded. */
+    /** Returns true if gradients change, and 16-bit ones are rounded. */
     boolean changes() {
         return this != NORM && this != DOES_NOT_BITE;
     }
 
-    /** Whether what becomes of them depends on a norm. */
+    /** Returns true if what becomes of them depends on a norm. */
     boolean needsNorm() {
         return this == BITES || this == PER_TENSOR;
     }

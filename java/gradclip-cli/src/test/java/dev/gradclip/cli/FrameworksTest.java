@@ -49,7 +49,7 @@ class FrameworksTest {
         Path target = Files.createDirectories(folder.resolve(example).resolve("target"));
         try (OutputStream file = Files.newOutputStream(target.resolve(example + ".jar"));
                 ZipOutputStream jar = new ZipOutputStream(file)) {
-            jar.putNextEntry(new ZipEntry("META-INF/services/dev.gradclip.cli.demo.Framework"));
+            jar.putNextEntry(new ZipEntry("META-INF/services/dev.gradclip.demo.Framework"));
             jar.write(String.join("\n", providers).getBytes(StandardCharsets.UTF_8));
         }
     }

@@ -39,7 +39,7 @@ final class TorchAbi {
         return result.getValue();
     }
 
-    /** Whether elements lie one after the other in the order of their indices. */
+    /** Returns true if elements lie one after the other in the order of their indices. */
     static boolean isContiguous(PtNDArray array) {
         long[] shape = array.getShape().getShape();
         PointerByReference result = new PointerByReference();

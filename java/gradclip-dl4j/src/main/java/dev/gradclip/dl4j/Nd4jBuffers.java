@@ -66,7 +66,7 @@ public final class Nd4jBuffers {
         };
     }
 
-    /** Whether the elements are a range of memory, each once, in whatever order. */
+    /** Returns true if the elements are a range of memory, each once, in whatever order. */
     private static boolean dense(long[] shape, long[] strides) {
         int[] order = IntStream.range(0, shape.length)
                 .filter(i -> shape[i] > 1)

@@ -43,7 +43,7 @@ final class TorchGradients {
     /** {@link #HOST}, or the number of a CUDA device. */
     int place = HOST;
 
-    /** Whether there are others now than those the latest clipper was built with: a type, a length, the place. */
+    /** True if there are others now than those the latest clipper was built with: a type, a length, the place. */
     boolean changed = true;
 
     TorchGradients(List<String> names, List<Tensor> parameters, boolean units) {

@@ -37,12 +37,12 @@ public record Shape(String name, List<Tensor> tensors) {
                 name, lengths.stream().map(length -> new Tensor(dtype, length)).toList());
     }
 
-    /** Whether all are of that type. */
+    /** Returns true if all are of that type. */
     public boolean is(DType dtype) {
         return tensors.stream().allMatch(tensor -> tensor.dtype() == dtype);
     }
 
-    /** Whether all are of 16 bits, and there is one. */
+    /** Returns true if all are of 16 bits, and there is one. */
     public boolean isHalves() {
         return !tensors.isEmpty()
                 && tensors.stream().allMatch(tensor -> tensor.dtype().bytes() == 2);

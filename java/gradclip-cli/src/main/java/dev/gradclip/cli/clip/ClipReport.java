@@ -82,7 +82,7 @@ record ClipReport(
             double norm,
             double coefficient,
             @Nullable Rows rows) {
-        /** Whether the group has one norm and one coefficient. */
+        /** Returns true if the group has one norm and one coefficient. */
         boolean hasCoefficient() {
             return hasOne(choice.chosen().rule());
         }
@@ -151,7 +151,7 @@ record ClipReport(
         return selection.normType() != null;
     }
 
-    /** Whether all tensors have one coefficient. */
+    /** Returns true if all tensors have one coefficient. */
     boolean hasOneCoefficient() {
         return hasOne(selection.rule());
     }

@@ -76,7 +76,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
         return new ParityCase(entry, rule, kind, types, another);
     }
 
-    /** Whether the norm is one on which backends agree to 1e-12, for pow differs between math libraries. */
+    /** Returns true if the norm is one on which backends agree to 1e-12, for pow differs between math libraries. */
     boolean isPower() {
         return rule instanceof NormRule norm
                 && !List.of(NormType.L1, NormType.L2, NormType.INF).contains(norm.normType());

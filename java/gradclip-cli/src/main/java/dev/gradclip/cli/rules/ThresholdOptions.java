@@ -61,7 +61,7 @@ public final class ThresholdOptions {
             description = "added to the norm before dividing (default: 1e-6, as PyTorch)")
     private @Nullable Double epsilon;
 
-    /** Whether a threshold was given. */
+    /** Returns true if a threshold was given. */
     boolean isGiven() {
         return maxNorm != null || clipValue != null || min != null || max != null;
     }

@@ -59,7 +59,7 @@ public final class BackendOptions {
         return backend.reason() + "; 'gradclip info' tells what to do";
     }
 
-    /** Whether either was given. */
+    /** Returns true if either was given. */
     public boolean isChosen() {
         return choice != Choice.AUTO || threads != null;
     }

@@ -44,7 +44,7 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
         return entry < size() ? names.get(entry) : "the parameter of " + names.get(entry - size());
     }
 
-    /** Of the first segment with a norm that is not finite: the same on every backend. */
+    /** The exception for the first segment with a norm that is not finite: the same on every backend. */
     public final NonFiniteGradientException nonFinite(int segment, double norm) {
         int tensor = segments.ownerOf(segment);
         if (segments.rows(tensor) == 1) return new NonFiniteGradientException(name(tensor), norm);
@@ -89,7 +89,7 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
     /** Binds the entries from one on to memory; null is absent. */
     public abstract void rebind(int from, @Nullable TensorMemory[] memory);
 
-    /** Whether the gradients can be bound to memory of this side, types and lengths; null is absent. */
+    /** Returns true if the gradients can be bound to memory of this side, types and lengths; null is absent. */
     public final boolean fits(@Nullable TensorMemory[] memory) {
         for (int i = 0; i < memory.length; i++) {
             TensorMemory of = memory[i];

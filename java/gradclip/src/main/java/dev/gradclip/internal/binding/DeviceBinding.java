@@ -178,7 +178,7 @@ public final class DeviceBinding extends Binding {
         elements += shapes[tensor].length();
     }
 
-    /** What the addresses are, which stay until {@link #release}. */
+    /** Retains the buffers until {@link #release}; returns their addresses. */
     private static long[] retain(@Nullable DeviceMemory[] buffers) {
         long[] addresses = new long[buffers.length];
         int held = 0;

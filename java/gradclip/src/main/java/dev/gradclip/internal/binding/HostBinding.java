@@ -27,7 +27,7 @@ public final class HostBinding extends Binding {
     /** The address each tensor is bound to, or 0. */
     private final long[] addresses;
 
-    /** Where an Error ended a rebind, so that nobody knows which memory the plan has. */
+    /** The entries whose rebind an Error ended, so that nobody knows which memory the plan has. */
     private final boolean[] torn;
 
     private final Overlaps.Scratch scratch;

@@ -82,7 +82,7 @@ public final class Call {
         return stream;
     }
 
-    /** Whether the call measures the norms that the clipper's listener is told by group. */
+    /** Returns true if the call measures the norms that the clipper's listener is told by group. */
     boolean measuresNorms() {
         return kind == Kind.DECIDE || ((kind == Kind.CLIP || kind == Kind.APPLY) && !rule().clamps());
     }

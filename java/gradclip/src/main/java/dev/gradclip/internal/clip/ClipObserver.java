@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Reports every clip to the {@link ClipListener} and to JDK Flight Recorder, if either is active; delegates the work. */
 public final class ClipObserver {
-    /** As many results as a device keeps. */
+    /** The number of results that a device keeps. */
     private static final int MOST_WAITING = 256;
 
     private final Phases phases;

@@ -79,7 +79,7 @@ public final class ClipRecording {
     }
 
     /**
-     * Whether somebody records clips. Where nobody has recorded yet no event is made: the first takes JDK Flight Recorder
+     * Returns true if somebody records clips. Where nobody has recorded yet no event is made: the first takes JDK Flight Recorder
      * 200 ms to start, in a first clip of 14.
      */
     public static boolean isRecording() {

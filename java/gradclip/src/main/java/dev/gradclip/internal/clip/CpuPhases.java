@@ -35,7 +35,7 @@ public final class CpuPhases implements Phases {
     private boolean foundNonFinite;
     private long call;
 
-    /** Whether a clip has begun to write and has not returned. */
+    /** True if a clip has begun to write and has not returned. */
     private volatile boolean writing;
 
     /** Phases over tensors that are bound to a plan. */
@@ -174,7 +174,7 @@ public final class CpuPhases implements Phases {
         norm.multiply(scale);
     }
 
-    /** Of the unscaled segments {@code [from, to)}; overwritten by the next call. */
+    /** The norm of the unscaled segments {@code [from, to)}; the next call overwrites it. */
     private ScaledNorm partNorm(NormType type, int from, int to) {
         plan.total(type, from, to, partNorm);
         partNorm.multiply(measuredScale);
@@ -287,7 +287,7 @@ public final class CpuPhases implements Phases {
         figures.set(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
     }
 
-    /** How many elements become 0 and stay so: one that is then clamped away from 0 is counted there. */
+    /** Sets NaN and infinities to 0; returns the number that stay 0. One that is then clamped away from 0 is counted there. */
     private long zeroNonFinite(ResolvedRule rule) {
         long changed = 0;
         for (ResolvedRule.Part part : rule.parts) {

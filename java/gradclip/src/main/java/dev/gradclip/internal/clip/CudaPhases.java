@@ -34,7 +34,7 @@ public final class CudaPhases implements Phases {
     private double measuredScale = 1;
     private long call;
 
-    /** Whether a clip was given to the device and did not return, so that nobody knows how far it came. */
+    /** True if a clip was given to the device and did not return, so that nobody knows how far it came. */
     private volatile boolean writing;
 
     /** The stream of the latest work. Work on another stream waits there for the one before, so both stay. */

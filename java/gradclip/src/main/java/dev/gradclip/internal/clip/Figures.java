@@ -9,10 +9,10 @@ public final class Figures {
     /** The factor of every gradient; NaN where there is no single one. */
     public double coefficient;
 
-    /** Whether a gradient was changed, unscaling aside. */
+    /** True if a gradient was changed, unscaling aside. */
     public boolean clipped;
 
-    /** Whether a NaN or an infinity was found. */
+    /** True if a NaN or an infinity was found. */
     public boolean nonFinite;
 
     /** Gradients that have memory. */
@@ -27,7 +27,7 @@ public final class Figures {
     /** The number of the clipper's call that these figures are of. */
     public long call;
 
-    /** Whether the device has still to write the figures, so that only tensors, elements and call are known. */
+    /** True if the device has still to write the figures, so that only tensors, elements and call are known. */
     public boolean isPending;
 
     void set(double norm, double factor, boolean isClipped, boolean isNonFinite, long changed) {

@@ -28,13 +28,13 @@ public interface Phases {
     /** The factor that call {@code ofCall} multiplied a segment by. */
     double coefficient(int segment, long ofCall);
 
-    /** Whether the last clip ended with something thrown after it had begun to write. */
+    /** Returns true if the last clip ended with something thrown after it had begun to write. */
     boolean isPartlyClipped();
 
     /** The address where the last clip or decision left a figure on the device. */
     long address(DeviceFigure figure);
 
-    /** Whether the figures of a pending call have come. */
+    /** Returns true if the figures of a pending call have come. */
     boolean isComplete(long ofCall);
 
     /** Waits for the figures of a pending call. */

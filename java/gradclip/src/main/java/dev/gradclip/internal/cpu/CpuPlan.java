@@ -96,7 +96,7 @@ public final class CpuPlan {
         if (hasTiles) absent[segment] = memoryOfPiece.length() == 0;
     }
 
-    /** As {@link #rebind}, a segment of one piece, to elements at an address. */
+    /** Binds a segment of one piece to elements at an address: {@link #rebind}. */
     public void rebindAddress(int segment, DType dtype, long address, long length) {
         int index = firstPiece[segment];
         memory.setAddress(index, dtype, address, length);
@@ -159,7 +159,7 @@ public final class CpuPlan {
         to.addPartials(memory.partials, (int) memory.tiles, memory.planeStride > 0 ? 3 : 1);
     }
 
-    /** What the last {@link #measure} found. */
+    /** The sums of the last {@link #measure}. */
     public SegmentSums sums() {
         return sums;
     }

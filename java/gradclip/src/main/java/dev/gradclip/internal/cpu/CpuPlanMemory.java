@@ -14,8 +14,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a plan knows and both CPU backends read: its pieces, numbered in tiles, and per segment and tile the doubles that
- * the phases exchange. Rebinding writes a index; nothing is allocated after the constructor.
+ * A plan's memory, which both CPU backends read: its pieces, numbered in tiles, and per segment and tile the doubles that
+ * the phases exchange. A rebind writes one entry; nothing is allocated after the constructor.
  */
 final class CpuPlanMemory {
     /** A tensor of a few elements takes 45 ns to measure, which is what this many bytes take from the caches. */
@@ -26,7 +26,7 @@ final class CpuPlanMemory {
     /** Equal to no piece that could be bound. */
     private static final Piece BY_ADDRESS = Piece.ofAddress(DType.FLOAT32, -1, -1, null);
 
-    /** What each piece is bound to; {@link #BY_ADDRESS} where native code alone knows. */
+    /** The memory of each piece; {@link #BY_ADDRESS} where native code alone knows it. */
     final Piece[] pieces;
 
     final int[] segmentOf;

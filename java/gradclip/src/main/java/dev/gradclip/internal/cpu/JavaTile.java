@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * run over arrays without branches, which the JIT turns into vector code.
  */
 final class JavaTile {
-    /** Where threads leave theirs: thread locals of threads that live on would keep the class loader. */
+    /** Tiles that threads have left for the next: thread locals of threads that live on would keep the class loader. */
     private static final AtomicReferenceArray<@Nullable JavaTile> SPARE = new AtomicReferenceArray<>(64);
 
     /** Coefficients from here on round to an infinite float. */
@@ -47,7 +47,7 @@ final class JavaTile {
         return new JavaTile();
     }
 
-    /** For whoever takes it next; dropped where there are enough. */
+    /** Leaves this tile to the next thread that takes one; drops it where there are enough. */
     void leave() {
         int first = first();
         for (int i = 0; i < SPARE.length(); i++) {
@@ -60,7 +60,7 @@ final class JavaTile {
         return (int) (Thread.currentThread().getId() % SPARE.length());
     }
 
-    /** What the last {@link #measure} found. */
+    /** The partial of the last {@link #measure}. */
     double partial() {
         return partial;
     }
@@ -136,7 +136,7 @@ final class JavaTile {
         return norm == NormKind.INF ? largest(laneCount) : tree(laneCount);
     }
 
-    /** The same in double. */
+    /** Sums elements that are double. */
     private double sum(NormKind norm, double[] x, int start, int n, int laneCount, double scale) {
         double[] acc = lanes;
         for (int lane = 0; lane < laneCount; lane++) acc[lane] = 0;
@@ -290,7 +290,7 @@ final class JavaTile {
         return changed;
     }
 
-    /** Where an element stands in the piece's array. */
+    /** The index of an element in the piece's array. */
     private static int start(Piece piece, long from) {
         return (int) (piece.arrayOffset() / piece.dtype().bytes() + from);
     }

@@ -14,7 +14,7 @@ final class Subnormals {
 
     private Subnormals() {}
 
-    /** Whether the calling thread takes subnormals for 0. */
+    /** Returns true if the calling thread takes subnormals for 0. */
     static boolean areFlushed() {
         return least * 0.5f == 0;
     }

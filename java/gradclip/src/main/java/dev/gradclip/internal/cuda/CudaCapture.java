@@ -27,7 +27,7 @@ public final class CudaCapture {
         }
     }
 
-    /** Where the latest result is, by {@link CudaResults#latest}; to be read while the plan's monitor is held. */
+    /** The result of the latest replay, by {@link CudaResults#latest}; it is read while the plan's monitor is held. */
     public CudaResults slot() {
         if (!Thread.holdsLock(plan)) throw new IllegalMonitorStateException("hold the plan while results are read");
         requireOpen();

@@ -57,7 +57,7 @@ public final class CudaPieceTable {
         return firstPiece[lengths.length];
     }
 
-    /** Those of gradients. */
+    /** The number of pieces of gradients. */
     int gradients() {
         return gradients;
     }

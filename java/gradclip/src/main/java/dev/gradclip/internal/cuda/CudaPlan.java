@@ -187,7 +187,7 @@ public final class CudaPlan implements AutoCloseable {
         usable();
     }
 
-    /** Whether graphs hold clips of this plan. */
+    /** Returns true if graphs hold clips of this plan. */
     public synchronized boolean hasCaptures() {
         return captures > 0;
     }
@@ -215,7 +215,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** How many elements a ticket's clip changed: waits for it. */
+    /** Waits for a clip; returns the number of elements that it changed. */
     public long changed(long ticket) {
         await(ticket);
         synchronized (this) {
@@ -235,7 +235,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** What the last clip multiplied a segment by. */
+    /** The factor that the last clip multiplied a segment by. */
     public synchronized double coefficient(int segment) {
         long plan = usable();
         try {
@@ -245,7 +245,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Where on the device the last clip or decision left a figure. */
+    /** The device address of a figure of the last clip or decision. */
     public synchronized long address(DeviceFigure figure) {
         usable();
         return (figure.isFinding ? findingAddress : coefficientAddress) + figure.offset;
@@ -283,7 +283,7 @@ public final class CudaPlan implements AutoCloseable {
         return ring;
     }
 
-    /** Whether the ticket's result can be read without waiting. */
+    /** Returns true if the ticket's result can be read without waiting. */
     public synchronized boolean isComplete(long ticket) {
         return ring.holds(ticket);
     }

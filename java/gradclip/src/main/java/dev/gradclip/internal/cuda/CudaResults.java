@@ -46,7 +46,7 @@ public final class CudaResults {
         return new CudaResults(NativeCuda.view(address, (long) size * SLOT_BYTES));
     }
 
-    /** The same in memory of its own, for when the device's is gone. */
+    /** A copy in memory of its own, for when the device's is gone. */
     CudaResults copy() {
         return new CudaResults(ByteBuffer.allocateDirect(slots.capacity()).put(slots.duplicate()));
     }
@@ -62,7 +62,7 @@ public final class CudaResults {
     }
 
     /**
-     * Whether the ticket's figures are there; false while they are still to come.
+     * Returns true if the ticket's figures are there; false while they are still to come.
      *
      * @throws IllegalStateException if those of a later call have taken their place
      */
@@ -73,13 +73,13 @@ public final class CudaResults {
         return found == ticket;
     }
 
-    /** Whether no later call has begun to overwrite the ticket's figures. */
+    /** Returns true if no later call has begun to overwrite the ticket's figures. */
     public boolean kept(long ticket) {
         VarHandle.acquireFence();
         return (long) TICKET.getAcquire(slots, offset(ticket, BEGUN)) == ticket;
     }
 
-    /** What is thrown where a later call's figures have taken the place of a ticket's. */
+    /** The exception where a later call's figures have taken the place of this call's. */
     public static IllegalStateException gone() {
         return new IllegalStateException("the result is gone: the clipper keeps those of its last " + SIZE
                 + " calls; read a result before as many more");
@@ -90,7 +90,7 @@ public final class CudaResults {
         return slots.getDouble(offset(ticket, TOTAL_NORM));
     }
 
-    /** What everything was multiplied by. */
+    /** The factor of every gradient. */
     public double coefficient(long ticket) {
         return slots.getDouble(offset(ticket, COEFFICIENT));
     }
@@ -100,17 +100,17 @@ public final class CudaResults {
         return slots.getLong(offset(ticket, CHANGED));
     }
 
-    /** Whether gradients were changed. */
+    /** Returns true if gradients were changed. */
     public boolean clipped(long ticket) {
         return (flags(ticket) & CLIPPED) != 0;
     }
 
-    /** Whether a NaN or an infinity was found. */
+    /** Returns true if a NaN or an infinity was found. */
     public boolean nonFinite(long ticket) {
         return (flags(ticket) & NON_FINITE) != 0;
     }
 
-    /** Whether nothing was touched, for the policy is ERROR and {@link #segment} is not finite. */
+    /** Returns true if nothing was touched, for the policy is ERROR and {@link #segment} is not finite. */
     public boolean refused(long ticket) {
         return (flags(ticket) & REFUSED) != 0;
     }

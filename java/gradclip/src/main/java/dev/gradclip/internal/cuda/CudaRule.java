@@ -19,7 +19,7 @@ import java.util.List;
 
 /** One rule as a device is told of it: {@code gradclip::RuleNumbers} and its parts in cuda/include/gradclip/cuda.hpp. */
 public final class CudaRule {
-    /** What has a coefficient of its own; the ordinals cross JNI. */
+    /** The parts of the gradients that have a coefficient each; the ordinals cross JNI. */
     public enum Granularity {
         /** All gradients. */
         ALL,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.cuda;
 
-/** What a decision leaves on the device for others' kernels: its offset in the library's struct Finding, or in Decision. */
+/** A figure that a decision leaves on the device for others' kernels, by its offset in the struct Finding or Decision. */
 public enum DeviceFigure {
     COEFFICIENT("coefficient", false, 0),
     NON_FINITE("finding", true, 0),
@@ -9,7 +9,7 @@ public enum DeviceFigure {
     NORM("norm", true, 8),
     SQUARED_NORM("norm", true, 16);
 
-    /** What a message calls it. */
+    /** The name in messages. */
     public final String what;
 
     final boolean isFinding;

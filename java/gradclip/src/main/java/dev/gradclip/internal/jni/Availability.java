@@ -6,9 +6,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Whether a native library can be used.
+ * The availability of a native library.
  *
- * @param available whether it can
+ * @param available true if it can be used
  * @param reason why it can, or cannot
  * @param remedy what to do where it cannot; else empty
  * @param details facts for people
@@ -19,7 +19,7 @@ public record Availability(boolean available, String reason, String remedy, Map<
                 true, "loaded from " + file, "", Collections.unmodifiableMap(new LinkedHashMap<>(details)));
     }
 
-    /** Where something was thrown while a library was loaded, by the JDK as it may be. */
+    /** The availability of a library whose loading threw something, perhaps the JDK itself. */
     static Availability no(Throwable e, String remedy) {
         Throwable cause = e instanceof ExceptionInInitializerError && e.getCause() != null ? e.getCause() : e;
         return no("the library could not be loaded: " + cause, remedy);

@@ -26,7 +26,7 @@ public final class CudaLibrary {
         this.availability = availability;
     }
 
-    /** How loading went, the same answer each time. */
+    /** The library as it was loaded, the same object each time. */
     public static synchronized CudaLibrary instance() {
         if (instance == null) instance = new CudaLibrary(load());
         return instance;
@@ -38,12 +38,12 @@ public final class CudaLibrary {
         emulatedForTests = folder.toAbsolutePath();
     }
 
-    /** Whether a device can be used here, and why. */
+    /** The availability of devices, with the reason. */
     public Availability availability() {
         return availability;
     }
 
-    /** What is known of the library and of each device at the moment. */
+    /** The facts of the library and of each device at the moment. */
     public Map<String, String> details() {
         if (!availability.available()) return availability.details();
         Map<String, String> details = new LinkedHashMap<>(availability.details());

@@ -71,7 +71,7 @@ final class LibraryFile {
         return new LibraryFile(path.toString(), buildIdOfJar());
     }
 
-    /** Where it was loaded from. */
+    /** The place that it was loaded from. */
     String location() {
         return location;
     }
@@ -119,7 +119,7 @@ final class LibraryFile {
     }
 
     /**
-     * What JVMs left behind that were killed while they loaded a library, in folders of this user's that are a day old. At most
+     * Removes what JVMs left behind that were killed while they loaded a library, in folders of this user's that are a day old. At most
      * some entries are looked at, because every start does so.
      */
     private static void removeStale(Path own) {

@@ -23,7 +23,7 @@ public final class NativeCuda {
     /** Why no device can be used: no driver, no device, none that the binary covers; null where one can. */
     public static native @Nullable String unavailable();
 
-    /** Whether kernels run on an emulated device, for tests. */
+    /** Returns true if kernels run on an emulated device, for tests. */
     public static native boolean emulated();
 
     /** Devices that can be used. */
@@ -103,21 +103,21 @@ public final class NativeCuda {
     /** Decides by a norm that is given, and scales; returns a ticket. */
     public static native long clipWithNorm(long plan, long stream, long rule, double norm);
 
-    /** As {@link #clipWithNorm}, by a norm, or its square, that lies at a device address. */
+    /** Clips as {@link #clipWithNorm} does, by a norm, or its square, that lies at a device address. */
     public static native long clipWithNormAt(
             long plan, long stream, long rule, long address, boolean isFloat32, boolean isSquared);
 
-    /** As {@link #clipWithNormAt}, into the graph that the stream is captured into; returns the number of the captured clip. */
+    /** Captures {@link #clipWithNormAt} into the graph that the stream is captured into; returns the number of the captured clip. */
     public static native int captureWithNormAt(
             long plan, long stream, long rule, long address, boolean isFloat32, boolean isSquared);
 
     /** Clamps; returns a ticket. */
     public static native long clipByValue(long plan, long stream, long rule);
 
-    /** As {@link #clipByNorm}, into the graph that the stream is captured into; returns the number of the captured clip. */
+    /** Captures {@link #clipByNorm} into the graph that the stream is captured into; returns the number of the captured clip. */
     public static native int captureByNorm(long plan, long stream, long rule);
 
-    /** As {@link #clipByValue}, into the graph that the stream is captured into; returns the number of the captured clip. */
+    /** Captures {@link #clipByValue} into the graph that the stream is captured into; returns the number of the captured clip. */
     public static native int captureByValue(long plan, long stream, long rule);
 
     /** A rule's numbers, but for its parts, for the replays that the stream is given from here on. */
@@ -145,7 +145,7 @@ public final class NativeCuda {
      */
     public static native void partials(long plan, long to);
 
-    /** What the last clip multiplied a segment by; synchronises. */
+    /** The factor that the last clip multiplied a segment by; synchronises. */
     public static native double coefficient(long plan, int segment);
 
     /** Device address of the last clip's global coefficient, a double. */

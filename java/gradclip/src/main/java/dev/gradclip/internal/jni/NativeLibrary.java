@@ -16,17 +16,17 @@ public final class NativeLibrary {
         this.level = level;
     }
 
-    /** How loading went, the same answer each time. */
+    /** The library as it was loaded, the same object each time. */
     public static NativeLibrary instance() {
         return INSTANCE;
     }
 
-    /** Whether native code can run here, and why. */
+    /** The availability of native code, with the reason. */
     public Availability availability() {
         return availability;
     }
 
-    /** Whether native code can run here. */
+    /** Returns true if native code can run here. */
     public boolean isLoaded() {
         return availability.available();
     }

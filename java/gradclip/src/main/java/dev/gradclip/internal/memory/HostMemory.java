@@ -59,7 +59,7 @@ public final class HostMemory implements TensorMemory {
         return length * dtype.bytes();
     }
 
-    /** Whether a range goes on beyond the last address, or from the lower half of all addresses into the upper. */
+    /** Returns true if a range goes on beyond the last address, or from the lower half of all addresses into the upper. */
     public static boolean isBeyond(long address, long bytes) {
         long end = address + bytes;
         return bytes > 0 && (Long.compareUnsigned(end, address) < 0 || (address >= 0 && end < 0));
@@ -84,7 +84,7 @@ public final class HostMemory implements TensorMemory {
         return length;
     }
 
-    /** Whether some of the memory refuses to be written. */
+    /** Returns true if some of the memory refuses to be written. */
     public boolean isReadOnly() {
         return readOnly;
     }
@@ -94,7 +94,7 @@ public final class HostMemory implements TensorMemory {
         return pieces;
     }
 
-    /** Whether the other memory has pieces of the same lengths; their types are not compared. */
+    /** Returns true if the other memory has pieces of the same lengths; their types are not compared. */
     public boolean hasPiecesOf(HostMemory other) {
         if (pieces.size() != other.pieces.size()) return false;
         for (int i = 0; i < pieces.size(); i++) {

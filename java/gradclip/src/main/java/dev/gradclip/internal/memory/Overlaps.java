@@ -33,7 +33,7 @@ public final class Overlaps {
         if (suspicious || directOverlap(segments)) refuseSlowly(segments, name);
     }
 
-    /** What is said of two tensors that share memory. */
+    /** The message about two tensors that share memory. */
     public static String message(String a, String b) {
         return a + " and " + b + " share memory; each gradient is bound once (a tied weight has one gradient)";
     }
@@ -52,7 +52,7 @@ public final class Overlaps {
         return keys;
     }
 
-    /** Whether ranges outside the heap overlap. */
+    /** Returns true if ranges outside the heap overlap. */
     private static boolean directOverlap(List<List<Piece>> segments) {
         int direct = 0;
         for (List<Piece> pieces : segments) for (Piece piece : pieces) if (isDirect(piece)) direct++;
@@ -69,7 +69,7 @@ public final class Overlaps {
         private final long[] ends;
         private int size;
 
-        /** For so many ranges at most. */
+        /** Room for so many ranges. */
         public Scratch(int most) {
             starts = new long[most];
             ends = new long[most];

@@ -44,7 +44,7 @@ public record Piece(
         return new Piece(dtype, length, array, (long) offset * dtype.bytes(), null, 0, false, null);
     }
 
-    /** What is between the position and the limit of a little-endian buffer that shows its memory, which an owner keeps alive. */
+    /** The elements between the position and the limit of a little-endian buffer, which an owner keeps alive. */
     public static Piece ofBytes(DType dtype, ByteBuffer buffer, Object owner) {
         ByteBuffer bytes = buffer.slice().order(ByteOrder.LITTLE_ENDIAN);
         Object array = buffer.hasArray() ? buffer.array() : null;
@@ -60,7 +60,7 @@ public record Piece(
                 owner);
     }
 
-    /** What is between the position and the limit of a direct {@code FloatBuffer}, {@code DoubleBuffer}, {@code ShortBuffer}. */
+    /** The elements between the position and the limit of a direct {@code FloatBuffer}, {@code DoubleBuffer}, {@code ShortBuffer}. */
     public static Piece ofDirect(DType dtype, Buffer buffer) {
         return new Piece(dtype, buffer.remaining(), null, 0, buffer.slice(), 0, buffer.isReadOnly(), buffer);
     }
@@ -100,7 +100,7 @@ public record Piece(
         return length * dtype.bytes();
     }
 
-    /** Whether both are the same memory, so that nothing is to be bound anew. */
+    /** Returns true if both are the same memory, so that nothing is to be bound anew. */
     public boolean sameMemory(Piece other) {
         return array == other.array
                 && arrayOffset == other.arrayOffset

@@ -3,7 +3,7 @@ package dev.gradclip.internal.reduce;
 
 import dev.gradclip.NormType;
 
-/** What a tile's partial is; the ordinals cross JNI. */
+/** The kind of a tile's partial; the ordinals cross JNI. */
 public enum NormKind {
     /** Sum of |x|. */
     L1,
@@ -14,7 +14,7 @@ public enum NormKind {
     /** Sum of (|x| / maximum of its segment)^p. */
     POWER;
 
-    /** What is summed for a norm type. */
+    /** The kind of partial for a norm type. */
     public static NormKind of(NormType type) {
         if (type.equals(NormType.L2)) return L2;
         if (type.equals(NormType.L1)) return L1;

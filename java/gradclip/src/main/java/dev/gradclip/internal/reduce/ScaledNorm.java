@@ -25,7 +25,7 @@ public final class ScaledNorm {
         given = false;
     }
 
-    /** Whether every element was found to be 0; a norm of 0 that is given says nothing of the elements. */
+    /** Returns true if every element was found to be 0; a norm of 0 that is given says nothing of the elements. */
     public boolean isOfZeros() {
         return mantissa == 0 && !given;
     }
@@ -50,7 +50,7 @@ public final class ScaledNorm {
         }
     }
 
-    /** Whether every gradient was finite; also true of a finite norm that no double holds. */
+    /** Returns true if every gradient was finite; also true of a finite norm that no double holds. */
     public boolean isFinite() {
         return Double.isFinite(mantissa);
     }

@@ -54,7 +54,7 @@ public final class SegmentLayout {
         return lengths[tensor];
     }
 
-    /** Whether each tensor is one segment. */
+    /** Returns true if each tensor is one segment. */
     public boolean areTensors() {
         return gradients() == lengths.length;
     }

@@ -26,7 +26,7 @@ public final class SegmentSums {
         this.maximum = maximum;
     }
 
-    /** The same with room for more. */
+    /** A copy with room for more. */
     public SegmentSums grown(int segments) {
         return new SegmentSums(
                 Arrays.copyOf(low, segments),
@@ -54,7 +54,7 @@ public final class SegmentSums {
         return fold.sum(entries, from, to);
     }
 
-    /** The same where all entries are 0 as a rule. */
+    /** Sums entries that are all 0 as a rule. */
     private double rareSum(double[] entries, int from, int to) {
         for (int i = from; i < to; i++) if (entries[i] != 0) return sum(entries, from, to);
         return 0;

@@ -3,7 +3,7 @@ package dev.gradclip.internal.reduce;
 
 import java.nio.DoubleBuffer;
 
-/** What the pieces of one tensor add up to as they come. */
+/** The sums of one tensor's pieces as they come. */
 public final class TensorSums {
     private final Fold low = new Fold();
     private final Fold middle = new Fold();

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * {@code -Ddev.gradclip.leaks=trace} says where it came from.
  */
 public final class LeakGuard {
-    /** For what holds nothing and needs no watching. */
+    /** A guard of nothing, for objects that hold nothing. */
     public static final LeakGuard NONE = unwatched(() -> {});
 
     private static final boolean TRACE = "trace".equals(System.getProperty("dev.gradclip.leaks"));
@@ -39,7 +39,7 @@ public final class LeakGuard {
         return new LeakGuard(report, cleaner.register(object, report));
     }
 
-    /** For what lives only for one call: let go of when it is closed. */
+    /** A guard that reports nothing and releases when it is closed, for objects that live for one call. */
     public static LeakGuard unwatched(Runnable release) {
         return new LeakGuard(new Report("", release, null), null);
     }

@@ -11,7 +11,7 @@ public abstract class Decision {
     /** Per segment of gradients; what it is multiplied by. */
     private final double[] coefficients;
 
-    /** Whether a coefficient, but for unscaling, changes elements; and with unscaling. */
+    /** True if a coefficient changes elements: {@code clips} does not count unscaling, {@code changes} does. */
     private boolean clips;
 
     private boolean changes;
@@ -32,10 +32,10 @@ public abstract class Decision {
     /** 0 of a tensor that is absent. */
     protected abstract long elements(int tensor);
 
-    /** Of the unscaled segments {@code [from, to)}; overwritten by the next call. */
+    /** The norm of the unscaled segments {@code [from, to)}; the next call overwrites it. */
     protected abstract ScaledNorm norm(int from, int to);
 
-    /** Whether a tensor's weights were measured too. */
+    /** Returns true if a tensor's weights were measured too. */
     protected abstract boolean hasWeights(int tensor);
 
     protected abstract double weightsNorm(int segment);
@@ -49,7 +49,7 @@ public abstract class Decision {
         changes = false;
     }
 
-    /** What everything is multiplied by, or NaN where that is not one number. */
+    /** Decides all coefficients; returns the factor of every gradient, or NaN where that is not one number. */
     public final double decide(ResolvedRule rule) {
         clips = false;
         changes = false;
@@ -79,12 +79,12 @@ public abstract class Decision {
         return coefficients[segment];
     }
 
-    /** Whether a coefficient changes elements; unscaling is not counted. */
+    /** Returns true if a coefficient changes elements; unscaling is not counted. */
     public final boolean clips() {
         return clips;
     }
 
-    /** Whether a coefficient changes elements; unscaling is counted. */
+    /** Returns true if a coefficient changes elements; unscaling is counted. */
     public final boolean changes() {
         return changes;
     }

@@ -14,15 +14,15 @@ import dev.gradclip.internal.reduce.ScaledNorm;
 public final class NormLimit {
     private NormLimit() {}
 
-    /** What normalizing multiplies by at most. */
+    /** The most that normalizing multiplies by. */
     private static final double LARGEST = 0x1p127;
 
     /** Least norm that adaptive clipping divides by, in Optax and in timm. */
     private static final double LEAST_ADAPTIVE = 1e-6;
 
-    /** What follows from a norm that is not finite; the ordinals cross JNI. */
+    /** The coefficient of a norm that is not finite; the ordinals cross JNI. */
     public enum AtNonFinite {
-        /** What the formula gives: 0 for an infinite norm, NaN for NaN. */
+        /** The formula's: 0 for an infinite norm, NaN for NaN. */
         FORMULA,
         /** NaN for both. */
         NAN,
@@ -30,7 +30,7 @@ public final class NormLimit {
         COMPARISON
     }
 
-    /** Of a rule. */
+    /** The coefficient that a rule's convention has for a norm that is not finite. */
     public static AtNonFinite atNonFinite(NormRule rule) {
         boolean compares = rule.form() != NormRule.Form.NORMALIZE;
         if (rule.convention() == Convention.DL4J && compares) return AtNonFinite.COMPARISON;
@@ -40,7 +40,7 @@ public final class NormLimit {
     }
 
     /**
-     * What the unscaled gradients are multiplied by: 1 where the threshold is infinite, whatever the norm, and where all elements
+     * The factor of the unscaled gradients: 1 where the threshold is infinite, whatever the norm, and where all elements
      * are 0, which epsilon would otherwise clip.
      *
      * @param rule whose numbers count
@@ -68,14 +68,14 @@ public final class NormLimit {
     }
 
     /**
-     * What the gradients are multiplied by as they are: the coefficient of the unscaled ones times the unscaling, or the largest
+     * The factor of the gradients as they are: the coefficient of the unscaled ones times the unscaling, or the largest
      * double where that is more, for infinity would make NaN of zeros.
      */
     public static double ofScaled(double coefficient, double inverseScale) {
         return Math.min(coefficient * inverseScale, Double.MAX_VALUE);
     }
 
-    /** Whether a coefficient changes elements of a type: FLOAT64 takes it as it is, the others round it to float first. */
+    /** Returns true if a coefficient changes elements of a type: FLOAT64 takes it as it is, the others round it to float first. */
     public static boolean changes(double coefficient, DType dtype) {
         return dtype == DType.FLOAT64 ? coefficient != 1 : (float) coefficient != 1;
     }

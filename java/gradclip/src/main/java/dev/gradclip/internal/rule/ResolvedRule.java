@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** What a rule means for one clipper: which run of its tensors goes by which numbers. */
+/** A rule resolved for one clipper: the numbers for each run of its tensors. */
 public final class ResolvedRule {
     /** A run of tensors {@code [from, to)} that goes by one rule, which is not a {@link GroupRule}. */
     public record Part(int from, int to, ClipRule rule) {
@@ -58,10 +58,10 @@ public final class ResolvedRule {
 
     public final boolean measuresWeights;
 
-    /** Whether one part is all tensors. */
+    /** True if one part is all tensors. */
     public final boolean coversAll;
 
-    /** Whether it leaves every gradient as it is, unless by policy. */
+    /** True if it leaves every gradient as it is, unless by policy. */
     final boolean onlyMeasures;
 
     private ResolvedRule(ClipRule rule, Part[] parts, int tensors) {
@@ -82,7 +82,7 @@ public final class ResolvedRule {
     }
 
     /**
-     * What a rule means here.
+     * Resolves a rule.
      *
      * @throws IllegalArgumentException if it names a group that is not there, or needs parameters and there are none
      */
@@ -96,7 +96,7 @@ public final class ResolvedRule {
         return resolved;
     }
 
-    /** Of a rule for all it allocates no more than it keeps: a threshold may be another at each clip. */
+    /** The parts of a rule. For a rule for all tensors it allocates no more than it keeps: a threshold may be another at each clip. */
     private static Part[] parts(ClipRule rule, Map<String, TensorRange> groups, int tensors) {
         if (rule instanceof GroupRule perGroup) {
             List<Part> parts = new ArrayList<>();
@@ -130,12 +130,12 @@ public final class ResolvedRule {
         return normType == null;
     }
 
-    /** Whether all tensors go by one norm and one coefficient. */
+    /** Returns true if all tensors go by one norm and one coefficient. */
     public boolean isGlobal() {
         return rule instanceof NormRule norm && norm.hasOneCoefficient();
     }
 
-    /** Whether a tensor's rows have coefficients of their own. */
+    /** Returns true if a tensor's rows have coefficients of their own. */
     public boolean hasRowCoefficients(int tensor) {
         for (Part part : parts) {
             if (part.scope() == Scope.ROW && part.from() <= tensor && tensor < part.to()) return true;
@@ -147,7 +147,7 @@ public final class ResolvedRule {
         return policy;
     }
 
-    /** Whether elements may be written. */
+    /** Returns true if elements may be written. */
     public boolean mayWrite() {
         return !onlyMeasures || policy() == NonFinitePolicy.ZERO;
     }

@@ -5,7 +5,7 @@ import dev.gradclip.NormType;
 import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.reduce.TensorSums;
 
-/** What a stream of pieces in host memory has done to it, one piece at a time, wherever that is done. */
+/** Measures and changes pieces in host memory one at a time, on the CPU or on a device. */
 public interface PieceKernels extends AutoCloseable {
     /** Measures the next piece of a tensor into its sums. */
     void measure(Piece piece, NormType type, TensorSums sums);

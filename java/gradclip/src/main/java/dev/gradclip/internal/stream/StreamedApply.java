@@ -11,7 +11,7 @@ import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.rule.NormLimit;
 import org.jspecify.annotations.Nullable;
 
-/** What a rule does to the pieces of a stream, once it is decided. */
+/** Applies a decided rule to the pieces of a stream. */
 public final class StreamedApply {
     private final ClipRule rule;
     private final PieceKernels kernels;
@@ -73,7 +73,7 @@ public final class StreamedApply {
         }
     }
 
-    /** Those zeroed before count as changed; one that is then clamped away from 0 counts once. */
+    /** Clamps; elements zeroed before count as changed, and one that is then clamped away from 0 counts once. */
     private long clamp(@Nullable ValueRule clamp, HostMemory piece, long zeroed) {
         if (clamp == null && rule.inverseScale() == 1) return zeroed;
         requireWritable(piece.isReadOnly());

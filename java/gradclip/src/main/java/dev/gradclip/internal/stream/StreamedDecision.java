@@ -10,7 +10,7 @@ import dev.gradclip.internal.stream.StreamedTensors.Streamed;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** What a rule makes of a stream's norms, by the rows of its tensors. */
+/** Decides the coefficient of each row from a stream's norms. */
 public final class StreamedDecision extends Decision {
     private final ResolvedRule rule;
     private final StreamedTensors tensors;
@@ -23,7 +23,7 @@ public final class StreamedDecision extends Decision {
     /** Per tensor; null where it is in no group of a rule per group. */
     private final @Nullable ValueRule[] clamps;
 
-    /** What everything is multiplied by, where that is one number. */
+    /** The factor of every gradient, where that is one number. */
     private double coefficient;
 
     /** A decision about the tensors that a stream has ended. */
@@ -101,17 +101,17 @@ public final class StreamedDecision extends Decision {
         return coefficient(row);
     }
 
-    /** Whether a tensor has more rows than one, each with a coefficient of its own. */
+    /** Returns true if a tensor has more rows than one, each with a coefficient of its own. */
     public boolean hasRowCoefficients(int tensor) {
         return tensors.get(tensor).rows() > 1 && rule.hasRowCoefficients(tensor);
     }
 
-    /** What an element of a tensor is multiplied by. */
+    /** The factor of an element of a tensor. */
     double coefficientAt(int tensor, long element) {
         return coefficient(rowOf(tensor, element));
     }
 
-    /** How many elements from one on, or more, have its coefficient. */
+    /** The number of elements from one on that have its coefficient, or more than are left. */
     long runLength(int tensor, long element) {
         if (!hasRowCoefficients(tensor)) return Long.MAX_VALUE;
         Streamed ended = tensors.get(tensor);
@@ -133,7 +133,7 @@ public final class StreamedDecision extends Decision {
         return clippedRows[tensor];
     }
 
-    /** What clamps a tensor; null where nothing does. Of a rule for all, tensors need not have been named. */
+    /** The rule that clamps a tensor; null where none does. A rule for all tensors needs no names of them. */
     @Nullable
     ValueRule clampOf(int tensor) {
         return rule.rule instanceof ValueRule all ? all : clamps[tensor];

@@ -27,7 +27,7 @@ public final class StreamedSums implements AutoCloseable {
     private boolean ended;
     private boolean closed;
 
-    /** Whether something was thrown while a piece was measured, so that sums may hold a part of it. */
+    /** True if something was thrown while a piece was measured, so that sums may hold a part of it. */
     private boolean broken;
 
     private SegmentSums sums = new SegmentSums(16);

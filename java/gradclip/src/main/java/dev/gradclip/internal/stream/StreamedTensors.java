@@ -35,7 +35,7 @@ public final class StreamedTensors {
         }
     }
 
-    /** What is kept of each row is in arrays that double. */
+    /** The figures of each row are in arrays that double. */
     private static final int MOST_ROWS = 1 << 30;
 
     private final List<Streamed> ended = new ArrayList<>();
@@ -60,7 +60,7 @@ public final class StreamedTensors {
         return tensor == 0 ? 0 : ended.get(tensor - 1).endRow();
     }
 
-    /** Whether pieces have come since the last tensor ended. */
+    /** Returns true if pieces have come since the last tensor ended. */
     public boolean isOpen() {
         return dtype != null || hasWeights;
     }

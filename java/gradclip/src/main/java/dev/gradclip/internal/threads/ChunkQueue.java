@@ -35,7 +35,7 @@ public final class ChunkQueue implements Runnable {
         void invite(ChunkQueue job, int helpers);
     }
 
-    /** What one helper at a time sits on. */
+    /** A seat that one helper at a time takes. */
     private static final class Seat {
         volatile int state;
     }
@@ -90,7 +90,7 @@ public final class ChunkQueue implements Runnable {
     /** Seats that may be taken. */
     private volatile int places;
 
-    /** Whether chunks may be claimed; nobody claims between phases. */
+    /** True if chunks may be claimed; nobody claims between phases. */
     private volatile boolean isOpen;
 
     private volatile int shares;
@@ -148,7 +148,7 @@ public final class ChunkQueue implements Runnable {
         learn(worked - began, clock.getAsLong() - worked);
     }
 
-    /** For what an executor throws although it is checked, as some languages allow. */
+    /** Throws a checked exception of an executor, which some languages let it throw undeclared. */
     @SuppressWarnings("unchecked")
     private static <E extends Throwable> void throwAsIs(Throwable thrown) throws E {
         throw (E) thrown;
@@ -188,7 +188,7 @@ public final class ChunkQueue implements Runnable {
         seats = more;
     }
 
-    /** Whether the next phase goes without helpers. */
+    /** Returns true if the next phase goes without helpers. */
     boolean isBetterAlone() {
         if (alone) alone = clock.getAsLong() - aloneSince < aloneFor;
         return alone;

@@ -11,7 +11,7 @@ final class NativeOpenMp {
     /** The address of what a library that is loaded, or one that it needs, calls by a name; 0 if there is none. */
     static native long symbol(String library, String name);
 
-    /** What a function without arguments at an address answers. */
+    /** Calls a function without arguments at an address. */
     static native int count(long function);
 
     /**

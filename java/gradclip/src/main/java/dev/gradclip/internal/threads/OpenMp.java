@@ -27,7 +27,7 @@ final class OpenMp {
         return NativeLibrary.instance().isLoaded();
     }
 
-    /** Those of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has none. */
+    /** The OpenMP threads of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has none. */
     static @Nullable OpenMp of(String library) {
         if (!PREPARED) return null;
         // What gcc compiles a region to; the runtimes of LLVM and Intel have it too.
@@ -37,7 +37,7 @@ final class OpenMp {
         return parallel == 0 || number == 0 || most == 0 ? null : new OpenMp(parallel, number, most);
     }
 
-    /** How many threads a region of the library has that the calling thread opens, unless it says otherwise. */
+    /** The number of threads of a region that the calling thread opens, unless the region asks for another. */
     int threads() {
         return Math.max(1, NativeOpenMp.count(most));
     }

@@ -34,7 +34,7 @@ public final class Workers implements ChunkQueue.Helpers {
         return new Workers(threads, null, OpenMp.of(library));
     }
 
-    /** The same with as many threads as the library uses; {@link #defaultThreads} where they can't be had. */
+    /** Workers on as many OpenMP threads as the library uses; {@link #defaultThreads} where they can't be had. */
     public static Workers ofOpenMp(String library) {
         OpenMp openMp = OpenMp.of(library);
         return new Workers(openMp == null ? defaultThreads() : openMp.threads(), null, openMp);
