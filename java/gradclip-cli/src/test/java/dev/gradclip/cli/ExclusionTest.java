@@ -20,7 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a clip leaves as it is: a dtype that no rule is defined for, and {@code --exclude}. */
+/** Tensors that a clip leaves as they are: a dtype that no rule is defined for, and {@code --exclude}. */
 class ExclusionTest {
     @TempDir
     Path folder;

@@ -12,7 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Where native code can't be used, the text says so; in a JVM of its own, for the library is loaded once. */
+/** The text says where native code can't be used; in a JVM of its own, for the library is loaded once. */
 class FallbackTest {
     private static final String SAID = "plain Java did the work, not native code: ";
 

@@ -112,7 +112,7 @@ public final class Gradients {
         return result;
     }
 
-    /** Where the tensors of a file begin. */
+    /** The offset of a file's tensors. */
     static int dataStart(byte[] file) {
         return 8 + (int) ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
     }

@@ -63,7 +63,7 @@ class LauncherTest {
     private Path tools;
 
     private record Ended(int code, String out, String err) {
-        /** What the JVM was to be told. */
+        /** The JVM option of that name. */
         String option(String name) {
             for (String line : out.split("\n", -1)) if (line.startsWith("-D" + name + "=")) return line;
             throw new AssertionError(name + " is not among\n" + out);

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What a killed run left is removed by the next one; nothing else ever is. */
+/** The next run removes what a killed one left, and nothing else. */
 class LeftoversTest {
     private final FileTime old = FileTime.from(Instant.now().minus(Leftovers.AGE.multipliedBy(2)));
 

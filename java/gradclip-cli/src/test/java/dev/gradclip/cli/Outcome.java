@@ -11,7 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Map;
 
-/** What one command in this process said, and how it ended. */
+/** The output and exit code of one command in this process. */
 public record Outcome(int code, String out, String err) {
     static Outcome of(Object... args) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();

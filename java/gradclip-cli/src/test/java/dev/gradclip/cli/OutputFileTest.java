@@ -35,7 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Where the output lands, and what becomes of what was there. */
+/** The output lands where it should, and a file that was there is kept or replaced as documented. */
 class OutputFileTest {
     @TempDir
     Path folder;

@@ -45,7 +45,7 @@ class RulesCommandTest {
         assertTrue(said.contains(name + " "), said);
     }
 
-    /** What is called the default is what a rule has that is not told. */
+    /** The default that is shown is the value of a rule without the parameter. */
     @Test
     void theTableHoldsAllThatIsTaken() {
         String text = Outcome.of("rules").expect(ExitCode.DONE).out().replaceAll("(?<=\\S)\n +", " ");

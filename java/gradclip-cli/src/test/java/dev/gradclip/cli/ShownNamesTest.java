@@ -49,7 +49,7 @@ class ShownNamesTest {
             "x\uffffunassigned",
             "été 重み");
 
-    /** How many of them hold what is escaped. */
+    /** The number of names that hold something to escape. */
     private static final int UNSAFE = 20;
 
     private Path named() {

@@ -17,7 +17,7 @@ import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is on the disk before the command says that it is done, as the JVM's own events tell it. */
+/** The bytes are on the disk before the command says that it is done, by the JVM's own events. */
 class SyncTest {
     @TempDir
     Path folder;

@@ -5,7 +5,7 @@ import dev.gradclip.measure.Half;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** What clipping must write, worked out element by element and written to be checked by eye. */
+/** The result that clipping must write, worked out element by element and written to be checked by eye. */
 public final class Truth {
     private Truth() {}
 

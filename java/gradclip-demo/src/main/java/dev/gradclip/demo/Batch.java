@@ -26,17 +26,17 @@ public final class Batch {
         }
     }
 
-    /** How many images. */
+    /** The number of images. */
     public int size() {
         return labels.length;
     }
 
-    /** Of each. */
+    /** The number of rows of each image. */
     public int rows() {
         return rows;
     }
 
-    /** Of each. */
+    /** The number of columns of each image. */
     public int columns() {
         return columns;
     }

@@ -29,7 +29,7 @@ public final class Demo {
         temporalOrder = plan.temporalOrder() ? new TemporalExperiment(plan) : null;
     }
 
-    /** What the trainings add up to, as they report it. */
+    /** The sum of the work that the trainings report. */
     public long cost() {
         return (digits == null ? 0 : digits.cost()) + (temporalOrder == null ? 0 : temporalOrder.cost());
     }

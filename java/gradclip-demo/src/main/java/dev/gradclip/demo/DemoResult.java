@@ -4,7 +4,7 @@ package dev.gradclip.demo;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a demo found.
+ * The result of a demo.
  *
  * @param plan what was asked for
  * @param digits null where it was not asked for

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.demo;
 
-/** How many steps are as much as a number of seconds, at the rate measured on two processors (Xeon, AVX-512). */
+/** The steps that fit into a number of seconds, at the rate measured on two processors (Xeon, AVX-512). */
 final class Effort {
     /** A share of the time for each experiment, the same when it runs alone: alone it ends sooner, with the same numbers. */
     private static final double DIGITS_SHARE = 0.12;

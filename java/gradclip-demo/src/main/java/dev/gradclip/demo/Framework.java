@@ -6,13 +6,13 @@ import org.jspecify.annotations.Nullable;
 
 /** A framework that trains on the digits in place of the demo's own network; {@link Frameworks} finds it as a service. */
 public interface Framework {
-    /** What {@code --framework} calls it. */
+    /** The name that {@code --framework} takes. */
     String name();
 
-    /** What is trained, as tables say it: {@code an LSTM of LibTorch reads images row by row}. */
+    /** The network, as tables name it: {@code an LSTM of LibTorch reads images row by row}. */
     String model();
 
-    /** Of plain stochastic gradient descent; one at which training goes wrong without clipping. */
+    /** The learning rate of plain stochastic gradient descent; one at which training goes wrong without clipping. */
     double learningRate();
 
     /** Training steps that two processors do in a second, about. */

@@ -4,7 +4,7 @@ package dev.gradclip.demo;
 /** A network that a {@link Framework} trains. Used by one thread. */
 public interface FrameworkNetwork extends AutoCloseable {
     /**
-     * What a step found.
+     * The figures of a step.
      *
      * @param loss mean cross-entropy of the batch, nats
      * @param norm L2, of all gradients before clipping
@@ -15,7 +15,7 @@ public interface FrameworkNetwork extends AutoCloseable {
     /** Forward, backward, clip, update. */
     Step step(Batch batch);
 
-    /** How many images it tells wrong. */
+    /** The number of images that it classifies wrongly. */
     int errors(Batch batch);
 
     @Override

@@ -32,7 +32,7 @@ public final class Frameworks {
 
     private Frameworks() {}
 
-    /** What there is to be built. */
+    /** The frameworks that a demo can be built for. */
     public static List<String> names() {
         return List.copyOf(EXAMPLE.keySet());
     }

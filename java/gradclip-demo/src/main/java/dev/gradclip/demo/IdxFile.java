@@ -20,7 +20,7 @@ import java.util.zip.ZipException;
 final class IdxFile {
     private static final int UNSIGNED_BYTE = 8;
 
-    /** What a gzip file begins with. */
+    /** The first two bytes of a gzip file. */
     private static final int GZIP = 0x1f8b;
 
     /** 1 GiB; MNIST's largest has 47 MB. */
@@ -36,7 +36,7 @@ final class IdxFile {
         this.data = data;
     }
 
-    /** For messages. */
+    /** The path, for messages. */
     Path path() {
         return path;
     }

@@ -13,7 +13,7 @@ final class IdxImages {
     private static final int CLASSES = 10;
     private static final float WHITE = 255;
 
-    /** As many as training and testing take within the time of a demo. */
+    /** The number of images that a demo has time to train on. */
     private static final int MOST_TRAIN = 6000;
 
     private static final int MOST_TEST = 1000;

@@ -8,7 +8,7 @@ interface Learner extends AutoCloseable {
     /** Forward, backward, clip, update; noted in the trace. */
     void step(List<Example> batch);
 
-    /** How many of these it tells wrong. */
+    /** The number of these that it classifies wrongly. */
     int errors(List<Example> batch);
 
     Trace trace();

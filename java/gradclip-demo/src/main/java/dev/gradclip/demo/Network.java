@@ -10,7 +10,7 @@ interface Network {
     /** Reads a batch; the mean cross-entropy, in nats. */
     double forward(List<Example> batch);
 
-    /** How many of the batch read last were told wrong. */
+    /** The number of images of the batch read last that were classified wrongly. */
     int errors();
 
     /** Puts the gradient of that batch's loss into the parameters. */

@@ -17,7 +17,7 @@ final class Parameter {
         gradient = new float[rows * columns];
     }
 
-    /** What errors call it. */
+    /** The name in errors. */
     String name() {
         return name;
     }
@@ -27,12 +27,12 @@ final class Parameter {
         return values;
     }
 
-    /** What a backward pass adds up, in rows too. */
+    /** The gradient that a backward pass adds up, by rows. */
     float[][] sums() {
         return sums;
     }
 
-    /** The same as one array, row after row: what is clipped. */
+    /** The gradient as one array, row after row, which is clipped. */
     float[] gradient() {
         return gradient;
     }

@@ -38,7 +38,7 @@ public record TemporalResult(
         return (double) some.stream().filter(Run::solved).count() / some.size();
     }
 
-    /** Of all runs; NaN where one's is. */
+    /** The largest norm of all runs; NaN where one run's is. */
     public double largestNorm(Clipping clipping, int length) {
         return runs(clipping, length).stream()
                 .mapToDouble(run -> run.trace().largestNorm())

@@ -4,7 +4,7 @@ package dev.gradclip.demo;
 import java.util.Arrays;
 import java.util.stream.DoubleStream;
 
-/** What was seen of a training, step by step. */
+/** The record of a training, step by step. */
 public final class Trace {
     private static final int FINAL_STEPS = 50;
 
@@ -27,17 +27,17 @@ public final class Trace {
         return steps;
     }
 
-    /** Of each step's batch, before its update. */
+    /** The loss of each step's batch, before its update. */
     public double[] losses() {
         return Arrays.copyOf(losses, steps);
     }
 
-    /** Of each step's gradients, before clipping. */
+    /** The norm of each step's gradients, before clipping. */
     public double[] norms() {
         return Arrays.copyOf(norms, steps);
     }
 
-    /** How many steps' gradients were changed. */
+    /** The number of steps whose gradients were changed. */
     public int clipped() {
         return clipped;
     }

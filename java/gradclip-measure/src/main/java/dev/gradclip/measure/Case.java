@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.measure;
 
-/** What is timed. */
+/** The cases that are timed. */
 public enum Case {
     /** The norm alone: one pass. */
     NORM("norm"),
@@ -18,7 +18,7 @@ public enum Case {
         this.title = title;
     }
 
-    /** For people. */
+    /** The title, for people. */
     public String title() {
         return title;
     }

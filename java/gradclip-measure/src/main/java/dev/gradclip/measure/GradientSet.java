@@ -47,12 +47,12 @@ public final class GradientSet implements AutoCloseable {
         };
     }
 
-    /** What they are. */
+    /** The shape of the gradients. */
     public Shape shape() {
         return shape;
     }
 
-    /** What to bind. */
+    /** The buffers to bind. */
     public List<GradientBuffer> buffers() {
         return List.copyOf(device.isEmpty() ? host : device);
     }
@@ -102,7 +102,7 @@ public final class GradientSet implements AutoCloseable {
         }
     }
 
-    /** How many the last {@link #outliers} changed. */
+    /** The number of elements that the last {@link #outliers} changed. */
     long changed() {
         return changed;
     }

@@ -47,7 +47,7 @@ final class Lockstep implements AutoCloseable {
         }
     }
 
-    /** Where others need the processor, spinning on would keep them from it. */
+    /** Spins for a while, then yields: where others need the processor, spinning on would keep them from it. */
     private static void pause(int spins) {
         if (spins < SPINS) Thread.onSpinWait();
         else LockSupport.parkNanos(1);

@@ -4,7 +4,7 @@ package dev.gradclip.measure;
 import com.sun.management.OperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
 
-/** How much a measurement may take of what it shares with others. */
+/** The memory that a measurement may take of what it shares with others. */
 public final class MemoryBudget {
     private MemoryBudget() {}
 

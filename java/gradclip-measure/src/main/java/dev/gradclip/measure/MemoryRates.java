@@ -4,7 +4,7 @@ package dev.gradclip.measure;
 import java.util.Arrays;
 
 /**
- * What this JVM's own loops reach over as much memory, in bytes a microsecond: the limit that clips are held against. Reading
+ * The rates of this JVM's own loops over as much memory, in bytes a microsecond: the limit that clips are compared with. Reading
  * is {@link Arrays#mismatch} of two equal halves; rewriting is {@code x ^= c} in place. Both are vector code in HotSpot. Of
  * all passes it is the tenth percentile: what the machine can do, not what it did while others kept it busy.
  *

@@ -15,7 +15,7 @@ import org.knowm.xchart.style.Styler;
 
 /** Charts as PNG files, without a screen. */
 public final class Png {
-    /** What to say where {@link #bytes} gives null. */
+    /** The message where {@link #bytes} gives null. */
     public static final String REMEDY =
             "this JVM finds no fonts to write a chart with; install some (Debian: apt-get install fontconfig fonts-dejavu-core)";
 
@@ -26,7 +26,7 @@ public final class Png {
         return besideEachOther(() -> List.of(chart.get()));
     }
 
-    /** As {@link #bytes}, of charts in one row. */
+    /** Draws charts in one row: {@link #bytes}. */
     public static byte @Nullable [] besideEachOther(Supplier<? extends List<? extends Chart<?, ?>>> charts)
             throws IOException {
         System.setProperty("java.awt.headless", "true");

@@ -31,7 +31,7 @@ public record Shape(String name, List<Tensor> tensors) {
         return new Shape(tensors + "x" + length, Collections.nCopies(tensors, new Tensor(dtype, length)));
     }
 
-    /** Of one type, one for each length. */
+    /** A shape of one type, with a tensor for each length. */
     public static Shape of(String name, DType dtype, List<Long> lengths) {
         return new Shape(
                 name, lengths.stream().map(length -> new Tensor(dtype, length)).toList());
@@ -84,7 +84,7 @@ public record Shape(String name, List<Tensor> tensors) {
         return new Shape(name, scaled).scaledFrom(elements());
     }
 
-    /** The same under a name that says how much of the real one it is. */
+    /** This shape under a name that says what part of the real one it is. */
     Shape scaledFrom(long real) {
         return new Shape(name + ", " + elements() + " of " + real + " elements", tensors);
     }

@@ -31,7 +31,7 @@ public enum Shapes {
         this.label = label;
     }
 
-    /** What asks for it. */
+    /** The text that asks for the shape. */
     public String label() {
         return label;
     }

@@ -4,7 +4,7 @@ package dev.gradclip.measure;
 import java.util.Arrays;
 
 /**
- * What one call takes, in microseconds.
+ * The time of one call, in microseconds.
  *
  * @param median half of the samples are below it
  * @param low a tenth is
@@ -42,7 +42,7 @@ public record Times(double median, double low, double high, long calls) {
         return of(Arrays.copyOf(micros, n), n * batch);
     }
 
-    /** Of samples in any order, which are sorted. */
+    /** The times of samples in any order, which are sorted. */
     static Times of(double[] micros, long calls) {
         Arrays.sort(micros);
         return new Times(at(micros, 0.5), at(micros, 0.1), at(micros, 0.9), calls);

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Which sizes a run measures.
+ * The sizes that a run measures.
  *
  * @param shapes those that fit, the smallest first
  * @param leftOut the others
@@ -32,7 +32,7 @@ public record BenchPlan(List<Shape> shapes, List<LeftOut> leftOut) {
     }
 
     /**
-     * What fits.
+     * Chooses the sizes that fit.
      *
      * @param memory that may be used
      * @param heap of this JVM

@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * What {@code gradclip bench} found.
+ * The report of {@code gradclip bench}.
  *
  * @param rows every measurement
  * @param limits the machine's own rates, by size
@@ -25,7 +25,7 @@ record BenchReport(
         int threads,
         double seconds,
         double took) {
-    /** What memory allows at one size. */
+    /** The rates that memory allows at one size. */
     record Limit(Shape shape, MemoryRates rates) {}
 
     void print(Terminal terminal, Format format) throws IOException {

@@ -70,7 +70,7 @@ final class ClipOrder {
         requireEachGroup(file, selection.groups());
     }
 
-    /** Of a dtype that no rule is defined for, only what would stay as it is can be copied. */
+    /** Refuses a tensor of a dtype that no rule is defined for, unless it would stay as it is. */
     private static void requireUntouched(
             SafetensorsFile file, TensorEntry tensor, @Nullable ClipRule rule, ClipRule ofAll) throws BadFileException {
         if (tensor.type().use() != ElementType.Use.REFUSED || tensor.elements() == 0) return;
@@ -118,12 +118,12 @@ final class ClipOrder {
         return indexes.getOrDefault(tensor.name(), -1);
     }
 
-    /** How many tensors the user left out. */
+    /** The number of tensors that the user left out. */
     int excluded() {
         return excluded;
     }
 
-    /** How many other tensors are copied, of a dtype that no rule changes. */
+    /** The number of other tensors that are copied, of a dtype that no rule changes. */
     int skipped() {
         return skipped;
     }

@@ -17,7 +17,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What {@code gradclip clip} says it did.
+ * The report of {@code gradclip clip}.
  *
  * @param backend name of the backend that worked
  * @param selection what was chosen
@@ -46,7 +46,7 @@ record ClipReport(
         int skipped,
         int excluded) {
     /**
-     * How many rows there are, and were scaled.
+     * The numbers of rows.
      *
      * @param all of them
      * @param clipped of them
@@ -68,7 +68,7 @@ record ClipReport(
             @Nullable Rows rows) {}
 
     /**
-     * What happened to one group.
+     * The figures of one group.
      *
      * @param choice its names and its rule
      * @param tensors in it
@@ -135,7 +135,7 @@ record ClipReport(
                 ChosenRule.goesByRows(rule) ? rows(clip, order, first, first + count) : null);
     }
 
-    /** Of the tensors of some places that are clipped by rows. */
+    /** The rows of the tensors {@code [from, to)} that are clipped by rows. */
     private static Rows rows(StreamingClip clip, ClipOrder order, int from, int to) {
         long all = 0;
         long clipped = 0;

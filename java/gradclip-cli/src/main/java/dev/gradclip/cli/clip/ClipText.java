@@ -39,7 +39,7 @@ final class ClipText {
         if (clip.result().nonFinite()) out.println("a gradient holds a NaN or an infinity: " + consequence(clip));
     }
 
-    /** What a formula makes of a NaN is no clip that anybody wanted. */
+    /** The outcome in a word: what a formula makes of a NaN is no clip that anybody wanted. */
     private static String outcome(ClipReport clip) {
         if (isPropagated(clip)) return "not finite";
         return clip.result().clipped() ? "clipped" : "not clipped";

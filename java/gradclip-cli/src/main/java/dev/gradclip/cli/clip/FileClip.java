@@ -25,7 +25,7 @@ public final class FileClip {
     private final ClipOrder order;
     private final int withoutParameter;
 
-    /** Where in its tensor the piece begins that is written next, in elements. */
+    /** The element of its tensor at which the piece that is written next begins. */
     private long written;
 
     /**

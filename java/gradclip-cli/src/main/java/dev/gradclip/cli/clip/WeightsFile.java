@@ -45,7 +45,7 @@ public final class WeightsFile implements AutoCloseable {
         return found;
     }
 
-    /** How many gradients of an order should have weights here and have none; refuses a file that has none of them. */
+    /** The number of gradients of an order that should have weights here and have none; refuses a file that has none of them. */
     int missing(ClipOrder order) throws BadFileException {
         int wanted = 0;
         int missing = 0;

@@ -92,7 +92,7 @@ public final class DemoCommand implements Callable<Integer> {
     private static final double FEWEST_SECONDS = 0.1;
     private static final double MOST_SECONDS = 86_400;
 
-    /** What can be asked for. */
+    /** The experiments that can be asked for. */
     private enum Experiment {
         DIGITS("digits"),
         TEMPORAL_ORDER("temporal-order");

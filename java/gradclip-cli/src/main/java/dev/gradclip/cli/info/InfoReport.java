@@ -15,7 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** What {@code gradclip info} shows. */
+/** The report of {@code gradclip info}. */
 final class InfoReport {
     private InfoReport() {}
 

@@ -20,7 +20,7 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What {@code gradclip inspect} found.
+ * The report of {@code gradclip inspect}.
  *
  * @param file the file
  * @param tensors each of its tensors

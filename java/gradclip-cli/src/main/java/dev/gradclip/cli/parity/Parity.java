@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Compares what backends leave with what plain Java leaves, bit by bit. */
 final class Parity {
-    /** Of a power norm, on which backends agree no further. */
+    /** The relative difference that backends may have in a power norm. */
     private static final double POWER = 1e-12;
 
     /** Elements of a power norm's clip are rounded to their type after a coefficient that may differ by as much. */
@@ -18,7 +18,7 @@ final class Parity {
     private static final int MOST_SHOWN = 5;
 
     /**
-     * How a backend did with a rule.
+     * The count of a backend's differences with a rule.
      *
      * @param cases compared
      * @param different of these
@@ -98,7 +98,7 @@ final class Parity {
         return tallies;
     }
 
-    /** How a backend did with a rule. */
+    /** The count of a backend's differences with a rule. */
     Tally tally(String rule, String backend) {
         return tallies.getOrDefault(rule, Map.of()).getOrDefault(backend, new Tally(0, 0));
     }

@@ -27,7 +27,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
 
     private static final int ROWS = 3;
 
-    /** What gradients are like. */
+    /** The values that gradients of a case have. */
     enum Kind {
         ORDINARY(0),
         TINY(-120),
@@ -35,7 +35,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
         ZERO(0),
         NON_FINITE(0);
 
-        /** Of 2, by which ordinary ones are multiplied where the type has such numbers. */
+        /** The power of 2 that ordinary values are multiplied by where the type has such numbers. */
         final int exponent;
 
         Kind(int exponent) {
@@ -91,7 +91,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
         return tensors(new Random(seed), kind);
     }
 
-    /** Of the gradients' lengths, and no more wondrous than weights are. */
+    /** Weights of the gradients' lengths, with ordinary values. */
     List<Tensor> weights() {
         return tensors(new Random(~seed), Kind.ORDINARY);
     }

@@ -17,10 +17,10 @@ import java.lang.reflect.Array;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Who clips a case. */
+/** A backend that clips a case. */
 interface ParitySide {
     /**
-     * What a clip leaves.
+     * The outcome of a clip.
      *
      * @param gradients as {@link ParityCase.Tensor}s
      * @param norm of all, NaN where it threw

@@ -28,7 +28,7 @@ public record ChosenRule(RuleSpec entry, ClipRule rule) {
         return shown.toString();
     }
 
-    /** The same with another rule of its kind. */
+    /** This choice with another rule of its kind. */
     ChosenRule with(ClipRule changed) {
         return new ChosenRule(entry, changed);
     }

@@ -3,7 +3,7 @@ package dev.gradclip.cli.rules;
 
 import dev.gradclip.cli.shell.Numbers;
 
-/** Which numbers an option or a parameter may be: checked here, so that a refusal says its name as it was typed. */
+/** A range of numbers for an option or a parameter; a refusal has its name as it was typed. */
 enum Range {
     NUMBER("a number"),
     LIMIT("0 or more"),

@@ -11,7 +11,7 @@ final class RuleArguments {
     private final Map<RuleParameter, String> given = new EnumMap<>(RuleParameter.class);
 
     /**
-     * Of texts {@code NAME=VALUE}.
+     * Reads texts {@code NAME=VALUE}.
      *
      * @throws IllegalArgumentException naming one that is unknown, given twice or missing
      */

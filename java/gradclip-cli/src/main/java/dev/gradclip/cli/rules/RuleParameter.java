@@ -56,7 +56,7 @@ public enum RuleParameter {
         }
     }
 
-    /** What it is in a rule: a Double or a String. */
+    /** The parameter's value in a rule: a Double or a String. */
     Object of(ClipRule rule) {
         return switch (this) {
             case MIN -> ((ValueRule) rule).min();

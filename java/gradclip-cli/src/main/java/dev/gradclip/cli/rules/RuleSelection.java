@@ -10,7 +10,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is done to a file.
+ * The rules that clip a file.
  *
  * @param rule for {@link dev.gradclip.StreamingClip}
  * @param named the rule chosen by name; null where a threshold or groups were given

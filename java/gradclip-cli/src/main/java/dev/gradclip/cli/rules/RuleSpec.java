@@ -92,7 +92,7 @@ public record RuleSpec(
         return Arrays.asList(example.split(",", -1));
     }
 
-    /** How it is given to {@code gradclip clip}. */
+    /** The way the rule is given to {@code gradclip clip}. */
     String usage() {
         return "--rule " + name
                 + exampleArguments().stream().map(a -> " --param " + a).collect(Collectors.joining());

@@ -10,7 +10,7 @@ import java.io.PrintStream;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** What {@code gradclip rules} shows. */
+/** The report of {@code gradclip rules}. */
 final class RulesReport {
     private static final int WIDTH = 80;
 

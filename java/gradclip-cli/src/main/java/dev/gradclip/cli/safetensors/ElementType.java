@@ -33,7 +33,7 @@ public enum ElementType {
     F4(4, Use.REFUSED),
     C64(64, Use.REFUSED);
 
-    /** What clipping does with a tensor of a type. */
+    /** The use that clipping has for a tensor of a type. */
     public enum Use {
         CLIPPED,
         /** Not floating point: no gradient. */

@@ -7,14 +7,14 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a file that is no safetensors file may be instead, told by how it begins.
+ * A kind of file that is no safetensors file, known by its beginning.
  *
  * @param beginning fits the head of such a file, a character for each byte
  * @param what it looks like
  * @param remedy what to do
  */
 record FileKind(Pattern beginning, String what, String remedy) {
-    /** How many bytes are looked at: the first name in a zip archive, the first keys of a text. */
+    /** The number of bytes that are looked at: the first name in a zip archive, the first keys of a text. */
     static final int HEAD = 1024;
 
     private static final String PICKLED = "PyTorch converts it: safetensors.torch.save_file(torch.load('FILE',"

@@ -28,7 +28,7 @@ final class HeaderParser {
     private static final int INTEGER_DIGITS = 1000;
     private static final int MOST_DEPTH = 8;
 
-    /** How many characters are shown on each side of a fault. */
+    /** The number of characters shown on each side of a fault. */
     private static final int CONTEXT = 20;
 
     // Names are unique, so a table of symbols would only cost memory; nothing legal is nested deeper than three.

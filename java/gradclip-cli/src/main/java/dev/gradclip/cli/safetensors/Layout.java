@@ -11,7 +11,7 @@ import java.util.List;
 final class Layout {
     private Layout() {}
 
-    /** The same tensors in the order of their data. */
+    /** Sorts tensors by the order of their data, and checks that they cover it. */
     static List<TensorEntry> check(List<TensorEntry> tensors, long dataBytes) throws BadFileException {
         for (TensorEntry tensor : tensors) {
             checkRange(tensor, dataBytes);

@@ -36,7 +36,7 @@ public final class SafetensorsFile implements AutoCloseable {
         this.buffer = ByteBuffer.allocateDirect(capacity).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    /** What is done with a piece; the buffer is little-endian, from position to limit, and reused afterwards. */
+    /** Takes a piece; the buffer is little-endian, from position to limit, and reused afterwards. */
     @FunctionalInterface
     public interface PieceConsumer {
         void accept(ByteBuffer piece) throws IOException;
@@ -107,7 +107,7 @@ public final class SafetensorsFile implements AutoCloseable {
         forEachPiece(tensor, 1, consumer);
     }
 
-    /** The same in pieces of whole rows, or, where one exceeds a piece, of one row's parts. */
+    /** Reads a tensor in pieces of whole rows, or, where one exceeds a piece, of one row's parts. */
     public void forEachPiece(TensorEntry tensor, int rows, PieceConsumer consumer) throws IOException {
         long position = header.bytes().length + tensor.begin();
         long rowBytes = tensor.bytes() / rows;

@@ -10,11 +10,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** Where the work is done; neither option changes a bit of what is written. */
+/** The options for backend and threads; neither changes a bit of what is written. */
 public final class BackendOptions {
     private static final int MOST_THREADS = 1024;
 
-    /** What {@code --backend} takes. */
+    /** The values of {@code --backend}. */
     public enum Choice {
         AUTO,
         JAVA,
@@ -91,7 +91,7 @@ public final class BackendOptions {
         terminal.out().println("plain Java did the work, not native code: " + why(Backend.NATIVE));
     }
 
-    /** What the launcher's build had to do without, or nothing; a jar knows only that it holds no library. */
+    /** The tools that the launcher's build had to do without, or nothing; a jar knows only that it holds no library. */
     public static String missing() {
         return System.getProperty("gradclip.missing", "");
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.shell;
 
-/** What the command says to the shell. */
+/** The exit codes of the command. */
 public final class ExitCode {
     public static final int DONE = 0;
 

@@ -49,7 +49,7 @@ public final class Failures {
         return e instanceof BadFileException ? ExitCode.USAGE : ExitCode.FAILURE;
     }
 
-    /** What happened, for people. */
+    /** The failure in words, for people. */
     public static String message(Throwable e) {
         if (e instanceof FileSystemException file) return file.getFile() + ": " + Reason.of(file);
         if (e instanceof OutOfMemoryError) {

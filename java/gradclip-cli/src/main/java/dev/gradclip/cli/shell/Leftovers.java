@@ -22,7 +22,7 @@ import java.util.regex.Pattern;
  * byte, and the lock ends with the process.
  */
 public final class Leftovers {
-    /** Where a lock may reach no further than this machine, another one's file is told by its age: it is written all the time. */
+    /** The age from which a file counts as left over where a lock reaches no further than this machine: a file in use is written all the time. */
     public static final Duration AGE = Duration.ofMinutes(10);
 
     /** File systems of one machine: what is not locked there is written by nobody. */
@@ -49,7 +49,7 @@ public final class Leftovers {
         }
     }
 
-    /** Where that can't be found out, as in a folder that was made the root of a system, it counts as shared. */
+    /** Returns true if only this machine writes there. Where that can't be found out, as in a folder that was made the root of a system, it counts as shared. */
     public static boolean isLocal(Path file) {
         try {
             return LOCAL.contains(Files.getFileStore(file).type());

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
-/** What the machine is, as far as it matters to clipping. */
+/** The facts of this machine that matter to clipping. */
 public final class Machine {
     /** Flags of x86-64 and aarch64 that the backends can use. */
     private static final List<String> SIMD =

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record OutputTarget(
         Path requested, Path path, Path folder, @Nullable PosixFileAttributes existing) {
-    /** As Linux does. */
+    /** The most links that are followed, Linux's number. */
     private static final int MOST_LINKS = 40;
 
     /**

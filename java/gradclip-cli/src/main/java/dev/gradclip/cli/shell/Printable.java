@@ -18,7 +18,7 @@ public final class Printable {
         return "'" + cell(text) + "'";
     }
 
-    /** As it stands in a table: the middle left out where it is long, or one name would widen every row. */
+    /** Text as a table shows it: the middle is left out where it is long, or one name would widen every row. */
     public static String cell(String text) {
         return escaped(shortened(text, LONGEST));
     }
@@ -33,7 +33,7 @@ public final class Printable {
         return result.toString();
     }
 
-    /** As JSON writes it too. */
+    /** The escape of a UTF-16 unit, as JSON writes it too. */
     public static String escape(char unit) {
         return String.format("\\u%04x", (int) unit);
     }

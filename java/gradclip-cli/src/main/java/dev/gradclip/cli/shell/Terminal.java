@@ -8,7 +8,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Where a command writes. Both streams are UTF-8 whatever the locale, for names in files are.
+ * The streams that a command writes to. Both streams are UTF-8 whatever the locale, for names in files are.
  *
  * @param out standard output
  * @param err standard error
@@ -17,7 +17,7 @@ import java.nio.charset.StandardCharsets;
  * @param progress whether someone watches standard error
  */
 public record Terminal(PrintStream out, PrintStream err, boolean colours, boolean errorColours, boolean progress) {
-    /** What to say where nothing can be written to standard output. */
+    /** The message where nothing can be written to standard output. */
     public static final String UNWRITABLE = "standard output cannot be written";
 
     /** Not a terminal: no colours, no progress. */

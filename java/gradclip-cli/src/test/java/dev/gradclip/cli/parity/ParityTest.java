@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
-/** That {@code gradclip parity} finds what differs, however little it is. */
+/** {@code gradclip parity} finds a difference, however little it is. */
 class ParityTest {
     private static List<ParityCase> cases(String... rules) {
         List<ParityCase> cases = new ArrayList<>();
