@@ -18,7 +18,7 @@ record Allocation(double bytes, long calls) {
     /** JMH's own in an iteration that times calls all together: 5,840 to 6,128 were seen with one call each. */
     private static final double HARNESS = 8192;
 
-    /** What the JVM and JMH allocate beside them now and then; no object is smaller than 16. */
+    /** The bytes that the JVM and JMH allocate beside them now and then; no object is smaller than 16. */
     private static final double STRAY = 4;
 
     /** A ClipResult, with compressed references. */
@@ -27,10 +27,10 @@ record Allocation(double bytes, long calls) {
     /** A verb makes a rule of its number: 64 for a norm, 40 for a value; compiled code sometimes takes it apart. */
     private static final double RULE = 64;
 
-    /** What a clipper makes of a rule that is not the one before: {@code bites} has another threshold at each call. */
+    /** The bytes that a clipper makes of a rule that is not the one before: {@code bites} has another threshold at each call. */
     private static final double NEW_RULE = 88;
 
-    /** Where fewer calls share what JMH allocates, it shows in the bytes of each. */
+    /** The number of calls below which JMH's own allocations show in the bytes of each. */
     private static final long MANY = 1000;
 
     private static final String BYTES_A_CALL = "gc.alloc.rate.norm";
@@ -66,7 +66,7 @@ record Allocation(double bytes, long calls) {
         return own + STRAY + HARNESS / calls;
     }
 
-    /** What is too much of it, or nothing. */
+    /** The complaint about too much of it, or nothing. */
     String fault(String what) {
         if (bytes <= most(what)) return "";
         return String.format(

@@ -9,7 +9,7 @@ import java.nio.Buffer;
  * itself in {@code META-INF/services}. Everything is done the best way that its users have.
  */
 public interface Contender extends AutoCloseable {
-    /** What tables call it. */
+    /** The name in tables. */
     String name();
 
     /**
@@ -19,10 +19,10 @@ public interface Contender extends AutoCloseable {
      */
     void bind(Shape shape);
 
-    /** Where a gradient is written before each call: floats, or shorts for the bits of 16-bit types. */
+    /** The buffer that a gradient is written to before each call: floats, or shorts for the bits of 16-bit types. */
     Buffer gradient(int tensor);
 
-    /** Where it is found afterwards. */
+    /** The buffer where the gradient is found afterwards. */
     default Buffer clipped(int tensor) {
         return gradient(tensor);
     }

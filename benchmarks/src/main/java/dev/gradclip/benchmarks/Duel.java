@@ -141,7 +141,7 @@ public final class Duel implements Callable<Integer> {
         };
     }
 
-    /** Those that are made for the shape; the others say why they are not. */
+    /** The contenders that are made for the shape; the others say why they are not. */
     private List<Contender> bound(Shape shape) {
         List<Contender> peers = new ArrayList<>();
         ServiceLoader.load(Contender.class).forEach(peers::add);

@@ -3,7 +3,7 @@ package dev.gradclip.benchmarks;
 
 import java.util.List;
 
-/** What contenders are timed at, and what each must then have found. */
+/** The cases that contenders are timed at, with what each must then have found. */
 enum DuelCase {
     /** The norm alone. */
     NORM("norm"),
@@ -16,10 +16,10 @@ enum DuelCase {
     /** Each tensor by its own norm, to half the least of them, so that all are scaled. */
     PER_TENSOR("per tensor");
 
-    /** Of values that are uniform in [-1, 1). */
+    /** The limit for values that are uniform in [-1, 1). */
     private static final double LIMIT = 0.99;
 
-    /** What each next call on the same gradients takes off the threshold, so that it bites as well. */
+    /** The share that each next call on the same gradients takes off the threshold, so that it scales as well. */
     private static final double SHRINK = 1e-4;
 
     private final String label;
@@ -61,7 +61,7 @@ enum DuelCase {
         return this == BITES || this == PER_TENSOR;
     }
 
-    /** What an element of a tensor should be afterwards, but for rounding. */
+    /** The value that an element of a tensor should have afterwards, but for rounding. */
     double expected(double element, Gradients gradients, int tensor) {
         return switch (this) {
             case NORM, DOES_NOT_BITE -> element;

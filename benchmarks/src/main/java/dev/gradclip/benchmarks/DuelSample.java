@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * How long a contender took, as a line of JSON between the process that timed it and the one that reports.
+ * The time that a contender took, as a line of JSON between the process that timed it and the one that reports.
  *
  * @param workload name of a {@link Shape}
  * @param dtype its type

@@ -11,7 +11,7 @@ import java.io.OutputStream;
 import java.util.List;
 import java.util.Locale;
 
-/** What is clipped on a device, as a list that {@code gpu/peers.py} reads. */
+/** The cases that are clipped on a device, as a list that {@code gpu/peers.py} reads. */
 final class GpuCases {
     /** Less than this makes a quick trial of everything. */
     private static final long REAL = 1 << 30;

@@ -17,7 +17,7 @@ import java.util.List;
 
 /** The gradients of a case in device memory, bound once, and the calls that are timed. */
 final class GpuTensors implements AutoCloseable {
-    /** What is timed. */
+    /** The work that is timed. */
     enum Work {
         /** The norm and the coefficient, nothing applied: one pass. */
         NORM,
@@ -100,7 +100,7 @@ final class GpuTensors implements AutoCloseable {
         stream.synchronize();
     }
 
-    /** Whether a result is what the work is named for. */
+    /** Throws if a result is not what the work is named for. */
     static void check(Work work, ClipResult result) {
         if (result.clipped() != (work == Work.BITES)) throw new IllegalStateException(work + " gave " + result);
     }

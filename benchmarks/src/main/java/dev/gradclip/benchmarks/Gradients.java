@@ -9,7 +9,7 @@ import dev.gradclip.measure.Shape;
 import java.nio.Buffer;
 import java.util.Arrays;
 
-/** What every contender is given before each call, the norms of it, and whether what came of it is right. */
+/** The gradients that every contender is given before each call, their norms, and a check of what came of them. */
 final class Gradients {
     private static final long MOST_BYTES = 1 << 30;
     private static final double TOLERANCE = 1e-5;
@@ -74,12 +74,12 @@ final class Gradients {
         return norm;
     }
 
-    /** Of one tensor. */
+    /** The norm of one tensor. */
     double norm(int tensor) {
         return norms[tensor];
     }
 
-    /** Of the tensor that has the least, empty ones apart; infinite where there is none. */
+    /** The norm of the tensor that has the least, empty ones apart; infinite where there is none. */
     double leastNorm() {
         return leastNorm;
     }
@@ -88,7 +88,7 @@ final class Gradients {
         for (int i = 0; i < tensors.length; i++) Elements.copy(tensors[i], contender.gradient(i));
     }
 
-    /** What is wrong with what a contender made of them, or nothing. */
+    /** The fault in what a contender made of them, or nothing. */
     String fault(Contender contender, DuelCase what, double found) {
         double normTolerance = contender.isExact() ? TOLERANCE : TOLERANCE_OF_PEERS_NORMS;
         if (!Double.isNaN(found) && !isClose(found, norm, normTolerance, 0)) {
@@ -110,7 +110,7 @@ final class Gradients {
         return "";
     }
 
-    /** What 16 bits add; the tolerance covers longer types. A scaling rounds twice, coefficient and product; a clamp its limit. */
+    /** The error that 16 bits add; the tolerance covers longer types. A scaling rounds twice, coefficient and product; a clamp its limit. */
     private static double rounding(DuelCase what, DType dtype) {
         double lastPlace = dtype == DType.BFLOAT16 ? 0x1p-7 : dtype == DType.FLOAT16 ? 0x1p-10 : 0;
         return what == DuelCase.CLAMP ? lastPlace / 2 : what.changes() ? lastPlace : 0;

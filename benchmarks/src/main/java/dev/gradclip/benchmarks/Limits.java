@@ -58,7 +58,7 @@ final class Limits {
         return rows;
     }
 
-    /** What allocated more than its result and its rule, a line each. */
+    /** The benchmarks that allocated more than their result and their rule, a line each. */
     List<String> faults() {
         return rows.stream()
                 .map(row -> row.sample().fault())

@@ -103,7 +103,7 @@ final class PeerTable {
         }
     }
 
-    /** How many times as long as this library a contender took. */
+    /** The time of a contender as a multiple of this library's. */
     static double ratio(DuelSample sample, List<DuelSample> sameProcess) {
         for (DuelSample ours : sameProcess) {
             boolean same = ours.contender().equals(OURS)

@@ -16,7 +16,7 @@ final class Peers {
     private final Path folder;
     private final int threads;
 
-    /** Those under {@code benchmarks/peers}. */
+    /** The peers under {@code benchmarks/peers}. */
     Peers(Path folder, int threads) {
         this.folder = folder;
         this.threads = threads;

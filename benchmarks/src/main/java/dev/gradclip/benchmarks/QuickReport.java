@@ -89,7 +89,7 @@ final class QuickReport {
         throw new IllegalStateException("nothing was timed for " + workload + ", " + what);
     }
 
-    /** How many times as long LibTorch's clip takes in the judge when it bites. */
+    /** The time of LibTorch's clip in the training-step program, where it scales, as a multiple of this library's. */
     private double step(PrintStream out) throws IOException, InterruptedException {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         Process process = new ProcessBuilder(

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 
 /**
- * What plain C reaches on this machine: microseconds to read and to scale some bytes.
+ * The rates of plain C on this machine: microseconds to read and to scale some bytes.
  *
  * @param read of one pass that only reads
  * @param scale of one pass that reads and writes

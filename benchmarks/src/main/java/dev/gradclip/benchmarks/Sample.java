@@ -46,7 +46,7 @@ record Sample(
         return String.format(Locale.ROOT, "%.1f (%.1f to %.1f)", micros, low, high);
     }
 
-    /** That it allocated more than it needs, or nothing. */
+    /** The complaint that it allocated more than it needs, or nothing. */
     String fault() {
         String fault = allocation.fault(what);
         return fault.isEmpty()

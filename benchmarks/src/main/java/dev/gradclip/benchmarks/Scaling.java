@@ -15,17 +15,17 @@ import java.util.List;
  * @param starts parts of a JVM's first clip
  */
 record Scaling(List<Size> sizes, List<Count> counts, List<Threads> threads, List<Rebind> rebinds, List<Start> starts) {
-    /** Of one tensor. */
+    /** The times of one tensor. */
     record Size(long elements, Case what, Times times) {
         long bytes() {
             return elements * Float.BYTES;
         }
     }
 
-    /** Of many tensors with so many elements all told. */
+    /** The times of many tensors with so many elements all told. */
     record Count(long elements, int tensors, Case what, Times times) {}
 
-    /** Of one tensor on so many threads. */
+    /** The times of one tensor on so many threads. */
     record Threads(long elements, int threads, Case what, Times times) {}
 
     /**

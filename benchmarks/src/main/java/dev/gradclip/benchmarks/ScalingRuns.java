@@ -30,7 +30,7 @@ record ScalingRuns(
     private static final List<Case> CASES = List.of(Case.NORM, Case.BITES);
     private static final int MOST_TENSORS = 10_000;
 
-    /** What takes the times of one case away. */
+    /** A receiver of the times of one case. */
     private interface Taker {
         void take(Case what, Times times);
     }

@@ -16,7 +16,7 @@ import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
-/** What JMH counts of clips, and of a call that allocates a little more. */
+/** JMH counts the allocations of clips, and of a call that allocates a little more. */
 public class AllocationTest {
     /** A header of 16 bytes and 26 longs. */
     @State(Scope.Benchmark)

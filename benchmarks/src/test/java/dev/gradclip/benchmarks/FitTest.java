@@ -20,7 +20,7 @@ class FitTest {
         assertEquals(25, fit.at(10), 1e-9);
     }
 
-    /** Of y = 1 and y = 2 at one x, 1.2 has the least sum of (v - 1)² + (v / 2 - 1)². */
+    /** The fit of y = 1 and y = 2 at one x is 1.2, which has the least sum of (v - 1)² + (v / 2 - 1)². */
     @Test
     void relativeErrorsCount() {
         Fit fit = Fit.of(List.of(new Fit.Point(0, 1), new Fit.Point(0, 2), new Fit.Point(1, 1), new Fit.Point(1, 2)));

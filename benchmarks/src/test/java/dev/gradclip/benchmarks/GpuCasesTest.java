@@ -44,7 +44,7 @@ class GpuCasesTest {
         for (Shape shape : GpuCases.all(10_000_000)) assertTrue(shape.bytes() < 11_000_000, shape::name);
     }
 
-    /** What the script makes of the list: a line with name, tensors and bytes of each. */
+    /** The script prints a line with name, tensors and bytes of each case. */
     @Test
     void theScriptReadsTheSameCases() throws IOException, InterruptedException {
         Path script = Path.of("gpu", "peers.py");

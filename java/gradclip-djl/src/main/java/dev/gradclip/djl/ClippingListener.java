@@ -42,7 +42,7 @@ public final class ClippingListener extends TrainingListenerAdapter {
         StepClipper.check(settings);
     }
 
-    /** What the latest clip found; null before the first. */
+    /** The result of the latest clip; null before the first. */
     public @Nullable ClipResult latest() {
         return latest;
     }

@@ -9,13 +9,15 @@ import ai.djl.training.Trainer;
 import ai.djl.util.PairList;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.Clipper;
 import dev.gradclip.CudaStream;
+import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
-import dev.gradclip.HostBuffer;
+import dev.gradclip.NormType;
+import dev.gradclip.adapter.OneThread;
 import dev.gradclip.adapter.StepClipper;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
@@ -27,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  * Trainer.step()}. Each call finds them anew; frozen parameters and those without a gradient are left out. Nothing is copied.
  *
  * <p>Gradients on the CPU, or on one GPU, where the clip runs behind the backward pass on LibTorch's stream; that path was not checked here, for
- * want of a GPU. Calls from several threads run one after the other.
+ * want of a GPU. One thread at a time: a second one is refused, not queued.
  *
  * <pre>{@code
  * try (DjlClipper clipper = DjlClipper.of(trainer)) {
@@ -42,24 +44,22 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  */
-public final class DjlClipper implements AutoCloseable {
+public final class DjlClipper implements Clipper, AutoCloseable {
     private final DjlGradients gradients;
-    private final StepClipper binding;
-    private final DjlDeviceBinding deviceBinding;
+    private final StepClipper clippers;
+    private final OneThread use = new OneThread();
     private final NDManager manager;
     private @Nullable NDManager handles;
     private List<@Nullable GradientBuffer> buffers = List.of();
-    private boolean closed;
 
     private DjlClipper(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         gradients = new DjlGradients(parameters);
-        binding = new StepClipper(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"), settings);
-        deviceBinding = new DjlDeviceBinding(settings);
+        clippers = new StepClipper(() -> GradientClipper.builder().openMpThreads("libtorch_cpu.so"), settings);
         manager = NDManager.newBaseManager("PyTorch");
     }
 
     /**
-     * For all parameters of the model that a trainer trains.
+     * Clips all parameters of the model that a trainer trains.
      *
      * @throws IllegalArgumentException if it trains on several devices: then the gradients are not whole before {@code step()}
      */
@@ -68,7 +68,7 @@ public final class DjlClipper implements AutoCloseable {
     }
 
     /**
-     * As {@link #of(Trainer)}, with a listener, threads of this library's own, another backend. Steps are counted from 0 again where
+     * Clips as {@link #of(Trainer)} does, with a listener, threads of this library's own, another backend. Steps are counted from 0 again where
      * the gradients' types or lengths changed.
      *
      * <pre>{@code
@@ -87,17 +87,17 @@ public final class DjlClipper implements AutoCloseable {
         return of(trainer.getModel().getBlock().getParameters(), settings);
     }
 
-    /** For all parameters of a block, whose own arrays are what is trained. */
+    /** Clips all parameters of a block, whose own arrays are trained. */
     public static DjlClipper of(Block block) {
         return of(block.getParameters());
     }
 
-    /** For some parameters; of one that is listed twice the first name counts. */
+    /** Clips some parameters; the first name counts of one that is listed twice. */
     public static DjlClipper of(PairList<String, Parameter> parameters) {
         return of(parameters, settings -> {});
     }
 
-    /** For some parameters, with settings as {@link #of(Trainer, Consumer)} has them. */
+    /** Clips some parameters, with settings as {@link #of(Trainer, Consumer)} takes them. */
     public static DjlClipper of(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         return new DjlClipper(parameters, settings);
     }
@@ -105,21 +105,6 @@ public final class DjlClipper implements AutoCloseable {
     /** Names in the order given: what a per-tensor index of a result means. */
     public List<String> names() {
         return List.copyOf(gradients.names());
-    }
-
-    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
-    public ClipResult clipByGlobalNorm(double maxNorm) {
-        return clip(ClipRule.globalNorm(maxNorm));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
-    public ClipResult clipPerTensorNorm(double maxNorm) {
-        return clip(ClipRule.perTensorNorm(maxNorm));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#value(double)}. */
-    public ClipResult clipByValue(double limit) {
-        return clip(ClipRule.value(limit));
     }
 
     /**
@@ -131,14 +116,15 @@ public final class DjlClipper implements AutoCloseable {
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
      * @throws IllegalStateException if the clipper is closed, or a parameter not initialized
      */
+    @Override
     public ClipResult clip(ClipRule rule) {
         return onGradients(clipper -> {
-            int device = DjlDeviceBinding.deviceOf(buffers);
+            int device = deviceOf(buffers);
             return device < 0 ? clipper.clip(rule) : clipOnDevice(clipper, rule, device);
         });
     }
 
-    /** Behind what computed them, and before what comes next. */
+    /** Clips on LibTorch's stream, behind the backward pass and before what comes next. */
     private static ClipResult clipOnDevice(GradientClipper clipper, ClipRule rule, int device) {
         CudaStream stream = CudaStream.of(TorchAbi.currentStream(device));
         ClipResult result = clipper.clipAsync(rule, stream);
@@ -148,13 +134,13 @@ public final class DjlClipper implements AutoCloseable {
         return result;
     }
 
-    /** The L2 norm over all gradients that are there; nothing is written. */
-    public double globalNorm() {
+    @Override
+    public double globalNorm(NormType type) {
         return onGradients(clipper -> {
-            int device = DjlDeviceBinding.deviceOf(buffers);
+            int device = deviceOf(buffers);
             // A norm runs on the default stream, which LibTorch's others are not ordered with.
             if (device >= 0) CudaStream.of(TorchAbi.currentStream(device)).synchronize();
-            return clipper.globalNorm();
+            return clipper.globalNorm(type);
         });
     }
 
@@ -164,8 +150,16 @@ public final class DjlClipper implements AutoCloseable {
      *
      * @throws IllegalArgumentException as {@link #clip}
      */
-    public synchronized void collect() {
-        if (closed) throw new IllegalStateException("the clipper is closed");
+    public void collect() {
+        use.acquire();
+        try {
+            collectNow();
+        } finally {
+            use.release();
+        }
+    }
+
+    private void collectNow() {
         release();
         NDManager now = manager.newSubManager();
         handles = now;
@@ -179,26 +173,32 @@ public final class DjlClipper implements AutoCloseable {
      * @throws IllegalArgumentException if two gradients share memory
      * @throws IllegalStateException if nothing was collected
      */
-    public synchronized GradientClipper rebind() {
-        if (handles == null) throw new IllegalStateException("collect() comes before rebind()");
-        if (DjlDeviceBinding.deviceOf(buffers) >= 0) return deviceBinding.bind(gradients.names(), buffers);
-        return binding.bind(gradients.names(), onHost(buffers));
-    }
-
-    private static List<@Nullable HostBuffer> onHost(List<? extends @Nullable GradientBuffer> buffers) {
-        List<@Nullable HostBuffer> hosts = new ArrayList<>(buffers.size());
-        for (GradientBuffer buffer : buffers) hosts.add((HostBuffer) buffer);
-        return hosts;
-    }
-
-    private synchronized <T> T onGradients(Function<GradientClipper, T> work) {
+    public GradientClipper rebind() {
+        use.acquire();
         try {
-            collect();
-            return work.apply(rebind());
+            if (handles == null) throw new IllegalStateException("collect() comes before rebind()");
+            return clippers.bind(gradients.names(), buffers);
+        } finally {
+            use.release();
+        }
+    }
+
+    private <T> T onGradients(Function<GradientClipper, T> work) {
+        use.acquire();
+        try {
+            collectNow();
+            return work.apply(clippers.bind(gradients.names(), buffers));
         } finally {
             // After the work, not before: the handles keep the gradients alive.
             release();
+            use.release();
         }
+    }
+
+    /** The device that a gradient is on, or -1 where they are on the host. */
+    private static int deviceOf(List<? extends @Nullable GradientBuffer> buffers) {
+        for (GradientBuffer buffer : buffers) if (buffer instanceof DeviceBuffer onDevice) return onDevice.device();
+        return -1;
     }
 
     private void release() {
@@ -207,13 +207,13 @@ public final class DjlClipper implements AutoCloseable {
         buffers = List.of();
     }
 
-    /** Refuses further calls. Closing again does nothing. */
+    /** Waits for a call under way on another thread, then refuses further calls. Closing again does nothing. */
     @Override
-    public synchronized void close() {
-        closed = true;
-        release();
-        binding.close();
-        deviceBinding.close();
-        manager.close();
+    public void close() {
+        use.close(() -> {
+            release();
+            clippers.close();
+            manager.close();
+        });
     }
 }

@@ -20,7 +20,7 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Where the gradients of some parameters are at present. */
+/** Finds the gradients of some parameters as they are at present. */
 final class DjlGradients {
     private final List<String> names = new ArrayList<>();
     private final List<Parameter> parameters = new ArrayList<>();

@@ -10,7 +10,7 @@ import com.sun.jna.ptr.PointerByReference;
 import java.nio.file.Path;
 
 /**
- * What LibTorch tells of a tensor and DJL does not: through the C functions that it exports for compiled models ({@code aoti_torch_…}),
+ * The facts of a tensor that LibTorch tells and DJL does not: through the C functions that it exports for compiled models ({@code aoti_torch_…}),
  * of the very library that the engine has loaded.
  *
  * <p>The functions were called on the CPU, with LibTorch 2.7.1; {@link #currentStream} was not checked here, for want of a GPU.
@@ -32,7 +32,7 @@ final class TorchAbi {
                 Path.of(LibUtils.getLibtorchPath(), file).toString());
     }
 
-    /** Where the first element is, on whichever device. */
+    /** The address of the first element, on whichever device. */
     static long address(PtNDArray array) {
         LongByReference result = new LongByReference();
         call("aoti_torch_get_data_ptr", array, result);

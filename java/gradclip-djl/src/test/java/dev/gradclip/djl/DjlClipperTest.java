@@ -266,7 +266,7 @@ class DjlClipperTest {
         assertTrue(helpers(settings -> {}) > 0, "PyTorch's threads");
     }
 
-    /** How many of PyTorch's threads helped a training thread of its own. */
+    /** The number of PyTorch's threads that helped a training thread of its own. */
     private int helpers(Consumer<GradientClipperBuilder> settings) throws InterruptedException {
         Parameter weight = Djl.parameter("weight", manager.full(new Shape(1 << 21), 1f));
         return HelperThreads.of(() -> {

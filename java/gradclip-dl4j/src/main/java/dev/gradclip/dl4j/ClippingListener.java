@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ClippingListener extends BaseTrainingListener {
     private final ClipRule rule;
-    private final StepClipper binding;
+    private final StepClipper clippers;
     private int divisor = 1;
     private @Nullable ClipResult latest;
     private double norm = Double.NaN;
@@ -50,13 +50,13 @@ public final class ClippingListener extends BaseTrainingListener {
      */
     public ClippingListener(ClipRule rule, Consumer<GradientClipperBuilder> settings) {
         this.rule = Objects.requireNonNull(rule, "rule");
-        binding = new StepClipper(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"), settings)
+        clippers = new StepClipper(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"), settings)
                 .tell(this::ofTheMean);
     }
 
     private ClipEvent ofTheMean(ClipEvent sum) {
         return new ClipEvent(
-                sum.step(), sum.norm() / divisor, sum.coefficient(), sum.clipped(), sum.nonFinite(), sum.groupNorms());
+                sum.step(), sum.globalNorm() / divisor, sum.coefficient(), sum.clipped(), sum.nonFinite(), sum.groupNorms());
     }
 
     /**
@@ -69,17 +69,17 @@ public final class ClippingListener extends BaseTrainingListener {
     public synchronized void onGradientCalculation(Model model) {
         Dl4jGradients gradients = Dl4jGradients.of(model);
         divisor = gradients.divisor();
-        ClipResult result = binding.bind(gradients.names(), gradients.buffers()).clip(rule.times(divisor));
+        ClipResult result = clippers.bind(gradients.names(), gradients.buffers()).clip(rule.times(divisor));
         latest = result;
         norm = result.globalNorm() / divisor;
     }
 
     /** The norm of the latest mean gradient before clipping; NaN before the first, and where the rule measures none. */
-    public synchronized double norm() {
+    public synchronized double globalNorm() {
         return norm;
     }
 
-    /** What the latest clip found, null before the first. Its norms are those of the sum over the minibatch. */
+    /** The result of the latest clip; null before the first. Its norms are those of the sum over the minibatch. */
     public synchronized @Nullable ClipResult latest() {
         return latest;
     }

@@ -20,7 +20,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  */
 record Dl4jGradients(List<String> names, List<HostBuffer> buffers, int divisor) {
     /**
-     * Those of a network.
+     * Finds the gradients of a network.
      *
      * @throws IllegalArgumentException if it is neither a MultiLayerNetwork nor a ComputationGraph, or naming a gradient that can't
      *     be clipped where it is

@@ -99,7 +99,7 @@ class ClippingListenerTest {
         return copies;
     }
 
-    /** How far a step moved what is trained, running means and variances apart. */
+    /** The distance that a step moved the parameters, running means and variances apart. */
     private static double moved(Map<String, INDArray> before, Model model) {
         double sum = 0;
         for (Map.Entry<String, INDArray> now : model.paramTable().entrySet()) {
@@ -139,7 +139,7 @@ class ClippingListenerTest {
         MultiLayerNetwork network = network(settings(), listener);
         assertEquals(MAX_NORM, step(network), 1e-4 * MAX_NORM);
         assertEquals(
-                without, listener.norm(), 1e-5 * without, "the norm is that of the mean, batch statistics left out");
+                without, listener.globalNorm(), 1e-5 * without, "the norm is that of the mean, batch statistics left out");
         for (int i = 0; i < 3; i++) assertEquals(MAX_NORM, step(network), 1e-3 * MAX_NORM);
         assertEquals(8, Objects.requireNonNull(listener.latest()).tensors());
     }
@@ -151,7 +151,7 @@ class ClippingListenerTest {
         ClippingListener listener = new ClippingListener(ClipRule.globalNorm(MAX_NORM));
         ComputationGraph graph = graph(listener);
         assertEquals(MAX_NORM, step(graph), 1e-4 * MAX_NORM);
-        assertEquals(without, listener.norm(), 1e-5 * without);
+        assertEquals(without, listener.globalNorm(), 1e-5 * without);
         assertEquals(6, Objects.requireNonNull(listener.latest()).tensors());
         for (int i = 0; i < 3; i++) assertEquals(MAX_NORM, step(graph), 1e-3 * MAX_NORM);
     }
@@ -172,9 +172,9 @@ class ClippingListenerTest {
     void withoutMinibatchDivisionTheThresholdIsThatOfTheSum() {
         ClippingListener listener = new ClippingListener(ClipRule.globalNorm(MAX_NORM));
         assertEquals(MAX_NORM, step(network(settings().miniBatch(false), listener)), 1e-4 * MAX_NORM);
-        double sum = listener.norm();
+        double sum = listener.globalNorm();
         step(network(settings(), listener));
-        assertEquals(sum / EXAMPLES, listener.norm(), 1e-5 * sum);
+        assertEquals(sum / EXAMPLES, listener.globalNorm(), 1e-5 * sum);
     }
 
     @Test
@@ -228,7 +228,7 @@ class ClippingListenerTest {
         MultiLayerNetwork network = network(settings(), listener);
         for (int i = 0; i < 3; i++) {
             step(network);
-            assertEquals(listener.norm(), heard.get(i).globalNorm());
+            assertEquals(listener.globalNorm(), heard.get(i).globalNorm());
             assertEquals(i, heard.get(i).step());
             assertTrue(heard.get(i).clipped());
             assertEquals(MAX_NORM, heard.get(i).globalNorm() * heard.get(i).coefficient(), 1e-4 * MAX_NORM);
@@ -247,7 +247,7 @@ class ClippingListenerTest {
         assertTrue(helpers(settings -> {}) > 0, "ND4J's threads");
     }
 
-    /** How many of ND4J's threads helped a training thread of its own. */
+    /** The number of ND4J's threads that helped a training thread of its own. */
     private static int helpers(Consumer<GradientClipperBuilder> settings) throws InterruptedException {
         MultiLayerNetwork network = new MultiLayerNetwork(settings()
                 .list()

@@ -24,7 +24,7 @@ import org.bytedeco.javacpp.Pointer;
  * }</pre>
  */
 public final class JavacppBuffers {
-    /** What one direct buffer holds, in whole tiles of 8 KiB. */
+    /** The bytes that one direct buffer holds, in whole tiles of 8 KiB. */
     static final long LARGEST_PIECE = Integer.MAX_VALUE & ~8191;
 
     private JavacppBuffers() {}
@@ -48,7 +48,7 @@ public final class JavacppBuffers {
     }
 
     /**
-     * What is between position and limit, taken as elements of a type: a {@code BytePointer}'s bytes, a {@code
+     * Wraps the elements between position and limit: a {@code BytePointer}'s bytes, a {@code
      * ShortPointer}'s FLOAT16 or BFLOAT16 bits, a typed pointer's elements. Of any size and alignment.
      *
      * @throws IllegalArgumentException if the pointer is null, has no limit (as one that a library returned: give it its
@@ -60,7 +60,7 @@ public final class JavacppBuffers {
     }
 
     /**
-     * What is between position and limit of a pointer to the memory of a CUDA device.
+     * Wraps the elements between position and limit of a pointer to the memory of a CUDA device.
      *
      * @throws IllegalArgumentException as {@link #wrap(Pointer, DType)}, or if it points elsewhere
      * @throws dev.gradclip.BackendUnavailableException if there is no CUDA device

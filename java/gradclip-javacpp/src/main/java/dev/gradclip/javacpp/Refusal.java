@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 final class Refusal {
     private Refusal() {}
 
-    /** For a gradient that is not plain memory of a type that is clipped. */
+    /** The refusal of a gradient that is not plain memory of a type that is clipped. */
     static IllegalArgumentException of(String name, Tensor gradient, @Nullable RuntimeException cause) {
         return new IllegalArgumentException("the gradient of " + name + " " + reason(gradient, cause), cause);
     }
@@ -39,7 +39,7 @@ final class Refusal {
         return "has no memory that can be reached" + (cause == null ? "" : ": " + firstLine(cause));
     }
 
-    /** For gradients in two places. */
+    /** The refusal of gradients in two places. */
     static IllegalArgumentException places(String a, String onA, String b, String onB) {
         return new IllegalArgumentException("the gradient of " + a + " is on " + onA + ", but that of " + b + " is on "
                 + onB + "; each device needs a clipper of its own, over the parameters that are there");

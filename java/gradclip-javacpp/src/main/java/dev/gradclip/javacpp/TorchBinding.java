@@ -12,7 +12,10 @@ import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** A clipper for the gradients as they are at present: rebound when they moved, made anew when they are others. */
+/**
+ * Binds a clipper to the gradients as they are at present: it is rebound when they moved, and made anew when they are others.
+ * {@link dev.gradclip.adapter.StepClipper} does the same for buffers; here a step passes addresses, so that it allocates none.
+ */
 final class TorchBinding {
     private final TorchGradients gradients;
     private final @Nullable Backend choice;
@@ -25,7 +28,7 @@ final class TorchBinding {
         this.settings = settings;
     }
 
-    /** Bound to what was collected last. */
+    /** The clipper, bound to the gradients that were collected last. */
     GradientClipper bind() {
         GradientClipper now = clipper;
         if (now == null || gradients.changed) now = rebuild();

@@ -4,14 +4,14 @@ package dev.gradclip.javacpp;
 import dev.gradclip.Backend;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.Clipper;
 import dev.gradclip.CudaStream;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.NormType;
+import dev.gradclip.adapter.OneThread;
 import java.lang.ref.Reference;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReference;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Module;
@@ -39,12 +39,11 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  */
-public final class TorchClipper implements AutoCloseable {
+public final class TorchClipper implements Clipper, AutoCloseable {
     private final TorchGradients gradients;
     private final TorchBinding binding;
-    private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
+    private final OneThread use = new OneThread();
     private boolean collected;
-    private volatile boolean closed;
 
     TorchClipper(TorchGradients gradients, @Nullable Backend choice, Supplier<GradientClipperBuilder> settings) {
         this.gradients = gradients;
@@ -56,18 +55,18 @@ public final class TorchClipper implements AutoCloseable {
         return new TorchClipperBuilder();
     }
 
-    /** For all parameters of a module, by their names. */
+    /** Clips all parameters of a module, by their names. */
     public static TorchClipper of(Module module) {
         return builder().add(module).build();
     }
 
-    /** For some parameters, which errors call by their place. */
+    /** Clips some parameters, which errors call by their place. */
     public static TorchClipper of(TensorVector parameters) {
         return builder().add(parameters).build();
     }
 
     /**
-     * For some parameters, by name.
+     * Clips some parameters, by name.
      *
      * @throws IllegalArgumentException if there are not as many names as parameters, or one is there twice
      */
@@ -88,26 +87,6 @@ public final class TorchClipper implements AutoCloseable {
 
     // ---- clip -------------------------------------------------------------------------------------------------------
 
-    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
-    public ClipResult clipByGlobalNorm(double maxNorm) {
-        return clip(ClipRule.globalNorm(maxNorm));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
-    public ClipResult clipPerTensorNorm(double maxNorm) {
-        return clip(ClipRule.perTensorNorm(maxNorm));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#value(double)}. */
-    public ClipResult clipByValue(double limit) {
-        return clip(ClipRule.value(limit));
-    }
-
-    /** As {@link #clip} with {@link ClipRule#value(double, double)}. */
-    public ClipResult clipByValue(double min, double max) {
-        return clip(ClipRule.value(min, max));
-    }
-
     /**
      * Clips the gradients that are there, in place, by a rule; complete on return.
      *
@@ -116,6 +95,7 @@ public final class TorchClipper implements AutoCloseable {
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
      * @throws IllegalStateException if the clipper is closed, or in use by another thread
      */
+    @Override
     public ClipResult clip(ClipRule rule) {
         return onGradients(clipper -> {
             if (onHost()) return clipper.clip(rule);
@@ -128,21 +108,21 @@ public final class TorchClipper implements AutoCloseable {
         });
     }
 
-    /** As {@link #clipAsync} with {@link ClipRule#globalNorm}. */
+    /** Enqueues a clip by {@link ClipRule#globalNorm}: {@link #clipAsync}. */
     public ClipResult clipByGlobalNormAsync(double maxNorm) {
         return clipAsync(ClipRule.globalNorm(maxNorm));
     }
 
     /**
-     * As {@link #clip}, but on a CUDA device only enqueued on LibTorch's current stream, behind the backward pass and before
-     * what comes next: nothing waits. On the CPU it is complete on return.
+     * Clips as {@link #clip} does; on a CUDA device the clip is only enqueued on LibTorch's current stream, behind the backward
+     * pass and before what comes next, and nothing waits. On the CPU it is complete on return.
      */
     public ClipResult clipAsync(ClipRule rule) {
         return onGradients(clipper ->
                 onHost() ? clipper.clip(rule) : clipper.clipAsync(rule, TorchCuda.currentStream(gradients.place)));
     }
 
-    /** As {@link GradientClipper#clipWithNorm(double, double)}: scales by a norm that the caller has. */
+    /** Scales by a norm that the caller has: {@link GradientClipper#clipWithNorm(double, double)}. */
     public ClipResult clipWithNorm(double maxNorm, double globalNorm) {
         return onGradients(clipper -> {
             waitForBackward();
@@ -150,12 +130,7 @@ public final class TorchClipper implements AutoCloseable {
         });
     }
 
-    /** The L2 norm over all gradients that are there; nothing is written. */
-    public double globalNorm() {
-        return globalNorm(NormType.L2);
-    }
-
-    /** A norm over all gradients that are there; nothing is written. */
+    @Override
     public double globalNorm(NormType type) {
         return onGradients(clipper -> {
             waitForBackward();
@@ -172,11 +147,11 @@ public final class TorchClipper implements AutoCloseable {
      * @throws IllegalArgumentException as {@link #clip}
      */
     public void collect() {
-        acquire();
+        use.acquire();
         try {
             collectNow();
         } finally {
-            release();
+            use.release();
         }
     }
 
@@ -188,12 +163,12 @@ public final class TorchClipper implements AutoCloseable {
      * @throws IllegalStateException if nothing was collected
      */
     public GradientClipper rebind() {
-        acquire();
+        use.acquire();
         try {
             if (!collected) throw new IllegalStateException("collect() comes before rebind()");
             return binding.bind();
         } finally {
-            release();
+            use.release();
         }
     }
 
@@ -207,40 +182,21 @@ public final class TorchClipper implements AutoCloseable {
         return gradients.place == TorchGradients.HOST;
     }
 
-    /** For what runs on the default stream, which LibTorch's others are not ordered with. */
+    /** Waits for LibTorch's stream before work on the default stream, which LibTorch's others are not ordered with. */
     private void waitForBackward() {
         if (!onHost()) TorchCuda.currentStream(gradients.place).synchronize();
     }
 
     private <T> T onGradients(Function<GradientClipper, T> work) {
-        acquire();
+        use.acquire();
         try {
             collectNow();
             return work.apply(binding.bind());
         } finally {
-            release();
+            use.release();
             // The handles keep the gradients alive, and this object keeps the handles.
             Reference.reachabilityFence(this);
         }
-    }
-
-    // ---- one thread at a time, closed once --------------------------------------------------------------------------
-
-    private void acquire() {
-        Thread me = Thread.currentThread();
-        if (!user.compareAndSet(null, me)) {
-            Thread other = user.get();
-            throw new IllegalStateException("the clipper is in use by " + (other == null ? "another thread" : other)
-                    + "; a clipper serves one thread at a time: give each thread its own");
-        }
-        if (closed) {
-            user.set(null);
-            throw new IllegalStateException("the clipper is closed");
-        }
-    }
-
-    private void release() {
-        user.set(null);
     }
 
     /**
@@ -249,21 +205,12 @@ public final class TorchClipper implements AutoCloseable {
      */
     @Override
     public void close() {
-        while (!closed) {
-            if (user.get() == Thread.currentThread()) {
-                throw new IllegalStateException("a clipper can't be closed by its own executor while it works");
-            }
-            if (!user.compareAndSet(null, Thread.currentThread())) {
-                LockSupport.parkNanos(20_000);
-                continue;
-            }
-            closed = true;
+        use.close(() -> {
             try {
                 binding.close();
             } finally {
                 gradients.close();
-                user.set(null);
             }
-        }
+        });
     }
 }

@@ -42,7 +42,7 @@ public final class TorchClipperBuilder {
         return addAll("", module);
     }
 
-    /** As {@link #add(Module)}, under names that begin with another and a dot, for a second module in one clipper. */
+    /** Adds a module as {@link #add(Module)} does, under names that begin with a prefix and a dot, for a second module in one clipper. */
     public TorchClipperBuilder add(String prefix, Module module) {
         return addAll(prefix + ".", module);
     }
@@ -89,7 +89,7 @@ public final class TorchClipperBuilder {
     }
 
     /**
-     * How many threads of this library's own work at most, the calling one among them. Unless it is set, LibTorch's own
+     * Sets the most threads of this library's own that work, the calling one among them. Unless it is set, LibTorch's own
      * threads do the work, as many as {@code torch.get_num_threads()} says when the first clip comes.
      *
      * @throws IllegalArgumentException if it is below 1
@@ -110,7 +110,7 @@ public final class TorchClipperBuilder {
     }
 
     /**
-     * Who is told of each clip; see {@link GradientClipperBuilder#listener}. Steps are counted from 0 again where the gradients'
+     * Sets the listener of each clip; see {@link GradientClipperBuilder#listener}. Steps are counted from 0 again where the gradients'
      * types, lengths or device changed.
      */
     public TorchClipperBuilder listener(ClipListener told) {

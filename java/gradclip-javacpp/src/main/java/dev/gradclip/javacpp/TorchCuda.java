@@ -7,7 +7,7 @@ import org.bytedeco.pytorch.cuda.CUDAStream;
 import org.bytedeco.pytorch.global.torch_cuda;
 
 /**
- * What needs LibTorch's CUDA library: loaded when a gradient is on a CUDA device, not before.
+ * The calls that need LibTorch's CUDA library, loaded when a gradient is on a CUDA device and not before.
  *
  * <p>Not checked here, for want of a GPU. On a host with one, CUDA 13.1 and cuDNN, this runs {@code TorchCudaTest}:
  *

@@ -9,7 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where the gradients of some parameters are at present.
+ * Finds the gradients of some parameters as they are at present.
  *
  * <p>A parameter keeps its gradient in one place for as long as it lives, whatever comes and goes there, so that place is
  * asked for once: {@code grad()} and {@code mutable_grad()} make a Java object each time (with all questions below 590 and
@@ -23,12 +23,12 @@ final class TorchGradients {
     private final Tensor[] parameters;
     private final Tensor[] slots;
 
-    /** Of each parameter: what a clipper is to be built with. */
+    /** The type of each parameter, for a clipper to be built with. */
     final DType[] dtypes;
 
     final long[] lengths;
 
-    /** Of each gradient that has elements, else 0. */
+    /** The address of each gradient that has elements, else 0. */
     final long[] addresses;
 
     /** Units of each parameter, where they are bound, else 1. */

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What is clipped where it is, and what is refused by name. */
+/** Some kinds of gradients are clipped where they are, and others are refused by name. */
 @ExtendWith(Torch.class)
 class GradientKindsTest {
     private static Stream<Backend> backends() {

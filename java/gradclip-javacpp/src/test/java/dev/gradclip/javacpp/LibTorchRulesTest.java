@@ -33,7 +33,7 @@ class LibTorchRulesTest {
     /** LibTorch's norm of 110 floats is within a few 2^-24 of it; powers add the rounding of pow. */
     private static final double FLOAT = 1e-6;
 
-    /** Of doubles: 110 additions and two powers. */
+    /** The relative error of doubles: 110 additions and two powers. */
     private static final double DOUBLE = 1e-13;
 
     private static Stream<Backend> backends() {

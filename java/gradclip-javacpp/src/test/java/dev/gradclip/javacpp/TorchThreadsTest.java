@@ -17,7 +17,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(Torch.class)
 @Timeout(120)
 class TorchThreadsTest {
-    /** How many of LibTorch's threads a clip used, in a training thread of its own. */
+    /** The number of LibTorch's threads that a clip used, in a training thread of its own. */
     private static int used(UnaryOperator<TorchClipperBuilder> settings) throws InterruptedException {
         return HelperThreads.of(() -> {
                     Tensor parameter = Torch.withOnes(1 << 21);

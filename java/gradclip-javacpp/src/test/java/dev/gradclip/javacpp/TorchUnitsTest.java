@@ -125,7 +125,7 @@ class TorchUnitsTest {
         }
     }
 
-    /** Where the weights of an absent gradient were, another's may be now. */
+    /** The address where the weights of an absent gradient were may be another's now. */
     @ParameterizedTest
     @MethodSource("backends")
     void weightsOfAnAbsentGradientAreLeftOut(Backend backend) {

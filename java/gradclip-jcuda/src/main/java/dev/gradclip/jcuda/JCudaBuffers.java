@@ -40,7 +40,7 @@ public final class JCudaBuffers {
         return new Address(buffer);
     }
 
-    /** What {@link Pointer} shows to subclasses alone. */
+    /** Reads what {@link Pointer} shows to subclasses alone. */
     private static final class Address extends Pointer {
         private final Object owner;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What clips find, as Micrometer's meters. */
+/** Meters of Micrometer for the norms, clips and non-finite gradients that clips find. */
 @NullMarked
 package dev.gradclip.micrometer;
 

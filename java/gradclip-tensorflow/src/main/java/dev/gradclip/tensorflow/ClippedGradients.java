@@ -20,12 +20,12 @@ public final class ClippedGradients implements AutoCloseable {
         this.inputs = inputs;
     }
 
-    /** What the clip found and did. */
+    /** The result of the clip. */
     public ClipResult result() {
         return result;
     }
 
-    /** What the run gave: first what the caller fetched, then the clipped gradients. */
+    /** The result of the run: first what the caller fetched, then the clipped gradients. */
     public Result fetched() {
         return fetched;
     }

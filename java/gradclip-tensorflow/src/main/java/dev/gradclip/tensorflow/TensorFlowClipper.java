@@ -6,6 +6,7 @@ import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
+import dev.gradclip.adapter.OneThread;
 import dev.gradclip.adapter.StepClipper;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,12 +44,12 @@ public final class TensorFlowClipper implements AutoCloseable {
     private final List<String> names = new ArrayList<>();
     private final List<Operand<?>> computed = new ArrayList<>();
     private final List<GradAndVar<? extends TType>> clipped = new ArrayList<>();
-    private final StepClipper binding;
-    private boolean closed;
+    private final StepClipper clippers;
+    private final OneThread use = new OneThread();
 
     private TensorFlowClipper(
             Graph graph, List<? extends GradAndVar<?>> gradients, Consumer<GradientClipperBuilder> settings) {
-        binding = new StepClipper(GradientClipper::builder, settings);
+        clippers = new StepClipper(GradientClipper::builder, settings);
         Ops tf = Ops.create(graph).withSubScope("gradclip");
         for (GradAndVar<?> gradient : gradients) {
             if (!gradient.getGradient().isClosed()) add(tf, gradient);
@@ -64,7 +65,7 @@ public final class TensorFlowClipper implements AutoCloseable {
     }
 
     /**
-     * For what {@code Optimizer.computeGradients(loss)} gave; adds a copy and a placeholder for each to the graph. A variable that
+     * Clips what {@code Optimizer.computeGradients(loss)} gave; adds a copy and a placeholder for each to the graph. A variable that
      * the loss does not depend on has no gradient, and is left out.
      */
     public static TensorFlowClipper of(Graph graph, List<? extends GradAndVar<?>> gradients) {
@@ -72,7 +73,7 @@ public final class TensorFlowClipper implements AutoCloseable {
     }
 
     /**
-     * As {@link #of(Graph, List)}, with a listener, a number of threads, another backend.
+     * Clips as {@link #of(Graph, List)} does, with a listener, a number of threads, another backend.
      *
      * <pre>{@code
      * TensorFlowClipper.of(graph, gradients, settings -> settings.listener(history).threads(1))
@@ -90,22 +91,22 @@ public final class TensorFlowClipper implements AutoCloseable {
         return List.copyOf(names);
     }
 
-    /** Where the clipped gradients come in: what {@code Optimizer.applyGradients} is to be given. */
+    /** The placeholders that the clipped gradients come in by, for {@code Optimizer.applyGradients}. */
     public List<GradAndVar<? extends TType>> gradients() {
         return List.copyOf(clipped);
     }
 
-    /** As {@link #clip} with {@link ClipRule#globalNorm}. */
+    /** Clips by {@link ClipRule#globalNorm}: {@link #clip}. */
     public ClippedGradients clipByGlobalNorm(Session.Runner backward, double maxNorm) {
         return clip(backward, ClipRule.globalNorm(maxNorm));
     }
 
-    /** As {@link #clip} with {@link ClipRule#perTensorNorm}. */
+    /** Clips by {@link ClipRule#perTensorNorm}: {@link #clip}. */
     public ClippedGradients clipPerTensorNorm(Session.Runner backward, double maxNorm) {
         return clip(backward, ClipRule.perTensorNorm(maxNorm));
     }
 
-    /** As {@link #clip} with {@link ClipRule#value(double)}. */
+    /** Clips by {@link ClipRule#value(double)}: {@link #clip}. */
     public ClippedGradients clipByValue(Session.Runner backward, double limit) {
         return clip(backward, ClipRule.value(limit));
     }
@@ -117,10 +118,18 @@ public final class TensorFlowClipper implements AutoCloseable {
      * @throws IllegalArgumentException naming a variable whose gradient has elements of another type than DT_DOUBLE, DT_FLOAT, DT_HALF
      *     and DT_BFLOAT16
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR
-     * @throws IllegalStateException if the clipper is closed
+     * @throws IllegalStateException if the clipper is closed, or in use by another thread
      */
-    public synchronized ClippedGradients clip(Session.Runner backward, ClipRule rule) {
-        if (closed) throw new IllegalStateException("the clipper is closed");
+    public ClippedGradients clip(Session.Runner backward, ClipRule rule) {
+        use.acquire();
+        try {
+            return clipFetched(backward, rule);
+        } finally {
+            use.release();
+        }
+    }
+
+    private ClippedGradients clipFetched(Session.Runner backward, ClipRule rule) {
         for (Operand<?> gradient : computed) backward.fetch(gradient);
         Result fetched = backward.run();
         try {
@@ -129,7 +138,7 @@ public final class TensorFlowClipper implements AutoCloseable {
             for (int i = 0; i < computed.size(); i++) {
                 buffers.add(TensorFlowBuffers.wrap("the gradient of " + names.get(i), fetched.get(first + i)));
             }
-            ClipResult result = binding.bind(names, buffers).clip(rule);
+            ClipResult result = clippers.bind(names, buffers).clip(rule);
             return new ClippedGradients(fetched, result, clipped);
         } catch (Throwable e) {
             fetched.close();
@@ -137,10 +146,9 @@ public final class TensorFlowClipper implements AutoCloseable {
         }
     }
 
-    /** Refuses further calls. Closing again does nothing. */
+    /** Waits for a call under way on another thread, then refuses further calls. Closing again does nothing. */
     @Override
-    public synchronized void close() {
-        closed = true;
-        binding.close();
+    public void close() {
+        use.close(clippers::close);
     }
 }

@@ -70,7 +70,7 @@ public final class LibTorchContender implements Contender {
         return gradients.get(tensor);
     }
 
-    /** What its users have for a norm: a clip to infinity, which multiplies by 1. */
+    /** A clip to infinity, which multiplies by 1: all that LibTorch's users have for a norm. */
     @Override
     public double globalNorm() {
         return clipByGlobalNorm(Double.POSITIVE_INFINITY);
@@ -81,7 +81,7 @@ public final class LibTorchContender implements Contender {
         return clip_grad_norm_(parameters, maxNorm, L2, false);
     }
 
-    /** What its users have for that: a call for each parameter. */
+    /** A call for each parameter: all that LibTorch's users have for that. */
     @Override
     public void clipPerTensorNorm(double maxNorm) {
         for (Tensor parameter : each) clip_grad_norm_(parameter, maxNorm, L2, false);

@@ -18,7 +18,7 @@ import org.tensorflow.types.TBool;
 import org.tensorflow.types.TFloat32;
 
 /**
- * What {@code tf.clip_by_global_norm} and {@code tf.clip_by_norm} build, as a graph that runs in one call: gradients are fed
+ * The graphs that {@code tf.clip_by_global_norm} and {@code tf.clip_by_norm} build, each run in one call: gradients are fed
  * and their clipped copies fetched, for TensorFlow's tensors do not change.
  */
 public final class TensorFlowContender implements FloatContender {

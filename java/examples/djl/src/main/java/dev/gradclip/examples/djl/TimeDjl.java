@@ -10,7 +10,7 @@ import dev.gradclip.examples.timing.StepTimer;
 import dev.gradclip.examples.timing.StepTimer.Part;
 import java.util.List;
 
-/** What a clip that bites adds to a step, beside what DJL's users write. */
+/** Times what a clip that scales adds to a step, beside what DJL's users write. */
 final class TimeDjl {
     private TimeDjl() {}
 

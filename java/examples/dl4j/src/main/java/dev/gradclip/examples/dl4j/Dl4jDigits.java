@@ -96,7 +96,7 @@ public final class Dl4jDigits implements Framework {
             for (int i = 0; i < batch.size(); i++) labels.putScalar(i, batch.labels()[i], 1);
             network.fit(new DataSet(images(batch), labels));
             ClipResult latest = clip == null ? null : clip.latest();
-            return new Step(network.score(), measure.norm(), latest != null && latest.clipped());
+            return new Step(network.score(), measure.globalNorm(), latest != null && latest.clipped());
         }
 
         @Override

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
 
-/** What a clip that bites adds to a step, beside what DL4J does for a layer and what its users write. */
+/** Times what a clip that scales adds to a step, beside what DL4J does for a layer and what its users write. */
 final class TimeDl4j {
     private TimeDl4j() {}
 
@@ -58,7 +58,7 @@ final class TimeDl4j {
         }
     }
 
-    /** What the listener does in a call, with the same parts of the library. */
+    /** The parts of a call of the listener, with the same parts of the library. */
     private static final class Parts implements AutoCloseable {
         private final StepClipper binding =
                 new StepClipper(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"));

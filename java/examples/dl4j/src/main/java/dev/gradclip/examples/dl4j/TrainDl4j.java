@@ -44,8 +44,8 @@ public final class TrainDl4j {
                         "step %d: loss %.3f, norm %.3f before and %.3f after%n",
                         iteration,
                         model.score(),
-                        clipping.norm(),
-                        after.norm());
+                        clipping.globalNorm(),
+                        after.globalNorm());
             }
         });
         DataSet data = data(64);

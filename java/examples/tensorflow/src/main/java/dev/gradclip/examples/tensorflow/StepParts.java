@@ -19,7 +19,7 @@ import org.tensorflow.op.Ops;
 import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.types.family.TType;
 
-/** What {@code TensorFlowClipper} does in a step, with the same parts of the library, one by one. */
+/** The parts of a step of {@code TensorFlowClipper}, one by one, with the same parts of the library. */
 final class StepParts implements AutoCloseable {
     private final SmallGraph model;
     private final List<String> names = new ArrayList<>();

@@ -17,7 +17,7 @@ import org.tensorflow.op.Ops;
 import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.family.TType;
 
-/** What a clip that bites adds to a whole step, for a graph's clip can't be timed alone. */
+/** Times what a clip that scales adds to a whole step, for a graph's clip can't be timed alone. */
 final class TimeTensorFlow {
     private static final double MAX_NORM = 1e-3;
 
@@ -89,7 +89,7 @@ final class TimeTensorFlow {
         }
     }
 
-    /** What {@code tf.clip_by_global_norm} builds. */
+    /** The graph that {@code tf.clip_by_global_norm} builds. */
     private static List<GradAndVar<? extends TType>> inGraph(SmallGraph model) {
         Ops tf = model.tf;
         List<GradAndVar<TFloat32>> gradients = new ArrayList<>();

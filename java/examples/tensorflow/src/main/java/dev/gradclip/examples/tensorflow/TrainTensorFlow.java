@@ -43,7 +43,7 @@ public final class TrainTensorFlow {
         }
     }
 
-    /** Of all that was fetched after the loss. */
+    /** The norm of all that was fetched after the loss. */
     private static double norm(Result fetched) {
         GradientClipperBuilder builder = GradientClipper.builder();
         for (int i = 1; i < fetched.size(); i++) builder.add(TensorFlowBuffers.wrap(fetched.get(i)));

@@ -14,7 +14,7 @@ public final class StepTimer {
 
     private final List<Way> ways = new ArrayList<>();
 
-    /** What a step does first, next, last. */
+    /** A part of a step. */
     public record Part(String name, Runnable work) {}
 
     private record Way(String name, Runnable before, List<Part> parts, List<long[]> nanos, List<long[]> bytes) {}
@@ -30,7 +30,7 @@ public final class StepTimer {
         return this;
     }
 
-    /** As many rounds as fit, the first third of them to warm up; then prints a table under a title. */
+    /** Runs as many rounds as fit, the first third of them to warm up; then prints a table under a title. */
     public void print(String title, double seconds) {
         long start = System.nanoTime();
         while (System.nanoTime() - start < seconds / 3 * 1e9) round(false);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the frameworks' examples time their steps with. */
+/** The timer of the steps of the frameworks' examples. */
 @NullMarked
 package dev.gradclip.examples.timing;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.examples.train;
 
-/** What stands between {@code backward()} and {@code step()}: collect the gradients, rebind them, clip. */
+/** The work between {@code backward()} and {@code step()}: collect the gradients, rebind them, clip. */
 interface Clipping extends AutoCloseable {
     /** Asks the model where this step's gradients are. */
     void collect();

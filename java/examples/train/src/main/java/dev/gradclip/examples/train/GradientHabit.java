@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.examples.train;
 
-/** What becomes of gradients between steps. */
+/** The fates of gradients between steps. */
 enum GradientHabit {
     /** Freed, and allocated anew by the backward pass: LibTorch's default. */
     FRESH,

@@ -16,10 +16,10 @@ import org.bytedeco.javacpp.PointerScope;
  * steps once, after the last.
  */
 final class Round {
-    /** How far LibTorch's norm, added in float, may be off: 6.6e-5 was seen. */
+    /** The relative error that LibTorch's norm, added in float, may have: 6.6e-5 was seen. */
     private static final double LIBTORCH_PRECISION = 1e-3;
 
-    /** How far the others, added in double, may be from each other. */
+    /** The relative difference that the others, added in double, may have. */
     private static final double PRECISION = 1e-9;
 
     private static final ThreadMXBean MEMORY = (ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -59,7 +59,7 @@ final class Round {
         return rows;
     }
 
-    /** How far LibTorch's norm was from that in double, at most, as a share of it. */
+    /** The largest distance of LibTorch's norm from that in double, as a share of it. */
     double libTorchOff() {
         return libTorchOff;
     }

@@ -16,11 +16,11 @@ import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 
-/** What each clipping rule adds to a step: on gradients that a backward pass has just left, bound by units with their weights. */
+/** Times what each clipping rule adds to a step: on gradients that a backward pass has just left, bound by units with their weights. */
 final class RuleTimes implements AutoCloseable {
     private static final ThreadMXBean MEMORY = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-    /** How far LibTorch's norm, added in float, may be off. */
+    /** The relative error that LibTorch's norm, added in float, may have. */
     private static final double LIBTORCH_PRECISION = 1e-3;
 
     private final Training training;
