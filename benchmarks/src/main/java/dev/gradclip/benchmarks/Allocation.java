@@ -27,7 +27,10 @@ record Allocation(double bytes, long calls) {
     /** A verb makes a rule of its number: 64 for a norm, 40 for a value; compiled code sometimes takes it apart. */
     private static final double RULE = 64;
 
-    /** The bytes that a clipper makes of a rule that is not the one before: {@code bites} has another threshold at each call. */
+    /**
+     * The bytes that a clipper makes of a rule that is not the one before: {@code bites} has another threshold at each
+     * call.
+     */
     private static final double NEW_RULE = 88;
 
     /** The number of calls below which JMH's own allocations show in the bytes of each. */
@@ -56,7 +59,9 @@ record Allocation(double bytes, long calls) {
                 "JMH counted no " + BYTES_A_CALL + "; this JVM does not tell what threads allocate");
     }
 
-    /** Bytes that a call may allocate: a norm alone nothing, a clip its result and its rule; and its share of JMH's own. */
+    /**
+     * Bytes that a call may allocate: a norm alone nothing, a clip its result and its rule; and its share of JMH's own.
+     */
     double most(String what) {
         double own = switch (what) {
             case "measure" -> 0;

@@ -35,7 +35,9 @@ public interface Contender extends AutoCloseable {
         return false;
     }
 
-    /** Scales by {@code min(1, maxNorm / norm)}, up to an epsilon; returns the norm, or NaN if its users never see it. */
+    /**
+     * Scales by {@code min(1, maxNorm / norm)}, up to an epsilon; returns the norm, or NaN if its users never see it.
+     */
     double clipByGlobalNorm(double maxNorm);
 
     /**

@@ -18,8 +18,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 
 /**
- * Times contenders in one process, in turn, so that all see the machine in the same minutes. Each turn finds fresh gradients;
- * what writes them is not timed. Every contender is checked in every case before it is timed.
+ * Times contenders in one process, in turn, so that all see the machine in the same minutes. Each turn finds fresh
+ * gradients; what writes them is not timed. Every contender is checked in every case before it is timed.
  */
 @Command(
         name = "duel",

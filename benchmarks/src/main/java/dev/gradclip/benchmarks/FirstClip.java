@@ -9,7 +9,9 @@ import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
 import java.nio.FloatBuffer;
 
-/** A program that clips for the first time and prints the nanoseconds of each part; its argument is when it was started. */
+/**
+ * A program that clips for the first time and prints the nanoseconds of each part; its argument is when it was started.
+ */
 final class FirstClip {
     static final int TENSORS = 100;
     static final int LENGTH = 10_240;

@@ -18,7 +18,9 @@ final class GpuCases {
 
     private GpuCases() {}
 
-    /** Every shape; {@code bytes} is the size of the large ones without a name, and below 1 GiB the most of all others. */
+    /**
+     * Every shape; {@code bytes} is the size of the large ones without a name, and below 1 GiB the most of all others.
+     */
     static List<Shape> all(long bytes) {
         long limit = bytes < REAL ? bytes : Long.MAX_VALUE;
         return List.of(

@@ -21,7 +21,8 @@ final class GradclipContender implements Contender {
     /**
      * On heap arrays or on direct memory.
      *
-     * @param openMpLibrary whose threads do the work, as its users would have it; empty for threads of this library's own
+     * @param openMpLibrary whose threads do the work, as its users would have it; empty for threads of this library's
+     *     own
      */
     GradclipContender(Backend backend, boolean heap, int threads, String openMpLibrary) {
         this.backend = backend;

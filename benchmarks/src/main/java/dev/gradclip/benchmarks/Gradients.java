@@ -110,7 +110,10 @@ final class Gradients {
         return "";
     }
 
-    /** The error that 16 bits add; the tolerance covers longer types. A scaling rounds twice, coefficient and product; a clamp its limit. */
+    /**
+     * The error that 16 bits add; the tolerance covers longer types. A scaling rounds twice, coefficient and product; a
+     * clamp its limit.
+     */
     private static double rounding(DuelCase what, DType dtype) {
         double lastPlace = dtype == DType.BFLOAT16 ? 0x1p-7 : dtype == DType.FLOAT16 ? 0x1p-10 : 0;
         return what == DuelCase.CLAMP ? lastPlace / 2 : what.changes() ? lastPlace : 0;

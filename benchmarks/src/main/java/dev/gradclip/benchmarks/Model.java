@@ -17,7 +17,10 @@ import java.util.Map.Entry;
  * @param to the largest
  */
 record Model(String name, Fit fit, double from, double to) {
-    /** Memory is slower than caches, so one line cannot hold for both: 4 MiB is what two cores' L2 hold here, 64 MiB is beyond. */
+    /**
+     * Memory is slower than caches, so one line cannot hold for both: 4 MiB is what two cores' L2 hold here, 64 MiB is
+     * beyond.
+     */
     private static final long CACHED = 4 << 20;
 
     private static final long UNCACHED = 64 << 20;

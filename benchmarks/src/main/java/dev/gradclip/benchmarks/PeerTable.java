@@ -11,7 +11,9 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
-/** A row for each workload and case: how many times as long as this library each contender took, in the same process. */
+/**
+ * A row for each workload and case: how many times as long as this library each contender took, in the same process.
+ */
 final class PeerTable {
     static final List<String> WORKLOADS = List.of(
             "1x16384",

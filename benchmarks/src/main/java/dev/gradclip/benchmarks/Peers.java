@@ -11,7 +11,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** The peers that are built, each in a process of its own with this library: their native parts do not bear each other. */
+/**
+ * The peers that are built, each in a process of its own with this library: their native parts do not bear each other.
+ */
 final class Peers {
     private final Path folder;
     private final int threads;

@@ -12,7 +12,10 @@ import dev.gradclip.measure.Times;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A training step that finds some gradients elsewhere: each is bound, in turn, to one of two places with the same values. */
+/**
+ * A training step that finds some gradients elsewhere: each is bound, in turn, to one of two places with the same
+ * values.
+ */
 final class RebindTimes {
     private final List<List<GradientBuffer>> places;
     private final GradientClipper clipper;

@@ -18,9 +18,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 
 /**
- * Gradients of one shape, bound once, and how to keep a repeated clip doing what it is meant to: a clip that bites makes
- * its successor a no-op, so its threshold shrinks by a millionth each time. In 16 bits it stays a ten-thousandth below the
- * norm instead, for there every product rounds back to what it was, and the same clip bites for ever.
+ * Gradients of one shape, bound once, and how to keep a repeated clip doing what it is meant to: a clip that bites
+ * makes its successor a no-op, so its threshold shrinks by a millionth each time. In 16 bits it stays a ten-thousandth
+ * below the norm instead, for there every product rounds back to what it was, and the same clip bites for ever.
  */
 @State(Scope.Benchmark)
 public class Tensors {
@@ -91,7 +91,9 @@ public class Tensors {
         return result;
     }
 
-    /** Nothing is over the limit after the first call; what changes is timed apart, for it would have to be restored. */
+    /**
+     * Nothing is over the limit after the first call; what changes is timed apart, for it would have to be restored.
+     */
     ClipResult clamp() {
         return clipper.clipByValue(0.99);
     }

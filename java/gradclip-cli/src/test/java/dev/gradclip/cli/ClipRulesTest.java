@@ -377,17 +377,20 @@ class ClipRulesTest {
                 "--rule normalize --param length=1 --param norm-type=0 | norm-type: '0'",
                 "--rule global-norm --param max-norm=-1 | max-norm must be 0 or more, but is -1",
                 "--rule global-norm --param max-norm=nan | max-norm must be 0 or more, but is nan",
-                "--rule global-norm --param max-norm=1 --param convention=jax | convention: 'jax' is not one of pytorch",
+                "--rule global-norm --param max-norm=1 --param convention=jax | convention: 'jax' is not one of "
+                        + "pytorch",
                 "--rule global-norm --param max-norm=1 --param scope=row | no parameter 'scope'",
                 "--rule value --param min=1 | needs max",
                 "--rule global-norm --param max-norm=1 --param epsilon=x | epsilon: 'x' is not a number",
-                "--rule global-norm --param max-norm=1 --param epsilon=-1e-6 | epsilon must be 0 or more and finite, but is -1e-6",
+                "--rule global-norm --param max-norm=1 --param epsilon=-1e-6 | epsilon must be 0 or more and finite, "
+                        + "but is -1e-6",
                 "--rule block-rms --param max-rms=-1 | rule block-rms: max-rms must be 0 or more, but is -1",
                 "--rule adaptive --param lambda=-1 | lambda must be 0 or more, but is -1",
                 "--rule value --param min=1 --param max=0 | min must not be above max, but they are 1 and 0",
                 "--rule value --param max=-2 | max must be 0 or more where min is not given, but is -2",
                 "--rule value --param max=nan | max must be a number, but is nan",
-                "--rule value --param max=1 --param inverse-scale=0 | inverse-scale must be above 0 and finite, but is 0",
+                "--rule value --param max=1 --param inverse-scale=0 | inverse-scale must be above 0 and finite, but is "
+                        + "0",
                 "--group .*=global-norm,max-norm=-1 | max-norm must be 0 or more, but is -1",
                 "--max-norm -1 | --max-norm must be 0 or more, but is -1",
                 "--max-norm 1 --epsilon inf | --epsilon must be 0 or more and finite, but is inf",
@@ -404,7 +407,8 @@ class ClipRulesTest {
                 "--max-norm 1 --parameters x | --parameters is for the rule adaptive",
                 "--max-norm 1 --param epsilon=1 | --param needs --rule",
                 "--max-norm 1 --non-finite skip --error-if-nonfinite | --error-if-nonfinite is --non-finite error",
-                "--max-norm 1 --non-finite ignore | '--non-finite': 'ignore' is not one of propagate, error, skip, zero",
+                "--max-norm 1 --non-finite ignore | '--non-finite': 'ignore' is not one of propagate, error, skip, "
+                        + "zero",
                 "--max-norm 1 --backend gpu | '--backend': 'gpu' is not one of auto, java, native, cuda",
                 "--max-norm 1 --format yaml | '--format': 'yaml' is not one of text, json"
             })

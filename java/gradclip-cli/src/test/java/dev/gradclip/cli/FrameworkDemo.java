@@ -14,7 +14,10 @@ import java.util.List;
 import java.util.Map;
 import javax.imageio.ImageIO;
 
-/** A short {@code gradclip demo --framework} on this class path, and what it must leave; for the tests of the frameworks' examples. */
+/**
+ * A short {@code gradclip demo --framework} on this class path, and what it must leave; for the tests of the
+ * frameworks' examples.
+ */
 public final class FrameworkDemo {
     private FrameworkDemo() {}
 

@@ -21,7 +21,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** {@code gradclip demo --framework}: what is found where, and what is said where it is not; real ones are tested in java/examples. */
+/**
+ * {@code gradclip demo --framework}: what is found where, and what is said where it is not; real ones are tested in
+ * java/examples.
+ */
 class FrameworksTest {
     private static final String EXAMPLES = "gradclip.examples";
 
@@ -75,7 +78,10 @@ class FrameworksTest {
         demo("--framework", "torch").refused(ExitCode.FAILURE, "torch is not built", "-pl java/examples/train -am");
     }
 
-    /** A folder that a command is started in may be anybody's: code is taken from where the launcher says, and nowhere else. */
+    /**
+     * A folder that a command is started in may be anybody's: code is taken from where the launcher says, and nowhere
+     * else.
+     */
     @Test
     void theCurrentFolderIsNotLookedInto() throws Exception {
         Path cwd = folder.resolve("cwd/java/examples");

@@ -121,7 +121,9 @@ class InterruptionTest {
         }
     }
 
-    /** Other elements in the same place, a second later: two writes may come within one tick of a file system's clock. */
+    /**
+     * Other elements in the same place, a second later: two writes may come within one tick of a file system's clock.
+     */
     private static void rewrite(Path path, Gradients gradients) throws IOException {
         FileTime before = Files.getLastModifiedTime(path);
         gradients.write(path);

@@ -26,7 +26,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The script {@code gradclip}, in a tree of its own, on a machine that has the tools of one folder: Maven and the JDK are played. */
+/**
+ * The script {@code gradclip}, in a tree of its own, on a machine that has the tools of one folder: Maven and the JDK
+ * are played.
+ */
 @EnabledOnOs(OS.LINUX)
 class LauncherTest {
     private static final Path TREE = Path.of("../..").toAbsolutePath().normalize();
@@ -241,7 +244,9 @@ class LauncherTest {
         assertEquals(0, run("info").code());
     }
 
-    /** The JVM takes its encoding from the locale as it is installed; where one category is not, it takes ASCII for all. */
+    /**
+     * The JVM takes its encoding from the locale as it is installed; where one category is not, it takes ASCII for all.
+     */
     @ParameterizedTest
     @CsvSource({
         "LANG=de_DE.UTF-8, ANSI_X3.4-1968, C.UTF-8",

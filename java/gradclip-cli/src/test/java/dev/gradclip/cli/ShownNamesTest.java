@@ -18,7 +18,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Names that steer a terminal, are seen as others than they are, or fill the screen: tables, JSON and messages show them plainly. */
+/**
+ * Names that steer a terminal, are seen as others than they are, or fill the screen: tables, JSON and messages show
+ * them plainly.
+ */
 class ShownNamesTest {
     @TempDir
     Path folder;

@@ -6,7 +6,8 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The trainings of a demo. Their length follows from the seconds and not from a clock, so that numbers do not depend on the machine.
+ * The trainings of a demo. Their length follows from the seconds and not from a clock, so that numbers do not depend on
+ * the machine.
  *
  * @param seed of all that is random
  * @param seconds about how long both experiments take on two processors, {@link Effort}

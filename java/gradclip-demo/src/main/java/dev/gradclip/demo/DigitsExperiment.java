@@ -10,8 +10,8 @@ import java.util.concurrent.Callable;
 import java.util.function.LongConsumer;
 
 /**
- * An LSTM, or what a framework has for it, that reads images row by row, by plain SGD at a rate that is far too high: without clipping, with clip by value and
- * by the global norm.
+ * An LSTM, or what a framework has for it, that reads images row by row, by plain SGD at a rate that is far too high:
+ * without clipping, with clip by value and by the global norm.
  */
 final class DigitsExperiment {
     static final double LEARNING_RATE = 20;

@@ -3,7 +3,10 @@ package dev.gradclip.demo;
 
 /** The steps that fit into a number of seconds, at the rate measured on two processors (Xeon, AVX-512). */
 final class Effort {
-    /** A share of the time for each experiment, the same when it runs alone: alone it ends sooner, with the same numbers. */
+    /**
+     * A share of the time for each experiment, the same when it runs alone: alone it ends sooner, with the same
+     * numbers.
+     */
     private static final double DIGITS_SHARE = 0.12;
 
     private static final double TEMPORAL_SHARE = 0.88;

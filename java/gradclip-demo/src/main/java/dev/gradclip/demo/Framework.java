@@ -4,7 +4,9 @@ package dev.gradclip.demo;
 import dev.gradclip.ClipRule;
 import org.jspecify.annotations.Nullable;
 
-/** A framework that trains on the digits in place of the demo's own network; {@link Frameworks} finds it as a service. */
+/**
+ * A framework that trains on the digits in place of the demo's own network; {@link Frameworks} finds it as a service.
+ */
 public interface Framework {
     /** The name that {@code --framework} takes. */
     String name();

@@ -14,8 +14,8 @@ import java.util.ServiceLoader;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds a {@link Framework}: on the class path, or built by an example, whose jar names the jars of the framework. Each has a class
- * loader of its own, for they ask for different versions of the same libraries.
+ * Finds a {@link Framework}: on the class path, or built by an example, whose jar names the jars of the framework. Each
+ * has a class loader of its own, for they ask for different versions of the same libraries.
  */
 public final class Frameworks {
     /** The folder with the examples of this source tree; the launcher sets it, and without it none is looked into. */

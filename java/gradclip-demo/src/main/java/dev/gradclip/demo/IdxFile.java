@@ -14,8 +14,8 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * Unsigned bytes in an IDX file, as MNIST has them: 0, 0, type 8, how many dimensions, each dimension as four bytes, the
- * highest first, then the elements.
+ * Unsigned bytes in an IDX file, as MNIST has them: 0, 0, type 8, how many dimensions, each dimension as four bytes,
+ * the highest first, then the elements.
  */
 final class IdxFile {
     private static final int UNSIGNED_BYTE = 8;
@@ -52,7 +52,8 @@ final class IdxFile {
     }
 
     /**
-     * Reads a file, or the same with {@code .gz} behind its name; some copies of MNIST write {@code .idx} for {@code -idx}.
+     * Reads a file, or the same with {@code .gz} behind its name; some copies of MNIST write {@code .idx} for {@code
+     * -idx}.
      *
      * @throws BadImagesException if neither is there, or it is not what it should be
      */

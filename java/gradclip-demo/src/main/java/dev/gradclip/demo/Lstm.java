@@ -7,8 +7,8 @@ import java.util.Random;
 import java.util.stream.Stream;
 
 /**
- * A long short-term memory and the class from its last state: {@code cₜ = f cₜ₋₁ + i g}, {@code hₜ = o tanh(cₜ)}, the gates i, f
- * and o and the candidate g from {@code xₜ U + hₜ₋₁ W + b}.
+ * A long short-term memory and the class from its last state: {@code cₜ = f cₜ₋₁ + i g}, {@code hₜ = o tanh(cₜ)}, the
+ * gates i, f and o and the candidate g from {@code xₜ U + hₜ₋₁ W + b}.
  */
 final class Lstm implements Network {
     private final int units;

@@ -4,8 +4,8 @@ package dev.gradclip.demo;
 import java.util.Random;
 
 /**
- * The few products a recurrent network needs, on matrices that are arrays of rows. An array a row, read and written at the
- * same index, is what C2 turns into SIMD code: 7.4 GMAC/s instead of 1.2 for offsets into one array, at 50 x 50.
+ * The few products a recurrent network needs, on matrices that are arrays of rows. An array a row, read and written at
+ * the same index, is what C2 turns into SIMD code: 7.4 GMAC/s instead of 1.2 for offsets into one array, at 50 x 50.
  */
 final class Matrices {
     private Matrices() {}

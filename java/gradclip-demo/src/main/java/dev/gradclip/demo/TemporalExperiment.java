@@ -8,10 +8,10 @@ import java.util.concurrent.Callable;
 import java.util.function.LongConsumer;
 
 /**
- * Counts how often SGD solves the temporal order problem, with and without clipping by the global norm, as sequences grow: figure 7 of
- * Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063), "basic tanh", scaled down. As there: 50 tanh units, weights of N(0, 0.1),
- * batches of 20, threshold 1, 5 runs, solved below 1 % of errors. Other than there: a rate of 0.1 instead of 0.01, shorter
- * sequences, fewer updates, 1000 held-out sequences instead of 10,000.
+ * Counts how often SGD solves the temporal order problem, with and without clipping by the global norm, as sequences
+ * grow: figure 7 of Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063), "basic tanh", scaled down. As there: 50 tanh
+ * units, weights of N(0, 0.1), batches of 20, threshold 1, 5 runs, solved below 1 % of errors. Other than there: a rate
+ * of 0.1 instead of 0.01, shorter sequences, fewer updates, 1000 held-out sequences instead of 10,000.
  */
 final class TemporalExperiment {
     static final double LEARNING_RATE = 0.1;

@@ -12,8 +12,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Clips in {@code onTrainingBatch}, which {@code EasyTrain} calls after the backward pass and before {@code Trainer.step()}.
- * A listener for one trainer at a time; it lets go of it when the trainer is closed.
+ * Clips in {@code onTrainingBatch}, which {@code EasyTrain} calls after the backward pass and before {@code
+ * Trainer.step()}. A listener for one trainer at a time; it lets go of it when the trainer is closed.
  *
  * <pre>{@code
  * new DefaultTrainingConfig(loss).addTrainingListeners(new ClippingListener(ClipRule.globalNorm(1.0)))

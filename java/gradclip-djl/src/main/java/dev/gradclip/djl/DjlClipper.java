@@ -26,10 +26,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Clips the gradients of a DJL model on PyTorch in place, between the gradient collector's {@code close()} and {@code
- * Trainer.step()}. Each call finds them anew; frozen parameters and those without a gradient are left out. Nothing is copied.
+ * Trainer.step()}. Each call finds them anew; frozen parameters and those without a gradient are left out. Nothing is
+ * copied.
  *
- * <p>Gradients on the CPU, or on one GPU, where the clip runs behind the backward pass on LibTorch's stream; that path was not checked here, for
- * want of a GPU. One thread at a time: a second one is refused, not queued.
+ * <p>Gradients on the CPU, or on one GPU, where the clip runs behind the backward pass on LibTorch's stream; that path
+ * was not checked here, for want of a GPU. One thread at a time: a second one is refused, not queued.
  *
  * <pre>{@code
  * try (DjlClipper clipper = DjlClipper.of(trainer)) {
@@ -61,15 +62,16 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     /**
      * Clips all parameters of the model that a trainer trains.
      *
-     * @throws IllegalArgumentException if it trains on several devices: then the gradients are not whole before {@code step()}
+     * @throws IllegalArgumentException if it trains on several devices: then the gradients are not whole before {@code
+     *     step()}
      */
     public static DjlClipper of(Trainer trainer) {
         return of(trainer, settings -> {});
     }
 
     /**
-     * Clips as {@link #of(Trainer)} does, with a listener, threads of this library's own, another backend. Steps are counted from 0 again where
-     * the gradients' types or lengths changed.
+     * Clips as {@link #of(Trainer)} does, with a listener, threads of this library's own, another backend. Steps are
+     * counted from 0 again where the gradients' types or lengths changed.
      *
      * <pre>{@code
      * DjlClipper.of(trainer, settings -> settings.listener(history).threads(1))
@@ -81,7 +83,8 @@ public final class DjlClipper implements Clipper, AutoCloseable {
         Device[] devices = trainer.getDevices();
         if (devices.length != 1) {
             throw new IllegalArgumentException("the trainer trains on " + Arrays.toString(devices)
-                    + "; clipped are gradients on one device: call optDevices(new Device[] {Device.cpu()}) or {Device.gpu()} on the "
+                    + "; clipped are gradients on one device: call optDevices(new Device[] {Device.cpu()}) or "
+                    + "{Device.gpu()} on the "
                     + "training configuration");
         }
         return of(trainer.getModel().getBlock().getParameters(), settings);
@@ -110,8 +113,8 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     /**
      * Clips the gradients that are there, in place, by a rule.
      *
-     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (sparse, not contiguous, integer,
-     *     beyond 2 GiB on the CPU), or two that share memory; nothing was changed
+     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (sparse, not contiguous,
+     *     integer, beyond 2 GiB on the CPU), or two that share memory; nothing was changed
      * @throws dev.gradclip.BackendUnavailableException if they are on a GPU and the CUDA backend can't run
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
      * @throws IllegalStateException if the clipper is closed, or a parameter not initialized
@@ -145,8 +148,8 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Asks the engine where the gradients are now. Each verb above does it; alone it is for those who time it, with {@link #rebind}
-     * after it. Handles of the gradients are kept until the next call.
+     * Asks the engine where the gradients are now. Each verb above does it; alone it is for those who time it, with
+     * {@link #rebind} after it. Handles of the gradients are kept until the next call.
      *
      * @throws IllegalArgumentException as {@link #clip}
      */
@@ -167,8 +170,8 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Binds a {@link GradientClipper} to what {@link #collect} found: for what has no verb here, as prepared and accumulating clips.
-     * It is good until the next backward pass or call of this object, and not to be closed.
+     * Binds a {@link GradientClipper} to what {@link #collect} found: for what has no verb here, as prepared and
+     * accumulating clips. It is good until the next backward pass or call of this object, and not to be closed.
      *
      * @throws IllegalArgumentException if two gradients share memory
      * @throws IllegalStateException if nothing was collected

@@ -40,7 +40,8 @@ final class DjlGradients {
     }
 
     /**
-     * The gradients' own memory, null where there is none; good until {@code handles} is closed, which every handle is attached to.
+     * The gradients' own memory, null where there is none; good until {@code handles} is closed, which every handle is
+     * attached to.
      *
      * @throws IllegalArgumentException naming one that can't be clipped where it is
      */

@@ -10,10 +10,11 @@ import com.sun.jna.ptr.PointerByReference;
 import java.nio.file.Path;
 
 /**
- * The facts of a tensor that LibTorch tells and DJL does not: through the C functions that it exports for compiled models ({@code aoti_torch_…}),
- * of the very library that the engine has loaded.
+ * The facts of a tensor that LibTorch tells and DJL does not: through the C functions that it exports for compiled
+ * models ({@code aoti_torch_…}), of the very library that the engine has loaded.
  *
- * <p>The functions were called on the CPU, with LibTorch 2.7.1; {@link #currentStream} was not checked here, for want of a GPU.
+ * <p>The functions were called on the CPU, with LibTorch 2.7.1; {@link #currentStream} was not checked here, for want
+ * of a GPU.
  */
 final class TorchAbi {
     private TorchAbi() {}

@@ -80,7 +80,8 @@ class TrainingTest {
         assertEquals(4, latest.tensors());
         assertTrue(latest.clipped());
         assertEquals(4, heard.size());
-        for (ClipEvent event : heard) assertTrue(event.clipped() && event.globalNorm() > 2 * MAX_NORM, heard.toString());
+        for (ClipEvent event : heard)
+            assertTrue(event.clipped() && event.globalNorm() > 2 * MAX_NORM, heard.toString());
         assertEquals(latest.globalNorm(), heard.get(3).globalNorm());
         train(listener); // another trainer
         assertEquals(

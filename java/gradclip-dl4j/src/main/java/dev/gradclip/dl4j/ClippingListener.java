@@ -14,12 +14,12 @@ import org.deeplearning4j.optimize.api.BaseTrainingListener;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Clips the gradients of a {@code MultiLayerNetwork} or {@code ComputationGraph} in place, after the backward pass and before the
- * updater; over all layers, where DL4J's own {@code gradientNormalization} looks at one at a time.
+ * Clips the gradients of a {@code MultiLayerNetwork} or {@code ComputationGraph} in place, after the backward pass and
+ * before the updater; over all layers, where DL4J's own {@code gradientNormalization} looks at one at a time.
  *
- * <p>Thresholds are those of the mean gradient over the minibatch, which the updater gets: at the time of the clip DL4J has not yet
- * divided by the number of examples, so the threshold is multiplied by it. The running mean and variance of batch
- * normalisation are neither measured nor clipped.
+ * <p>Thresholds are those of the mean gradient over the minibatch, which the updater gets: at the time of the clip DL4J
+ * has not yet divided by the number of examples, so the threshold is multiplied by it. The running mean and variance of
+ * batch normalisation are neither measured nor clipped.
  *
  * <pre>{@code
  * network.addListeners(new ClippingListener(ClipRule.globalNorm(1.0)));
@@ -39,8 +39,8 @@ public final class ClippingListener extends BaseTrainingListener {
     }
 
     /**
-     * Clips by a rule, with a listener, threads of this library's own, another backend. A listener is told of norms of the mean gradient;
-     * steps are counted from 0 again for another network.
+     * Clips by a rule, with a listener, threads of this library's own, another backend. A listener is told of norms of
+     * the mean gradient; steps are counted from 0 again for another network.
      *
      * <pre>{@code
      * new ClippingListener(ClipRule.globalNorm(1.0), settings -> settings.listener(history).threads(1))
@@ -56,20 +56,27 @@ public final class ClippingListener extends BaseTrainingListener {
 
     private ClipEvent ofTheMean(ClipEvent sum) {
         return new ClipEvent(
-                sum.step(), sum.globalNorm() / divisor, sum.coefficient(), sum.clipped(), sum.nonFinite(), sum.groupNorms());
+                sum.step(),
+                sum.globalNorm() / divisor,
+                sum.coefficient(),
+                sum.clipped(),
+                sum.nonFinite(),
+                sum.groupNorms());
     }
 
     /**
      * Clips; DL4J calls it.
      *
-     * @throws IllegalArgumentException if the model is of another class, or naming a gradient that can't be clipped where it is
+     * @throws IllegalArgumentException if the model is of another class, or naming a gradient that can't be clipped
+     *     where it is
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
      */
     @Override
     public synchronized void onGradientCalculation(Model model) {
         Dl4jGradients gradients = Dl4jGradients.of(model);
         divisor = gradients.divisor();
-        ClipResult result = clippers.bind(gradients.names(), gradients.buffers()).clip(rule.times(divisor));
+        ClipResult result =
+                clippers.bind(gradients.names(), gradients.buffers()).clip(rule.times(divisor));
         latest = result;
         norm = result.globalNorm() / divisor;
     }

@@ -22,8 +22,8 @@ record Dl4jGradients(List<String> names, List<HostBuffer> buffers, int divisor) 
     /**
      * Finds the gradients of a network.
      *
-     * @throws IllegalArgumentException if it is neither a MultiLayerNetwork nor a ComputationGraph, or naming a gradient that can't
-     *     be clipped where it is
+     * @throws IllegalArgumentException if it is neither a MultiLayerNetwork nor a ComputationGraph, or naming a
+     *     gradient that can't be clipped where it is
      */
     static Dl4jGradients of(Model model) {
         Map<String, INDArray> all = model.gradient().gradientForVariable();
@@ -37,7 +37,10 @@ record Dl4jGradients(List<String> names, List<HostBuffer> buffers, int divisor) 
         return new Dl4jGradients(names, buffers, model.conf().isMiniBatch() ? model.batchSize() : 1);
     }
 
-    /** Not what batch normalisation subtracts from its running mean and variance: those the updater does not divide either. */
+    /**
+     * Not what batch normalisation subtracts from its running mean and variance: those the updater does not divide
+     * either.
+     */
     private static boolean isGradient(Model model, String name) {
         if (model instanceof MultiLayerNetwork network) return network.updaterDivideByMinibatch(name);
         if (model instanceof ComputationGraph graph) {

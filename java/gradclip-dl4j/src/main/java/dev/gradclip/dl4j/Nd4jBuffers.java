@@ -25,7 +25,8 @@ public final class Nd4jBuffers {
     private Nd4jBuffers() {}
 
     /**
-     * The elements of an array, which stays reachable through the buffer: DOUBLE, FLOAT, HALF or BFLOAT16, on ND4J's CPU backend.
+     * The elements of an array, which stays reachable through the buffer: DOUBLE, FLOAT, HALF or BFLOAT16, on ND4J's
+     * CPU backend.
      *
      * @throws IllegalArgumentException if it has another type, is closed, or is a view with gaps or repeated elements
      */

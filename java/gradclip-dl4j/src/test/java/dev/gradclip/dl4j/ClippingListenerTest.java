@@ -40,7 +40,9 @@ import org.nd4j.linalg.dataset.DataSet;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.learning.config.Sgd;
 
-/** Small networks train; with plain descent at rate 1 a step moves the parameters by the gradient that the updater saw. */
+/**
+ * Small networks train; with plain descent at rate 1 a step moves the parameters by the gradient that the updater saw.
+ */
 class ClippingListenerTest {
     private static final int EXAMPLES = 16;
     private static final double MAX_NORM = 0.01;
@@ -139,7 +141,10 @@ class ClippingListenerTest {
         MultiLayerNetwork network = network(settings(), listener);
         assertEquals(MAX_NORM, step(network), 1e-4 * MAX_NORM);
         assertEquals(
-                without, listener.globalNorm(), 1e-5 * without, "the norm is that of the mean, batch statistics left out");
+                without,
+                listener.globalNorm(),
+                1e-5 * without,
+                "the norm is that of the mean, batch statistics left " + "out");
         for (int i = 0; i < 3; i++) assertEquals(MAX_NORM, step(network), 1e-3 * MAX_NORM);
         assertEquals(8, Objects.requireNonNull(listener.latest()).tensors());
     }

@@ -13,8 +13,8 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * Memory that a JavaCPP {@link Pointer} names, as a buffer; no copy. The pointer's position and limit say which elements, and
- * the pointer stays reachable through the buffer: it must not be closed before.
+ * Memory that a JavaCPP {@link Pointer} names, as a buffer; no copy. The pointer's position and limit say which
+ * elements, and the pointer stays reachable through the buffer: it must not be closed before.
  *
  * <pre>{@code
  * FloatPointer gradient = new FloatPointer(1024);
@@ -51,8 +51,8 @@ public final class JavacppBuffers {
      * Wraps the elements between position and limit: a {@code BytePointer}'s bytes, a {@code
      * ShortPointer}'s FLOAT16 or BFLOAT16 bits, a typed pointer's elements. Of any size and alignment.
      *
-     * @throws IllegalArgumentException if the pointer is null, has no limit (as one that a library returned: give it its
-     *     {@code capacity}), holds elements of another size, or is not a whole number of elements
+     * @throws IllegalArgumentException if the pointer is null, has no limit (as one that a library returned: give it
+     *     its {@code capacity}), holds elements of another size, or is not a whole number of elements
      */
     public static HostBuffer wrap(Pointer pointer, DType dtype) {
         Range range = Range.of(pointer, dtype);
@@ -71,8 +71,8 @@ public final class JavacppBuffers {
     }
 
     /**
-     * Bytes at an address that an owner keeps alive, which stays reachable through the buffer. As direct buffers, which every backend
-     * reads; in pieces, for one buffer holds 2 GiB at most. The JVM dies where the range is not mapped.
+     * Bytes at an address that an owner keeps alive, which stays reachable through the buffer. As direct buffers, which
+     * every backend reads; in pieces, for one buffer holds 2 GiB at most. The JVM dies where the range is not mapped.
      *
      * @throws IllegalArgumentException if the bytes are not a whole number of elements
      */

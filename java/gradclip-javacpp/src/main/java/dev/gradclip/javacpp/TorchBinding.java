@@ -13,8 +13,9 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Binds a clipper to the gradients as they are at present: it is rebound when they moved, and made anew when they are others.
- * {@link dev.gradclip.adapter.StepClipper} does the same for buffers; here a step passes addresses, so that it allocates none.
+ * Binds a clipper to the gradients as they are at present: it is rebound when they moved, and made anew when they are
+ * others. {@link dev.gradclip.adapter.StepClipper} does the same for buffers; here a step passes addresses, so that it
+ * allocates none.
  */
 final class TorchBinding {
     private final TorchGradients gradients;

@@ -19,12 +19,13 @@ import org.bytedeco.pytorch.TensorVector;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Clips the gradients of a LibTorch model in place, between {@code backward()} and {@code step()}. Each call finds them anew:
- * those that were freed and allocated elsewhere are found there, those that are absent (frozen, unused, {@code zero_grad()})
- * are left out. Nothing is copied.
+ * Clips the gradients of a LibTorch model in place, between {@code backward()} and {@code step()}. Each call finds them
+ * anew:
+ * those that were freed and allocated elsewhere are found there, those that are absent (frozen, unused, {@code
+ * zero_grad()}) are left out. Nothing is copied.
  *
- * <p>It keeps to the parameters it was given, as an optimizer does: a parameter that is replaced by another tensor later needs
- * a new clipper. Data, type and device of a parameter may change ({@code module.to(…)}, {@code set_data}).
+ * <p>It keeps to the parameters it was given, as an optimizer does: a parameter that is replaced by another tensor
+ * later needs a new clipper. Data, type and device of a parameter may change ({@code module.to(…)}, {@code set_data}).
  *
  * <p>One thread at a time, and not while a backward pass runs: a second thread is refused, not queued.
  *
@@ -90,8 +91,8 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     /**
      * Clips the gradients that are there, in place, by a rule; complete on return.
      *
-     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (sparse, a view with gaps, not of a
-     *     floating-point type), or two that share memory or are on different devices; nothing was changed
+     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (sparse, a view with gaps,
+     *     not of a floating-point type), or two that share memory or are on different devices; nothing was changed
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
      * @throws IllegalStateException if the clipper is closed, or in use by another thread
      */
@@ -114,8 +115,8 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Clips as {@link #clip} does; on a CUDA device the clip is only enqueued on LibTorch's current stream, behind the backward
-     * pass and before what comes next, and nothing waits. On the CPU it is complete on return.
+     * Clips as {@link #clip} does; on a CUDA device the clip is only enqueued on LibTorch's current stream, behind the
+     * backward pass and before what comes next, and nothing waits. On the CPU it is complete on return.
      */
     public ClipResult clipAsync(ClipRule rule) {
         return onGradients(clipper ->
@@ -141,8 +142,8 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     // ---- the parts of a call ----------------------------------------------------------------------------------------
 
     /**
-     * Asks LibTorch where the gradients are now. Each verb above does it; alone it is for those who time it, with {@link
-     * #rebind} after it.
+     * Asks LibTorch where the gradients are now. Each verb above does it; alone it is for those who time it, with
+     * {@link #rebind} after it.
      *
      * @throws IllegalArgumentException as {@link #clip}
      */
@@ -156,8 +157,9 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Binds a {@link GradientClipper} to what {@link #collect} found: for what has no verb here, as prepared and accumulating
-     * clips. It is good until the next {@code backward()}, {@code zero_grad()} or call of this object, and not to be closed.
+     * Binds a {@link GradientClipper} to what {@link #collect} found: for what has no verb here, as prepared and
+     * accumulating clips. It is good until the next {@code backward()}, {@code zero_grad()} or call of this object, and
+     * not to be closed.
      *
      * @throws IllegalArgumentException if two gradients share memory
      * @throws IllegalStateException if nothing was collected
@@ -200,8 +202,8 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Waits for a call under way on another thread, then refuses further calls and lets go of the parameters. Closing again
-     * does nothing.
+     * Waits for a call under way on another thread, then refuses further calls and lets go of the parameters. Closing
+     * again does nothing.
      */
     @Override
     public void close() {

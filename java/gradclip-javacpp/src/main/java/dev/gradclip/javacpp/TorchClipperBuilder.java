@@ -42,7 +42,10 @@ public final class TorchClipperBuilder {
         return addAll("", module);
     }
 
-    /** Adds a module as {@link #add(Module)} does, under names that begin with a prefix and a dot, for a second module in one clipper. */
+    /**
+     * Adds a module as {@link #add(Module)} does, under names that begin with a prefix and a dot, for a second module
+     * in one clipper.
+     */
     public TorchClipperBuilder add(String prefix, Module module) {
         return addAll(prefix + ".", module);
     }
@@ -80,8 +83,8 @@ public final class TorchClipperBuilder {
     }
 
     /**
-     * Another backend than that of the side where the gradients are; see {@link GradientClipperBuilder#backend}. Where it
-     * can't run, the first clip says so.
+     * Another backend than that of the side where the gradients are; see {@link GradientClipperBuilder#backend}. Where
+     * it can't run, the first clip says so.
      */
     public TorchClipperBuilder backend(Backend choice) {
         backend = choice;
@@ -89,8 +92,8 @@ public final class TorchClipperBuilder {
     }
 
     /**
-     * Sets the most threads of this library's own that work, the calling one among them. Unless it is set, LibTorch's own
-     * threads do the work, as many as {@code torch.get_num_threads()} says when the first clip comes.
+     * Sets the most threads of this library's own that work, the calling one among them. Unless it is set, LibTorch's
+     * own threads do the work, as many as {@code torch.get_num_threads()} says when the first clip comes.
      *
      * @throws IllegalArgumentException if it is below 1
      */
@@ -110,8 +113,8 @@ public final class TorchClipperBuilder {
     }
 
     /**
-     * Sets the listener of each clip; see {@link GradientClipperBuilder#listener}. Steps are counted from 0 again where the gradients'
-     * types, lengths or device changed.
+     * Sets the listener of each clip; see {@link GradientClipperBuilder#listener}. Steps are counted from 0 again where
+     * the gradients' types, lengths or device changed.
      */
     public TorchClipperBuilder listener(ClipListener told) {
         listener = Objects.requireNonNull(told, "listener");
@@ -119,8 +122,9 @@ public final class TorchClipperBuilder {
     }
 
     /**
-     * Binds the units of each parameter of two or more dimensions, its leading dimension, as rows, and every parameter's weights beside
-     * its gradient: for {@code ClipRule.perRowNorm} and {@code ClipRule.adaptive}. A bias is one unit.
+     * Binds the units of each parameter of two or more dimensions, its leading dimension, as rows, and every
+     * parameter's weights beside its gradient: for {@code ClipRule.perRowNorm} and {@code ClipRule.adaptive}. A bias is
+     * one unit.
      */
     public TorchClipperBuilder units() {
         units = true;

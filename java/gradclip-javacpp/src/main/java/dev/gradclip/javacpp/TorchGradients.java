@@ -11,9 +11,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Finds the gradients of some parameters as they are at present.
  *
- * <p>A parameter keeps its gradient in one place for as long as it lives, whatever comes and goes there, so that place is
- * asked for once: {@code grad()} and {@code mutable_grad()} make a Java object each time (with all questions below 590 and
- * 570 ns a tensor against 420, for 1000 tensors in the caches).
+ * <p>A parameter keeps its gradient in one place for as long as it lives, whatever comes and goes there, so that place
+ * is asked for once: {@code grad()} and {@code mutable_grad()} make a Java object each time (with all questions below
+ * 590 and 570 ns a tensor against 420, for 1000 tensors in the caches).
  */
 final class TorchGradients {
     /** In host memory. */
@@ -106,7 +106,8 @@ final class TorchGradients {
         if (dtype == null || !parameter.is_contiguous() || !slots[i].is_contiguous()) {
             throw new IllegalArgumentException(
                     names.get(i) + " has no units that lie one after the other: parameter and gradient must be"
-                            + " contiguous and of a floating-point type (channels_last is not); leave units() out, or leave it out");
+                            + " contiguous and of a floating-point type (channels_last is not); leave units() out, or "
+                            + "leave it out");
         }
         if (dtype != weightTypes[i]) {
             weightTypes[i] = dtype;

@@ -25,7 +25,10 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** {@code clip_grad_norm_} and {@code clip_grad_value_} themselves, on PyTorch's own cases: every p, and what is not finite. */
+/**
+ * {@code clip_grad_norm_} and {@code clip_grad_value_} themselves, on PyTorch's own cases: every p, and what is not
+ * finite.
+ */
 @ExtendWith(Torch.class)
 class LibTorchRulesTest {
     private static final double[] POWERS = {0.5, 1, 1.5, 2, 4, Double.POSITIVE_INFINITY};

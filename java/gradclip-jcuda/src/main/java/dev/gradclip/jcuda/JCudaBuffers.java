@@ -6,8 +6,10 @@ import dev.gradclip.DeviceBuffer;
 import jcuda.Pointer;
 
 /**
- * Device memory from one library to the other, without a copy. JCuda keeps the handle of a {@code cudaStream_t} to itself:
- * give {@link dev.gradclip.CudaStream#of} the number that made it, or a stream of {@link dev.gradclip.CudaStream#create}.
+ * Device memory from one library to the other, without a copy. JCuda keeps the handle of a {@code cudaStream_t} to
+ * itself:
+ * give {@link dev.gradclip.CudaStream#of} the number that made it, or a stream of {@link
+ * dev.gradclip.CudaStream#create}.
  *
  * <pre>{@code
  * Pointer gradient = new Pointer();
@@ -21,9 +23,11 @@ public final class JCudaBuffers {
     private JCudaBuffers() {}
 
     /**
-     * The elements at a pointer, its byte offset included. The pointer stays reachable; its memory is the caller's to free.
+     * The elements at a pointer, its byte offset included. The pointer stays reachable; its memory is the caller's to
+     * free.
      *
-     * @throws IllegalArgumentException if it points to host memory, or to nothing, or not to a multiple of the element size
+     * @throws IllegalArgumentException if it points to host memory, or to nothing, or not to a multiple of the element
+     *     size
      * @throws dev.gradclip.BackendUnavailableException if there is no CUDA device
      */
     public static DeviceBuffer wrap(Pointer pointer, long length, DType dtype) {

@@ -7,7 +7,10 @@ import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 
-/** Elements of any type in a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer}, and what gradients are filled with. */
+/**
+ * Elements of any type in a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer}, and what gradients are
+ * filled with.
+ */
 public final class Elements {
     private int state;
 

@@ -7,7 +7,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 
-/** Threads that begin a task together and spin in between, so that a pass over memory is not charged for waking them. */
+/**
+ * Threads that begin a task together and spin in between, so that a pass over memory is not charged for waking them.
+ */
 final class Lockstep implements AutoCloseable {
     private static final int SPINS = 1 << 12;
 

@@ -4,9 +4,10 @@ package dev.gradclip.measure;
 import java.util.Arrays;
 
 /**
- * The rates of this JVM's own loops over as much memory, in bytes a microsecond: the limit that clips are compared with. Reading
- * is {@link Arrays#mismatch} of two equal halves; rewriting is {@code x ^= c} in place. Both are vector code in HotSpot. Of
- * all passes it is the tenth percentile: what the machine can do, not what it did while others kept it busy.
+ * The rates of this JVM's own loops over as much memory, in bytes a microsecond: the limit that clips are compared
+ * with. Reading is {@link Arrays#mismatch} of two equal halves; rewriting is {@code x ^= c} in place. Both are vector
+ * code in HotSpot. Of all passes it is the tenth percentile: what the machine can do, not what it did while others kept
+ * it busy.
  *
  * @param read bytes that are read
  * @param rewrite bytes that are read and written back, counted once
@@ -46,8 +47,8 @@ public record MemoryRates(double read, double rewrite) {
     }
 
     /**
-     * Microseconds that a case takes at these rates: one read, and then a rewrite of everything where a clip bites, of the
-     * lines that change where a clamp does.
+     * Microseconds that a case takes at these rates: one read, and then a rewrite of everything where a clip bites, of
+     * the lines that change where a clamp does.
      *
      * @param bytes of all gradients
      * @param touched of the lines that a clamp changes

@@ -47,9 +47,9 @@ final class Models {
     }
 
     /**
-     * The 291 parameters of Llama 3 8B, 8,030,261,248, or as many of its 32 layers as fit, one at least, and then nothing
-     * else. From its published configuration (huggingface.co/meta-llama/Meta-Llama-3-8B, config.json): width 4096, 32 heads, 8 of them
-     * with keys and values of their own, 14336 within, a vocabulary of 128256.
+     * The 291 parameters of Llama 3 8B, 8,030,261,248, or as many of its 32 layers as fit, one at least, and then
+     * nothing else. From its published configuration (huggingface.co/meta-llama/Meta-Llama-3-8B, config.json): width
+     * 4096, 32 heads, 8 of them with keys and values of their own, 14336 within, a vocabulary of 128256.
      */
     static List<Shape.Tensor> llama8b(DType dtype, long limit) {
         long width = 4096;

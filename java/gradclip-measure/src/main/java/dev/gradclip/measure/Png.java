@@ -17,7 +17,8 @@ import org.knowm.xchart.style.Styler;
 public final class Png {
     /** The message where {@link #bytes} gives null. */
     public static final String REMEDY =
-            "this JVM finds no fonts to write a chart with; install some (Debian: apt-get install fontconfig fonts-dejavu-core)";
+            "this JVM finds no fonts to write a chart with; install some (Debian: apt-get install fontconfig "
+                    + "fonts-dejavu-core)";
 
     private Png() {}
 

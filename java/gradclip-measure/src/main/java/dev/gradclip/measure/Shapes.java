@@ -83,7 +83,9 @@ public enum Shapes {
         return labels;
     }
 
-    /** 500 tensors, every fifth FLOAT32, the others BFLOAT16; lengths in ratios of 1 to 8, few a multiple of a vector. */
+    /**
+     * 500 tensors, every fifth FLOAT32, the others BFLOAT16; lengths in ratios of 1 to 8, few a multiple of a vector.
+     */
     public static List<Shape.Tensor> mixed(long elements) {
         long ratios = 0;
         for (int i = 0; i < MIXED; i++) ratios += 1 + i % RATIOS;

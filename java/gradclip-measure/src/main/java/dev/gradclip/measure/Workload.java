@@ -9,9 +9,9 @@ import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 
 /**
- * A clipper of a {@link GradientSet}, and calls that do the same however often they are repeated. In place, a clip makes the
- * next one a no-op; so each threshold and each limit is a little below what the call before left. In 16 bits, where every
- * product by nearly 1 rounds back to what it was, one threshold bites for ever.
+ * A clipper of a {@link GradientSet}, and calls that do the same however often they are repeated. In place, a clip
+ * makes the next one a no-op; so each threshold and each limit is a little below what the call before left. In 16 bits,
+ * where every product by nearly 1 rounds back to what it was, one threshold bites for ever.
  */
 public final class Workload implements AutoCloseable {
     /** Far above what {@link GradientSet#ordinary} fills in: no ordinary element is ever clamped. */
@@ -53,7 +53,10 @@ public final class Workload implements AutoCloseable {
         shrink = halves ? 0 : 1e-6;
     }
 
-    /** Brings the gradients into the state of a case, {@link Case#CLAMP} last. Each call of what is returned checks that it is the case. */
+    /**
+     * Brings the gradients into the state of a case, {@link Case#CLAMP} last. Each call of what is returned checks that
+     * it is the case.
+     */
     public Runnable prepare(Case what) {
         return switch (what) {
             case NORM -> clipper::globalNorm;

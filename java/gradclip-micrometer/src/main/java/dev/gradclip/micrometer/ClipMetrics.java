@@ -15,9 +15,9 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Meters of one or more clippers: {@code gradclip.norm}, a distribution summary of finite norms; {@code gradclip.clips} and {@code
- * gradclip.nonfinite}, counters; {@code gradclip.clipped.fraction}, the share of all clips so far that changed gradients, NaN
- * before the first. Norms seen before {@link #bindTo} are not in the summary; the counts are.
+ * Meters of one or more clippers: {@code gradclip.norm}, a distribution summary of finite norms; {@code gradclip.clips}
+ * and {@code gradclip.nonfinite}, counters; {@code gradclip.clipped.fraction}, the share of all clips so far that
+ * changed gradients, NaN before the first. Norms seen before {@link #bindTo} are not in the summary; the counts are.
  *
  * <pre>{@code
  * ClipMetrics metrics = new ClipMetrics(Tags.of("model", "encoder"));

@@ -13,9 +13,9 @@ import org.tensorflow.ndarray.buffer.DataStorageVisitor;
 import org.tensorflow.proto.DataType;
 
 /**
- * A TensorFlow tensor's own memory as a buffer; no copy. Of an eager session's {@code operand.asTensor()} too, which later operations
- * on that operand read. What a session fetched may share its memory with a constant or a variable of the graph: {@link
- * TensorFlowClipper} sees to that.
+ * A TensorFlow tensor's own memory as a buffer; no copy. Of an eager session's {@code operand.asTensor()} too, which
+ * later operations on that operand read. What a session fetched may share its memory with a constant or a variable of
+ * the graph: {@link TensorFlowClipper} sees to that.
  *
  * <pre>{@code
  * try (TFloat32 gradient = TFloat32.tensorOf(Shape.of(1024));

@@ -22,11 +22,11 @@ import org.tensorflow.op.core.Placeholder;
 import org.tensorflow.types.family.TType;
 
 /**
- * Clips the gradients of a TensorFlow graph. There they are symbols: one run computes and fetches them, they are clipped in the
- * memory that was fetched, and a second run applies them.
+ * Clips the gradients of a TensorFlow graph. There they are symbols: one run computes and fetches them, they are
+ * clipped in the memory that was fetched, and a second run applies them.
  *
- * <p>Each gradient is copied once, in the graph: what a session gives out may be the memory of a constant or a variable. Fetching and
- * feeding copy nothing.
+ * <p>Each gradient is copied once, in the graph: what a session gives out may be the memory of a constant or a
+ * variable. Fetching and feeding copy nothing.
  *
  * <pre>{@code
  * try (TensorFlowClipper clipper = TensorFlowClipper.of(graph, optimizer.computeGradients(loss))) {
@@ -65,8 +65,8 @@ public final class TensorFlowClipper implements AutoCloseable {
     }
 
     /**
-     * Clips what {@code Optimizer.computeGradients(loss)} gave; adds a copy and a placeholder for each to the graph. A variable that
-     * the loss does not depend on has no gradient, and is left out.
+     * Clips what {@code Optimizer.computeGradients(loss)} gave; adds a copy and a placeholder for each to the graph. A
+     * variable that the loss does not depend on has no gradient, and is left out.
      */
     public static TensorFlowClipper of(Graph graph, List<? extends GradAndVar<?>> gradients) {
         return of(graph, gradients, settings -> {});
@@ -112,11 +112,11 @@ public final class TensorFlowClipper implements AutoCloseable {
     }
 
     /**
-     * Runs the graph for the gradients and clips them. Feed the runner what the loss needs; fetch from it what else is wanted, as the
-     * loss.
+     * Runs the graph for the gradients and clips them. Feed the runner what the loss needs; fetch from it what else is
+     * wanted, as the loss.
      *
-     * @throws IllegalArgumentException naming a variable whose gradient has elements of another type than DT_DOUBLE, DT_FLOAT, DT_HALF
-     *     and DT_BFLOAT16
+     * @throws IllegalArgumentException naming a variable whose gradient has elements of another type than DT_DOUBLE,
+     *     DT_FLOAT, DT_HALF and DT_BFLOAT16
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR
      * @throws IllegalStateException if the clipper is closed, or in use by another thread
      */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Gradients of TensorFlow-Java graphs, clipped between the run that computes them and the run that applies them, and tensors. */
+/**
+ * Gradients of TensorFlow-Java graphs, clipped between the run that computes them and the run that applies them, and
+ * tensors.
+ */
 @NullMarked
 package dev.gradclip.tensorflow;
 

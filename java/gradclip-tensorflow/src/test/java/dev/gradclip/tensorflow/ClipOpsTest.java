@@ -21,8 +21,10 @@ import org.tensorflow.types.TFloat32;
 import org.tensorflow.types.TInt32;
 
 /**
- * Gradients agree with {@code tf.clip_by_global_norm}, {@code clip_by_norm}, {@code clip_by_average_norm} and {@code clip_by_value}:
- * Python composes them of kernels, and here the same kernels are composed from the formulas, in TensorFlow's float arithmetic.
+ * Gradients agree with {@code tf.clip_by_global_norm}, {@code clip_by_norm}, {@code clip_by_average_norm} and {@code
+ * clip_by_value}:
+ * Python composes them of kernels, and here the same kernels are composed from the formulas, in TensorFlow's float
+ * arithmetic.
  */
 class ClipOpsTest {
     private static final float INF = Float.POSITIVE_INFINITY;

@@ -12,7 +12,10 @@ import dev.gradclip.measure.Workload;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Measures every case of a plan on some backends, in about the time given: each measurement gets an equal part of what is left. */
+/**
+ * Measures every case of a plan on some backends, in about the time given: each measurement gets an equal part of what
+ * is left.
+ */
 final class Bench {
     /** The rates before and after the clips of a shape. */
     private static final int RATES = 2;

@@ -31,7 +31,8 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         description = {
             "Measures clipping on this machine: a table, a bar chart, and what it means.",
-            "Norms, clips that bite and that do not, and clamps of 1%% of the elements, of 500 x 1Ki, 1Mi and 16Mi float32 "
+            "Norms, clips that bite and that do not, and clamps of 1%% of the elements, of 500 x 1Ki, 1Mi and 16Mi "
+                    + "float32 "
                     + "and 16Mi bfloat16 elements. Beside them the machine's own limit, measured in the same run."
         },
         customSynopsis = {

@@ -22,17 +22,19 @@ final class BenchSummary {
         List<String> sentences = new ArrayList<>();
         if (bench.rows().stream().anyMatch(BenchRow::hasLimit)) {
             sentences.add(
-                    "Limit: the time in which plain loops of this JVM, at their best, on as many threads, read as many bytes and,");
+                    "Limit: the time in which plain loops of this JVM, at their best, on as many threads, read as many "
+                            + "bytes and,");
             sentences.add(
-                    "where gradients change, rewrite them. GB/s counts 1 pass of a norm, 3 of a clip that bites, and the lines a clamp changes.");
+                    "where gradients change, rewrite them. GB/s counts 1 pass of a norm, 3 of a clip that bites, and "
+                            + "the lines a clamp changes.");
         }
         for (Backend backend : Backend.values()) {
             String sentence = model(bench, backend);
             if (sentence != null) sentences.add(sentence);
         }
         if (sentences.stream().noneMatch(s -> s.startsWith("A model"))) {
-            sentences.add(
-                    "What a large model would take cannot be told from these sizes; --seconds 20 measures larger ones.");
+            sentences.add("What a large model would take cannot be told from these sizes; --seconds 20 measures larger "
+                    + "ones.");
         }
         return sentences;
     }

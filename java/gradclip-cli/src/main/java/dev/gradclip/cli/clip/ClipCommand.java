@@ -72,7 +72,8 @@ import picocli.CommandLine.Parameters;
             "0:done",
             "1:a gradient holds a NaN or an infinity, and no other --non-finite was given; OUT is not written",
             "2:wrong usage, or IN or FILE is malformed or not there",
-            "3:reading or writing failed, the disk is full, the backend is not available, an internal error; the message"
+            "3:reading or writing failed, the disk is full, the backend is not available, an internal error; the "
+                    + "message"
                     + " says so where OUT is written all the same, and must not be clipped again"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls

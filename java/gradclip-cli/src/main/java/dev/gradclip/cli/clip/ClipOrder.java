@@ -19,7 +19,10 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The floating-point tensors of a file as they are measured: in the order of the file those of no group, then group by group. */
+/**
+ * The floating-point tensors of a file as they are measured: in the order of the file those of no group, then group by
+ * group.
+ */
 final class ClipOrder {
     /**
      * A tensor in its place.

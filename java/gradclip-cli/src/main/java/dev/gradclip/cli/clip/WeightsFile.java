@@ -45,7 +45,10 @@ public final class WeightsFile implements AutoCloseable {
         return found;
     }
 
-    /** The number of gradients of an order that should have weights here and have none; refuses a file that has none of them. */
+    /**
+     * The number of gradients of an order that should have weights here and have none; refuses a file that has none of
+     * them.
+     */
     int missing(ClipOrder order) throws BadFileException {
         int wanted = 0;
         int missing = 0;

@@ -40,18 +40,25 @@ import picocli.CommandLine.Spec;
         description = {
             "Shows what clipping does to training: two small experiments, with and without, in about 45 seconds.",
             "",
-            "digits: an LSTM reads real hand-written digits row by row, by plain SGD at a learning rate of 20. That is about ten "
-                    + "times too much: without clipping it learns next to nothing; clipped by value or by the global norm it learns. "
+            "digits: an LSTM reads real hand-written digits row by row, by plain SGD at a learning rate of 20. That is "
+                    + "about ten "
+                    + "times too much: without clipping it learns next to nothing; clipped by value or by the global "
+                    + "norm it learns. "
                     + "(At a rate of 2 it learns without clipping too: clipping makes the rate matter less.)",
             "",
-            "temporal-order: a tanh RNN is to tell which of A and B came first and which second, among other symbols. The longer "
-                    + "the sequence, the more a gradient explodes on its way back through time. How often SGD solves it without "
-                    + "clipping and with the global norm clipped to 1, after Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063).",
+            "temporal-order: a tanh RNN is to tell which of A and B came first and which second, among other symbols. "
+                    + "The longer "
+                    + "the sequence, the more a gradient explodes on its way back through time. How often SGD solves "
+                    + "it without "
+                    + "clipping and with the global norm clipped to 1, after Pascanu, Mikolov, Bengio 2013 (arXiv "
+                    + "1211.5063).",
             "",
-            "The networks are a few hundred lines on plain arrays; their gradients are clipped by this library. The same seed gives "
+            "The networks are a few hundred lines on plain arrays; their gradients are clipped by this library. The "
+                    + "same seed gives "
                     + "the same numbers on every backend, machine and number of threads.",
             "",
-            "--framework trains a network of LibTorch (torch), DJL or DL4J on the digits instead, clipped by the adapter that is made "
+            "--framework trains a network of LibTorch (torch), DJL or DL4J on the digits instead, clipped by the "
+                    + "adapter that is made "
                     + "for it, on the framework's own threads. Its numbers are the framework's, on this machine."
         },
         customSynopsis = {
@@ -123,7 +130,8 @@ public final class DemoCommand implements Callable<Integer> {
             paramLabel = "S",
             converter = NumberConverter.class,
             description =
-                    "how much to train: as much as takes both experiments about so long on two processors (default: 45)")
+                    "how much to train: as much as takes both experiments about so long on two processors (default: "
+                            + "45)")
     private double seconds = 45;
 
     @Option(

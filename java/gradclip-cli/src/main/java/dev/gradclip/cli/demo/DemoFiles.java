@@ -19,8 +19,8 @@ import java.nio.file.Path;
 import java.util.zip.CRC32;
 
 /**
- * The two files of {@code gradclip demo}, judged before any work is done: a name as plain as demo.json may be somebody's, so only
- * what is marked as a demo's is replaced.
+ * The two files of {@code gradclip demo}, judged before any work is done: a name as plain as demo.json may be
+ * somebody's, so only what is marked as a demo's is replaced.
  *
  * @param png where the curves go
  * @param json where the figures go

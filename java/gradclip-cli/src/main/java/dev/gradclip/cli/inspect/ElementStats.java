@@ -30,7 +30,8 @@ final class ElementStats {
     /**
      * Starts with no element.
      *
-     * @param scratch {@link #BLOCK} doubles to work in, which any number of these may share: a file may hold a million tensors
+     * @param scratch {@link #BLOCK} doubles to work in, which any number of these may share: a file may hold a million
+     *     tensors
      */
     ElementStats(double[] scratch) {
         block = scratch;

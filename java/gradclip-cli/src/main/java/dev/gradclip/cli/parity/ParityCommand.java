@@ -34,9 +34,12 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         description = {
             "Checks that every backend that this machine has gives the bits of plain Java.",
-            "Every rule with every type, policy, norm and unscaling, on gradients made from a seed: ordinary, tiny, huge, zeros, "
-                    + "NaN and infinities, of lengths around every boundary. Compared are all elements, norm, coefficient and what "
-                    + "the result says. Power norms (norm-type 3) are held to 1e-12, for pow differs between math libraries."
+            "Every rule with every type, policy, norm and unscaling, on gradients made from a seed: ordinary, tiny, "
+                    + "huge, zeros, "
+                    + "NaN and infinities, of lengths around every boundary. Compared are all elements, norm, "
+                    + "coefficient and what "
+                    + "the result says. Power norms (norm-type 3) are held to 1e-12, for pow differs between math "
+                    + "libraries."
         },
         footerHeading = "%nJSON:%n",
         footer = {

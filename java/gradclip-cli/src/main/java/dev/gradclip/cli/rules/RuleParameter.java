@@ -10,7 +10,10 @@ import dev.gradclip.ValueRule;
 import dev.gradclip.cli.shell.Numbers;
 import java.util.Locale;
 
-/** A number or a word of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule that is made. */
+/**
+ * A number or a word of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule that is
+ * made.
+ */
 public enum RuleParameter {
     MAX_NORM("max-norm", Range.LIMIT, "the norm allowed; 0 zeroes, inf only measures"),
     MAX_RMS("max-rms", Range.LIMIT, "the root mean square allowed; 0 zeroes, inf only measures"),

@@ -17,8 +17,8 @@ import java.security.SecureRandom;
 import java.util.Set;
 
 /**
- * A file that appears whole or not at all: written beside its target, synced, then renamed over it. Closing it, or ending
- * the process by a signal, removes what was not committed.
+ * A file that appears whole or not at all: written beside its target, synced, then renamed over it. Closing it, or
+ * ending the process by a signal, removes what was not committed.
  */
 public final class AtomicOutput implements AutoCloseable {
     private final OutputTarget target;

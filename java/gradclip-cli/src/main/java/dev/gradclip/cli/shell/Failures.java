@@ -24,7 +24,9 @@ public final class Failures {
         return ExitCode.USAGE;
     }
 
-    /** Picocli's words where they serve; not where they count arguments from 0 or call an option's value another option. */
+    /**
+     * Picocli's words where they serve; not where they count arguments from 0 or call an option's value another option.
+     */
     private static String fault(ParameterException e) {
         Set<String> commands = e.getCommandLine().getSubcommands().keySet();
         if (!(e instanceof UnmatchedArgumentException unmatched)) {

@@ -18,11 +18,14 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * Temporary files of the same user that a killed process left beside its output. Whoever writes one locks it before the first
- * byte, and the lock ends with the process.
+ * Temporary files of the same user that a killed process left beside its output. Whoever writes one locks it before the
+ * first byte, and the lock ends with the process.
  */
 public final class Leftovers {
-    /** The age from which a file counts as left over where a lock reaches no further than this machine: a file in use is written all the time. */
+    /**
+     * The age from which a file counts as left over where a lock reaches no further than this machine: a file in use is
+     * written all the time.
+     */
     public static final Duration AGE = Duration.ofMinutes(10);
 
     /** File systems of one machine: what is not locked there is written by nobody. */
@@ -38,7 +41,10 @@ public final class Leftovers {
         return String.format(".gradclip-%016x.tmp", random);
     }
 
-    /** Removes those in a folder; a temporary file made there just now says by its owner and time whose and how old they are. */
+    /**
+     * Removes those in a folder; a temporary file made there just now says by its owner and time whose and how old they
+     * are.
+     */
     static void remove(Path folder, Path mine) throws IOException {
         PosixFileAttributes own = attributes(mine);
         boolean local = isLocal(mine);
@@ -49,7 +55,10 @@ public final class Leftovers {
         }
     }
 
-    /** Returns true if only this machine writes there. Where that can't be found out, as in a folder that was made the root of a system, it counts as shared. */
+    /**
+     * Returns true if only this machine writes there. Where that can't be found out, as in a folder that was made the
+     * root of a system, it counts as shared.
+     */
     public static boolean isLocal(Path file) {
         try {
             return LOCAL.contains(Files.getFileStore(file).type());

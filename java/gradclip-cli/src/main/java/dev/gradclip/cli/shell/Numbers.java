@@ -41,7 +41,10 @@ public final class Numbers {
         return value;
     }
 
-    /** Writes a number that was found, for people: five significant digits, {@code 0.19504}, {@code 2.57e23}; a report in JSON has all. */
+    /**
+     * Writes a number that was found, for people: five significant digits, {@code 0.19504}, {@code 2.57e23}; a report
+     * in JSON has all.
+     */
     public static String brief(double value) {
         return Double.isFinite(value) ? trimmed(String.format(Locale.ROOT, "%.5g", value)) : nonFinite(value);
     }
@@ -52,7 +55,10 @@ public final class Numbers {
         return text.replaceFirst("(\\.\\d*?)0+(?=$|e)", "$1").replaceFirst("\\.(?=$|e)", "");
     }
 
-    /** Writes a number that was given as people type it, with as few digits as read back to the same double: {@code 1}, {@code 1e-6}. */
+    /**
+     * Writes a number that was given as people type it, with as few digits as read back to the same double: {@code 1},
+     * {@code 1e-6}.
+     */
     public static String typed(double value) {
         if (!Double.isFinite(value)) return nonFinite(value);
         return Double.toString(value).replace("E", "e").replaceFirst("\\.0(?=$|e)", "");

@@ -65,7 +65,10 @@ public record OutputTarget(
         return path;
     }
 
-    /** Links under /proc stand for open files, which renaming would put another file in place of; memory under /dev/shm is a folder. */
+    /**
+     * Links under /proc stand for open files, which renaming would put another file in place of; memory under /dev/shm
+     * is a folder.
+     */
     private static void requireOrdinary(Path requested, Path path) throws IOException {
         Path folder = folderOf(path);
         Path real = Files.isDirectory(folder) ? folder.toRealPath() : folder.normalize();

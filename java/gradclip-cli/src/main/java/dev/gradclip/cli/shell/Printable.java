@@ -57,8 +57,9 @@ public final class Printable {
     }
 
     /**
-     * Returns true if a character is seen as something else than it is: one that controls, reorders or shows nothing, a space that
-     * is no plain one, or one that has no meaning. Python's repr escapes the same but for the letters and marks.
+     * Returns true if a character is seen as something else than it is: one that controls, reorders or shows nothing, a
+     * space that is no plain one, or one that has no meaning. Python's repr escapes the same but for the letters and
+     * marks.
      */
     public static boolean isUnsafe(int codePoint) {
         return switch (Character.getType(codePoint)) {

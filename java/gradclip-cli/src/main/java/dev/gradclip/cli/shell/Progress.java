@@ -19,7 +19,9 @@ public final class Progress implements AutoCloseable {
     private final long grain;
     private final AtomicLong done = new AtomicLong();
 
-    /** The bar divides the time by its count, in whole nanoseconds: one that counts to billions would have none left. */
+    /**
+     * The bar divides the time by its count, in whole nanoseconds: one that counts to billions would have none left.
+     */
     private Progress(@Nullable ProgressBar bar, long grain) {
         this.bar = bar;
         this.grain = grain;

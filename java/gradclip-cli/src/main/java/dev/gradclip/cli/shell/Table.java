@@ -4,7 +4,10 @@ package dev.gradclip.cli.shell;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Aligned columns, two spaces apart: the first {@code textColumns} to the left, as {@link Printable#cell}, numbers to the right. */
+/**
+ * Aligned columns, two spaces apart: the first {@code textColumns} to the left, as {@link Printable#cell}, numbers to
+ * the right.
+ */
 public final class Table {
     private final int textColumns;
     private final List<List<String>> rows = new ArrayList<>();

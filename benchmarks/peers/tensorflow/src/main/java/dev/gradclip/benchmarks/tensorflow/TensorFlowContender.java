@@ -18,8 +18,8 @@ import org.tensorflow.types.TBool;
 import org.tensorflow.types.TFloat32;
 
 /**
- * The graphs that {@code tf.clip_by_global_norm} and {@code tf.clip_by_norm} build, each run in one call: gradients are fed
- * and their clipped copies fetched, for TensorFlow's tensors do not change.
+ * The graphs that {@code tf.clip_by_global_norm} and {@code tf.clip_by_norm} build, each run in one call: gradients are
+ * fed and their clipped copies fetched, for TensorFlow's tensors do not change.
  */
 public final class TensorFlowContender implements FloatContender {
     private final List<TFloat32> gradients = new ArrayList<>();

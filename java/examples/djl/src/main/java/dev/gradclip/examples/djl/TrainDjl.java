@@ -21,7 +21,10 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.djl.DjlClipper;
 import java.util.Locale;
 
-/** Trains a small model on data that is far too large for it, and prints the norms before and after each clip; {@code --time}. */
+/**
+ * Trains a small model on data that is far too large for it, and prints the norms before and after each clip; {@code
+ * --time}.
+ */
 public final class TrainDjl {
     static final int EXAMPLES = 32;
 

@@ -19,7 +19,10 @@ import org.nd4j.linalg.dataset.DataSet;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.learning.config.Sgd;
 
-/** Trains a small network on data that is far too large for it, and prints the norms before and after each clip; {@code --time}. */
+/**
+ * Trains a small network on data that is far too large for it, and prints the norms before and after each clip; {@code
+ * --time}.
+ */
 public final class TrainDl4j {
     static final int EXAMPLES = 32;
 

@@ -11,7 +11,10 @@ import org.tensorflow.Result;
 import org.tensorflow.op.Op;
 import org.tensorflow.types.TFloat32;
 
-/** Trains a small graph on data that is far too large for it, and prints the norms before and after each clip; {@code --time}. */
+/**
+ * Trains a small graph on data that is far too large for it, and prints the norms before and after each clip; {@code
+ * --time}.
+ */
 public final class TrainTensorFlow {
     private TrainTensorFlow() {}
 

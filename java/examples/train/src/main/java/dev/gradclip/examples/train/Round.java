@@ -11,9 +11,9 @@ import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
 
 /**
- * Steps in which each way of clipping has a forward and a backward pass of its own, on the same parameters and pictures, so
- * that each finds equal gradients as LibTorch left them a moment ago. The first way is LibTorch's own. Who begins changes from step to step; the optimizer
- * steps once, after the last.
+ * Steps in which each way of clipping has a forward and a backward pass of its own, on the same parameters and
+ * pictures, so that each finds equal gradients as LibTorch left them a moment ago. The first way is LibTorch's own. Who
+ * begins changes from step to step; the optimizer steps once, after the last.
  */
 final class Round {
     /** The relative error that LibTorch's norm, added in float, may have: 6.6e-5 was seen. */

@@ -67,7 +67,8 @@ record Row(
     String json() {
         return String.format(
                 Locale.ROOT,
-                "{\"bites\": %b, \"by\": \"%s\", \"collectMicros\": %.3f, \"rebindMicros\": %.3f, \"clipMicros\": %.3f, "
+                "{\"bites\": %b, \"by\": \"%s\", \"collectMicros\": %.3f, \"rebindMicros\": %.3f, \"clipMicros\": "
+                        + "%.3f, "
                         + "\"sumMicros\": %.3f, \"fastestMicros\": %.3f, \"slowestMicros\": %.3f, \"heapBytes\": %d, "
                         + "\"libTorchRatio\": %.4f, \"stepShare\": %.6f}",
                 bites,

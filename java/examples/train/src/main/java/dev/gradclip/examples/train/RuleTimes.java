@@ -16,7 +16,10 @@ import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 
-/** Times what each clipping rule adds to a step: on gradients that a backward pass has just left, bound by units with their weights. */
+/**
+ * Times what each clipping rule adds to a step: on gradients that a backward pass has just left, bound by units with
+ * their weights.
+ */
 final class RuleTimes implements AutoCloseable {
     private static final ThreadMXBean MEMORY = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 

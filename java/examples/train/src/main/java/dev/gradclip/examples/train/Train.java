@@ -31,9 +31,11 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         sortOptions = false,
         description = {
-            "Trains ResNet-50 on LibTorch, through JavaCPP, and times what gradient clipping adds to a step: all between",
+            "Trains ResNet-50 on LibTorch, through JavaCPP, and times what gradient clipping adds to a step: all "
+                    + "between",
             "backward() and the optimizer's step(). Each way of clipping does every step, on equal gradients that a",
-            "backward pass of its own has just left, in two cases: the threshold is a tenth of the norm (bites) and ten",
+            "backward pass of its own has just left, in two cases: the threshold is a tenth of the norm (bites) and "
+                    + "ten",
             "times the norm (does not bite). The norms found must agree, or the exit code is 1."
         },
         footer = {
@@ -42,7 +44,8 @@ import picocli.CommandLine.Spec;
             "  java -jar train.jar",
             "  java -jar train.jar --steps 10 --warmup 5 --gradients kept --frozen 0",
             "  java -jar train.jar --rules --steps 10 --warmup 3",
-            "  java -jar train.jar --beside native --own-threads   # what LibTorch's idle threads cost others, see docs/javacpp.md"
+            "  java -jar train.jar --beside native --own-threads   # what LibTorch's idle threads cost others, see "
+                    + "docs/javacpp.md"
         })
 public final class Train implements Callable<Integer> {
     @Option(names = "--steps", defaultValue = "30", description = "Steps that are timed. Default: ${DEFAULT-VALUE}.")
@@ -72,7 +75,8 @@ public final class Train implements Callable<Integer> {
             defaultValue = "fresh",
             description =
                     "What becomes of gradients between steps: fresh (freed, allocated anew), kept (zeroed in place), "
-                            + "bucket (views into one flat tensor, which gradclip clips as one). Default: ${DEFAULT-VALUE}.")
+                            + "bucket (views into one flat tensor, which gradclip clips as one). Default: "
+                            + "${DEFAULT-VALUE}.")
     private GradientHabit gradients = GradientHabit.FRESH;
 
     @Option(
