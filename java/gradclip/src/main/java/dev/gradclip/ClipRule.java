@@ -134,7 +134,7 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
      * Adaptive gradient clipping: scales each row, or unit, whose norm is not below {@code m = lambda · max(norm of its weights, 1e-3)}
      * by {@code m / max(its norm, 1e-6)} (Brock et al. 2021, "High-Performance Large-Scale Image Recognition Without
      * Normalization", algorithm 2; the comparison and the 1e-6 as Optax {@code adaptive_grad_clip} and timm have them). Weights are
-     * bound by {@link GradientClipperBuilder#parameter}; a tensor without is left as it is, as the paper advises for the last layer.
+     * bound by {@link GradientClipperBuilder#weights}; a tensor without is left as it is, as the paper advises for the last layer.
      *
      * @param lambda the paper's λ: 0.01 for batches of 4096, more for smaller ones
      * @throws IllegalArgumentException if lambda is negative or NaN
