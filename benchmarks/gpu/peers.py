@@ -205,7 +205,7 @@ class CuPy:
             raise LeftOut("it has no bfloat16")
         tensors = [cupy.random.standard_normal(n, dtype=cupy.float32).astype(d) for d, n in shapes]
         squares = cupy.ReductionKernel("T x", "float64 y", "(double)x * (double)x", "a + b", "y = a", "0", "squares")
-        scale = cupy.ElementwiseKernel("float64 c", "T x", "if (c < 1) x = (T)((float)x * (float)c)", "scale")
+        scale = cupy.ElementwiseKernel("float64 c", "T x", "if (c < 1) x = (T)((double)x * c)", "scale")
 
         def norm():
             return cupy.sqrt(sum(squares(t) for t in tensors))

@@ -180,7 +180,9 @@ TEST_CASE("pieces that can't be bound are refused, and nothing is rebound") {
   float host[1000];
   bound.table[0].address = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(host));
   checkRefused(bound, 0, "not at device memory");
+  emulator::resetCounters();
   CHECK(bound.globalNorm(kL2).globalNorm == norm);
+  CHECK(emulator::counters().copiesToDevice == 0);
 }
 
 #if defined(GRADCLIP_EMULATED)

@@ -16,7 +16,7 @@ namespace gradclip::emulator {
 /// a graph counts at each replay.
 struct Counters {
   std::int64_t launches;          ///< kernels enqueued
-  std::int64_t earlyLaunches;     ///< of these, by enqueueBehind
+  std::int64_t earlyLaunches;     ///< of these, those How::Behind
   std::int64_t allocations;       ///< of device or pinned memory
   std::int64_t copiesToDevice;    ///< from host memory, pinned or not
   std::int64_t copiesToHost;
@@ -66,6 +66,14 @@ void* inspect(const void* address, std::size_t bytes) noexcept;
 /// What memory holds before its first write, in each 8 bytes: a NaN in every type of gradient, no plausible integer.
 constexpr std::uint64_t kPoison = 0xfffafffafffafffaU;
 
+/// How a kernel is launched.
+enum class How {
+  Alone,    ///< as by cudaLaunchKernel
+  Behind,   ///< as with programmatic stream serialization: an access to global memory before awaitKernelBefore() is a fault. What
+            ///< it would be on a GPU, a race, shows too seldom
+  Together  ///< as by cudaLaunchCooperativeKernel: all blocks at once, so that one may wait for another
+};
+
 namespace detail {
 
 struct Kernel {
@@ -73,7 +81,7 @@ struct Kernel {
   void (*kernel)();
   unsigned grid, block;
   std::size_t sharedBytes;
-  enum How { Alone, Behind, Together } how;  ///< Together: all blocks at once, so that one may wait for another
+  How how;
 };
 
 /// What runs instead of a kernel that is launched with parameters of so many bytes; null where kernels run as g++ compiled them.
@@ -86,37 +94,15 @@ void invoke(void (*kernel)(), const void* params) {
   reinterpret_cast<void (*)(P)>(kernel)(*static_cast<const P*>(params));
 }
 
-template <class P>
-cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
-                    const P& params, Kernel::How how) noexcept {
-  static_assert(std::is_trivially_copyable_v<P>, "a GPU gets parameters as bytes");
-  static_assert(sizeof(P) <= 4096, "more parameters than every CUDA takes");
-  return enqueue({invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes, how}, stream, &params,
-                 sizeof(P));
-}
-
 }  // namespace detail
 
-/// Stands for cudaLaunchKernel.
 template <class P>
 cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
-                    const P& params) noexcept {
-  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, detail::Kernel::Alone);
-}
-
-/// Stands for cudaLaunchCooperativeKernel.
-template <class P>
-cudaError_t enqueueTogether(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
-                            const P& params) noexcept {
-  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, detail::Kernel::Together);
-}
-
-/// Stands for cudaLaunchKernelEx with programmatic stream serialization: an access to global memory before
-/// awaitKernelBefore() is a fault. What it would be on a GPU, a race, shows too seldom.
-template <class P>
-cudaError_t enqueueBehind(void (*kernel)(P), unsigned grid, unsigned block, std::size_t sharedBytes, cudaStream_t stream,
-                          const P& params) noexcept {
-  return detail::enqueue(kernel, grid, block, sharedBytes, stream, params, detail::Kernel::Behind);
+                    const P& params, How how = How::Alone) noexcept {
+  static_assert(std::is_trivially_copyable_v<P>, "a GPU gets parameters as bytes");
+  static_assert(sizeof(P) <= 4096, "more parameters than every CUDA takes");
+  return detail::enqueue({detail::invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes, how}, stream,
+                         &params, sizeof(P));
 }
 
 }  // namespace gradclip::emulator

@@ -74,7 +74,7 @@ void Block::start(unsigned number) {
     const unsigned lanes = kernel_.block - 32 * w;
     warps_[w].start(lanes >= 32 ? ~0U : (1U << lanes) - 1);
     systemFences_[w] = 0;
-    early_[w] = kernel_.how == detail::Kernel::Behind ? ~0U : 0;
+    early_[w] = kernel_.how == How::Behind ? ~0U : 0;
   }
   ready_ = warpCount_ == 32 ? ~0U : (1U << warpCount_) - 1;
   atBarrier_ = ended_ = barriers_ = polling_ = 0;

@@ -33,7 +33,7 @@ cudaError_t runGrid(const detail::Kernel& kernel, const void* params, Stream& st
   const GpuArithmetic arithmetic;
   Block::startGrid(kernel, params, stream.context);
   const BlockOrder order(kernel.grid, Block::random());
-  const unsigned count = kernel.how == detail::Kernel::Together ? kernel.grid : 1;
+  const unsigned count = kernel.how == How::Together ? kernel.grid : 1;
   for (unsigned turn = 0; turn < kernel.grid && Block::runTogether(order, turn, count); turn += count) {
   }
   Block::endGrid();
@@ -91,14 +91,14 @@ cudaError_t enqueue(const Kernel& given, cudaStream_t handle, const void* params
       return cudaErrorInvalidConfiguration;
     }
     if (kernel.sharedBytes > sharedLimitOf(kernel.kernel)) return cudaErrorInvalidValue;
-    if (kernel.how == Kernel::Together && !fitTogether(kernel)) return cudaErrorCooperativeLaunchTooLarge;
+    if (kernel.how == How::Together && !fitTogether(kernel)) return cudaErrorCooperativeLaunchTooLarge;
     std::lock_guard<std::mutex> state(world().state);
     const auto stream = findStream(handle);
     if (stream == nullptr || stream->device != &currentDevice()) return cudaErrorInvalidResourceHandle;
     // As a GPU does: the parameters are those of now. Words, so that their alignment serves every type.
     std::vector<std::max_align_t> copy((bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
     std::memcpy(copy.data(), params, bytes);
-    const auto counted = kernel.how == Kernel::Behind ? Counted::EarlyLaunch : Counted::Launch;
+    const auto counted = kernel.how == How::Behind ? Counted::EarlyLaunch : Counted::Launch;
     return emulator::enqueue(*stream, counted, [kernel, copy = std::move(copy)](Stream& own) {
       return runGrid(kernel, copy.data(), own);
     });

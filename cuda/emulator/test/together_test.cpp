@@ -49,7 +49,7 @@ __global__ void looksBehind(Wait p) {
 }
 
 cudaError_t launchedTogether(void (*kernel)(Wait), unsigned grid, const Wait& params, std::size_t sharedBytes = 0) {
-  const cudaError_t result = enqueueTogether(kernel, grid, 64, sharedBytes, nullptr, params);
+  const cudaError_t result = enqueue(kernel, grid, 64, sharedBytes, nullptr, params, How::Together);
   return result != cudaSuccess ? result : cudaStreamSynchronize(nullptr);
 }
 
@@ -100,10 +100,10 @@ TEST_CASE("more blocks than fit, and more shared memory than was asked for, are 
 
 TEST_CASE("behind another kernel each thread waits for it before it reads or writes") {
   const Device<unsigned> out(std::vector<unsigned>(64, 0));
-  REQUIRE_OK(enqueueBehind(looksBehind, 1, 64, 0, nullptr, Wait{out, nullptr}));
+  REQUIRE_OK(enqueue(looksBehind, 1, 64, 0, nullptr, Wait{out, nullptr}, How::Behind));
   REQUIRE_OK(cudaStreamSynchronize(nullptr));
   REQUIRE_OK(launched(looksBehind, 1, 64, Wait{out, out}));
-  REQUIRE_OK(enqueueBehind(looksBehind, 1, 64, 0, nullptr, Wait{out, out}));
+  REQUIRE_OK(enqueue(looksBehind, 1, 64, 0, nullptr, Wait{out, out}, How::Behind));
   CHECK(cudaStreamSynchronize(nullptr) == cudaErrorLaunchFailure);
   reset();
 }

@@ -28,8 +28,8 @@ cudaError_t enqueueDecide(const Grids& grids, cudaStream_t stream, const DecideP
   const std::uint64_t items =
       std::uint64_t{params.lastRun - params.firstRun} + groupItems(params) + finishItems(params);
   const unsigned blocks = blocksFor(items, wide ? grids.decideWide : grids.decide);
-  auto* const kernel = wide ? decideKernel<true> : decideKernel<false>;
-  return (behind ? launchBehind<DecideParams> : launch<DecideParams>)(kernel, blocks, kBlockThreads, sizeof(Shared), stream, params);
+  return launch(wide ? decideKernel<true> : decideKernel<false>, blocks, kBlockThreads, sizeof(Shared), stream, params,
+                behind ? How::Behind : How::Alone);
 }
 
 }  // namespace gradclip

@@ -63,7 +63,7 @@ namespace gradclip {
 // Programmatic dependent launch, from compute capability 9.0 on; elsewhere, and in any other launch, these do nothing. Instructions,
 // for CUDA 11.8 lacks the functions.
 
-/// Waits until the kernel before has ended, and all it wrote is there. A kernel that launchBehind() brings up early begins so.
+/// Waits until the kernel before has ended, and all it wrote is there. A kernel that is launched How::Behind begins so.
 __device__ __forceinline__ void awaitKernelBefore() {
 #if defined(GRADCLIP_EMULATED)
   emulator::awaitKernelBefore();

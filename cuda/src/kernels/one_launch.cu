@@ -120,7 +120,7 @@ cudaError_t findOneLaunch(int device, std::uint32_t tiles, OneLaunch* found) {
 }
 
 cudaError_t enqueueOneLaunch(const OneLaunch& how, cudaStream_t stream, NormKind norm, const OneLaunchParams& params) {
-  return launchTogether(kernelOf(norm), how.blocks, kBlockThreads, how.sharedBytes, stream, params);
+  return launch(kernelOf(norm), how.blocks, kBlockThreads, how.sharedBytes, stream, params, How::Together);
 }
 
 }  // namespace gradclip

@@ -27,7 +27,7 @@ cudaError_t findScaleGrid(int device, Grids* grids) {
 
 cudaError_t enqueueScale(const Grids& grids, cudaStream_t stream, const ScaleParams& params, bool behind) {
   const unsigned blocks = blocksFor(params.tileCount, grids.scale);
-  return (behind ? launchBehind<ScaleParams> : launch<ScaleParams>)(scaleKernel, blocks, kBlockThreads, 0, stream, params);
+  return launch(scaleKernel, blocks, kBlockThreads, 0, stream, params, behind ? How::Behind : How::Alone);
 }
 
 }  // namespace gradclip

@@ -173,6 +173,7 @@ CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   }
   stream = next;
   used = true;
+  behindOwn = false;
   return dirty ? uploadPieces() : CudaStatus{};
 }
 
@@ -222,13 +223,14 @@ MeasureParams CudaPlan::State::measureParams(NormKind kind, double p, std::uint3
 CudaStatus CudaPlan::State::measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) {
   const MeasureParams params = measureParams(kind, p, from, to, zero);
   if (params.firstTile == params.lastTile) return {};
+  behindOwn = true;
   return called(enqueueMeasure(grids, stream, kind, params), "cudaLaunchKernel");
 }
 
 CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero) {
   if (norm.kind != NormKind::Power) return measureTiles(norm.kind, norm.p, from, to, zero);
   if (auto s = measureTiles(NormKind::Inf, 0.0, from, to, zero); !s.ok()) return s;
-  if (auto s = decide(decideParams(Purpose::Maxima, measuring(norm), {from, to}, {}), true); !s.ok()) return s;
+  if (auto s = decide(decideParams(Purpose::Maxima, measuring(norm), {from, to}, {})); !s.ok()) return s;
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
@@ -263,10 +265,10 @@ DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& r
   return params;
 }
 
-/// `measured`: what comes before on the stream is this call's measure. A graph may be made by a driver that knows no other order
-/// than whole kernels, so that what is captured is not brought up early.
-CudaStatus CudaPlan::State::decide(const DecideParams& params, bool measured) {
-  const bool behind = follows && measured && params.capture.numbers == nullptr;
+/// A graph may be made by a driver that knows no other order than whole kernels, so that what is captured is not brought up early.
+CudaStatus CudaPlan::State::decide(const DecideParams& params) {
+  const bool behind = follows && behindOwn && params.capture.numbers == nullptr;
+  behindOwn = true;
   return called(enqueueDecide(grids, stream, params, behind), "cudaLaunchKernel");
 }
 
@@ -283,11 +285,11 @@ CudaStatus CudaPlan::State::clipAtOnce(Purpose purpose, const RuleNumbers& rule,
 }
 
 /// Where a kernel applies the decision, it is that one which passes the result on to the host.
-CudaStatus CudaPlan::State::decideAndScale(DecideParams params, bool measured, bool scales) {
-  if (!scales || tables.gradientTiles() == 0) return decide(params, measured);
+CudaStatus CudaPlan::State::decideAndScale(DecideParams params, bool scales) {
+  if (!scales || tables.gradientTiles() == 0) return decide(params);
   const ScaleParams scale = scaleParams(params.slot);
   params.slot = memory.result;
-  if (auto status = decide(params, measured); !status.ok()) return status;
+  if (auto status = decide(params); !status.ok()) return status;
   const bool behind = follows && params.capture.numbers == nullptr;
   return called(enqueueScale(grids, stream, scale, behind), "cudaLaunchKernel");
 }
@@ -306,8 +308,7 @@ CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* 
   return onStream(s, stream, [&] {
     const Target target = s.nextTarget(ticket);
     const CudaStatus status = s.measure(norm, 0, s.tables.gradients, false);
-    const bool measured = s.tables.gradientTiles() > 0;
-    return status.ok() ? s.decide(s.decideParams(Purpose::Norm, measuring(norm), s.gradients(), target), measured) : status;
+    return status.ok() ? s.decide(s.decideParams(Purpose::Norm, measuring(norm), s.gradients(), target)) : status;
   });
 }
 
@@ -348,8 +349,7 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
-  const bool measured = tables.segmentTile[from] < tables.segmentTile[to];
-  return decideAndScale(decideParams(purposeOf(rule.granularity), rule, {0, tables.gradients, adaptive}, target), measured, scales);
+  return decideAndScale(decideParams(purposeOf(rule.granularity), rule, {0, tables.gradients, adaptive}, target), scales);
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
@@ -363,7 +363,7 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
     if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
   }
   const bool scales = target.capture.numbers != nullptr || !onlyMeasures(rule);
-  return decideAndScale(decideParams(Purpose::Given, rule, {0, 0}, target, norm), false, scales);
+  return decideAndScale(decideParams(Purpose::Given, rule, {0, 0}, target, norm), scales);
 }
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
@@ -377,7 +377,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
     RuleNumbers maximum = measuring({NormKind::Inf, 0.0});
     maximum.policy = rule.policy;
     if (auto status = measure({NormKind::Inf, 0.0}, 0, tables.gradients, false); !status.ok()) return status;
-    if (auto status = decide(decideParams(Purpose::Value, maximum, gradients(), target), tables.gradientTiles() > 0); !status.ok()) return status;
+    if (auto status = decide(decideParams(Purpose::Value, maximum, gradients(), target)); !status.ok()) return status;
   }
   ClampParams params{};
   params.tiles = memory.tiles;
@@ -438,7 +438,7 @@ CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSeg
   const auto from = static_cast<std::uint32_t>(fromSegment), to = static_cast<std::uint32_t>(toSegment);
   return onStream(s, addressOf(s.stream), [&] {
     const DecideParams params = s.decideParams(Purpose::Norm, rule, {from, to}, s.targetOf(PlanMemory::kNormTicket));
-    if (auto status = s.decide(params, false); !status.ok()) return status;
+    if (auto status = s.decide(params); !status.ok()) return status;
     const CudaStatus status = called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
     *value = s.memory.hostSlot(PlanMemory::kNormTicket)->globalNorm;
     return status;

@@ -36,7 +36,7 @@ struct CudaPlan::State {
   void* context = nullptr;  ///< that the plan was made in, and works in
   Grids grids{};
   OneLaunch oneLaunch;  ///< no blocks where clips take three
-  bool follows = false;  ///< decide and scale are brought up while the kernel before them runs
+  bool follows = false;  ///< decide and scale are brought up while a kernel of the same call runs before them
   Tables tables;
   BoundPieces pieces;
   PlanMemory memory;
@@ -47,6 +47,7 @@ struct CudaPlan::State {
 
   cudaStream_t stream = nullptr;  ///< of the last call
   bool used = false;              ///< there has been a call
+  bool behindOwn = false;         ///< what was enqueued last is a kernel of the same call
   cudaEvent_t worked = nullptr;   ///< the last call's work is done
   cudaEvent_t staged[kStages] = {};  ///< the stage's upload is done
   bool isStaged[kStages] = {};
@@ -68,10 +69,10 @@ struct CudaPlan::State {
   CudaStatus measureTiles(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero);
   DecideParams decideParams(Purpose purpose, const RuleNumbers& rule, const Span& span, const Target& target,
                             const GivenNorm& given = {}) const;
-  CudaStatus decide(const DecideParams& params, bool measured);
+  CudaStatus decide(const DecideParams& params);
   ScaleParams scaleParams(Slot* slot) const;
   CudaStatus clipAtOnce(Purpose purpose, const RuleNumbers& rule, const Target& target);
-  CudaStatus decideAndScale(DecideParams params, bool measured, bool scales);
+  CudaStatus decideAndScale(DecideParams params, bool scales);
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
   CudaStatus clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target);
   CudaStatus clipByValue(const RuleNumbers& rule, const Target& target);
