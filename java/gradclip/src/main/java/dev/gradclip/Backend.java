@@ -12,13 +12,15 @@ import dev.gradclip.internal.stream.PieceKernels;
 import dev.gradclip.internal.threads.Workers;
 import java.util.Map;
 
-/** What does the element work. The L1, L2 and maximum norms, and every element written, have the same bits on each. */
+/**
+ * The code that works on elements. The L1, L2 and maximum norms, and every element written, have the same bits on each.
+ */
 public enum Backend {
-    /** Plain Java: the readable specification, always there. */
+    /** Plain Java: the readable specification, always available. */
     JAVA,
     /** SIMD code in C++ for host memory: the default wherever its library loads. */
     NATIVE,
-    /** CUDA kernels for device memory; picked by binding a {@link DeviceBuffer}. */
+    /** CUDA kernels for device memory; chosen by binding a {@link DeviceBuffer}. */
     CUDA;
 
     /** The best backend for host memory that is available. */
@@ -27,7 +29,8 @@ public enum Backend {
     }
 
     /**
-     * Threads that a clipper uses unless told otherwise: {@code -Ddev.gradclip.threads}, else the processors.
+     * The number of threads that a clipper uses by default: {@code -Ddev.gradclip.threads}, else the number of
+     * processors.
      *
      * @throws IllegalArgumentException if the property is not a whole number from 1 on
      */
@@ -35,22 +38,22 @@ public enum Backend {
         return Workers.defaultThreads();
     }
 
-    /** Whether it can run here; for CUDA, asking loads its library. */
+    /** Returns true if this backend can run here; for CUDA the call loads its library. */
     public boolean isAvailable() {
         return availability().available();
     }
 
-    /** Why it is available, or why not. */
+    /** The reason why this backend is available, or why not. */
     public String reason() {
         return availability().reason();
     }
 
-    /** What to do where it is not available; empty where nothing is. */
+    /** Advice on how to make this backend available; empty where there is nothing to do. */
     public String remedy() {
         return availability().remedy();
     }
 
-    /** Facts for people: library file, version, build id; NATIVE's SIMD level; CUDA's devices as they are now. */
+    /** Details for people: library file, version, build id; NATIVE's SIMD level; CUDA's devices as they are now. */
     public Map<String, String> details() {
         return this == CUDA ? CudaLibrary.instance().details() : availability().details();
     }
@@ -64,7 +67,7 @@ public enum Backend {
         };
     }
 
-    /** The kernels for pieces that pass through host memory; with 0 threads as many as {@link #defaultThreads}. */
+    /** The kernels for pieces that pass through host memory; 0 threads means {@link #defaultThreads}. */
     PieceKernels pieceKernels(int threads) {
         require();
         if (threads < 0) throw new IllegalArgumentException("threads must be 1 or more, or 0, but is " + threads);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-/** A backend was asked for that cannot run here; the message says why and what to do. */
+/** Thrown if a backend is requested that cannot run here; the message says why and what to do. */
 public final class BackendUnavailableException extends IllegalStateException {
     private static final long serialVersionUID = 1;
 

@@ -6,11 +6,12 @@ import dev.gradclip.internal.clip.Phases;
 import dev.gradclip.internal.cuda.CudaCapture;
 
 /**
- * A clip that is part of a CUDA graph. Each launch of the graph measures, decides and applies anew on the gradients bound
- * when it was captured, by the numbers it was given last; the host does nothing.
+ * A clip that is part of a CUDA graph. Each launch of the graph measures, decides and applies anew on the gradients
+ * that were bound at the capture, with the numbers of {@link #rule}; the host does nothing.
  *
- * <p>Launches and the clipper's other calls use the same device memory: order them, by one stream or by waiting. Gradients
- * can't be rebound elsewhere while a captured clip is open; after the clipper is closed the graph must not be launched.
+ * <p>Launches and the clipper's other calls use the same device memory: order them, by one stream or by waiting.
+ * Gradients can't be rebound elsewhere while a captured clip is open; after the clipper is closed the graph must not be
+ * launched.
  *
  * <pre>{@code
  * CapturedClip[] clip = new CapturedClip[1];
@@ -37,17 +38,18 @@ public final class CapturedClip implements AutoCloseable {
         this.rule = rule;
     }
 
-    /** What it was given last. */
+    /** The rule that was captured, or that of the latest {@link #setRule}. */
     public ClipRule rule() {
         return rule;
     }
 
     /**
-     * Other numbers (threshold, length, epsilon, limits, unscaling) for the launches that the stream is given from here on.
+     * Sets other numbers (threshold, target norm, epsilon, limits, inverse scale) for the launches that are enqueued on
+     * the stream from here on.
      *
-     * @throws IllegalArgumentException if the rule differs in more than numbers (in form, scope, norm type, convention or policy), or
-     *     is one for groups, whose numbers stay
-     * @throws IllegalStateException if this or the clipper is closed
+     * @throws IllegalArgumentException if the rule differs in more than numbers (in form, scope, norm type, convention
+     *     or policy), or is a rule for groups, whose numbers can't change
+     * @throws IllegalStateException if this clip or its clipper is closed
      */
     public void setRule(ClipRule next, CudaStream stream) {
         if (!differsInNumbersOnly(next)) {
@@ -70,16 +72,16 @@ public final class CapturedClip implements AutoCloseable {
         return rule instanceof ValueRule && next instanceof ValueRule;
     }
 
-    /** Launches whose results have arrived. */
+    /** The number of launches whose results have arrived. */
     public long replays() {
         return capture.replays();
     }
 
     /**
-     * The result of the latest launch whose result has arrived; never waits. It has no per-tensor figures.
+     * The result of the latest launch whose result has arrived; this never waits. The result has no per-tensor figures.
      *
-     * @throws NonFiniteGradientException where the policy is ERROR and that launch found such a gradient
-     * @throws IllegalStateException if no launch has got so far, or this or the clipper is closed
+     * @throws NonFiniteGradientException if the policy is ERROR and that launch found a NaN or an infinity
+     * @throws IllegalStateException if no result has arrived yet, or this clip or its clipper is closed
      */
     public ClipResult latest() {
         Figures figures = new Figures();
@@ -87,7 +89,9 @@ public final class CapturedClip implements AutoCloseable {
         return new ClipResult(figures, null);
     }
 
-    /** To be called once the graph is launched no more; gradients can then be rebound. Closing again does nothing. */
+    /**
+     * Ends this clip, once the graph is launched no more; gradients can then be rebound. Closing again does nothing.
+     */
     @Override
     public void close() {
         capture.close();

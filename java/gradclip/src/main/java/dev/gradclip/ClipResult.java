@@ -5,21 +5,21 @@ import dev.gradclip.internal.clip.Figures;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The figures of one clip: what it found and did. The figures of an {@code …Async} clip may still be to come; then a method
- * that tells them waits for the device, on any thread. They may come before the last element is scaled: whoever reads
- * gradients waits for the stream.
+ * The figures of one clip: what it found and did. Those of an {@code …Async} clip may be pending; a method that
+ * returns one then waits for the device, on any thread. Figures may arrive before the last element is scaled: wait for
+ * the stream before you read gradients.
  *
  * <pre>{@code
  * ClipResult result = clipper.clipByGlobalNorm(1.0);
  * if (result.nonFinite()) log.warn("step {}: norm {}", step, result.globalNorm());
  * }</pre>
  *
- * <p>Every method that waits throws {@link NonFiniteGradientException} where an async clip's policy is ERROR and it found such
- * a gradient, {@link CudaException} where it failed, and {@link IllegalStateException} where it is not read before 256 later
- * calls of the clipper.
+ * <p>Every method that waits throws {@link NonFiniteGradientException} if the policy of an async clip is ERROR and the
+ * clip found a NaN or an infinity, {@link CudaException} if the clip failed, and {@link IllegalStateException} if the
+ * result is not read before 256 later calls of the clipper.
  */
 public final class ClipResult {
-    /** The clipper that a result is of: it reads pending figures, and knows the norms of tensors until its next call. */
+    /** The clipper that made a result: it reads pending figures, and keeps the norms of tensors until its next call. */
     interface Source {
         boolean isComplete(long call);
 
@@ -36,7 +36,7 @@ public final class ClipResult {
         double groupNorm(String group, long call);
     }
 
-    // With these fields an object takes 64 bytes, the only ones that a clip allocates.
+    // With these fields an object takes 64 bytes, which is all that a clip allocates.
     private final long elements;
     private final long call;
     private final int tensors;
@@ -47,10 +47,10 @@ public final class ClipResult {
     private boolean clipped;
     private boolean nonFinite;
 
-    /** Whether the figures are there; two threads that read them at once write the same. */
+    /** True once the figures have arrived; two threads that read them at once write the same values. */
     private volatile boolean complete;
 
-    /** The result of a call; without a source it has no figures of single tensors, and none may be pending. */
+    /** Makes the result of a call; without a source it has no figures of tensors, and no figure may be pending. */
     ClipResult(Figures figures, @Nullable Source source) {
         this.source = source;
         elements = figures.elements;
@@ -78,40 +78,40 @@ public final class ClipResult {
         return this;
     }
 
-    /** Whether the figures are there, so that nothing waits. */
+    /** Returns true if the figures have arrived, so that no method waits. */
     public boolean isComplete() {
         return complete || (source != null && source.isComplete(call));
     }
 
     /**
-     * The norm over all tensors before clipping, after unscaling. It is infinite though {@link #nonFinite} is false where a finite
-     * norm exceeds the largest double (the coefficient is right all the same), and NaN where the rule measures no norm.
+     * The norm over all tensors before clipping, after unscaling; NaN where the rule measures no norm. A finite norm
+     * above the largest double is returned as infinity, with {@link #nonFinite} false and the right coefficient.
      */
     public double globalNorm() {
         return read().globalNorm;
     }
 
     /**
-     * The factor that every gradient was multiplied by, {@linkplain ClipRule#withInverseScale unscaling} included; NaN where the
-     * rule has no single coefficient, or the norm is NaN.
+     * The factor that every gradient was multiplied by, {@linkplain ClipRule#withInverseScale unscaling} included; NaN
+     * where the rule has no single coefficient, or the norm is NaN.
      */
     public double coefficient() {
         return read().coefficient;
     }
 
     /**
-     * Whether gradients were changed: the coefficient of at least one tensor, rounded to the precision it is applied in, was
-     * not 1, or a value rule changed an element; unscaling does not count. For {@link GradientClipper#decide} it says whether the
-     * coefficient would change some. A norm so little above the threshold that the coefficient rounds to 1 leaves all as it was,
-     * and this false.
+     * Returns true if gradients were changed: a value rule changed an element, or the coefficient of at least one
+     * tensor, rounded to the precision it is applied in, was not 1. Unscaling does not count. A decision
+     * ({@link GradientClipper#decide}) returns true if the coefficient would change gradients. A norm so little above
+     * the threshold that the coefficient rounds to 1 changes nothing, and this returns false.
      */
     public boolean clipped() {
         return read().clipped;
     }
 
     /**
-     * Whether a NaN or an infinity was found. A value rule under {@link NonFinitePolicy#PROPAGATE} does not look, and answers
-     * false.
+     * Returns true if a NaN or an infinity was found. A value rule under {@link NonFinitePolicy#PROPAGATE} does not
+     * look for them, and this returns false.
      */
     public boolean nonFinite() {
         return read().nonFinite;
@@ -127,13 +127,13 @@ public final class ClipResult {
         return elements;
     }
 
-    /** The number of elements that a value rule changed; 0 for norm rules, which do not count. */
+    /** The number of elements that a value rule changed; 0 for norm rules, which do not count them. */
     public long elementsChanged() {
         return read().elementsChanged;
     }
 
     /**
-     * The norm of one tensor before clipping, by its place in the order bound.
+     * The norm of one tensor before clipping; tensors are numbered in the order bound.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
@@ -142,7 +142,7 @@ public final class ClipResult {
     }
 
     /**
-     * The norm of one row before clipping, of a tensor bound with {@link GradientClipperBuilder#rows}.
+     * The norm before clipping of one row of a tensor that is bound with {@link GradientClipperBuilder#rows}.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
@@ -160,7 +160,7 @@ public final class ClipResult {
     }
 
     /**
-     * The factor that one row was multiplied by, of a tensor bound with {@link GradientClipperBuilder#rows}.
+     * The factor that one row was multiplied by, of a tensor that is bound with {@link GradientClipperBuilder#rows}.
      *
      * @throws IllegalStateException if the clipper has measured again since, or the rule measures no norm
      */
@@ -186,7 +186,7 @@ public final class ClipResult {
         return from;
     }
 
-    /** The figures, or that they have still to come; this never waits. */
+    /** Shows the figures, or that they are not read yet; this never waits. */
     @Override
     public String toString() {
         if (!complete) return "ClipResult[not read yet, tensors=" + tensors + ", elements=" + elements + "]";

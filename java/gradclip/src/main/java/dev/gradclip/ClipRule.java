@@ -5,7 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * How gradients are clipped: a pure value that any clipper on any backend takes.
+ * A rule by which gradients are clipped: an immutable value that any clipper on any backend takes.
  *
  * <pre>{@code
  * ClipRule rule = ClipRule.globalNorm(1.0).withNonFinitePolicy(NonFinitePolicy.SKIP);
@@ -19,37 +19,38 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     /** The rule's name on the command line and in reports. */
     String name();
 
-    /** What happens when a gradient holds a NaN or an infinity; {@link NonFinitePolicy#PROPAGATE} by default. */
+    /** The policy for gradients that hold a NaN or an infinity; {@link NonFinitePolicy#PROPAGATE} by default. */
     NonFinitePolicy nonFinitePolicy();
 
-    /** The same rule under another policy. */
+    /** Returns this rule with another policy. */
     ClipRule withNonFinitePolicy(NonFinitePolicy policy);
 
-    /** What gradients are multiplied by before all else; 1 by default. */
+    /** The factor that gradients are multiplied by before all else; 1 by default. */
     double inverseScale();
 
     /**
-     * The same rule for gradients of a loss that was multiplied by {@code 1 / inverseScale}: norms are those of the gradients
-     * times it, and one multiplication both unscales and clips. What is {@linkplain NonFinitePolicy#SKIP skipped} stays scaled.
+     * Returns this rule for gradients of a loss that was multiplied by {@code 1 / inverseScale}: norms are those of the
+     * gradients times {@code inverseScale}, and one multiplication both unscales and clips. Gradients that a clip
+     * {@linkplain NonFinitePolicy#SKIP skips} stay scaled.
      *
      * <pre>{@code
      * ClipResult result = clipper.clip(ClipRule.globalNorm(1.0).withInverseScale(1 / 65536.0));
      * }</pre>
      *
-     * @throws IllegalArgumentException if it is not above 0 and finite
+     * @throws IllegalArgumentException if inverseScale is not above 0 and finite
      */
     ClipRule withInverseScale(double inverseScale);
 
-    /** The same rule for gradients that are all so many times as large. */
+    /** Returns this rule with its thresholds multiplied by {@code factor}. */
     ClipRule times(double factor);
 
     // ---- one norm over all ------------------------------------------------------------------------------------------
 
     /**
-     * Scales all gradients by {@code min(1, maxNorm / (norm + 1e-6))}, norm taken over all of them (Pascanu et al. 2013;
-     * PyTorch {@code clip_grad_norm_}).
+     * Scales all gradients by {@code min(1, maxNorm / (norm + 1e-6))}, with the norm over all of them (Pascanu et al.
+     * 2013; PyTorch {@code clip_grad_norm_}).
      *
-     * @param maxNorm 0 zeroes, infinity only measures
+     * @param maxNorm the threshold; 0 zeroes gradients, infinity only measures
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */
     static NormRule globalNorm(double maxNorm) {
@@ -57,9 +58,10 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Scales all gradients to a norm of {@code targetNorm}, up or down; a norm of 0 stays 0 (normalized gradient descent; {@link
-     * Scope#TENSOR} or {@link Scope#GROUP} is DL4J's {@code RenormalizeL2PerParamType} or {@code PerLayer}, whose target norm is 1).
-     * Unscaled norms below {@code targetNorm · 2^-127} are scaled by 2^127.
+     * Scales all gradients to a norm of {@code targetNorm}, up or down; a norm of 0 stays 0 (normalized gradient
+     * descent). With {@link Scope#TENSOR} or {@link Scope#GROUP} and a target norm of 1 it is DL4J's
+     * {@code RenormalizeL2PerParamType} or {@code RenormalizeL2PerLayer}. Unscaled norms below {@code targetNorm ·
+     * 2^-127} are scaled by 2^127.
      *
      * @throws IllegalArgumentException if targetNorm is negative, infinite or NaN
      */
@@ -68,9 +70,9 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Scales all gradients to a norm of {@code targetNorm} where their norm is above {@code maxNorm}; with the same number for both it is
-     * {@link #globalNorm} with an epsilon of 0, with 1 for the target norm the form in which introductions give clipping, {@code g /
-     * norm}.
+     * Scales all gradients to a norm of {@code targetNorm} where their norm is above {@code maxNorm}. With the same
+     * number for both this is {@link #globalNorm} with an epsilon of 0; with a target norm of 1 it is the form in which
+     * introductions give clipping, {@code g / norm}.
      *
      * @throws IllegalArgumentException if maxNorm is negative or NaN, or targetNorm is negative, infinite or NaN
      */
@@ -90,10 +92,10 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     // ---- one norm each ----------------------------------------------------------------------------------------------
 
     /**
-     * Scales each tensor by {@code min(1, maxNorm / (its norm + 1e-6))} (Keras {@code clipnorm}, TensorFlow {@code
-     * clip_by_norm}).
+     * Scales each tensor by {@code min(1, maxNorm / (its norm + 1e-6))} (Keras {@code clipnorm}, TensorFlow
+     * {@code clip_by_norm}).
      *
-     * @param maxNorm 0 zeroes, infinity only measures
+     * @param maxNorm the threshold; 0 zeroes gradients, infinity only measures
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */
     static NormRule perTensorNorm(double maxNorm) {
@@ -101,10 +103,10 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Scales each row by {@code min(1, maxNorm / (its norm + 1e-6))}: a sample's gradient, where rows are samples (Opacus, Optax's
-     * per-example clipping), or a unit's. Rows are bound by {@link GradientClipperBuilder#rows}.
+     * Scales each row by {@code min(1, maxNorm / (its norm + 1e-6))}. A row is the gradient of a sample (Opacus,
+     * Optax's per-example clipping) or of a unit; rows are bound by {@link GradientClipperBuilder#rows}.
      *
-     * @param maxNorm 0 zeroes, infinity only measures
+     * @param maxNorm the threshold; 0 zeroes gradients, infinity only measures
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */
     static NormRule perRowNorm(double maxNorm) {
@@ -112,7 +114,8 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Scales each tensor by {@code min(1, maxNorm / (its norm / its elements))} (TensorFlow {@code clip_by_average_norm}).
+     * Scales each tensor by {@code min(1, maxNorm / (its norm / its elements))} (TensorFlow
+     * {@code clip_by_average_norm}).
      *
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */
@@ -131,10 +134,11 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Adaptive gradient clipping: scales each row, or unit, whose norm is not below {@code m = lambda · max(norm of its weights, 1e-3)}
-     * by {@code m / max(its norm, 1e-6)} (Brock et al. 2021, "High-Performance Large-Scale Image Recognition Without
-     * Normalization", algorithm 2; the comparison and the 1e-6 as Optax {@code adaptive_grad_clip} and timm have them). Weights are
-     * bound by {@link GradientClipperBuilder#weights}; a tensor without is left as it is, as the paper advises for the last layer.
+     * Clips adaptively: scales each row, or unit, whose norm is not below {@code m = lambda · max(norm of its weights,
+     * 1e-3)} by {@code m / max(its norm, 1e-6)} (Brock et al. 2021, "High-Performance Large-Scale Image Recognition
+     * Without Normalization", algorithm 2; Optax {@code adaptive_grad_clip} and timm have the same comparison and
+     * 1e-6). Weights are bound by {@link GradientClipperBuilder#weights(GradientBuffer)}; a tensor without weights is
+     * left as it is, as the paper advises for the last layer.
      *
      * @param lambda the paper's λ: 0.01 for batches of 4096, more for smaller ones
      * @throws IllegalArgumentException if lambda is negative or NaN
@@ -144,7 +148,8 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * As {@link #adaptive(double)}, with another least norm that weights count with, so that those at 0 can move.
+     * Clips as {@link #adaptive(double)} does, with {@code epsilon} instead of 1e-3 as the least norm that weights
+     * count with, so that weights of 0 can move.
      *
      * @throws IllegalArgumentException if lambda is negative or NaN, or epsilon is negative, infinite or NaN
      */
@@ -153,15 +158,16 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * A rule of its own for each named group; tensors in other groups or in none are left as they are. An output layer may have a
-     * wider range than hidden ones (Graves 2013 clamped an LSTM's derivatives to ±10 and its output's to ±100).
+     * Clips each named group by a rule of its own; tensors in other groups or in none are left as they are. An output
+     * layer may have a wider range than hidden ones (Graves 2013 clamped an LSTM's derivatives to ±10 and its output's
+     * to ±100).
      *
      * <pre>{@code
      * ClipRule.perGroup(Map.of("hidden", ClipRule.value(10), "output", ClipRule.value(100)))
      * }</pre>
      *
-     * @throws IllegalArgumentException if there is none, or they differ in more than form, scope and numbers: some clamp and others go
-     *     by norm, or their norm types or policies differ
+     * @throws IllegalArgumentException if there is no rule, or the rules differ in more than form, scope and numbers:
+     *     value rules beside norm rules, or different norm types, policies or inverse scales
      */
     static GroupRule perGroup(Map<String, ? extends ClipRule> rules) {
         return new GroupRule(new LinkedHashMap<>(rules));
@@ -170,10 +176,10 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     // ---- values -----------------------------------------------------------------------------------------------------
 
     /**
-     * Clamps every element to {@code [-limit, limit]} (PyTorch {@code clip_grad_value_}, Keras {@code clipvalue}). Where the
-     * limit is beyond an element type's largest number, such as 70000 for FLOAT16, that number is the limit.
+     * Clamps every element to {@code [-limit, limit]} (PyTorch {@code clip_grad_value_}, Keras {@code clipvalue}).
+     * Where the limit is beyond an element type's largest number, such as 70000 for FLOAT16, that number is the limit.
      *
-     * @param limit infinity for none
+     * @param limit the limit; infinity for none
      * @throws IllegalArgumentException if limit is negative or NaN
      */
     static ValueRule value(double limit) {
@@ -184,7 +190,8 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Clamps every element to {@code [min, max]}, limits beyond an element type's largest number being that number.
+     * Clamps every element to {@code [min, max]}. Where a limit is beyond an element type's largest number, that number
+     * is the limit.
      *
      * @throws IllegalArgumentException if either is NaN or min is above max
      */

@@ -2,8 +2,8 @@
 package dev.gradclip;
 
 /**
- * Clips one set of gradients in place: the verbs that a {@link GradientClipper} and every framework's clipper share. Only
- * {@link #clip} and {@link #globalNorm(NormType)} differ between them.
+ * The verbs that a {@link GradientClipper} and every framework's clipper share: each clips one set of gradients in
+ * place, or measures it. Only {@link #clip} and {@link #globalNorm(NormType)} differ between clippers.
  *
  * <p>One thread at a time uses a clipper; a second one is refused, not queued. Different clippers run in parallel.
  *
@@ -16,7 +16,8 @@ public interface Clipper {
      * Clips all gradients in place by a rule; complete on return.
      *
      * @throws NonFiniteGradientException under the policy ERROR; nothing was changed
-     * @throws IllegalStateException if the clipper is closed, in use by another thread, or would write to read-only memory
+     * @throws IllegalStateException if the clipper is closed, in use by another thread, or would write to read-only
+     *     memory
      */
     ClipResult clip(ClipRule rule);
 

@@ -2,8 +2,8 @@
 package dev.gradclip;
 
 /**
- * CUDA refused a call or reported that earlier work failed. The message has CUDA's name and text for it, the call, and what
- * to do.
+ * Thrown if CUDA refuses a call or reports that earlier work failed. The message has CUDA's name and text for the
+ * error, the call, and what to do.
  *
  * <pre>{@code
  * try (DeviceBuffer buffer = DeviceBuffer.allocate(DType.FLOAT32, elements)) {
@@ -16,12 +16,12 @@ package dev.gradclip;
 public sealed class CudaException extends RuntimeException permits CudaFatalException {
     private static final long serialVersionUID = 1;
 
-    /** {@code cudaErrorMemoryAllocation}. */
+    /** The code {@code cudaErrorMemoryAllocation}. */
     public static final int OUT_OF_MEMORY = 2;
 
     private final int code;
 
-    /** Thrown through JNI. */
+    /** Called from native code, which throws the exception. */
     CudaException(String message, int code) {
         this(message, code, remedy(code));
     }
@@ -31,7 +31,7 @@ public sealed class CudaException extends RuntimeException permits CudaFatalExce
         this.code = code;
     }
 
-    /** CUDA's number for it, a {@code cudaError_t}. */
+    /** CUDA's number for the error, a {@code cudaError_t}. */
     public int code() {
         return code;
     }

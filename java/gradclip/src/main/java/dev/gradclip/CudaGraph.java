@@ -6,8 +6,8 @@ import dev.gradclip.internal.resource.LeakGuard;
 import dev.gradclip.internal.resource.SharedResource;
 
 /**
- * Work that a stream was given once, to be given again as one: CUDA's graphs, for programs without a framework that captures
- * them.
+ * A CUDA graph: work that was captured from a stream once, and can be launched again as a whole. It is for programs
+ * without a framework that captures graphs.
  *
  * <pre>{@code
  * try (CudaGraph graph = CudaGraph.capture(stream, () -> enqueue(stream))) {
@@ -33,9 +33,11 @@ public final class CudaGraph implements AutoCloseable {
     }
 
     /**
-     * Captures what {@code work} gives the stream, and streams that it makes wait for it; nothing runs yet.
+     * Captures what {@code work} enqueues on the stream, and on streams that {@code work} makes wait for it; nothing
+     * runs yet.
      *
-     * @throws CudaException if the stream is the default one, or work does what can't be captured: waits for the device, say
+     * @throws CudaException if the stream is the default one, or {@code work} does what can't be captured, such as
+     *     waiting for the device
      */
     public static CudaGraph capture(CudaStream stream, Runnable work) {
         Backend.CUDA.require();
@@ -60,7 +62,7 @@ public final class CudaGraph implements AutoCloseable {
     }
 
     /**
-     * Gives a stream of the same device all that was captured.
+     * Enqueues all that was captured on a stream of the same device.
      *
      * @throws IllegalStateException if the graph or the stream is closed
      */
@@ -69,7 +71,7 @@ public final class CudaGraph implements AutoCloseable {
         NativeCuda.launchGraph(device, handle, stream.handle());
     }
 
-    /** What was launched still runs. Closing again does nothing. */
+    /** Closes the graph; work that was launched still runs. Closing again does nothing. */
     @Override
     public void close() {
         held.close();

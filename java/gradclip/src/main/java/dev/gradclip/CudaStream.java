@@ -5,10 +5,10 @@ import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.jni.NativeCuda;
 
 /**
- * A CUDA stream: work on it runs in the order it was enqueued. A clip is enqueued after whatever wrote the gradients, if it is
- * given the stream that did.
+ * A CUDA stream: work on it runs in the order it was enqueued. A clip on the stream that wrote the gradients runs after
+ * that work.
  *
- * <p>{@code of} borrows a framework's stream; {@code create} owns one, to be closed.
+ * <p>{@code of} borrows a framework's stream; {@code create} makes one that must be closed.
  *
  * <pre>{@code
  * CudaStream stream = CudaStream.of(torch_cuda.getCurrentCUDAStream().stream().address());
@@ -42,10 +42,12 @@ public final class CudaStream implements AutoCloseable {
     }
 
     /**
-     * A stream that somebody else keeps alive until the clippers that worked on it have worked on another, or are closed.
+     * Wraps a stream that its owner keeps alive until the clippers that worked on it have worked on another, or are
+     * closed.
      *
-     * @param handle its {@code cudaStream_t} or {@code CUstream}; 0 is the default stream
-     * @throws IllegalArgumentException if it is 2, the per-thread default stream: another one on each thread
+     * @param handle the stream's {@code cudaStream_t} or {@code CUstream}; 0 is the default stream
+     * @throws IllegalArgumentException if the handle is 2, the per-thread default stream, which is another stream on
+     *     each thread
      */
     public static CudaStream of(long handle) {
         if (handle == PER_THREAD) {
@@ -57,7 +59,7 @@ public final class CudaStream implements AutoCloseable {
     }
 
     /**
-     * A stream of the current device that does not wait for the default stream.
+     * Creates a stream of the current device that does not wait for the default stream.
      *
      * @throws BackendUnavailableException if there is no CUDA device
      */
@@ -67,7 +69,7 @@ public final class CudaStream implements AutoCloseable {
     }
 
     /**
-     * A stream of a device that does not wait for the default stream.
+     * Creates a stream of a device that does not wait for the default stream.
      *
      * @throws BackendUnavailableException if there is no CUDA device
      * @throws CudaException if there is no such device
@@ -101,8 +103,8 @@ public final class CudaStream implements AutoCloseable {
     }
 
     /**
-     * Destroys a stream that was created here, once its work is done and no clipper's latest work is on it; closing again, or
-     * a borrowed one, does nothing.
+     * Destroys a stream that {@code create} made, once its work is done and no clipper's latest work is on it; closing
+     * it again, or closing a borrowed stream, does nothing.
      */
     @Override
     public void close() {

@@ -22,7 +22,7 @@ public enum DType {
         this.bytes = bytes;
     }
 
-    /** Size of an element in bytes. */
+    /** The size of an element in bytes. */
     public int bytes() {
         return bytes;
     }

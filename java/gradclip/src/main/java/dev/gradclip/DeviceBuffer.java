@@ -8,11 +8,12 @@ import dev.gradclip.internal.memory.HostMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A gradient tensor in the memory of a CUDA device. A clipper that is bound to it works there; nothing passes through the
- * host.
+ * A gradient tensor in the memory of a CUDA device. A clipper that is bound to it works on that device; nothing passes
+ * through the host.
  *
- * <p>{@code wrap} borrows and keeps the owner reachable for as long as this object is; {@code allocate} owns, to be closed.
- * Memory that a clipper is bound to is given back when that lets go of it.
+ * <p>{@code wrap} borrows memory and keeps its owner reachable for as long as this object is; {@code allocate} owns
+ * memory until the buffer is closed. Memory of a closed buffer that a clipper is bound to is freed once the clipper is
+ * closed or bound to other memory.
  *
  * <pre>{@code
  * DeviceBuffer gradient = DeviceBuffer.wrap(tensor.data_ptr().address(), tensor.numel(), DType.BFLOAT16, tensor);
@@ -30,10 +31,10 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
     }
 
     /**
-     * Zeroed memory of its own on the current device.
+     * Allocates zeroed memory on the current device.
      *
      * @throws BackendUnavailableException if there is no CUDA device
-     * @throws CudaException if there is not so much memory
+     * @throws CudaException if the device has too little memory
      */
     public static DeviceBuffer allocate(DType dtype, long length) {
         Backend.CUDA.require();
@@ -41,10 +42,10 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
     }
 
     /**
-     * Zeroed memory of its own on a device, counted from 0.
+     * Allocates zeroed memory on a device; devices are counted from 0.
      *
      * @throws BackendUnavailableException if there is no CUDA device
-     * @throws CudaException if there is no such device, or it has not so much memory
+     * @throws CudaException if there is no such device, or it has too little memory
      */
     public static DeviceBuffer allocate(int device, DType dtype, long length) {
         long bytes = HostMemory.bytes(dtype, length);
@@ -54,11 +55,13 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
     }
 
     /**
-     * Elements at an address on a device, kept alive by {@code owner}, which stays reachable through this object. What a
-     * framework's allocator has taken back, or a length that reaches into its next block, can't be told from here.
+     * Wraps elements at an address on a device, kept alive by {@code owner}, which stays reachable through this object.
+     * Memory that a framework's allocator has taken back, or a length that reaches into the allocator's next block,
+     * can't be detected here.
      *
-     * @param address a multiple of the element size
-     * @throws IllegalArgumentException if length is negative, or the address is not one on a device
+     * @param address the address of the first element, a multiple of the element size
+     * @throws IllegalArgumentException if length is negative, or the address is not in device memory or not such a
+     *     multiple
      * @throws BackendUnavailableException if there is no CUDA device
      */
     public static DeviceBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
@@ -91,13 +94,13 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
         return deviceMemory.length();
     }
 
-    /** The device whose memory it is, counted from 0. */
+    /** The device that the memory is on, counted from 0. */
     public int device() {
         return deviceMemory.device();
     }
 
     /**
-     * Where the first element is, for a framework's kernels; 0 without elements.
+     * The device address of the first element, for a framework's kernels; 0 for a buffer without elements.
      *
      * @throws IllegalStateException if the buffer is closed
      */
@@ -118,7 +121,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
         copyFrom(HostBuffer.wrap(array));
     }
 
-    /** Copies from a whole array of FLOAT16 or BFLOAT16 bits, whichever this holds: {@link #copyFrom(HostBuffer)}. */
+    /** Copies from a whole array of FLOAT16 or BFLOAT16 bits, as this buffer holds: {@link #copyFrom(HostBuffer)}. */
     public void copyFrom(short[] array) {
         copyFrom(HostBuffer.wrap(array, dtype()));
     }
@@ -133,7 +136,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
         copyFrom(host, CudaStream.DEFAULT);
     }
 
-    /** As {@link #copyFrom(HostBuffer)}, ordered after earlier work on a stream. */
+    /** Copies as {@link #copyFrom(HostBuffer)} does, ordered after earlier work on a stream. */
     public void copyFrom(HostBuffer host, CudaStream stream) {
         requireSameShape(host);
         long address = deviceMemory.retain();
@@ -154,7 +157,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
         copyTo(HostBuffer.wrap(array));
     }
 
-    /** Copies to a whole array of FLOAT16 or BFLOAT16 bits, whichever this holds: {@link #copyTo(HostBuffer)}. */
+    /** Copies to a whole array of FLOAT16 or BFLOAT16 bits, as this buffer holds: {@link #copyTo(HostBuffer)}. */
     public void copyTo(short[] array) {
         copyTo(HostBuffer.wrap(array, dtype()));
     }
@@ -169,7 +172,7 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
         copyTo(host, CudaStream.DEFAULT);
     }
 
-    /** As {@link #copyTo(HostBuffer)}, ordered after earlier work on a stream. */
+    /** Copies as {@link #copyTo(HostBuffer)} does, ordered after earlier work on a stream. */
     public void copyTo(HostBuffer host, CudaStream stream) {
         requireSameShape(host);
         if (host.isReadOnly()) throw new IllegalArgumentException("the host buffer is read-only");
@@ -190,8 +193,8 @@ public final class DeviceBuffer implements GradientBuffer, AutoCloseable {
     }
 
     /**
-     * Gives back what {@code allocate} took, at once or when the clippers bound to it are closed or bound to other memory.
-     * Closing again, or borrowed memory, gives back nothing.
+     * Frees what {@code allocate} took, at once or when the clippers bound to it are closed or bound to other memory.
+     * Closing again, or closing borrowed memory, frees nothing.
      */
     @Override
     public void close() {

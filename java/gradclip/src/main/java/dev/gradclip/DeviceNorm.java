@@ -4,22 +4,22 @@ package dev.gradclip;
 import java.util.Objects;
 
 /**
- * A norm that lies in device memory, such as the sum of squares that {@code ncclAllReduce} leaves there: a clip reads it on the
- * device, after what its stream has been given so far, and the host never sees it.
+ * A norm in device memory, such as the sum of squares that {@code ncclAllReduce} leaves there. A clip reads it on the
+ * device, after the work enqueued so far on its stream; the host never sees it.
  *
  * <pre>{@code
- * clipper.decideAsync(ClipRule.globalNorm(Double.POSITIVE_INFINITY), stream);  // writes the square of this process's norm
+ * clipper.decideAsync(ClipRule.globalNorm(Double.POSITIVE_INFINITY), stream); // writes this process's squared norm
  * ncclAllReduce(clipper.squaredNormAddress(), total, 1, ncclDouble, ncclSum, communicator, stream);
  * clipper.clipWithNormAsync(ClipRule.globalNorm(1.0), DeviceNorm.squaredAt(total), stream);
  * }</pre>
  *
- * @param address in memory of the clipper's device, a multiple of the type's size
+ * @param address an address in memory of the clipper's device, a multiple of the type's size
  * @param dtype FLOAT64 or FLOAT32
- * @param isSquared whether the square of the norm lies there. Its square root is taken in double; a norm above 1.3e154 has no
- *     square that a double holds.
+ * @param isSquared true if the square of the norm is at the address. Its square root is taken in double; a norm above
+ *     1.3e154 has no square that a double holds.
  */
 public record DeviceNorm(long address, DType dtype, boolean isSquared) {
-    /** @throws IllegalArgumentException if the type is another, or the address 0 or not a multiple of the type's size */
+    /** @throws IllegalArgumentException if the type is neither, or address is 0 or not a multiple of the type's size */
     public DeviceNorm {
         Objects.requireNonNull(dtype, "dtype");
         if (dtype != DType.FLOAT64 && dtype != DType.FLOAT32) {
@@ -31,12 +31,12 @@ public record DeviceNorm(long address, DType dtype, boolean isSquared) {
         }
     }
 
-    /** A norm, a FLOAT64. */
+    /** Returns the FLOAT64 norm at an address. */
     public static DeviceNorm at(long address) {
         return new DeviceNorm(address, DType.FLOAT64, false);
     }
 
-    /** The square of a norm, a FLOAT64: for L2 the sum of the squares. */
+    /** Returns the norm whose square is the FLOAT64 at an address: for L2 the sum of the squares. */
     public static DeviceNorm squaredAt(long address) {
         return new DeviceNorm(address, DType.FLOAT64, true);
     }

@@ -2,9 +2,10 @@
 package dev.gradclip;
 
 /**
- * The factor that a loss is multiplied by so that small gradients survive FLOAT16, found as training goes: halved when a gradient
- * overflows, and that step skipped; doubled after 2000 steps without (Micikevicius et al. 2018, "Mixed Precision Training";
- * defaults and arithmetic as PyTorch's {@code GradScaler}). Clipping unscales: no pass of its own.
+ * Finds the factor that a loss is multiplied by so that small gradients survive FLOAT16. The factor is halved when a
+ * gradient overflows, and that step is skipped; it is doubled after 2000 steps without an overflow (Micikevicius et al.
+ * 2018, "Mixed Precision Training"; defaults and arithmetic are those of PyTorch's {@code GradScaler}). The clip
+ * unscales the gradients, so that unscaling takes no pass of its own.
  *
  * <pre>{@code
  * DynamicLossScaler scaler = new DynamicLossScaler();
@@ -15,10 +16,12 @@ package dev.gradclip;
  * }
  * }</pre>
  *
- * <p>One thread at a time.
+ * <p>One thread at a time uses a scaler.
  */
 public final class DynamicLossScaler {
-    /** A loss is scaled, and gradients unscaled, in FLOAT32: from here on both the scale and its inverse are normal floats. */
+    /**
+     * The least scale. From here on scale and inverse are normal floats; losses and gradients are scaled in FLOAT32.
+     */
     private static final double LEAST = Float.MIN_NORMAL;
 
     private static final String RANGE = "must be from 2^-126 to the largest float";
@@ -29,18 +32,18 @@ public final class DynamicLossScaler {
     private double scale;
     private int finiteSteps;
 
-    /** Starts at 65536; doubles after 2000 finite steps, halves after one that is not. */
+    /** Starts at 65536; the scale doubles after 2000 finite steps, and halves after a step that is not finite. */
     public DynamicLossScaler() {
         this(65536, 2, 0.5, 2000);
     }
 
     /**
-     * Starts at a scale.
+     * Starts at {@code initialScale}.
      *
-     * @param initialScale from 2^-126 to the largest float, as every later scale
+     * @param initialScale from 2^-126 to the largest float, like every later scale
      * @param growthFactor above 1
      * @param backoffFactor between 0 and 1
-     * @param growthInterval finite steps in a row before the scale grows
+     * @param growthInterval the number of finite steps in a row before the scale grows
      * @throws IllegalArgumentException if a number is out of its range
      */
     public DynamicLossScaler(double initialScale, double growthFactor, double backoffFactor, int growthInterval) {
@@ -65,18 +68,18 @@ public final class DynamicLossScaler {
         if (!holds) throw new IllegalArgumentException(rule + ", but is " + number);
     }
 
-    /** What the next loss is multiplied by. */
+    /** The factor that the next loss is multiplied by. */
     public double scale() {
         return scale;
     }
 
-    /** Finite steps since the scale last changed: with {@link #scale} what a checkpoint keeps. */
+    /** The number of finite steps since the scale last changed; a checkpoint keeps it and {@link #scale}. */
     public int finiteSteps() {
         return finiteSteps;
     }
 
     /**
-     * Goes on from a checkpoint.
+     * Continues from a checkpoint.
      *
      * @throws IllegalArgumentException if the scale is not from 2^-126 to the largest float, or finiteSteps is negative
      */
@@ -88,24 +91,25 @@ public final class DynamicLossScaler {
     }
 
     /**
-     * A rule for gradients of a loss times {@link #scale}: unscales them, or leaves all as they are where one is not finite. What the
-     * rule {@linkplain ClipRule#withInverseScale unscales} itself, as gradients added up over micro-batches, it does too.
+     * Returns a rule for gradients of a loss times {@link #scale}: it unscales them, or leaves all as they are where
+     * one is not finite. The rule's own {@linkplain ClipRule#withInverseScale inverse scale}, such as one for gradients
+     * added up over micro-batches, is applied too.
      *
-     * @throws IllegalArgumentException if both unscalings together are not above 0 and finite
+     * @throws IllegalArgumentException if the product of both inverse scales is not above 0 and finite
      */
     public ClipRule unscaling(ClipRule rule) {
         return rule.withInverseScale(rule.inverseScale() / scale).withNonFinitePolicy(NonFinitePolicy.SKIP);
     }
 
     /**
-     * Takes a step's result into account; returns whether the optimizer is to take the step. Waits for an {@code …Async} result: one
-     * that is read some steps later still counts, once for each step.
+     * Takes a step's result into account, and returns true if the optimizer is to take the step. This waits for an
+     * {@code …Async} result; a result that is read some steps later still counts, once for each step.
      */
     public boolean update(ClipResult result) {
         return update(result.nonFinite());
     }
 
-    /** As {@link #update(ClipResult)}, where it is known in another way whether a gradient was not finite. */
+    /** Counts a step as {@link #update(ClipResult)} does; the caller knows otherwise if a gradient was not finite. */
     public boolean update(boolean foundNonFinite) {
         if (foundNonFinite) {
             scale = Math.max(scale * backoffFactor, LEAST);
@@ -115,7 +119,7 @@ public final class DynamicLossScaler {
         finiteSteps++;
         if (finiteSteps >= growthInterval) {
             double grown = scale * growthFactor;
-            // As PyTorch: never beyond what a float holds.
+            // Like PyTorch's, the scale never grows beyond what a float holds.
             if (grown <= Float.MAX_VALUE) scale = grown;
             finiteSteps = 0;
         }

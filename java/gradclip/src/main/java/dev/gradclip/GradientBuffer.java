@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-/** One gradient tensor's memory, wherever it lives; where it lives picks the backend that clips it. */
+/** The memory of one gradient tensor, on the host or on a device; the place picks the backend that clips it. */
 public sealed interface GradientBuffer permits HostBuffer, DeviceBuffer {
-    /** Element type. */
+    /** The element type. */
     DType dtype();
 
-    /** Number of elements; may exceed 2^31. */
+    /** The number of elements; may exceed 2^31. */
     long length();
 }

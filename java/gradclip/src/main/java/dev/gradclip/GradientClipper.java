@@ -29,15 +29,15 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Clips one set of gradient tensors, in place, step after step, where they are: on the CPU, or on a CUDA device. Each clip
- * measures, decides and applies, and allocates nothing but its result; it is complete on return, and on a device comes after
- * earlier work on the default stream. An {@code …Async} one is only enqueued.
+ * Clips one set of gradient tensors in place, step after step, where they are: on the CPU, or on a CUDA device. Each
+ * clip measures, decides and applies, and allocates nothing but its result. It is complete on return, and on a device
+ * runs after earlier work on the default stream; an {@code …Async} clip is only enqueued.
  *
- * <p>One thread at a time: a second one is refused, not queued. Different clippers run in parallel.
+ * <p>One thread at a time uses a clipper: a second one is refused, not queued. Different clippers run in parallel.
  *
- * <p>Whatever a call throws (a {@code StackOverflowError}, an {@code OutOfMemoryError}, what an executor throws), no helper works
- * any more when it ends, and the next call works as ever. Gradients are then as they were, unless {@link #isPartlyClipped} says
- * that the clip had begun to write: compute those anew.
+ * <p>Whatever a call throws (a {@code StackOverflowError}, an {@code OutOfMemoryError}, a failure of an executor), no
+ * helper thread still works for it when it ends, and the next call works as ever. The gradients are then unchanged,
+ * unless {@link #isPartlyClipped} says that the clip had begun to write: compute them anew in that case.
  *
  * <pre>{@code
  * try (GradientClipper clipper = GradientClipper.builder()
@@ -65,15 +65,15 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     private final LeakGuard leak;
     private final Source source = new Source();
 
-    /** The call under way, filled anew each time. */
+    /** The call in progress, filled anew each time. */
     private final Call call = new Call();
 
-    /** The thread that is in a call. It is set to null without a call, which a thread whose stack is used up could not make. */
+    /** The thread in a call; set to null without a method call, which a thread whose stack is used up can't make. */
     private volatile @Nullable Thread user;
 
     private final boolean[] accumulated;
 
-    /** The memory that a rebind is given, while it runs. */
+    /** The memory that a rebind binds to, while it runs. */
     private final @Nullable TensorMemory[] given;
 
     private @Nullable NormType accumulatedType;
@@ -126,7 +126,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
     }
 
-    /** Groups as runs of segments instead of tensors. */
+    /** Converts groups of tensors to groups of segments. */
     private Map<String, TensorRange> segmentsOf(Map<String, TensorRange> ofTensors) {
         Map<String, TensorRange> runs = new LinkedHashMap<>();
         ofTensors.forEach((name, range) ->
@@ -134,12 +134,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         return runs;
     }
 
-    /** Names, groups and buffers of a clipper to be. */
+    /** Returns a builder, which takes names, groups and buffers. */
     public static GradientClipperBuilder builder() {
         return new GradientClipperBuilder();
     }
 
-    /** Makes a clipper of unnamed tensors, on the best backend for where they are. */
+    /** Makes a clipper of unnamed tensors, on the best backend for their memory. */
     public static GradientClipper of(GradientBuffer... gradients) {
         GradientClipperBuilder builder = builder();
         for (GradientBuffer gradient : gradients) builder.add(gradient);
@@ -161,12 +161,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         return of(HostBuffer.wrapAll(gradients));
     }
 
-    /** Where the work is done. */
+    /** The backend that does the work. */
     public Backend backend() {
         return backend;
     }
 
-    /** Names in the order bound: what a per-tensor index means. */
+    /** The names of the tensors in the order bound, by which per-tensor figures are numbered. */
     public List<String> names() {
         return binding.names();
     }
@@ -186,21 +186,23 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Scales by {@code min(1, maxNorm / (norm + 1e-6))} with a norm that the caller has: one that spans several processes,
-     * say (TensorFlow's {@code use_norm}). Nothing is measured.
+     * Scales all gradients by {@code min(1, maxNorm / (globalNorm + 1e-6))} with a norm that the caller has, such as
+     * one over several processes (TensorFlow's {@code use_norm}). Nothing is measured.
      *
-     * @throws IllegalArgumentException if maxNorm is negative or NaN, or the norm is negative
+     * @throws IllegalArgumentException if maxNorm is negative or NaN, or globalNorm is negative
      */
     public ClipResult clipWithNorm(double maxNorm, double globalNorm) {
         return clipWithNorm(ClipRule.globalNorm(maxNorm), globalNorm);
     }
 
     /**
-     * As {@link #clipWithNorm(double, double)}, with the rule's epsilon and policy; ZERO is refused, for the norm would not
-     * be that of what is left.
+     * Scales as {@link #clipWithNorm(double, double)} does, with the rule's epsilon and policy. ZERO is refused,
+     * because the norm would not be that of the elements left.
      *
-     * @param globalNorm of the gradients after unscaling, where the rule {@linkplain ClipRule#withInverseScale unscales}
-     * @throws IllegalArgumentException if the norm is negative, the policy is ZERO, or the rule has more than one coefficient
+     * @param globalNorm the norm of the gradients, after unscaling where the rule {@linkplain ClipRule#withInverseScale
+     *     unscales}
+     * @throws IllegalArgumentException if the norm is negative, the policy is ZERO, or the rule has more than one
+     *     coefficient
      */
     public ClipResult clipWithNorm(NormRule rule, double globalNorm) {
         if (globalNorm < 0) throw new IllegalArgumentException("norm must be 0 or more, but is " + globalNorm);
@@ -219,7 +221,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      * Clips all bound gradients in place by a rule; complete on return.
      *
      * @throws NonFiniteGradientException under the policy ERROR; nothing was changed
-     * @throws IllegalStateException if the clipper is closed, in use by another thread, or would write to read-only memory
+     * @throws IllegalStateException if the clipper is closed, in use by another thread, or would write to read-only
+     *     memory
      */
     @Override
     public ClipResult clip(ClipRule rule) {
@@ -244,15 +247,15 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
     }
 
-    /** Lets the backend do a call, and makes its figures a result. */
+    /** Runs a call on the backend, and returns its figures as a result. */
     private ClipResult run(Call filled) {
         observer.clip(filled);
         return new ClipResult(filled.figures(), source);
     }
 
     /**
-     * Whether the latest clip ended with something thrown after it had begun to write, so that the gradients may be partly clipped
-     * and are to be computed anew. False where a clip returned, or threw before that: the gradients are as they were.
+     * Returns true if the latest clip threw after it had begun to write: gradients may be partly clipped and must be
+     * computed anew. Returns false if it returned, or threw before it wrote, which leaves the gradients as they were.
      */
     public boolean isPartlyClipped() {
         return phases.isPartlyClipped();
@@ -260,32 +263,33 @@ public final class GradientClipper implements Clipper, AutoCloseable {
 
     // ---- clip on a stream -------------------------------------------------------------------------------------------
 
-    /** As {@link #clipAsync} with {@link ClipRule#globalNorm}. */
+    /** Clips by {@link ClipRule#globalNorm}, as {@link #clipAsync} does. */
     public ClipResult clipByGlobalNormAsync(double maxNorm, CudaStream stream) {
         return clipAsync(ClipRule.globalNorm(maxNorm), stream);
     }
 
-    /** As {@link #clipAsync} with {@link ClipRule#perTensorNorm}. */
+    /** Clips by {@link ClipRule#perTensorNorm}, as {@link #clipAsync} does. */
     public ClipResult clipPerTensorNormAsync(double maxNorm, CudaStream stream) {
         return clipAsync(ClipRule.perTensorNorm(maxNorm), stream);
     }
 
-    /** As {@link #clipAsync} with {@link ClipRule#value(double)}. */
+    /** Clips by {@link ClipRule#value(double)}, as {@link #clipAsync} does. */
     public ClipResult clipByValueAsync(double limit, CudaStream stream) {
         return clipAsync(ClipRule.value(limit), stream);
     }
 
-    /** As {@link #clipAsync} with {@link ClipRule#value(double, double)}. */
+    /** Clips by {@link ClipRule#value(double, double)}, as {@link #clipAsync} does. */
     public ClipResult clipByValueAsync(double min, double max, CudaStream stream) {
         return clipAsync(ClipRule.value(min, max), stream);
     }
 
     /**
-     * Clips all bound gradients in place, after what the stream has been given so far and before what it is given next. On a
-     * device it returns at once: nothing waits for the device, and the result is there when it is asked. Calls of one clipper
-     * on different streams run one after the other. On the CPU the stream is ignored and the clip complete on return.
+     * Clips all bound gradients in place, after the work enqueued so far on the stream and before the work enqueued
+     * next. On a device this returns at once without waiting for the device; the result's getters wait. Calls of one
+     * clipper on different streams run one after the other. On the CPU the stream is ignored, and the clip is complete
+     * on return.
      *
-     * <p>Under the policy ERROR it is the result's getters that throw; on the CPU this method.
+     * <p>Under the policy ERROR the result's getters throw; on the CPU this method does.
      *
      * @throws IllegalStateException if the clipper is closed, in use by another thread, or has met a
      *     {@link CudaFatalException}
@@ -302,13 +306,16 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Scales by a rule's coefficient for a norm that lies on the device, after what the stream has been given so far: as {@link
-     * #clipWithNorm(NormRule, double)}, without the host. A norm that is negative or NaN when the clip runs counts as not finite.
+     * Scales as {@link #clipWithNorm(NormRule, double)} does, by a norm on the device that the host does not read,
+     * after the work enqueued so far on the stream. A norm that is negative or NaN when the clip runs counts as not
+     * finite.
      *
-     * @param norm of the gradients after unscaling, where the rule {@linkplain ClipRule#withInverseScale unscales}; on the clipper's device
+     * @param norm the norm of the gradients on the clipper's device, after unscaling where the rule
+     *     {@linkplain ClipRule#withInverseScale unscales}
      * @throws IllegalArgumentException if the policy is ZERO, or the rule has more than one coefficient
      * @throws CudaException if the norm's address is not on the clipper's device
-     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed or in use by another thread
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed or in use by another
+     *     thread
      */
     public ClipResult clipWithNormAsync(NormRule rule, DeviceNorm norm, CudaStream stream) {
         requireGiven(rule, norm, stream, "clipWithNormAsync");
@@ -343,9 +350,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     // ---- decide -----------------------------------------------------------------------------------------------------
 
     /**
-     * Measures and decides as {@link #clip} does, and leaves the gradients as they are: an optimizer that multiplies by {@link
-     * ClipResult#coefficient} anyway spares clipping its second pass. {@link ClipResult#clipped} then says whether that changes
-     * anything. Complete on return.
+     * Measures and decides as {@link #clip} does, and leaves the gradients as they are. An optimizer that multiplies by
+     * {@link ClipResult#coefficient} anyway makes clipping's second pass unnecessary; {@link ClipResult#clipped} then
+     * says if the multiplication changes anything. Complete on return.
      *
      * <pre>{@code
      * double coefficient = clipper.decide(ClipRule.globalNorm(1.0)).coefficient();
@@ -353,7 +360,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      * }</pre>
      *
      * @throws NonFiniteGradientException under the policy ERROR
-     * @throws IllegalArgumentException if the policy is ZERO, which would have to write, or the rule has more than one coefficient
+     * @throws IllegalArgumentException if the policy is ZERO, which would have to write, or the rule has more than one
+     *     coefficient
      */
     public ClipResult decide(NormRule rule) {
         requireOneCoefficient(rule, "decide");
@@ -368,10 +376,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * As {@link #decide}, after what the stream has been given so far: on a device the optimizer's kernel, on the same stream,
-     * reads the coefficient at {@link #coefficientAddress}. Under SKIP it is 1 where a gradient is not finite.
+     * Decides as {@link #decide} does, after the work enqueued so far on the stream. On a device the optimizer's
+     * kernel, on the same stream, reads the coefficient at {@link #coefficientAddress}. Under SKIP it is 1 where a
+     * gradient is not finite.
      *
-     * @throws IllegalArgumentException if the policy is ZERO, which would have to write, or the rule has more than one coefficient
+     * @throws IllegalArgumentException if the policy is ZERO, which would have to write, or the rule has more than one
+     *     coefficient
      */
     public ClipResult decideAsync(NormRule rule, CudaStream stream) {
         Objects.requireNonNull(stream, "stream");
@@ -400,8 +410,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Where on the device the coefficient of the latest global-norm clip or decision is, as a FLOAT64: an optimizer's kernel that
-     * multiplies by it, on the same stream, spares clipping its second pass. The address stays the same.
+     * The device address of a FLOAT64: the coefficient of the latest global-norm clip or decision. An optimizer's
+     * kernel that multiplies by it, on the same stream, makes clipping's second pass unnecessary. The address stays the
+     * same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
@@ -410,8 +421,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Where on the device it is written, as a FLOAT32 that is 1 or 0, whether the latest clip or decision by norm found a NaN or an
-     * infinity: what a loss scaler's kernels read on the same stream (PyTorch's {@code found_inf}). The address stays the same.
+     * The device address of a FLOAT32 flag: 1 if the latest clip or decision by norm found a NaN or an infinity, else
+     * 0. A loss scaler's kernels read it on the same stream (PyTorch's {@code found_inf}). The address stays the same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
@@ -420,9 +431,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Where on the device the inverse of the coefficient is, as a FLOAT32, beside {@link #coefficientAddress}: what an optimizer's
-     * kernel divides by that is fused with a loss scaler's unscaling (PyTorch's and Apex's {@code grad_scale}). The address stays
-     * the same.
+     * The device address of a FLOAT32: the inverse of the coefficient at {@link #coefficientAddress}. An optimizer's
+     * kernel that is fused with a loss scaler's unscaling divides by it (PyTorch's and Apex's {@code grad_scale}). The
+     * address stays the same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
@@ -431,8 +442,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Where on the device the norm of the latest clip or decision by norm is, as a FLOAT64: the {@link ClipResult#globalNorm} that
-     * the host has yet to read. The address stays the same.
+     * The device address of a FLOAT64: the norm of the latest clip or decision by norm, the
+     * {@link ClipResult#globalNorm} that the host has yet to read. The address stays the same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
@@ -441,8 +452,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Where on the device the square of that norm is, as a FLOAT64: what processes add up to one norm, and {@link
-     * #clipWithNormAsync} takes back. Infinite for a norm above 1.3e154. The address stays the same.
+     * The device address of a FLOAT64: the square of the norm at {@link #normAddress}, infinite for a norm above
+     * 1.3e154. Processes add their squares up to one norm, which {@link #clipWithNormAsync} takes. The address stays
+     * the same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
@@ -460,8 +472,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Tells the {@link ClipListener} of the {@code …Async} clips whose figures have come meanwhile, and waits for none. Later calls
-     * do so too.
+     * Reports {@code …Async} clips whose figures have arrived to the {@link ClipListener}, as later calls do too;
+     * never waits.
      */
     public void poll() {
         acquire();
@@ -473,9 +485,10 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Makes a rule ready to be run every step.
+     * Prepares a rule that is run every step.
      *
-     * @throws IllegalArgumentException if the rule names a group that is not there, or needs weights and there are none
+     * @throws IllegalArgumentException if the rule names a group that does not exist, or needs weights and none are
+     *     bound
      */
     public PreparedClip prepare(ClipRule rule) {
         acquire();
@@ -488,14 +501,14 @@ public final class GradientClipper implements Clipper, AutoCloseable {
 
     // ---- accumulate -------------------------------------------------------------------------------------------------
 
-    /** As {@link #measure(String, NormType)} with the L2 norm. */
+    /** Measures one group as {@link #measure(String, NormType)} does, by the L2 norm. */
     public void measure(String group) {
         measure(group, NormType.L2);
     }
 
     /**
-     * Measures one group while others are still being computed; {@link #apply} clips once every group is measured, with the
-     * bits that one {@link #clip} would give. Another clip, norm or rebind in between forgets what was measured.
+     * Measures one group while others are still being computed; {@link #apply} clips once every group is measured, with
+     * the bits that one {@link #clip} would give. Another clip, norm or rebind in between discards what was measured.
      *
      * @throws IllegalArgumentException if there is no such group
      * @throws IllegalStateException if another norm type has been measured since the last {@link #apply}
@@ -505,8 +518,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * As {@link #measure(String, NormType)}, after what the stream has been given so far: the stream that computes the group's
-     * gradients, say. On the CPU the stream is ignored.
+     * Measures as {@link #measure(String, NormType)} does, after the work enqueued so far on the stream, such as
+     * computing the group's gradients. On the CPU the stream is ignored.
      */
     public void measureAsync(String group, NormType type, CudaStream stream) {
         Objects.requireNonNull(type, "type");
@@ -527,9 +540,10 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Clips by what {@link #measure} found since the last call, and forgets it. What is refused forgets nothing.
+     * Clips by what {@link #measure} found since the last {@code apply}, and discards it. A call that is refused
+     * discards nothing.
      *
-     * @throws IllegalStateException if a tensor is not measured, or by another norm type than the rule's
+     * @throws IllegalStateException if a tensor is not measured, or was measured by another norm type than the rule's
      */
     public ClipResult apply(ClipRule rule) {
         acquire();
@@ -543,7 +557,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
     }
 
-    /** As {@link #apply}, after what the stream has been given so far, as {@link #clipAsync}. */
+    /** Clips as {@link #apply} does, and on a stream as {@link #clipAsync} does. */
     public ClipResult applyAsync(ClipRule rule, CudaStream stream) {
         Objects.requireNonNull(stream, "stream");
         acquire();
@@ -577,7 +591,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         accumulatedType = null;
     }
 
-    /** What a rule means here; of the rule before it is known already. */
+    /** Resolves a rule for this clipper; the rule resolved last is kept. */
     private ResolvedRule resolve(ClipRule rule) {
         ResolvedRule known = resolved;
         if (known != null && known.rule.equals(rule)) return known;
@@ -590,12 +604,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     // ---- rebind -----------------------------------------------------------------------------------------------------
 
     /**
-     * Binds every tensor to the address it has this step, in the order bound: on the host, or on the device where the clipper
-     * works. 0 is a gradient that is absent, which keeps its place and counts as empty. Types and lengths stay; only what
-     * changed costs.
+     * Binds every tensor to its address in this step, in the order bound: on the host, or on the device where the
+     * clipper works. An address of 0 stands for an absent gradient, which keeps its place and counts as empty. Types
+     * and lengths stay; only addresses that changed take time.
      *
-     * @throws IllegalArgumentException if there are not as many addresses as tensors, a tensor is in several pieces, two share
-     *     memory, or an address is not on the device; nothing is rebound
+     * @throws IllegalArgumentException if there are not as many addresses as tensors, a tensor is in several pieces,
+     *     two tensors share memory, or an address is not on the device; nothing is rebound
      */
     public void rebind(long[] addresses) {
         binding.requireCount(Objects.requireNonNull(addresses, "addresses").length);
@@ -609,10 +623,10 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Binds every tensor to the buffer it has this step, in the order bound; null is a gradient that is absent. Types,
-     * lengths, pieces and side stay.
+     * Binds every tensor to its buffer in this step, in the order bound; null stands for an absent gradient. Types,
+     * lengths, pieces and side (host or device) stay.
      *
-     * @throws IllegalArgumentException naming the tensor that does not fit, or two that share memory; nothing is rebound
+     * @throws IllegalArgumentException if a tensor does not fit or two share memory, naming them; nothing is rebound
      */
     public void rebind(List<? extends @Nullable GradientBuffer> buffers) {
         binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
@@ -622,14 +636,15 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             binding.rebind(0, given);
             forgetMeasured();
         } finally {
-            // The array stays, and must not keep memory alive.
+            // The array outlives the call, and must not keep memory alive.
             Arrays.fill(given, null);
             user = null;
         }
     }
 
     /**
-     * Whether {@link #rebind(List)} would find types, lengths, pieces and side as they were bound. Overlaps are not looked for.
+     * Returns true if {@link #rebind(List)} would find types, lengths, pieces and side as bound; overlaps are not
+     * checked.
      *
      * @throws IllegalArgumentException if there are not as many buffers as tensors
      */
@@ -645,7 +660,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
     }
 
-    /** As {@link #rebind(List)}, for whole arrays of FLOAT32. */
+    /** Rebinds to whole arrays of FLOAT32, as {@link #rebind(List)} does. */
     public void rebind(float[] @Nullable ... arrays) {
         binding.requireCount(arrays.length);
         acquire();
@@ -658,9 +673,10 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Binds every parameter to the address it has now, in the order of the gradients: as {@link #rebind(long[])}.
+     * Binds the weights of every gradient to their address in this step, in the order of the gradients:
+     * {@link #rebind(long[])}.
      *
-     * @throws IllegalStateException if no parameters were bound
+     * @throws IllegalStateException if no weights were bound
      */
     public void rebindWeights(long[] addresses) {
         requireWeights();
@@ -674,9 +690,10 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Binds every parameter to the buffer it has now, in the order of the gradients: as {@link #rebind(List)}.
+     * Binds the weights of every gradient to their buffer in this step, in the order of the gradients:
+     * {@link #rebind(List)}.
      *
-     * @throws IllegalStateException if no parameters were bound
+     * @throws IllegalStateException if no weights were bound
      */
     public void rebindWeights(List<? extends @Nullable GradientBuffer> buffers) {
         requireWeights();
@@ -704,7 +721,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         return group;
     }
 
-    /** Per-tensor figures on demand, valid until the next call. */
+    /** Reads per-tensor figures on demand, which are valid until the next call. */
     private final class Source implements ClipResult.Source {
         @Override
         public boolean isComplete(long ofCall) {
@@ -740,7 +757,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             acquire();
             try {
                 double first = phases.coefficient(segments.from(tensor), ofCall);
-                // Read before another thread's call can put its rule there.
+                // Read before another thread's call can replace it.
                 ResolvedRule rule = resolved;
                 boolean differ = rule != null && rule.hasRowCoefficients(tensor) && segments.rows(tensor) > 1;
                 return differ ? Double.NaN : first;
@@ -780,7 +797,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     private void acquire() {
         Thread me = Thread.currentThread();
         if (!take(me)) {
-            // Also by the thread that closes it.
+            // The thread that closes the clipper may be the user.
             if (closing) throw new IllegalStateException("the clipper is closed");
             Thread other = user;
             throw new IllegalStateException("the clipper is in use by " + (other == null ? "another thread" : other)
@@ -792,7 +809,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
     }
 
-    /** False where another is in a call; one that was stopped there, and has ended, is not. */
+    /** Takes the clipper for a thread; false if another is in a call. A thread that has ended is in no call. */
     private boolean take(Thread me) {
         if (USER.compareAndSet(this, null, me)) return true;
         Thread other = user;
@@ -800,11 +817,11 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Refuses further calls, and waits for one under way on another thread and for work in flight on a device. Results of
-     * {@code …Async} clips can still be read. Closing again only waits until the clipper is closed.
+     * Refuses further calls, and waits for a call in progress on another thread and for work in flight on a device.
+     * Results of {@code …Async} clips can still be read. Closing again only waits until the clipper is closed.
      *
      * @throws CudaException if work in flight failed
-     * @throws IllegalStateException from within a call of this clipper, by the executor on the same thread
+     * @throws IllegalStateException if the executor calls this during a call of the clipper on the same thread
      */
     @Override
     public void close() {
@@ -819,7 +836,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
                 closeAs();
             } else {
                 LockSupport.parkNanos(20_000);
-                // It would park no more.
+                // An interrupted thread would not park again.
                 interrupted |= Thread.interrupted();
             }
         }

@@ -21,7 +21,7 @@ import java.util.Set;
 import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 
-/** Collects what a {@link GradientClipper} is bound to. */
+/** Collects the tensors, weights, groups and options of a {@link GradientClipper}. */
 public final class GradientClipperBuilder {
     private final List<String> names = new ArrayList<>();
     private final Set<String> taken = new HashSet<>();
@@ -40,13 +40,13 @@ public final class GradientClipperBuilder {
 
     GradientClipperBuilder() {}
 
-    /** A tensor that errors call by its place. */
+    /** Adds a tensor, which errors name by its place. */
     public GradientClipperBuilder add(GradientBuffer gradient) {
         return add("tensor " + names.size(), gradient);
     }
 
     /**
-     * The next tensor, under a name that errors give.
+     * Adds a tensor under a name, which errors use.
      *
      * @throws IllegalArgumentException if the name is taken
      */
@@ -56,7 +56,7 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * The next tensor, absent until {@link GradientClipper#rebind} gives it memory.
+     * Adds a tensor that is absent until {@link GradientClipper#rebind} gives it memory.
      *
      * @throws IllegalArgumentException if the name is taken, or length is negative or beyond what memory can hold
      */
@@ -86,15 +86,16 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * The tensor added last is so many rows of equal length, one after the other: its leading dimension, in which samples or
-     * units are counted. Each then has a norm of its own for {@link Scope#ROW}; a norm over more rows is added up row by row, so
-     * its last digit may differ from that of the same tensor bound without rows. An empty tensor may have 0.
+     * Divides the tensor added last into {@code count} rows of equal length, one after the other: its leading
+     * dimension, in which samples or units are counted. Each row then has a norm of its own for {@link Scope#ROW}. A
+     * norm over several rows is added up row by row, so its last digit may differ from that of the same tensor bound
+     * without rows. An empty tensor may have 0 rows.
      *
      * <pre>{@code
      * builder.add("conv1.weight", gradient).rows(64).weights(weights) // [64, 3, 7, 7]: 64 units
      * }</pre>
      *
-     * @throws IllegalArgumentException if that does not divide the length
+     * @throws IllegalArgumentException if count does not divide the tensor's length
      * @throws IllegalStateException if no tensor was added
      */
     public GradientClipperBuilder rows(int count) {
@@ -103,17 +104,17 @@ public final class GradientClipperBuilder {
         boolean divides = count == 0 ? length == 0 : count > 0 && length % count == 0;
         if (!divides) {
             throw new IllegalArgumentException(names.get(last) + " has " + length + " elements, which are not " + count
-                    + " rows of equal length; rows are the leading dimension of a contiguous tensor: bind parts of another"
-                    + " layout as tensors of their own");
+                    + " rows of equal length; rows are the leading dimension of a contiguous tensor: bind parts of"
+                    + " another layout as tensors of their own");
         }
-        // Nothing is one row of nothing.
+        // An empty tensor is one empty row.
         rows.set(last, Math.max(count, 1));
         return this;
     }
 
     /**
-     * The weights that the tensor added last is the gradient of, for {@link ClipRule#adaptive}; never written. They may be of
-     * another type, but not of another length.
+     * Sets the weights whose gradient the tensor added last is, for {@link ClipRule#adaptive}; they are never written.
+     * They may be of another type, but not of another length.
      *
      * @throws IllegalArgumentException if the length differs
      * @throws IllegalStateException if no tensor was added
@@ -132,7 +133,7 @@ public final class GradientClipperBuilder {
         return this;
     }
 
-    /** Declares weights as {@link #weights(GradientBuffer)} does, without memory until {@link GradientClipper#rebindWeights}. */
+    /** Declares the weights of the tensor added last, without memory until {@link GradientClipper#rebindWeights}. */
     public GradientClipperBuilder weights(DType dtype) {
         int last = last("weights");
         weights.set(last, null);
@@ -172,7 +173,7 @@ public final class GradientClipperBuilder {
         return buffer instanceof HostBuffer host ? host.hostMemory : ((DeviceBuffer) buffer).deviceMemory;
     }
 
-    /** The memory of each buffer; null stays null. */
+    /** Collects the memory of each buffer; null stays null. */
     static void memoryOf(List<? extends @Nullable GradientBuffer> buffers, @Nullable TensorMemory[] into) {
         for (int i = 0; i < into.length; i++) {
             GradientBuffer buffer = buffers.get(i);
@@ -180,7 +181,7 @@ public final class GradientClipperBuilder {
         }
     }
 
-    /** The gradients and then, where there are any, their weights. */
+    /** Lists the gradients and then, where there are any, their weights. */
     TensorList tensors() {
         List<@Nullable GradientBuffer> buffers = allBound();
         @Nullable TensorMemory[] memory = new TensorMemory[buffers.size()];
@@ -223,11 +224,11 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * Another backend than that of the side where the buffers are: {@link Backend#preferred} for the host, CUDA for a device.
-     * CUDA must be named only where every tensor is declared without memory.
+     * Sets another backend than the default for the buffers' side: {@link Backend#preferred} for the host, CUDA for a
+     * device. CUDA must be set only where every tensor is declared without memory.
      *
-     * @throws BackendUnavailableException from {@link #build} if it can't run here
-     * @throws IllegalArgumentException from {@link #build} if it can't work where a buffer is
+     * @throws BackendUnavailableException from {@link #build} if the backend can't run here
+     * @throws IllegalArgumentException from {@link #build} if the backend can't reach the memory of a buffer
      */
     public GradientClipperBuilder backend(Backend choice) {
         backend = choice;
@@ -235,10 +236,10 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * How many threads work at most, the calling one among them; {@link Backend#defaultThreads} unless set. Small work
-     * stays on the calling thread. The bits do not depend on it.
+     * Sets how many threads work at most, the calling one included; {@link Backend#defaultThreads} by default. Small
+     * work stays on the calling thread. The bits of norms and elements do not depend on the number.
      *
-     * @throws IllegalArgumentException if it is below 1
+     * @throws IllegalArgumentException if threads is below 1
      */
     public GradientClipperBuilder threads(int threads) {
         requireThreads(threads);
@@ -247,8 +248,8 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * An executor to help the calling thread, with up to {@code threads - 1} tasks at a time; what it rejects, by a {@link
-     * java.util.concurrent.RejectedExecutionException}, the caller does itself.
+     * Sets an executor whose tasks help the calling thread, up to {@code threads - 1} at a time. The calling thread
+     * does itself what the executor rejects by a {@link java.util.concurrent.RejectedExecutionException}.
      *
      * @throws IllegalArgumentException if threads is below 1
      */
@@ -259,15 +260,16 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * The calling thread and the OpenMP threads that a native library of this process keeps for it, as many as it uses itself: where
-     * a framework's threads spin while it is idle, helpers of our own would fight them for their cores. As {@link #threads}
-     * with {@link Backend#defaultThreads} where the library is not loaded or does not use OpenMP.
+     * Lets the calling thread work with the OpenMP threads that a native library of this process keeps for it, as many
+     * as the library uses itself. Where a framework's threads spin while idle, helper threads of this library would
+     * compete with them for their cores. Where the library is not loaded or does not use OpenMP, this is
+     * {@link #threads} with {@link Backend#defaultThreads}.
      *
      * <pre>{@code
      * builder.openMpThreads("libtorch_cpu.so")
      * }</pre>
      *
-     * @param library its file name
+     * @param library the library's file name
      */
     public GradientClipperBuilder openMpThreads(String library) {
         team = Workers.ofOpenMp(Objects.requireNonNull(library, "library"));
@@ -275,8 +277,8 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * As {@link #openMpThreads(String)} with so many threads; where it is not the number that the library uses, OpenMP ends
-     * and starts threads in turn.
+     * Works with OpenMP threads as {@link #openMpThreads(String)} does, with a given number of them. Where that is not
+     * the number that the library uses, OpenMP ends and starts threads in turn.
      *
      * @throws IllegalArgumentException if threads is below 1
      */
@@ -290,26 +292,26 @@ public final class GradientClipperBuilder {
         if (threads < 1) throw new IllegalArgumentException("threads must be 1 or more, but is " + threads);
     }
 
-    /** Who is told of each clip; {@link ClipListener#andThen} joins several. */
+    /** Sets the listener that receives a report of each clip; {@link ClipListener#andThen} joins several. */
     public GradientClipperBuilder listener(ClipListener told) {
         listener = Objects.requireNonNull(told, "listener");
         return this;
     }
 
-    /** The listener set, or null. */
+    /** The listener set, or null if there is none. */
     public @Nullable ClipListener listener() {
         return listener;
     }
 
-    /** One SIMD level of the native backend, for tests. */
+    /** Sets the SIMD level of the native backend, for tests. */
     GradientClipperBuilder level(int simdLevel) {
         level = simdLevel;
         return this;
     }
 
     /**
-     * Leaves it unreported when the clipper is garbage collected without {@link GradientClipper#close}: for clippers of host
-     * memory, which hold nothing outside the heap, that live for one call or are forgotten on purpose.
+     * Leaves a clipper unreported that is garbage collected without {@link GradientClipper#close}. Use it for clippers
+     * of host memory, which hold nothing outside the heap, that live for one call or are dropped on purpose.
      */
     public GradientClipperBuilder withoutLeakReport() {
         watched = false;
@@ -317,11 +319,11 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * The clipper.
+     * Builds the clipper.
      *
      * @throws BackendUnavailableException if the backend chosen can't run here
-     * @throws IllegalArgumentException if tensors are on different sides or devices, two share memory, or one's memory is not
-     *     what it is said to be
+     * @throws IllegalArgumentException if tensors are on different sides or devices, two share memory, or the memory of
+     *     one is not as declared
      */
     public GradientClipper build() {
         return new GradientClipper(this);
@@ -331,7 +333,7 @@ public final class GradientClipperBuilder {
         return TensorRange.of(groupStarts, names.size());
     }
 
-    /** The backend for these buffers, which must be available and theirs if it was chosen; nothing is copied silently. */
+    /** Returns the backend for these buffers, which must be available and reach them; nothing is copied silently. */
     Backend resolve() {
         List<@Nullable GradientBuffer> buffers = allBound();
         int host = -1;
@@ -342,8 +344,8 @@ public final class GradientClipperBuilder {
         }
         if (host >= 0 && device >= 0) {
             throw new IllegalArgumentException(name(host) + " is in host memory, but " + name(device)
-                    + " is in device memory; copy one to the other's side (DeviceBuffer.copyFrom, copyTo), or build a clipper "
-                    + "for each side");
+                    + " is in device memory; copy one to the other's side (DeviceBuffer.copyFrom, copyTo), or build a "
+                    + "clipper for each side");
         }
         Backend resolved = backend != null ? backend : device >= 0 ? Backend.CUDA : Backend.preferred();
         resolved.require();

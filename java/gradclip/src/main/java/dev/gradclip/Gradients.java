@@ -5,10 +5,11 @@ import java.nio.FloatBuffer;
 import java.util.List;
 
 /**
- * Clips arrays in one line: nothing to build, nothing to close, safe from any thread on different arrays.
+ * Clips arrays in one line, with nothing to build and nothing to close. Threads may clip different arrays at the same
+ * time.
  *
- * <p>A training loop that clips the same tensors step after step does better with a {@link GradientClipper}, which binds
- * them once.
+ * <p>A training loop that clips the same tensors step after step does better with a {@link GradientClipper}, which
+ * binds them once.
  *
  * <pre>{@code
  * Gradients.clipByGlobalNorm(1.0, weights, biases);
@@ -22,12 +23,12 @@ public final class Gradients {
         return clip(ClipRule.globalNorm(maxNorm), gradients);
     }
 
-    /** As {@link #clipByGlobalNorm(double, float[][])}, for FLOAT64. */
+    /** Scales FLOAT64 arrays as {@link #clipByGlobalNorm(double, float[][])} does. */
     public static ClipResult clipByGlobalNorm(double maxNorm, double[]... gradients) {
         return clip(ClipRule.globalNorm(maxNorm), gradients);
     }
 
-    /** As {@link #clipByGlobalNorm(double, float[][])}, for buffers, position to limit. */
+    /** Scales buffers from position to limit, as {@link #clipByGlobalNorm(double, float[][])} does. */
     public static ClipResult clipByGlobalNorm(double maxNorm, List<FloatBuffer> gradients) {
         return clip(ClipRule.globalNorm(maxNorm), gradients);
     }
@@ -37,12 +38,12 @@ public final class Gradients {
         return clip(ClipRule.perTensorNorm(maxNorm), gradients);
     }
 
-    /** As {@link #clipPerTensorNorm(double, float[][])}, for FLOAT64. */
+    /** Scales FLOAT64 arrays as {@link #clipPerTensorNorm(double, float[][])} does. */
     public static ClipResult clipPerTensorNorm(double maxNorm, double[]... gradients) {
         return clip(ClipRule.perTensorNorm(maxNorm), gradients);
     }
 
-    /** As {@link #clipPerTensorNorm(double, float[][])}, for buffers, position to limit. */
+    /** Scales buffers from position to limit, as {@link #clipPerTensorNorm(double, float[][])} does. */
     public static ClipResult clipPerTensorNorm(double maxNorm, List<FloatBuffer> gradients) {
         return clip(ClipRule.perTensorNorm(maxNorm), gradients);
     }
@@ -52,12 +53,12 @@ public final class Gradients {
         return clip(ClipRule.value(limit), gradients);
     }
 
-    /** As {@link #clipByValue(double, float[][])}, for FLOAT64. */
+    /** Clamps FLOAT64 arrays as {@link #clipByValue(double, float[][])} does. */
     public static ClipResult clipByValue(double limit, double[]... gradients) {
         return clip(ClipRule.value(limit), gradients);
     }
 
-    /** As {@link #clipByValue(double, float[][])}, for buffers, position to limit. */
+    /** Clamps buffers from position to limit, as {@link #clipByValue(double, float[][])} does. */
     public static ClipResult clipByValue(double limit, List<FloatBuffer> gradients) {
         return clip(ClipRule.value(limit), gradients);
     }
@@ -67,7 +68,7 @@ public final class Gradients {
         return clip(ClipRule.value(min, max), gradients);
     }
 
-    /** As {@link #clipByValue(double, double, float[][])}, for FLOAT64. */
+    /** Clamps FLOAT64 arrays as {@link #clipByValue(double, double, float[][])} does. */
     public static ClipResult clipByValue(double min, double max, double[]... gradients) {
         return clip(ClipRule.value(min, max), gradients);
     }
@@ -79,35 +80,35 @@ public final class Gradients {
         }
     }
 
-    /** As {@link #globalNorm(float[][])}, for FLOAT64. */
+    /** Measures FLOAT64 arrays as {@link #globalNorm(float[][])} does. */
     public static double globalNorm(double[]... gradients) {
         try (GradientClipper clipper = bind(gradients)) {
             return clipper.globalNorm();
         }
     }
 
-    /** As {@link #globalNorm(float[][])}, for buffers, position to limit; read-only ones too. */
+    /** Measures buffers, also read-only ones, from position to limit as {@link #globalNorm(float[][])} does. */
     public static double globalNorm(List<FloatBuffer> gradients) {
         try (GradientClipper clipper = bind(gradients)) {
             return clipper.globalNorm();
         }
     }
 
-    /** Clips by any rule. */
+    /** Clips all arrays by a rule. */
     public static ClipResult clip(ClipRule rule, float[]... gradients) {
         try (GradientClipper clipper = bind(gradients)) {
             return clipper.clip(rule);
         }
     }
 
-    /** As {@link #clip(ClipRule, float[][])}, for FLOAT64. */
+    /** Clips FLOAT64 arrays as {@link #clip(ClipRule, float[][])} does. */
     public static ClipResult clip(ClipRule rule, double[]... gradients) {
         try (GradientClipper clipper = bind(gradients)) {
             return clipper.clip(rule);
         }
     }
 
-    /** As {@link #clip(ClipRule, float[][])}, for buffers, position to limit. */
+    /** Clips buffers from position to limit, as {@link #clip(ClipRule, float[][])} does. */
     public static ClipResult clip(ClipRule rule, List<FloatBuffer> gradients) {
         try (GradientClipper clipper = bind(gradients)) {
             return clipper.clip(rule);

@@ -7,12 +7,12 @@ import java.util.Map;
 import java.util.function.UnaryOperator;
 
 /**
- * A rule for each of some named groups: {@link ClipRule#perGroup}.
+ * A rule for each of several named groups: {@link ClipRule#perGroup}.
  *
- * @param rules by group; the rest is left as it is
+ * @param rules the rule of each group, by name; tensors outside these groups are left as they are
  */
 public record GroupRule(Map<String, ClipRule> rules) implements ClipRule {
-    /** Checks that one pass can serve all. */
+    /** Checks that one pass can serve all rules. */
     public GroupRule {
         if (rules.isEmpty()) throw new IllegalArgumentException("perGroup needs a rule for at least one group");
         rules = Collections.unmodifiableMap(new LinkedHashMap<>(rules));
@@ -30,9 +30,9 @@ public record GroupRule(Map<String, ClipRule> rules) implements ClipRule {
         } else if (rule.nonFinitePolicy() != first.nonFinitePolicy()) why = "has another policy than others";
         else if (rule.inverseScale() != first.inverseScale()) why = "unscales by another factor than others";
         if (why == null) return;
-        throw new IllegalArgumentException(
-                "the rule of group '" + group + "' " + why
-                        + "; groups are measured and changed in one pass: give what differs in more than numbers a clipper of its own");
+        throw new IllegalArgumentException("the rule of group '" + group + "' " + why
+                + "; groups are measured and changed in one pass: give what differs in more than numbers a "
+                + "clipper of its own");
     }
 
     private ClipRule first() {

@@ -18,14 +18,14 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A gradient tensor in host memory: a heap array, a direct buffer, an address, or pieces of these. Never a copy: a clip
- * writes to the memory that was wrapped.
+ * A gradient tensor in host memory: a heap array, a direct buffer, an address, or pieces of these. It is never a copy:
+ * a clip writes to the memory that was wrapped.
  *
- * <p>{@code wrap} borrows and keeps the array, buffer or owner reachable for as long as this object is; {@code
- * allocate} owns. A tensor beyond 2 GiB is several pieces, see {@link #ofPieces}.
+ * <p>{@code wrap} borrows memory and keeps the array, buffer or owner reachable for as long as this object is;
+ * {@code allocate} owns memory. A tensor beyond 2 GiB is several pieces, see {@link #ofPieces}.
  *
- * <p>A buffer over a {@code MemorySegment} is taken where nobody can close its arena, {@code Arena.ofAuto()} or {@code
- * Arena.global()}, and is refused when it is bound where somebody can.
+ * <p>A buffer over a {@code MemorySegment} is accepted where nobody can close its arena ({@code Arena.ofAuto()} or
+ * {@code Arena.global()}). Where somebody can, binding it is refused.
  *
  * <pre>{@code
  * float[] gradient = …;
@@ -46,7 +46,7 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * Memory of its own outside the heap, zeroed, freed when nothing refers to it; {@link #memory} shows it.
+     * Allocates zeroed memory outside the heap, which {@link #memory} shows; it is freed when nothing refers to it.
      *
      * @throws IllegalArgumentException if length is negative or beyond the address space
      */
@@ -62,13 +62,13 @@ public final class HostBuffer implements GradientBuffer {
         return new HostBuffer(new HostMemory(dtype, List.copyOf(pieces)));
     }
 
-    /** A whole array of FLOAT32. */
+    /** Wraps a whole array of FLOAT32. */
     public static HostBuffer wrap(float[] array) {
         return wrap(array, 0, array.length);
     }
 
     /**
-     * Part of an array of FLOAT32.
+     * Wraps part of an array of FLOAT32.
      *
      * @throws IndexOutOfBoundsException if the range is not within the array
      */
@@ -77,13 +77,13 @@ public final class HostBuffer implements GradientBuffer {
         return new HostBuffer(Piece.ofArray(DType.FLOAT32, array, offset, length));
     }
 
-    /** A whole array of FLOAT64. */
+    /** Wraps a whole array of FLOAT64. */
     public static HostBuffer wrap(double[] array) {
         return wrap(array, 0, array.length);
     }
 
     /**
-     * Part of an array of FLOAT64.
+     * Wraps part of an array of FLOAT64.
      *
      * @throws IndexOutOfBoundsException if the range is not within the array
      */
@@ -93,7 +93,7 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * A whole array of FLOAT16 or BFLOAT16 bits.
+     * Wraps a whole array of FLOAT16 or BFLOAT16 bits.
      *
      * @throws IllegalArgumentException if dtype is neither
      */
@@ -102,7 +102,7 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * Part of an array of FLOAT16 or BFLOAT16 bits.
+     * Wraps part of an array of FLOAT16 or BFLOAT16 bits.
      *
      * @throws IllegalArgumentException if dtype is neither
      * @throws IndexOutOfBoundsException if the range is not within the array
@@ -114,7 +114,7 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * FLOAT32 elements from the buffer's position to its limit; direct, or over a {@code float[]}.
+     * Wraps FLOAT32 elements from the position to the limit of a buffer that is direct, or over a {@code float[]}.
      *
      * @throws IllegalArgumentException if the buffer is big-endian or hides its memory
      */
@@ -127,7 +127,7 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * FLOAT64 elements from the buffer's position to its limit; direct, or over a {@code double[]}.
+     * Wraps FLOAT64 elements from the position to the limit of a buffer that is direct, or over a {@code double[]}.
      *
      * @throws IllegalArgumentException if the buffer is big-endian or hides its memory
      */
@@ -140,7 +140,8 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * FLOAT16 or BFLOAT16 bits from the buffer's position to its limit; direct, or over a {@code short[]}.
+     * Wraps FLOAT16 or BFLOAT16 bits from the position to the limit of a buffer that is direct, or over a
+     * {@code short[]}.
      *
      * @throws IllegalArgumentException if dtype is neither, or the buffer is big-endian or hides its memory
      */
@@ -154,7 +155,8 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * Elements of any type from the buffer's position to its limit, at any alignment; direct, or over a {@code byte[]}.
+     * Wraps elements of any type and alignment from the position to the limit of a buffer that is direct, or over a
+     * {@code byte[]}.
      *
      * @throws IllegalArgumentException if the buffer's order is not little-endian (a new ByteBuffer's is not: call
      *     {@code order(ByteOrder.LITTLE_ENDIAN)}), it hides its memory, or what remains is not whole elements
@@ -164,8 +166,8 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * As {@link #wrap(ByteBuffer, DType)}, for a buffer over memory that {@code owner} keeps alive: it stays reachable through
-     * this object.
+     * Wraps as {@link #wrap(ByteBuffer, DType)} does, for a buffer over memory that {@code owner} keeps alive: the
+     * owner stays reachable through this object.
      */
     public static HostBuffer wrap(ByteBuffer buffer, DType dtype, Object owner) {
         if (!buffer.hasArray()) requireDirect(buffer, buffer.order());
@@ -178,12 +180,12 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * Elements at an address, at any alignment, kept alive by {@code owner}, which stays reachable through this object.
-     * Reading it needs the native library; the JVM dies where the range is not mapped.
+     * Wraps elements at an address, at any alignment, kept alive by {@code owner}, which stays reachable through this
+     * object. Reading them needs the native library; the JVM crashes if the range is not mapped.
      *
-     * @throws IllegalArgumentException if length is negative, the range reaches beyond the address space, or the address is 0 and the
-     *     length is not
-     * @throws BackendUnavailableException if the native library is not there to read it
+     * @throws IllegalArgumentException if length is negative, the range reaches beyond the address space, or the
+     *     address is 0 and the length is not
+     * @throws BackendUnavailableException if the native library, which reads the memory, is not available
      */
     public static HostBuffer wrap(long address, long length, DType dtype, @Nullable Object owner) {
         long bytes = HostMemory.bytes(dtype, length);
@@ -200,8 +202,8 @@ public final class HostBuffer implements GradientBuffer {
     }
 
     /**
-     * One tensor in several pieces, in order: what holds more than 2 GiB, or arrives in parts. The norm has the bits it
-     * would have in one piece.
+     * Joins several pieces, in order, to one tensor that holds more than 2 GiB or arrives in parts. The norm has the
+     * bits that it would have in one piece.
      *
      * @throws IllegalArgumentException if there is no piece, the types differ, or a piece before the last is not a
      *     multiple of 8 KiB
@@ -210,7 +212,7 @@ public final class HostBuffer implements GradientBuffer {
         return ofPieces(Arrays.asList(buffers));
     }
 
-    /** As {@link #ofPieces(HostBuffer...)}. */
+    /** Joins pieces as {@link #ofPieces(HostBuffer...)} does. */
     public static HostBuffer ofPieces(List<HostBuffer> buffers) {
         if (buffers.isEmpty()) throw new IllegalArgumentException("a tensor needs at least one piece");
         List<Piece> pieces = new ArrayList<>();
@@ -244,14 +246,14 @@ public final class HostBuffer implements GradientBuffer {
         return hostMemory.length();
     }
 
-    /** Whether some of the memory refuses to be written. */
+    /** Returns true if some of the memory can't be written. */
     public boolean isReadOnly() {
         return hostMemory.isReadOnly();
     }
 
     /**
-     * The memory itself, as a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer} for each piece, in order;
-     * what is written there is what is clipped.
+     * Returns views of the memory itself, as a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer} for
+     * each piece, in order. A clip sees what is written there.
      *
      * @throws IllegalStateException if the buffer wraps an address
      */
@@ -269,7 +271,7 @@ public final class HostBuffer implements GradientBuffer {
                 + (isReadOnly() ? ", read-only" : "") + "]";
     }
 
-    // ---- whole sets, which errors call by their places --------------------------------------------------------------
+    // ---- whole sets, whose tensors errors name by place -------------------------------------------------------------
 
     static HostBuffer[] wrapAll(float[][] gradients) {
         return wrapAll(Arrays.asList(gradients), HostBuffer::wrap);

@@ -4,8 +4,9 @@ package dev.gradclip;
 import java.util.Arrays;
 
 /**
- * Keeps the norms of the last clips, and suggests a threshold from them. Norms that are NaN or infinite are counted and not
- * kept. {@link GradientClipper#globalNorm()} alone is not seen. Any thread may ask.
+ * Keeps the norms of the last clips, and suggests a threshold from them. Norms that are NaN or infinite are counted and
+ * not kept. A norm that {@link GradientClipper#globalNorm()} measures alone is not recorded. Any thread may read the
+ * history.
  *
  * <pre>{@code
  * NormHistory history = new NormHistory(1000);
@@ -18,7 +19,7 @@ public final class NormHistory implements ClipListener {
     private long seen;
     private long nonFinite;
 
-    /** @param capacity how many norms it keeps, 1 or more */
+    /** @param capacity the number of norms to keep, 1 or more */
     public NormHistory(int capacity) {
         if (capacity < 1) throw new IllegalArgumentException("capacity must be 1 or more, but is " + capacity);
         norms = new double[capacity];
@@ -31,17 +32,17 @@ public final class NormHistory implements ClipListener {
         norms[(int) (seen++ % norms.length)] = event.globalNorm();
     }
 
-    /** How many norms it has now. */
+    /** The number of norms kept now. */
     public synchronized int size() {
         return (int) Math.min(seen, norms.length);
     }
 
-    /** How many clips found a NaN or an infinity, over all time. */
+    /** The number of clips, over all time, that found a NaN or an infinity. */
     public synchronized long nonFinite() {
         return nonFinite;
     }
 
-    /** A copy, the oldest first. */
+    /** A copy of the norms kept, the oldest first. */
     public synchronized double[] norms() {
         double[] copy = new double[size()];
         for (int i = 0; i < copy.length; i++) copy[i] = norms[(int) ((seen - copy.length + i) % norms.length)];
@@ -49,10 +50,10 @@ public final class NormHistory implements ClipListener {
     }
 
     /**
-     * The norm that {@code percent} of those kept do not exceed, between two neighbours by proportion: 0 gives the smallest, 50
-     * the median, 100 the largest.
+     * The norm that {@code percent} % of the norms kept do not exceed, interpolated between neighbours: 0 gives the
+     * smallest, 50 the median, 100 the largest.
      *
-     * @throws IllegalArgumentException if it is not 0 to 100
+     * @throws IllegalArgumentException if percent is not 0 to 100
      * @throws IllegalStateException if there is no norm yet
      */
     public double percentile(double percent) {
@@ -69,16 +70,17 @@ public final class NormHistory implements ClipListener {
     }
 
     /**
-     * The mean of the norms kept: the rule of Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063, section 3.2), who found training
-     * to converge at thresholds from half to ten times the mean over many updates. {@link #percentile} of all norms so far, asked
-     * before each step, is the rule of AutoClip (Seetharaman and others 2020, arXiv 2007.14469).
+     * The mean of the norms kept. This is the rule of Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063, section 3.2),
+     * who found training to converge at thresholds from half to ten times the mean over many updates.
+     * {@link #percentile} of all norms so far, computed before each step, is the rule of AutoClip (Seetharaman and
+     * others 2020, arXiv 2007.14469).
      *
      * @throws IllegalStateException if there is no norm yet
      */
     public double suggestMaxNorm() {
         double[] all = requireNorms();
         double mean = 0;
-        // Divided first, for the sum of large norms may overflow.
+        // Divided first, because the sum of large norms may overflow.
         for (double norm : all) mean += norm / all.length;
         return mean;
     }

@@ -5,23 +5,23 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A rule that multiplies gradients by a coefficient which follows from their norm. {@link ClipRule} has a method for each
- * that libraries know; the {@code with…} methods refine it.
+ * A rule that multiplies gradients by a coefficient which follows from their norm. {@link ClipRule} has a method for
+ * each rule known from other libraries; the {@code with…} methods refine it.
  *
  * <pre>{@code
  * ClipRule rule = ClipRule.normalize(1.0).withScope(Scope.TENSOR).withNormType(NormType.L1);
  * }</pre>
  *
- * @param form how a norm becomes a coefficient
- * @param scope what has a norm of its own
- * @param max threshold, 0 or more, infinity to measure only; λ of {@link Form#ADAPTIVE}
- * @param targetNorm of {@link Form#NORMALIZE} the norm afterwards, else unused
- * @param normType which norm
- * @param epsilon added to the norm, 0 or more; with 0 a norm equal to the threshold is left unchanged; of {@link
- *     Form#ADAPTIVE} the least norm that a parameter counts with
- * @param convention see {@link Convention}
- * @param inverseScale what gradients are multiplied by before all else: {@link ClipRule#withInverseScale}
- * @param nonFinitePolicy see {@link NonFinitePolicy}
+ * @param form the formula from a norm to a coefficient
+ * @param scope the elements that have one norm and one coefficient
+ * @param max the threshold, 0 or more, infinity to measure only; λ of {@link Form#ADAPTIVE}
+ * @param targetNorm the norm after {@link Form#NORMALIZE}; unused by other forms
+ * @param normType the norm that is measured
+ * @param epsilon added to the norm, 0 or more; with 0 a norm equal to the threshold is left unchanged; for
+ *     {@link Form#ADAPTIVE} the least norm that weights count with
+ * @param convention the library whose arithmetic is followed
+ * @param inverseScale the factor that gradients are multiplied by before all else: {@link ClipRule#withInverseScale}
+ * @param nonFinitePolicy the policy for gradients that hold a NaN or an infinity
  */
 public record NormRule(
         Form form,
@@ -35,17 +35,17 @@ public record NormRule(
         NonFinitePolicy nonFinitePolicy)
         implements ClipRule {
 
-    /** How a norm {@code n} becomes a coefficient; the ordinals cross JNI. */
+    /** The formula from a norm {@code n} to a coefficient; the ordinals cross JNI. */
     public enum Form {
         /** {@code min(1, max / (n + ε))}. */
         CLIP,
-        /** As {@link #CLIP}, of {@code n / elements}. */
+        /** {@link #CLIP}'s formula for {@code n / elements}. */
         AVERAGE,
-        /** As {@link #CLIP}, of {@code n / √elements}, the root mean square for L2. */
+        /** {@link #CLIP}'s formula for {@code n / √elements}, the root mean square for L2. */
         RMS,
         /** {@code n > max ? targetNorm / n : 1}; at most 2^127. */
         NORMALIZE,
-        /** With {@code m = max · max(norm of the parameter, ε)}: {@code n ≥ m ? m / max(n, 1e-6) : 1}. */
+        /** With {@code m = max · max(norm of the weights, ε)}: {@code n ≥ m ? m / max(n, 1e-6) : 1}. */
         ADAPTIVE
     }
 
@@ -75,7 +75,7 @@ public record NormRule(
         }
     }
 
-    /** A rule of one form as {@link ClipRule} makes it. */
+    /** Makes a rule with the defaults of {@link ClipRule}'s methods. */
     static NormRule of(Form form, Scope scope, double max, double epsilon) {
         return new NormRule(
                 form, scope, max, 0, NormType.L2, epsilon, Convention.PYTORCH, 1, NonFinitePolicy.PROPAGATE);
@@ -98,22 +98,22 @@ public record NormRule(
         };
     }
 
-    /** The same rule for each of something else. */
+    /** Returns this rule with another scope. */
     public NormRule withScope(Scope value) {
         return new NormRule(form, value, max, targetNorm, normType, epsilon, convention, inverseScale, nonFinitePolicy);
     }
 
-    /** The same rule with another norm. */
+    /** Returns this rule with another norm type. */
     public NormRule withNormType(NormType type) {
         return new NormRule(form, scope, max, targetNorm, type, epsilon, convention, inverseScale, nonFinitePolicy);
     }
 
-    /** The same rule with another epsilon. */
+    /** Returns this rule with another epsilon. */
     public NormRule withEpsilon(double value) {
         return new NormRule(form, scope, max, targetNorm, normType, value, convention, inverseScale, nonFinitePolicy);
     }
 
-    /** The same rule with a library's epsilon and its ways at the edges; {@link Form#ADAPTIVE} keeps its epsilon. */
+    /** Returns this rule with a library's arithmetic and epsilon; {@link Form#ADAPTIVE} keeps its epsilon. */
     public NormRule withConvention(Convention value) {
         double added = form == Form.ADAPTIVE ? epsilon : value.epsilon();
         return new NormRule(form, scope, max, targetNorm, normType, added, value, inverseScale, nonFinitePolicy);
@@ -145,8 +145,8 @@ public record NormRule(
     }
 
     /**
-     * Written out, as {@link #hashCode}: it is asked at each clip, and a record's own is linked when first asked, which made the second clip of
-     * a JVM take 47 ms instead of 2.4.
+     * Written out, like {@link #hashCode}: each clip compares rules, and a record's generated method is linked at its
+     * first call, which made the second clip of a JVM take 47 ms instead of 2.4.
      */
     @Override
     public boolean equals(@Nullable Object other) {
@@ -167,12 +167,12 @@ public record NormRule(
         return 31 * (31 * Double.hashCode(max) + Double.hashCode(targetNorm)) + form.hashCode() + 31 * scope.hashCode();
     }
 
-    /** Whether gradients can't be changed by it, unless by policy. */
+    /** Returns true if the rule can't change gradients, except by its policy. */
     public boolean onlyMeasures() {
         return max == Double.POSITIVE_INFINITY && inverseScale == 1;
     }
 
-    /** Whether it has one coefficient for all. */
+    /** Returns true if the rule has one coefficient for all tensors. */
     public boolean hasOneCoefficient() {
         return scope == Scope.ALL;
     }

@@ -4,23 +4,24 @@ package dev.gradclip;
 import java.util.Locale;
 
 /**
- * Which norm is measured: L1 {@code Σ|x|}, L2 {@code √Σx²}, INF {@code max|x|}, or any other {@code (Σ|x|^p)^(1/p)}.
+ * The norm that is measured: L1 {@code Σ|x|}, L2 {@code √Σx²}, INF {@code max|x|}, or any other
+ * {@code (Σ|x|^p)^(1/p)}.
  *
- * <p>L1, L2 and INF have the same bits on every backend; another p agrees to 1e-12 and is much slower, for it raises
- * every element to a power.
+ * <p>L1, L2 and INF have the same bits on every backend; another p agrees to 1e-12 and is much slower, because it
+ * raises every element to a power.
  *
  * <pre>{@code
  * ClipRule rule = ClipRule.globalNorm(1.0).withNormType(NormType.INF);
  * }</pre>
  */
 public final class NormType {
-    /** Sum of absolute values. */
+    /** The sum of absolute values. */
     public static final NormType L1 = new NormType(1);
 
-    /** Euclidean norm: the default everywhere. */
+    /** The Euclidean norm: the default everywhere. */
     public static final NormType L2 = new NormType(2);
 
-    /** Largest absolute value. */
+    /** The largest absolute value. */
     public static final NormType INF = new NormType(Double.POSITIVE_INFINITY);
 
     private final double p;
@@ -43,7 +44,7 @@ public final class NormType {
     }
 
     /**
-     * Reads what {@link #toString} writes: {@code 1}, {@code 2}, {@code inf} or another p.
+     * Parses what {@link #toString} writes: {@code 1}, {@code 2}, {@code inf} or another p.
      *
      * @throws IllegalArgumentException if the text is none of these
      */

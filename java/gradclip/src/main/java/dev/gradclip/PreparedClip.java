@@ -24,7 +24,7 @@ public final class PreparedClip {
         this.rule = rule;
     }
 
-    /** The rule that it runs. */
+    /** The rule that is run. */
     public ClipRule rule() {
         return rule.rule;
     }
@@ -40,11 +40,11 @@ public final class PreparedClip {
     }
 
     /**
-     * Makes the clip part of the graph that the stream is being captured into ({@link CudaGraph}, or the framework's own), to
-     * run each time the graph is launched.
+     * Makes the clip part of the graph that the stream is being captured into ({@link CudaGraph}, or a framework's
+     * own). The clip runs each time the graph is launched.
      *
-     * @throws CudaException if the stream captures nothing, gradients were rebound and no clip has run since, or 16 captured
-     *     clips of this clipper are open
+     * @throws CudaException if the stream is not being captured, gradients were rebound and no clip has run since, or
+     *     16 captured clips of this clipper are open
      * @throws IllegalStateException if the gradients are in host memory
      */
     public CapturedClip capture(CudaStream stream) {
@@ -52,10 +52,10 @@ public final class PreparedClip {
     }
 
     /**
-     * Captures a clip as {@link #capture(CudaStream)} does, with a norm that each launch of the graph finds on the device: {@link
-     * GradientClipper#clipWithNormAsync}.
+     * Captures a clip as {@link #capture(CudaStream)} does, with a norm that each launch of the graph reads on the
+     * device: {@link GradientClipper#clipWithNormAsync}.
      *
-     * @throws IllegalArgumentException if the rule is no norm rule of one coefficient, or its policy is ZERO
+     * @throws IllegalArgumentException if the rule is not a norm rule with one coefficient, or its policy is ZERO
      */
     public CapturedClip capture(DeviceNorm norm, CudaStream stream) {
         if (!(rule.rule instanceof NormRule normRule)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-/** What a {@link NormRule} takes one norm and one coefficient of. */
+/** The elements for which a {@link NormRule} computes one norm and one coefficient. */
 public enum Scope {
     /** All tensors together: one norm, one coefficient. */
     ALL,

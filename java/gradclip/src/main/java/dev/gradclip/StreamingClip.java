@@ -15,8 +15,8 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Clips gradients that pass through memory piece by piece, twice: measured first, then, once all are, changed. The same
- * bits as if everything had been bound to a {@link GradientClipper}.
+ * Clips gradients that pass through memory piece by piece, twice: the first pass measures all of them, the second
+ * changes them. The bits are those of a {@link GradientClipper} that is bound to everything at once.
  *
  * <pre>{@code
  * try (StreamingClip clip = StreamingClip.of(ClipRule.globalNorm(1.0), Backend.preferred(), 0)) {
@@ -34,9 +34,9 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>What a {@link GradientClipper} has bound is told before a tensor's pieces: {@link #group} and {@link #rows}; weights for {@link
- * ClipRule#adaptive} pass by {@link #measureWeights}. Under a rule per group each tensor is ended before {@link #decide}, also
- * where none is measured.
+ * <p>Groups and rows are declared before a tensor's pieces, by {@link #group} and {@link #rows}; weights for
+ * {@link ClipRule#adaptive} pass through {@link #measureWeights}. Under a rule per group, end each tensor before
+ * {@link #decide}, even if no piece was measured.
  *
  * <pre>{@code
  * clip.rows(64, 147); // [64, 3, 7, 7]
@@ -45,9 +45,10 @@ import org.jspecify.annotations.Nullable;
  * clip.endTensor("conv1.weight");
  * }</pre>
  *
- * <p>Pieces are in host memory; on the backend CUDA each is copied to the device and, where it changes, back.
+ * <p>Pieces are in host memory; on the backend CUDA each is copied to the device and, if it changes, back.
  *
- * <p>Under {@link NonFinitePolicy#ZERO} both passes write zeros into the pieces that they are handed. One thread at a time.
+ * <p>Under {@link NonFinitePolicy#ZERO} both passes write zeros into the pieces given to them. One thread at a time
+ * uses a StreamingClip.
  */
 public final class StreamingClip implements AutoCloseable {
     private final ClipRule rule;
@@ -75,22 +76,26 @@ public final class StreamingClip implements AutoCloseable {
     }
 
     /**
-     * Starts with no tensor.
+     * Starts a clip without tensors.
      *
-     * @param threads 0 for {@link Backend#defaultThreads}
+     * @param threads the number of threads, or 0 for {@link Backend#defaultThreads}
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingClip of(ClipRule rule, Backend backend, int threads) {
         return new StreamingClip(Objects.requireNonNull(rule, "rule"), backend.pieceKernels(threads));
     }
 
-    /** False for a clamp that heeds no non-finite elements: then {@link #decide} comes first and {@link #measure} never. */
+    /**
+     * Returns false for a clamp that ignores NaN and infinities: {@link #decide} comes first and {@link #measure}
+     * never.
+     */
     public boolean needsMeasure() {
         return !(pieces.clamps() && rule.nonFinitePolicy() == NonFinitePolicy.PROPAGATE);
     }
 
     /**
-     * Begins a named group: the tensors ended from here to the next group, as {@link GradientClipperBuilder#group}.
+     * Begins a named group, as {@link GradientClipperBuilder#group} does: the tensors ended from here to the next
+     * group.
      *
      * @throws IllegalArgumentException if the name is taken
      */
@@ -100,26 +105,28 @@ public final class StreamingClip implements AutoCloseable {
     }
 
     /**
-     * The tensor whose pieces come next is so many rows of so many elements each, as {@link GradientClipperBuilder#rows}. Its
-     * pieces then hold whole rows, or a multiple of 8 KiB or the rest of one.
+     * Divides the tensor whose pieces come next into {@code count} rows of {@code length} elements, as
+     * {@link GradientClipperBuilder#rows} does. Each of its pieces holds whole rows, or a multiple of 8 KiB or the rest
+     * of one row.
      *
-     * @param count 0 of a tensor that is empty
+     * @param count the number of rows; 0 for an empty tensor
      * @throws IllegalArgumentException if count or length is negative
-     * @throws IllegalStateException after the tensor's first piece
+     * @throws IllegalStateException if called after the tensor's first piece
      */
     public void rows(int count, long length) {
         requireUndecided();
         tensors.rows(count, length);
-        // Nothing comes of it, which is one row of nothing.
+        // A tensor of 0 rows is one empty row.
         int least = Math.max(count, 1);
         gradients.rows(least, length);
         if (comparesWeights) weights.rows(least, length);
     }
 
     /**
-     * Measures the next piece of the current tensor; each but its last, or its row's, is a multiple of 8 KiB.
+     * Measures the next piece of the current tensor; each but the last of a tensor or row is a multiple of 8 KiB.
      *
-     * @throws IllegalArgumentException if a piece follows one that was not, or is of another type than the first
+     * @throws IllegalArgumentException if the piece before was not such a multiple, or this one is of another type than
+     *     the first
      */
     public void measure(HostBuffer piece) {
         requireUndecided();
@@ -129,8 +136,7 @@ public final class StreamingClip implements AutoCloseable {
     }
 
     /**
-     * Measures the next piece of the weights that the current tensor is the gradient of, cut as {@link #measure} says; a rule that
-     * needs none leaves them.
+     * Measures the next piece of the current tensor's weights, cut as {@link #measure} says, if the rule needs them.
      */
     public void measureWeights(HostBuffer piece) {
         requireUndecided();
@@ -141,7 +147,7 @@ public final class StreamingClip implements AutoCloseable {
     /**
      * Ends the current tensor and returns its norm, 0 if it had no piece; the next piece begins another.
      *
-     * @throws IllegalArgumentException if it has not the elements of its rows, or of its parameter
+     * @throws IllegalArgumentException if it has not as many elements as its rows, or as its weights
      */
     public double endTensor(String name) {
         requireUndecided();
@@ -156,8 +162,10 @@ public final class StreamingClip implements AutoCloseable {
     /**
      * Decides what {@link #apply} will do, from all tensors ended.
      *
-     * @throws NonFiniteGradientException under the policy ERROR, naming the first such tensor; {@link #apply} is then refused
-     * @throws IllegalArgumentException if the rule names a group that is not there, or needs parameters and there are none
+     * @throws NonFiniteGradientException if the policy is ERROR and a gradient is not finite, naming the first such
+     *     tensor; {@link #apply} is then refused
+     * @throws IllegalArgumentException if the rule names a group that does not exist, or needs weights and none were
+     *     measured
      * @throws IllegalStateException if the last tensor has not ended
      */
     public ClipResult decide() {
@@ -189,11 +197,11 @@ public final class StreamingClip implements AutoCloseable {
     }
 
     /**
-     * Scales or clamps the next piece of a tensor, in place; pieces may come in any order and of any length.
+     * Scales or clamps a piece of a tensor in place; pieces may come in any order and of any length.
      *
-     * @return how many elements a value rule changed; 0 for norm rules
-     * @throws IllegalStateException before {@link #decide}, if the tensor's rows have coefficients of their own, or if the piece
-     *     is read-only and may be written
+     * @return the number of elements that a value rule changed; 0 for norm rules
+     * @throws IllegalStateException if called before {@link #decide}, if the tensor's rows have coefficients of their
+     *     own, or if the piece is read-only and may have to be written
      */
     public long apply(int tensor, HostBuffer piece) {
         StreamedDecision made = requireDecided();
@@ -205,9 +213,9 @@ public final class StreamingClip implements AutoCloseable {
     }
 
     /**
-     * As {@link #apply(int, HostBuffer)}, of a tensor whose rows may have coefficients of their own.
+     * Changes a piece as {@link #apply(int, HostBuffer)} does; the tensor's rows may have coefficients of their own.
      *
-     * @param from how many of the tensor's elements are before the piece
+     * @param from the number of the tensor's elements before the piece
      * @throws IndexOutOfBoundsException if the tensor has no such elements
      */
     public long apply(int tensor, long from, HostBuffer piece) {
@@ -230,14 +238,14 @@ public final class StreamingClip implements AutoCloseable {
         return changed;
     }
 
-    /** Of unscaled rows; overwritten by the next call. */
+    /** Returns the norm of rows after unscaling; the next call overwrites it. */
     private ScaledNorm norm(int fromRow, int toRow) {
         ScaledNorm norm = gradients.total(fromRow, toRow);
         norm.multiply(rule.inverseScale());
         return norm;
     }
 
-    /** The norm of a tensor before clipping, after unscaling, in the order ended. */
+    /** The norm of a tensor before clipping, after unscaling; tensors are numbered in the order ended. */
     public double tensorNorm(int tensor) {
         Streamed ended = tensors.get(tensor);
         return norm(ended.firstRow(), ended.endRow()).value();
@@ -260,23 +268,23 @@ public final class StreamingClip implements AutoCloseable {
                 .value();
     }
 
-    /** What a tensor is multiplied by; NaN where each of its rows has a coefficient of its own. */
+    /** The coefficient of a tensor; NaN where each of its rows has a coefficient of its own. */
     public double tensorCoefficient(int tensor) {
         StreamedDecision made = requireDecided();
         return made.hasRowCoefficients(tensor) ? Double.NaN : rowCoefficient(tensor, 0);
     }
 
-    /** What a row is multiplied by. */
+    /** The coefficient of a row. */
     public double rowCoefficient(int tensor, int row) {
         return requireDecided().rowCoefficient(tensors.get(tensor).row(row));
     }
 
-    /** How many of a tensor's rows {@link #apply} scales, unscaling aside; a tensor without rows is one. */
+    /** The number of a tensor's rows that {@link #apply} scales, unscaling aside; a tensor without rows is one. */
     public int clippedRows(int tensor) {
         return requireDecided().clippedRows(tensor);
     }
 
-    /** What has been found and done so far. */
+    /** The result of what has been found and done so far. */
     public ClipResult result() {
         StreamedDecision made = decision;
         Figures figures = new Figures();

@@ -4,8 +4,8 @@ package dev.gradclip;
 import dev.gradclip.internal.stream.StreamedSums;
 
 /**
- * The norm of gradients that pass through memory piece by piece: files, or tensors larger than memory. The same bits as if
- * everything had been bound at once.
+ * Measures the norm of gradients that pass through memory piece by piece, such as files, or tensors larger than memory.
+ * The bits are those of one clipper that is bound to everything at once.
  *
  * <pre>{@code
  * try (StreamingNorm norm = StreamingNorm.of(NormType.L2, Backend.preferred(), 0)) {
@@ -23,9 +23,9 @@ public final class StreamingNorm implements AutoCloseable {
     }
 
     /**
-     * Starts with no tensor.
+     * Starts a norm without tensors.
      *
-     * @param threads 0 for {@link Backend#defaultThreads}
+     * @param threads the number of threads, or 0 for {@link Backend#defaultThreads}
      * @throws BackendUnavailableException if the backend can't run here
      */
     public static StreamingNorm of(NormType type, Backend backend, int threads) {
@@ -35,7 +35,8 @@ public final class StreamingNorm implements AutoCloseable {
     /**
      * Measures the next piece of the current tensor; each but its last is a multiple of 8 KiB.
      *
-     * @throws IllegalArgumentException if a piece follows one that was not, or is of another type than the first
+     * @throws IllegalArgumentException if the piece before was not such a multiple, or this one is of another type than
+     *     the first
      */
     public void add(HostBuffer piece) {
         sums.add(piece.hostMemory.pieces());

@@ -5,13 +5,13 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A clamp of every element: {@link ClipRule#value(double, double)}.
+ * A rule that clamps every element: {@link ClipRule#value(double, double)}.
  *
- * @param min lower limit, in the precision the elements are added up in (float, or double for FLOAT64), and where it is finite within
- *     the elements' type
- * @param max upper limit, likewise
- * @param inverseScale what gradients are multiplied by first: {@link ClipRule#withInverseScale}
- * @param nonFinitePolicy see {@link NonFinitePolicy}
+ * @param min the lower limit, in the precision that elements are added up in (float, or double for FLOAT64); a finite
+ *     limit is kept within the range of the elements' type
+ * @param max the upper limit, likewise
+ * @param inverseScale the factor that gradients are multiplied by first: {@link ClipRule#withInverseScale}
+ * @param nonFinitePolicy the policy for gradients that hold a NaN or an infinity
  */
 public record ValueRule(double min, double max, double inverseScale, NonFinitePolicy nonFinitePolicy)
         implements ClipRule {

@@ -2,29 +2,31 @@
 /**
  * Gradient clipping on the CPU and on CUDA devices, with the same bits everywhere.
  *
- * <p><b>Start here.</b> {@link dev.gradclip.Gradients} clips arrays in one line. A training loop binds its gradients once to a
- * {@link dev.gradclip.GradientClipper} and clips them each step; {@link dev.gradclip.Clipper} has the verbs that it shares with
- * the clippers of frameworks. Gradients that do not fit in memory pass through a {@link dev.gradclip.StreamingClip}.
+ * <p><b>Start here.</b> {@link dev.gradclip.Gradients} clips arrays in one line. A training loop binds its gradients
+ * once to a {@link dev.gradclip.GradientClipper} and clips them each step; {@link dev.gradclip.Clipper} has the verbs
+ * that it shares with the clippers of frameworks. Gradients that do not fit in memory pass through a
+ * {@link dev.gradclip.StreamingClip}.
  *
  * <p><b>Where gradients are.</b> A {@link dev.gradclip.GradientBuffer} is memory that is clipped in place: a
- * {@link dev.gradclip.HostBuffer} over arrays, buffers and addresses, or a {@link dev.gradclip.DeviceBuffer} on a CUDA device,
- * each of one {@link dev.gradclip.DType}. {@link dev.gradclip.Backend} is what does the work there.
+ * {@link dev.gradclip.HostBuffer} over arrays, buffers and addresses, or a {@link dev.gradclip.DeviceBuffer} on a CUDA
+ * device, each of one {@link dev.gradclip.DType}. A {@link dev.gradclip.Backend} does the work there.
  *
  * <p><b>What a clip does.</b> A {@link dev.gradclip.ClipRule} is a value: a {@link dev.gradclip.NormRule} of a
  * {@link dev.gradclip.Scope}, a {@link dev.gradclip.NormType} and a {@link dev.gradclip.Convention}; a
- * {@link dev.gradclip.ValueRule}; or a {@link dev.gradclip.GroupRule} of both. {@link dev.gradclip.NonFinitePolicy} says what
- * happens at a NaN or an infinity. A {@link dev.gradclip.PreparedClip} is a rule made ready for one clipper.
+ * {@link dev.gradclip.ValueRule}; or a {@link dev.gradclip.GroupRule} with a rule for each group.
+ * {@link dev.gradclip.NonFinitePolicy} says what happens at a NaN or an infinity. A {@link dev.gradclip.PreparedClip}
+ * is a rule made ready for one clipper.
  *
- * <p><b>What it found.</b> Each clip returns a {@link dev.gradclip.ClipResult}; a {@link dev.gradclip.ClipListener} is told
- * every {@link dev.gradclip.ClipEvent}, and {@link dev.gradclip.NormHistory} keeps the norms of the latest.
- * {@link dev.gradclip.DynamicLossScaler} chooses the loss scale of mixed precision by them.
+ * <p><b>What it found.</b> Each clip returns a {@link dev.gradclip.ClipResult}; a {@link dev.gradclip.ClipListener}
+ * receives a {@link dev.gradclip.ClipEvent} for each, and {@link dev.gradclip.NormHistory} keeps the norms of the
+ * latest. {@link dev.gradclip.DynamicLossScaler} chooses the loss scale of mixed precision by the results.
  *
  * <p><b>On a device.</b> Clips are enqueued on a {@link dev.gradclip.CudaStream}, captured into a
- * {@link dev.gradclip.CudaGraph} as a {@link dev.gradclip.CapturedClip}, and can take a {@link dev.gradclip.DeviceNorm} that
- * the host never sees.
+ * {@link dev.gradclip.CudaGraph} as a {@link dev.gradclip.CapturedClip}, and can take a {@link dev.gradclip.DeviceNorm}
+ * that the host never sees.
  *
- * <p>Adapters to frameworks are made of {@link dev.gradclip.adapter}. How the parts fit together is drawn in
- * docs/architecture.md.
+ * <p>Adapters to frameworks are built on {@link dev.gradclip.adapter}. docs/architecture.md draws how the parts fit
+ * together.
  */
 @NullMarked
 package dev.gradclip;

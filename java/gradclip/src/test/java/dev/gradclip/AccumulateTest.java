@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** {@code measure(group)} … {@code apply(rule)}: the bits of one clip, and nothing stale. */
+/** Clips by {@code measure(group)} … {@code apply(rule)}: the bits of one clip, and no stale measurements. */
 class AccumulateTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();
@@ -27,7 +27,7 @@ class AccumulateTest {
         return buffers;
     }
 
-    /** Groups "a" of four tensors, "none" of no tensor, "b" of five. */
+    /** A model with groups "a" of four tensors, "none" of no tensor and "b" of five. */
     private static GradientClipper grouped(TestBackend backend, HostBuffer... buffers) {
         GradientClipperBuilder builder = backend.builder().group("a");
         for (int i = 0; i < buffers.length; i++) {
@@ -114,7 +114,7 @@ class AccumulateTest {
         }
     }
 
-    /** Whatever comes in between has measured or changed other things. */
+    /** Any other call in between has measured or changed other things. */
     @ParameterizedTest
     @MethodSource("backends")
     void anotherCallInBetweenForgetsWhatWasMeasured(TestBackend backend) {
@@ -138,7 +138,7 @@ class AccumulateTest {
         }
     }
 
-    /** Gradients are measured as they come; the weights that they are compared with, when the clip is decided. */
+    /** Gradients are measured as they come, but the weights that they are compared with when the clip is decided. */
     @ParameterizedTest
     @MethodSource("backends")
     void adaptiveComparesWithTheWeightsOfNow(TestBackend backend) {
@@ -165,7 +165,7 @@ class AccumulateTest {
         assertArrayEquals(new double[] {5, 0}, Values.read(b));
     }
 
-    /** The norm measured before counts what ZERO then takes away. */
+    /** The norm measured before counts elements that ZERO then sets to 0. */
     @ParameterizedTest
     @MethodSource("backends")
     void whatIsZeroedIsMeasuredAgain(TestBackend backend) {

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A clip allocates its result and nothing else; the build runs this without escape analysis, which would hide the rest. */
+/** A clip allocates only its result; the build runs this without escape analysis, which hides allocations. */
 class AllocationTest {
     private static final int CALLS = 2_000;
 
@@ -28,7 +28,7 @@ class AllocationTest {
         return builder.build();
     }
 
-    /** Through reflection, for a module that does not read java.management. */
+    /** Counts allocated bytes through reflection, because the module does not read java.management. */
     private static final class Meter {
         private final Method method;
         private final Object bean;
@@ -52,7 +52,7 @@ class AllocationTest {
         }
     }
 
-    /** Bytes a call once it is compiled: the least of some rounds, less what reading the meter takes. */
+    /** Returns the bytes a compiled call allocates: the least of some rounds, less those of reading the meter. */
     private static double bytes(Supplier<ClipResult> call, int calls) {
         Meter meter;
         try {
@@ -132,7 +132,7 @@ class AllocationTest {
         }
     }
 
-    /** Gradients that a framework frees and allocates elsewhere in each step. */
+    /** A framework frees gradients and allocates them elsewhere in each step. */
     @Test
     void rebindingAddresses() {
         assumeTrue(Backend.NATIVE.isAvailable() && TestSupport.isLoaded(), "addresses need the native library");

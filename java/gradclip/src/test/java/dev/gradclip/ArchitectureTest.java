@@ -19,11 +19,11 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
-/** Holds the layers that docs/architecture.md draws: which package may know which. */
+/** Checks the layers that docs/architecture.md draws: each package uses only the layers below it. */
 class ArchitectureTest {
     private static final String INTERNAL = "dev.gradclip.internal.";
 
-    /** The packages that each internal package may know; a package is below those that know it. */
+    /** The packages that each internal package may use; a package is below those that use it. */
     private static final Map<String, Set<String>> LAYERS = Map.ofEntries(
             Map.entry("jni", Set.of()),
             Map.entry("resource", Set.of()),
@@ -37,7 +37,7 @@ class ArchitectureTest {
             Map.entry("stream", Set.of("cpu", "cuda", "jni", "memory", "reduce", "rule")),
             Map.entry("clip", Set.of("binding", "cpu", "cuda", "memory", "reduce", "rule")));
 
-    /** What the inside may know of the API: values, exceptions and the listener, none of which knows the inside. */
+    /** The API types that internal packages may use: values, exceptions and the listener, none of which uses them. */
     private static final Set<Class<?>> VALUES = Set.of(
             ClipRule.class,
             NormRule.class,
@@ -146,7 +146,7 @@ class ArchitectureTest {
                 .check(MAIN);
     }
 
-    /** A test that can't fail is none: a layer that is missing must be found. */
+    /** A test that can't fail is none: it must find a layer that is missing. */
     @Test
     void aForbiddenImportIsFound() {
         List<String> found = new ArrayList<>();

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Buffers over memory segments, by reflection for the JDKs that have none: what somebody could free is refused. */
+/** Buffers over memory segments, by reflection for JDKs without them: closable memory is refused. */
 class ArenaTest {
     @BeforeEach
     void needsArenas() {
@@ -88,7 +88,7 @@ class ArenaTest {
         }
     }
 
-    /** One that was closed is not read either. */
+    /** Memory of a closed arena is not even read. */
     @ParameterizedTest
     @MethodSource("onHost")
     void memoryThatWasFreedIsRefused(TestBackend backend) throws ReflectiveOperationException {
@@ -146,7 +146,7 @@ class ArenaTest {
         for (FloatBuffer buffer : buffers) assertTrue(buffer.get(0) < 1e-3f && buffer.get(0) > 0);
     }
 
-    /** What the message advises. */
+    /** Wrapping the address, as the message advises, is allowed. */
     @Test
     void anAddressIsTheCallersToKeep() throws ReflectiveOperationException {
         assumeTrue(Backend.NATIVE.isAvailable());

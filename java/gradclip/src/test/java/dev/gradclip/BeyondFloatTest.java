@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class BeyondFloatTest {
     private static final double INF = Double.POSITIVE_INFINITY;
 
-    /** From the largest that rounds to a finite float on. */
+    /** Coefficients from the largest that rounds to a finite float on. */
     private static final double[] COEFFICIENTS = {
         Float.MAX_VALUE,
         Math.nextDown(0x1.ffffffp127),
@@ -61,7 +61,7 @@ class BeyondFloatTest {
         }
     }
 
-    /** None leaves its type. */
+    /** No element leaves the range of its type. */
     @ParameterizedTest
     @MethodSource("backends")
     void byHand(TestBackend backend) {
@@ -86,7 +86,7 @@ class BeyondFloatTest {
         assertArrayEquals(new double[] {0.34, 0}, Values.read(normalized), 0.001);
     }
 
-    /** Elements around 2^-130, unscaled by 2^130: with FLOAT16 all 0, with FLOAT32 subnormal and therefore inexact. */
+    /** Elements around 2^-130 times 2^130: all 0 in FLOAT16; subnormal, and therefore inexact, in FLOAT32. */
     @ParameterizedTest
     @MethodSource("backends")
     void everyRuleUnderAPolicy(TestBackend backend) {
@@ -134,7 +134,7 @@ class BeyondFloatTest {
         return rule instanceof GroupRule groups ? (ValueRule) groups.rules().get(group) : (ValueRule) rule;
     }
 
-    /** A rule's own coefficient times the unscaling, which no double holds: zeros stay, the rest falls short. */
+    /** A coefficient times an inverse scale beyond any double: zeros stay, other elements become too small. */
     @ParameterizedTest
     @MethodSource("backends")
     void beyondDoublesToo(TestBackend backend) {

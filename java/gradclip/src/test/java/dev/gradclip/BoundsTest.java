@@ -85,7 +85,7 @@ class BoundsTest {
         };
     }
 
-    /** FLOAT64 is promised 1e-14, as its error is far below anything a step can show. */
+    /** The bound of FLOAT64 is 1e-14, because its error is far below anything a step can show. */
     private static double bound(DType dtype, NormType type) {
         return dtype == DType.FLOAT64 ? 1e-14 : NormContractTest.bound(dtype, type);
     }

@@ -11,7 +11,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The order of additions is a promise: a second implementation of the document, and values written down, pin it. */
+/** The order of additions is a promise, pinned by a second implementation of the document and by stored values. */
 class CanonicalOrderTest {
     private static final int[] SIZES = {1, 2, 7, 8, 9, 31, 33, 64, 127, 129, 255, 257, 777, 1024, 2049, 4097, 12_345};
 
@@ -74,7 +74,7 @@ class CanonicalOrderTest {
     @ParameterizedTest
     @MethodSource("backends")
     void tilesFoldBeyondOneLevel(TestBackend backend) {
-        // 1027 tiles and 1537 tiles and a bit: a second level of the fold.
+        // 1027 tiles, and 1537 tiles and a part of one: a second level of the fold.
         assertReference(backend, List.of(DType.FLOAT64), List.of(Values.normal(1, 1027 * 1024, 1)));
         assertReference(backend, List.of(DType.FLOAT32), List.of(Values.normal(2, 1537 * 2048 + 77, 1)));
         assertReference(backend, List.of(DType.BFLOAT16), List.of(Values.normal(3, 1025 * 4096 + 5, 1)));
@@ -100,7 +100,7 @@ class CanonicalOrderTest {
         }
     }
 
-    /** A change of one of these is a change of what every user of the library computes. */
+    /** A change of one of these values is a change of what every user of the library computes. */
     private record Golden(DType dtype, int n, double scale, double l1, double l2) {
         static final List<Golden> ALL = List.of(
                 new Golden(DType.FLOAT64, 1000, 0x1.0p0, 0x1.f711e223347b2p12, 0x1.25d19931ac148p8),

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Clips that are part of a graph: what each launch does and says, what may change between launches, and what may not. */
+/** Clips that are part of a graph: results of each launch, changes allowed between launches, and changes refused. */
 @Timeout(60)
 class CapturedClipTest {
     private static final double[] BEFORE = {3, 4};

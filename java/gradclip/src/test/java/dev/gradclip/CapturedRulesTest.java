@@ -68,7 +68,7 @@ class CapturedRulesTest {
                 ClipRule each = rule.withInverseScale(inverseScale);
                 try (MixedTensors plain = new MixedTensors(backend);
                         MixedTensors replayed = new MixedTensors(backend)) {
-                    // Its parts have to be on the device before the capture begins.
+                    // The rule's parts must be on the device before the capture begins.
                     replayed.clipper.clip(each);
                     plain.clipper.clip(each);
                     try (Captured captured = new Captured(replayed.clipper, each)) {
@@ -113,7 +113,7 @@ class CapturedRulesTest {
         }
     }
 
-    /** Captured to measure only, it clips by the numbers it is given later. */
+    /** A clip that was captured to measure only clips by the numbers it receives later. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void fromMeasuringToClipping(TestBackend backend) {
@@ -177,7 +177,7 @@ class CapturedRulesTest {
         }
     }
 
-    /** A graph reads its parts where another rule's would go. */
+    /** A graph reads its rule's parts where the parts of another rule would be written. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void groupsOfAGraphStayOnTheDevice(TestBackend backend) {

@@ -17,7 +17,7 @@ final class ChildJvm {
         this.process = process;
     }
 
-    /** Folders of classes that a child finds after those it is told of. */
+    /** Returns the folders of classes that a child finds after the ones given to it. */
     static String classPath() {
         return System.getProperty("build.classes", "target/classes") + ":"
                 + System.getProperty("build.testClasses", "target/test-classes");
@@ -47,7 +47,7 @@ final class ChildJvm {
         return start(options, "", program, arguments).output();
     }
 
-    /** What it printed, once it has ended well. */
+    /** Returns the output of the child, once it has ended well. */
     String output() {
         try {
             process.getOutputStream().close();

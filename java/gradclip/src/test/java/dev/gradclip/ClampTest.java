@@ -10,7 +10,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Value clipping: what it writes, what it leaves, and what it counts. */
+/** Value clipping: the elements it writes, leaves and counts. */
 class ClampTest {
     private static final double INF = Double.POSITIVE_INFINITY;
     private static final double[][] LIMITS = {
@@ -141,7 +141,7 @@ class ClampTest {
 
     static final double[][] LIMITS_AROUND_ZERO = {{0, 1}, {-1, 0}, {-0.0, 1}, {0, 0}, {-1, 1}, {0.5, 1}, {-1, -0.5}};
 
-    /** Where 0 lies within the limits as where it does not, or is a limit itself. */
+    /** The limits may include 0, exclude it, or be 0 themselves. */
     @ParameterizedTest
     @MethodSource("backends")
     void whatIsZeroedCountsOnce(TestBackend backend) {

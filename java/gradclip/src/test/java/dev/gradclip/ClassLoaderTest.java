@@ -53,7 +53,7 @@ class ClassLoaderTest {
         instance.setAccessible(true);
         Field keep = pool.getDeclaredField("keepNanos");
         keep.setAccessible(true);
-        // Helpers are idle for 0.1 s before they end, instead of seconds.
+        // Helper threads end after being idle for 0.1 s instead of seconds.
         keep.set(instance.invoke(null), 100_000_000L);
         Class<?> work = loader.loadClass(Work.class.getName());
         ((Runnable) work.getDeclaredConstructor().newInstance()).run();
@@ -66,7 +66,7 @@ class ClassLoaderTest {
         }
     }
 
-    /** From a thread that lives on. */
+    /** The library is used from a thread that goes on living. */
     @Test
     void isCollected() throws Exception {
         WeakReference<ClassLoader> reference = used(loader());

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What listeners hear, when, and that nothing they do harms a clip. */
+/** Listeners receive every report in time, and nothing that they do harms a clip. */
 class ClipListenerTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();
@@ -66,7 +66,7 @@ class ClipListenerTest {
         }
     }
 
-    /** What the pages advise for gathering norms: told as a clip, with nothing changed; a norm alone would be counted twice. */
+    /** The documented way to gather norms is a clip that changes nothing; a norm alone would be counted twice. */
     @ParameterizedTest
     @MethodSource("backends")
     void anInfiniteThresholdIsToldAndANormAloneIsNot(TestBackend backend) {
@@ -102,7 +102,7 @@ class ClipListenerTest {
             clipper.measure("alpha");
             ClipResult applied = clipper.apply(ClipRule.globalNorm(1));
             assertEquals(Map.of("zulu", 5.0, "alpha", 12.0), heard.get(1).groupNorms());
-            // Reading them for the listener leaves them there for the caller.
+            // Reading the norms for the listener leaves them readable for the caller.
             assertEquals(12, applied.groupNorm("alpha"));
             clipper.clipByValue(1);
             clipper.clipWithNorm(1, 0.5);
@@ -149,7 +149,7 @@ class ClipListenerTest {
         }
     }
 
-    /** An Error is no matter of a listener's own; it passes when the gradients are clipped, and the clipper stays of use. */
+    /** A listener's Error passes to the caller after the gradients are clipped, and the clipper stays usable. */
     @ParameterizedTest
     @MethodSource("backends")
     void errorsPassAfterTheClip(TestBackend backend) {
@@ -199,7 +199,7 @@ class ClipListenerTest {
             assertEquals(event(0, 5, first.coefficient(), true), heard.get(0));
             assertEquals(event(1, second.globalNorm(), second.coefficient(), true), heard.get(1));
             clipper.clipByGlobalNormAsync(0.4, stream);
-            // One that waits hears of those before it first.
+            // A clip that waits first reports those before it.
             clipper.clipByGlobalNorm(0.3);
             assertEquals(
                     List.of(0L, 1L, 2L, 3L), heard.stream().map(ClipEvent::step).toList());
@@ -277,7 +277,7 @@ class ClipListenerTest {
         }
     }
 
-    /** As Kotlin and Scala let listeners throw. */
+    /** Kotlin and Scala let listeners throw checked exceptions. */
     @ParameterizedTest
     @MethodSource("backends")
     void aCheckedExceptionIsAsAnUncheckedOne(TestBackend backend) {
@@ -298,7 +298,7 @@ class ClipListenerTest {
         throw (E) thrown;
     }
 
-    /** The first tells a listener as it closes. */
+    /** The first closer reports to a listener as it closes. */
     @ParameterizedTest
     @MethodSource("devices")
     void aSecondCloserReturnsOnlyWhenTheClipperIsClosed(TestBackend backend) throws InterruptedException {

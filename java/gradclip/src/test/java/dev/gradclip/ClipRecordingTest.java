@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Recordings are made and read back. */
+/** Recordings are written and read back. */
 class ClipRecordingTest {
     private static final String NAME = "dev.gradclip.Clip";
 
@@ -71,7 +71,7 @@ class ClipRecordingTest {
         assertFalse(ClipRecording.isRecording());
     }
 
-    /** A recording that does not ask for the event, as the JDK's own profiles do not, gets none. */
+    /** A recording that does not ask for the event, like the JDK's own profiles, gets none. */
     @Test
     void offUnlessAskedFor() throws IOException {
         try (Recording recording = new Recording();
@@ -103,14 +103,14 @@ class ClipRecordingTest {
         }
     }
 
-    /** A runtime may lack the module; the library then works without. */
+    /** A runtime may lack the module; the library then works without recordings. */
     @Test
     void withoutTheModule() {
         String output = ChildJvm.run(List.of("--limit-modules", "java.base"), Probe.class);
         assertEquals("5.0 recorded: false", output.strip());
     }
 
-    /** Clips where there is no Flight Recorder. */
+    /** Clips in a runtime without Flight Recorder. */
     static final class Probe {
         private Probe() {}
 
@@ -125,14 +125,14 @@ class ClipRecordingTest {
         }
     }
 
-    /** It would take longer than all the rest of a first clip. */
+    /** Starting the recorder would take longer than all the rest of a first clip. */
     @Test
     void aClipDoesNotStartTheRecorder() {
         String output = ChildJvm.run(List.of(), FirstClipProbe.class);
         assertTrue(output.contains("started: false"), output);
     }
 
-    /** By the option that docs/semantics.md tells: it needs a plus, for no profile of the JDK holds the event. */
+    /** The option in docs/semantics.md has a plus, because no profile of the JDK holds the event. */
     @Test
     void thePageTurnsItOnAndTheFirstClipIsThere() throws IOException {
         String page = Files.readString(Path.of("../../docs/semantics.md"));

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** One clipper, one thread at a time; many clippers, many threads; executors of every temper. */
+/** One clipper, one thread at a time; many clippers, many threads; well and badly behaved executors. */
 @Timeout(60)
 class ConcurrencyTest {
     private static final int LARGE = 1 << 20;
@@ -119,7 +119,7 @@ class ConcurrencyTest {
         assertTrue(refusal(clipper::globalNorm).contains("closed"));
     }
 
-    /** A thread that clips in a loop finds the clipper closed at its next call, however quick it is. */
+    /** A thread that clips in a loop finds the clipper closed at its next call, however soon that comes. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onHost")
     void closeComesBeforeTheNextCall(TestBackend backend) throws Exception {
@@ -139,7 +139,7 @@ class ConcurrencyTest {
         closer.join();
     }
 
-    /** A call that meets the thread that closes the clipper is told so, as one that comes a moment later is. */
+    /** A call during the closing by another thread fails like one that comes a moment later. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onHost")
     void aCallWhileItIsBeingClosedIsTold(TestBackend backend) throws Exception {
@@ -157,7 +157,7 @@ class ConcurrencyTest {
         closer.join();
     }
 
-    /** Which only Thread.stop of old JVMs does. */
+    /** A thread ends within a call only by Thread.stop of old JVMs. */
     @ParameterizedTest
     @MethodSource("backends")
     void aThreadThatEndedInTheMiddleOfACallUsesTheClipperNoMore(TestBackend backend) throws Exception {

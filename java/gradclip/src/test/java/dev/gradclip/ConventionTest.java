@@ -12,7 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Where libraries differ: at a norm equal to the threshold, at 0 / 0, at infinity and at NaN. */
+/** Conventions where libraries differ: at a norm equal to the threshold, at 0 / 0, at infinity and at NaN. */
 class ConventionTest {
     private static final double INF = Double.POSITIVE_INFINITY;
     private static final double NAN = Double.NaN;
@@ -64,7 +64,7 @@ class ConventionTest {
         }
     }
 
-    /** TensorFlow and Optax make NaN of it; no convention here does. */
+    /** TensorFlow and Optax make NaN of 0 / 0; no convention here does. */
     @ParameterizedTest
     @MethodSource("backends")
     void zeroOverZero(TestBackend backend) {
@@ -92,14 +92,14 @@ class ConventionTest {
             assertArrayEquals(expected, clip(backend, all, 3, INF), convention::toString);
             NormRule each = ClipRule.perTensorNorm(1).withConvention(convention);
             assertArrayEquals(new double[] {0, NAN}, clip(backend, each, 3, -INF), convention::toString);
-            // No comparison finds NaN too large.
+            // No comparison finds NaN above the threshold.
             double[] nan = convention == Convention.DL4J ? new double[] {3, NAN} : new double[] {NAN, NAN};
             assertArrayEquals(nan, clip(backend, all, 3, NAN), convention::toString);
             assertArrayEquals(nan, clip(backend, each, 3, NAN), convention::toString);
         });
     }
 
-    /** DL4J's clips compare; its renormalisations divide by whatever the norm is. */
+    /** DL4J's clips compare the norm with the threshold; its renormalisations divide by the norm whatever it is. */
     @ParameterizedTest
     @MethodSource("backends")
     void normalizingDividesByNaN(TestBackend backend) {

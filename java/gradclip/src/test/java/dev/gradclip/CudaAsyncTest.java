@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Clips that are only enqueued: what their results say, and when. */
+/** Clips that are only enqueued: their results, and when these arrive. */
 @Timeout(60)
 class CudaAsyncTest {
     private static final int KEPT = 256;
@@ -178,7 +178,7 @@ class CudaAsyncTest {
             for (int i = 0; i < 20; i++) {
                 assertEquals(expected.get(i).globalNorm(), results.get(i).globalNorm());
             }
-            // A result is there before the elements are scaled.
+            // A result arrives before the elements are scaled.
             b.synchronize();
             assertArrayEquals(Values.bits(same), Values.bits(buffer));
         }
@@ -231,7 +231,7 @@ class CudaAsyncTest {
         }
     }
 
-    /** What an optimizer's kernel multiplies by. */
+    /** The coefficient that an optimizer's kernel multiplies by is in device memory. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("devices")
     void theCoefficientIsOnTheDevice(TestBackend backend) {
@@ -248,7 +248,7 @@ class CudaAsyncTest {
         }
     }
 
-    /** What a loss scaler's kernels read: of every norm rule, policy and decision, one after the other. */
+    /** The flag that a loss scaler's kernels read is right after every norm rule, policy and decision. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("devices")
     void whetherAGradientWasNotFiniteIsOnTheDevice(TestBackend backend) {
@@ -304,7 +304,7 @@ class CudaAsyncTest {
         assertTrue(message.contains("per-thread"), message);
     }
 
-    /** A thread that waits for a result holds nobody up: not the work that others enqueue, whose result it may be. */
+    /** A thread that waits for a result delays nobody, not even those who enqueue work for the same clipper. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("devices")
     void whoWaitsForAResultHoldsNobodyUp(TestBackend backend) throws Exception {
@@ -325,7 +325,7 @@ class CudaAsyncTest {
         CudaStream.of(12345).close();
     }
 
-    /** What a clip was bound to when it was enqueued, however often the host has bound the clipper elsewhere since. */
+    /** A clip works on what was bound when it was enqueued, however often the host has rebound the clipper since. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("devices")
     void reboundMoreOftenThanTheDeviceGetsThrough(TestBackend backend) {

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a clip costs on the device, counted: the same for one tensor and for ten thousand. */
+/** The counted device costs of a clip are the same for one tensor and for ten thousand. */
 class CudaCountersTest {
     private static final int LENGTH = 37;
 
@@ -138,7 +138,7 @@ class CudaCountersTest {
                 clipper.rebind(round % 2 == 0 ? tensors.there : tensors.here);
                 clipper.clipByGlobalNormAsync(1, CudaStream.DEFAULT);
                 assertCosts(EmulatedCuda.counters(), 3, 0, 0, "addresses that have not changed");
-                // Some uploads ahead of the device, a rebind has to wait.
+                // A rebind has to wait once it is some uploads ahead of the device.
                 CudaStream.DEFAULT.synchronize();
             }
         }

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
 
-/** Memory that is not what it is said to be: refused by name when bound, and a fault that is told and kept where it goes after. */
+/** Memory that is not as declared: binding it is refused by name, and a fault at work is reported and remembered. */
 @Timeout(60)
 class CudaFaultTest {
     private static final int ILLEGAL_ADDRESS = 700;
@@ -27,7 +27,7 @@ class CudaFaultTest {
         EmulatedCuda.reset(1);
     }
 
-    /** As a new process would find the device. */
+    /** Resets the device to the state in which a new process finds it. */
     @AfterEach
     void recover() {
         if (EmulatedCuda.isLoaded()) EmulatedCuda.reset(1);
@@ -79,7 +79,7 @@ class CudaFaultTest {
         }
     }
 
-    /** A lost device knows of no memory; the tensors are not to blame. */
+    /** A lost device does not know its memory any more, which is not the fault of the tensors. */
     @Test
     void afterAFaultNoTensorIsBlamed() {
         DeviceBuffer sound = DeviceBuffer.allocate(DType.FLOAT32, 4);

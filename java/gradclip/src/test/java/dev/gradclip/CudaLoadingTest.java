@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** How the CUDA library is found, checked and refused, each in a JVM of its own; and that nobody emulates a device unaware. */
+/** The CUDA library is found, checked and refused, each in a JVM of its own; nobody emulates a device unaware. */
 @Timeout(120)
 class CudaLoadingTest {
     private static final String EMULATED = "libgradclip_cuda_emulated.so";

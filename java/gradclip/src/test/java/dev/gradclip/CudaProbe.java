@@ -4,7 +4,7 @@ package dev.gradclip;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What a fresh JVM says about CUDA, and what it has mapped before it was asked. */
+/** Prints what a fresh JVM says about CUDA, and what it had mapped before it was asked. */
 final class CudaProbe {
     private CudaProbe() {}
 

@@ -9,7 +9,7 @@ import dev.gradclip.internal.jni.EmulatedCuda;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What each rule costs on the device, counted. */
+/** The counted device costs of each rule. */
 class CudaRuleCostsTest {
     private static final TestBackend CUDA = new TestBackend(Backend.CUDA, 3, "cuda-emulated");
 
@@ -55,7 +55,7 @@ class CudaRuleCostsTest {
         }
     }
 
-    /** Parts go to the device once, in the same copy as rows that have moved. */
+    /** The parts of a rule for groups go to the device once, in the same copy as pieces that have moved. */
     @Test
     void aRuleForGroupsIsUploadedWhenItIsAnother() {
         try (MixedTensors mixed = new MixedTensors(CUDA)) {
@@ -68,7 +68,7 @@ class CudaRuleCostsTest {
                 assertEnqueued(mixed, ClipRule.perRowNorm(1), 3, 0);
                 assertEnqueued(mixed, one, 3, 0);
                 assertEnqueued(mixed, other, 3, 1);
-                // Some uploads ahead of the device, a next one has to wait.
+                // The next upload has to wait once it is some ahead of the device.
                 CudaStream.DEFAULT.synchronize();
             }
         }

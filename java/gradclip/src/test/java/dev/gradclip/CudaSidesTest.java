@@ -13,7 +13,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-/** Where the buffers are picks the backend, and nothing is copied to another side silently. */
+/** The side of the buffers picks the backend, and nothing is copied to another side silently. */
 class CudaSidesTest {
     @BeforeEach
     void needsADevice() {

@@ -101,7 +101,7 @@ class DecideTest {
         }
     }
 
-    /** What an optimizer's kernel multiplies by. */
+    /** The coefficient that an optimizer's kernel multiplies by is in device memory. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void theCoefficientIsOnTheDevice(TestBackend backend) {

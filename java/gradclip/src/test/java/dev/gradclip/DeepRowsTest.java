@@ -74,7 +74,7 @@ class DeepRowsTest {
         }
     }
 
-    /** 8 MiB are 1024 tiles, which one warp adds up; of a pair both, one or none has more. */
+    /** One warp adds up 8 MiB, 1024 tiles; in a pair both rows, one or none have more. */
     @ParameterizedTest
     @CsvSource({"FLOAT32, FLOAT16", "FLOAT16, FLOAT32", "FLOAT32, FLOAT32"})
     void pairsOfWhichOneIsDeep(DType gradient, DType parameter) {

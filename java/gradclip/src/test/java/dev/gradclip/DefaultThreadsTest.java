@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** {@code -Ddev.gradclip.threads}, which is heard or refused aloud. */
+/** The property {@code -Ddev.gradclip.threads} is followed, or refused with an error. */
 class DefaultThreadsTest {
     private static final String PROPERTY = "dev.gradclip.threads";
     private final String before = System.getProperty(PROPERTY, "");

@@ -56,7 +56,7 @@ class DeviceBufferTest {
     @Test
     void everyKindOfHostMemoryComesAndGoes() {
         for (DType dtype : DType.values()) {
-            // The last is more than passes through staging memory at once.
+            // The last length is more than passes through staging memory at once.
             for (int n : new int[] {0, 1, 13, 4099, 700_001}) {
                 double[] values = Values.normal(n, n, 1);
                 for (Values.Memory memory : Values.Memory.values()) {
@@ -232,7 +232,7 @@ class DeviceBufferTest {
         assertEquals(-1, EmulatedCuda.deviceOf(address));
     }
 
-    /** Closed after a refusal, a buffer's memory goes at once: nothing holds it any more. */
+    /** Closing a buffer after a refusal frees its memory at once, because nothing holds it any more. */
     @Test
     void whatIsRefusedHoldsNoMemory() {
         try (GradientClipper clipper = GradientClipper.builder()

@@ -16,7 +16,7 @@ final class DeviceLeakProbe {
         else forgets();
     }
 
-    /** Pieces that grow and shrink, each of which takes memory of its own size at most. */
+    /** Streams pieces that grow and shrink, each of which takes memory of its own size at most. */
     private static void streams() {
         long before = EmulatedCuda.freeMemory();
         float[] values = new float[6144];
@@ -40,7 +40,7 @@ final class DeviceLeakProbe {
         while (System.nanoTime() < deadline && !free) {
             System.gc();
             Thread.sleep(20);
-            // What is logged takes several writes: the advice is the last of each report.
+            // A report takes several writes, of which the advice is the last.
             int reports = log.toString(StandardCharsets.UTF_8).split("to see where it came from", -1).length - 1;
             free = EmulatedCuda.freeMemory() == before && reports == 3;
         }

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Norms that stay on the device: what a decision leaves there, and clips that read one there. */
+/** Norms that stay on the device: figures that a decision leaves there, and clips that read a norm there. */
 @Timeout(60)
 class DeviceNormTest {
     private static final NormRule NO_CLIP = ClipRule.globalNorm(Double.POSITIVE_INFINITY);

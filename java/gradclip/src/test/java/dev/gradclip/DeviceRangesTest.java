@@ -9,7 +9,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Ranges of device memory at every offset from its 16-byte vectors: the bits of the host, and nothing written besides. */
+/** Ranges of device memory at every offset from its 16-byte vectors get the host's bits; nothing else is written. */
 class DeviceRangesTest {
     private static final int[] SIZES = {1, 2, 7, 8, 31, 33, 147, 1000, 4099};
     private static final int BEHIND = 5;

@@ -11,12 +11,12 @@ import java.util.List;
 /**
  * The first Java example of a page in docs/, run as a program on this test's class path; for the tests of adapters too.
  *
- * @param exit its exit code
- * @param output what it printed
- * @param errors what it printed beside that
+ * @param exit the exit code
+ * @param output the text on standard output
+ * @param errors the text on standard error
  */
 public record DocsExample(int exit, String output, String errors) {
-    /** Compiles and runs it in a folder of its own. */
+    /** Compiles and runs the example in a folder of its own. */
     public static DocsExample run(String page, Path folder, String... jvmOptions)
             throws IOException, InterruptedException {
         String text = Files.readString(Path.of("../../docs", page));

@@ -65,7 +65,7 @@ final class DynamicLossScalerTest {
         assertEquals(0x1p-125, low.scale());
     }
 
-    /** Batch upon batch overflows, far beyond what training survives; the first good one is then clipped as ever. */
+    /** Batch after batch overflows, far beyond what training survives; the first good one is then clipped as usual. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#all")
     void gradientsAreRightAfterAnyNumberOfOverflows(TestBackend backend) {
@@ -126,7 +126,7 @@ final class DynamicLossScalerTest {
         }
     }
 
-    /** As PyTorch counts: anew after each interval, also where the scale can grow no more. */
+    /** The count starts anew after each interval, as PyTorch's does, even if the scale can't grow any more. */
     @Test
     void countsAnewWhereItCanGrowNoMore() {
         DynamicLossScaler scaler = new DynamicLossScaler(0x1p127, 2, 0.5, 2);
@@ -147,7 +147,7 @@ final class DynamicLossScalerTest {
         assertThrows(IllegalArgumentException.class, () -> new DynamicLossScaler(1, 2, 0.5, 0));
     }
 
-    /** A step whose scaled gradients overflow FLOAT16 is skipped; the next, at half the scale, is unscaled and clipped at once. */
+    /** A step that overflows FLOAT16 is skipped; the next, at half the scale, is unscaled and clipped at once. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#all")
     void skipsAStepThatOverflowsAndTakesTheNext(TestBackend backend) {

@@ -10,7 +10,7 @@ import java.util.Map;
 final class EveryRule {
     private EveryRule() {}
 
-    /** One for each form and scope. */
+    /** Returns a norm rule for each form and scope. */
     static List<ClipRule> norms() {
         List<ClipRule> rules = new ArrayList<>();
         rules.add(ClipRule.globalNorm(1e9));
@@ -26,7 +26,7 @@ final class EveryRule {
         return rules;
     }
 
-    /** Rules by norm for some of the groups. */
+    /** Returns rules per group by norm, for some of the groups. */
     static List<ClipRule> groupNorms() {
         return List.of(
                 perGroup("third", ClipRule.perRowNorm(4), "first", ClipRule.normalize(2)),
@@ -64,7 +64,7 @@ final class EveryRule {
         return ClipRule.perGroup(rules);
     }
 
-    /** The same rule by another norm. */
+    /** Returns a rule with another norm type. */
     static ClipRule withNormType(ClipRule rule, NormType type) {
         if (rule instanceof NormRule norm) return norm.withNormType(type);
         if (!(rule instanceof GroupRule groups)) return rule;

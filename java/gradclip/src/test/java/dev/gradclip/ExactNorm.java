@@ -29,7 +29,7 @@ final class ExactNorm {
         return max;
     }
 
-    /** For millions of elements: squares as exact pairs, added up with what each addition lost. */
+    /** The L2 norm of millions of elements: squares as exact pairs, added up with what each addition lost. */
     static double compensatedL2(double... values) {
         double sum = 0;
         double lost = 0;

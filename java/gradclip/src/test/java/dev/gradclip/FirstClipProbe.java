@@ -3,7 +3,7 @@ package dev.gradclip;
 
 import jdk.jfr.FlightRecorder;
 
-/** A JVM of its own that clips once, and says whether that has started JDK Flight Recorder. */
+/** Clips once in a JVM of its own, and says if that has started JDK Flight Recorder. */
 final class FirstClipProbe {
     private FirstClipProbe() {}
 

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Another library has switched flush-to-zero on in the calling thread: the bits stay, and so does the switch. */
+/** Another library has switched flush-to-zero on in the calling thread: bits and switch stay as they are. */
 class FlushToZeroTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();
@@ -26,7 +26,7 @@ class FlushToZeroTest {
         assumeTrue(TestSupport.isLoaded(), "the native test support is not built");
     }
 
-    /** Everything that a clip can tell or write, of gradients that live among the subnormals. */
+    /** Returns all that a clip of gradients in the subnormal range returns or writes. */
     private static List<String> observed(TestBackend backend, int threads, boolean flushed) {
         List<String> seen = new ArrayList<>();
         for (DType dtype : DType.values()) {

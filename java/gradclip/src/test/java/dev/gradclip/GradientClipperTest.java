@@ -16,7 +16,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Names, groups, prepared clips, results that go stale, memory that may only be read. */
+/** Names, groups, prepared clips, stale results and read-only memory. */
 class GradientClipperTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();

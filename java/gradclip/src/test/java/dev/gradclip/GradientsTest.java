@@ -14,7 +14,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-/** The one-liners. */
+/** The static methods that clip in one line. */
 class GradientsTest {
     private static FloatBuffer direct(float... values) {
         FloatBuffer buffer = ByteBuffer.allocateDirect(4 * values.length)

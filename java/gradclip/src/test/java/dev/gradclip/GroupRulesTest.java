@@ -15,13 +15,13 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Groups: one norm each, a rule each, and what is in none. */
+/** Groups with one norm or one rule each, and tensors in no group. */
 class GroupRulesTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();
     }
 
-    /** Before the groups 10; "in": 3 and 4; "empty"; "out": 12, and 5 as two rows. */
+    /** A model: 10 before the groups; "in": 3 and 4; "empty"; "out": 12, and 5 as two rows. */
     private static final class Model implements AutoCloseable {
         final List<HostBuffer> gradients = new ArrayList<>();
         final GradientClipper clipper;
@@ -132,7 +132,7 @@ class GroupRulesTest {
         }
     }
 
-    /** What a rule does not cover is not what the rule before it did. */
+    /** Tensors that a rule does not cover are left as they are, whatever the rule before it did. */
     @ParameterizedTest
     @MethodSource("backends")
     void whatIsInNoGroupIsLeftAfterEveryOtherRule(TestBackend backend) {

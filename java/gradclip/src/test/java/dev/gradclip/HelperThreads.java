@@ -6,13 +6,13 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 
-/** OpenMP threads that help a thread of its own; for the tests of adapters too. */
+/** Finds the OpenMP threads that help a thread; tests of adapters use it too. */
 public final class HelperThreads {
     private HelperThreads() {}
 
     /**
-     * Works on a new thread, and tells which OpenMP threads have helped that: those that the JVM knows afterwards and did not
-     * know before, for those of an earlier thread end when they come to it.
+     * Works on a new thread, and returns the OpenMP threads that helped it: those that the JVM knows afterwards and did
+     * not know before. The OpenMP threads of an earlier thread end with that thread.
      */
     public static Set<Thread> of(Runnable work) throws InterruptedException {
         Set<Thread> before = known();

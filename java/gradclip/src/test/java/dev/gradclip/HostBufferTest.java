@@ -21,7 +21,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What memory is taken, and what is refused with advice. */
+/** Memory that is accepted, and memory that is refused with advice. */
 class HostBufferTest {
     private static ByteBuffer little(int bytes) {
         return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
@@ -111,7 +111,7 @@ class HostBufferTest {
                     "v");
             assertRefused(() -> backend.builder().declare("w", dtype, -1), "w", "-1");
         }
-        // Their sums count in one plane of partials, and of three once one is FLOAT64.
+        // The sums take one plane of partial sums, and three as soon as one tensor is FLOAT64.
         GradientClipperBuilder mixed = backend.builder().declare("v", DType.FLOAT32, 1L << 38);
         if (!backend.onDevice()) {
             assertRefused(() -> mixed.declare("w", DType.FLOAT64, 1).build(), "w is beyond the 2 TiB", "682 GiB");

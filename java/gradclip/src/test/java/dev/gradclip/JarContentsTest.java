@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What goes into the library's jar beside its classes. */
+/** The contents of the library's jar beside its classes. */
 class JarContentsTest {
     private static final Path CLASSES = Path.of(System.getProperty("build.classes", "target/classes"));
 

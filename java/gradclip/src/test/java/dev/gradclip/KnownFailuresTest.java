@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What went wrong in other libraries, each once; those that need 2^31 elements or real data have classes of their own. */
+/** Failures of other libraries, each once; those that need 2^31 elements or real data have classes of their own. */
 class KnownFailuresTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();
@@ -92,7 +92,7 @@ class KnownFailuresTest {
         for (HostBuffer buffer : buffers) for (double x : Values.read(buffer)) assertEquals(0.5, x);
     }
 
-    /** A negative threshold turned every gradient round. */
+    /** A negative threshold reversed every gradient. */
     @ParameterizedTest
     @MethodSource("backends")
     void aNegativeThresholdIsRefusedBeforeAnythingHappens(TestBackend backend) {

@@ -24,7 +24,7 @@ class LargeTensorTest {
     private static final long[] PLACES = {0, 5, (1L << 30) + 4095, (1L << 31) - 1, 1L << 31};
     private long memory;
 
-    /** Not plain Java, which makes a view for each tile at an address and so takes long. */
+    /** Returns the native backends; plain Java makes a view for each tile at an address, which takes long. */
     static Stream<TestBackend> nativeBackends() {
         return TestBackend.all().filter(b -> b.backend() == Backend.NATIVE);
     }

@@ -6,7 +6,7 @@ import java.io.PrintStream;
 import java.lang.ref.WeakReference;
 import java.nio.charset.StandardCharsets;
 
-/** Forgets a clipper, or closes one, and prints what was logged once it is collected. */
+/** Forgets a clipper, or closes one, and prints the log once it is collected. */
 final class LeakProbe {
     private LeakProbe() {}
 
@@ -25,13 +25,13 @@ final class LeakProbe {
         System.out.println(log.toString(StandardCharsets.UTF_8));
     }
 
-    /** What is logged takes several writes: the last is the advice, or of the trace the frame of main. */
+    /** Returns true once a report is complete: its last write is the advice, or main's frame of the stack trace. */
     private static boolean hasReport(ByteArrayOutputStream log) {
         String text = log.toString(StandardCharsets.UTF_8);
         return text.contains("to see where it came from") || text.contains("LeakProbe.main");
     }
 
-    /** When this one is reported, one that was collected before it has been. */
+    /** Forgets a second clipper; once it is reported, one that was collected before it has been reported too. */
     private static void forgetAnother() {
         GradientClipper.of(HostBuffer.wrap(new float[1])).globalNorm();
     }

@@ -16,7 +16,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** A clipper that is forgotten is reported once; one that was closed, and a one-liner's, never. */
+/** A forgotten clipper is reported once; a closed one, or that of a one-line call, never. */
 @Timeout(60)
 class LeakTest {
     @Test
@@ -67,7 +67,7 @@ class LeakTest {
         assertEquals("free=true\n", output);
     }
 
-    /** At a moment without native threads objects go unwatched; later ones are watched again. */
+    /** Objects go unwatched while no native thread can be started; later ones are watched again. */
     @Test
     void aCleanerThatCannotBeStartedIsTriedAgain() {
         AtomicInteger tries = new AtomicInteger();

@@ -7,9 +7,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** What a fresh JVM says about its backends, one fact a line. */
+/** Prints what a fresh JVM says about its backends, one fact a line. */
 final class LoadingProbe {
-    /** An argument: the folder of the library is one that no file system has. */
+    /** The argument for a library folder whose path no file system has. */
     static final String NO_PATH = "no-path";
 
     private LoadingProbe() {}

@@ -9,19 +9,19 @@ import java.util.Random;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
-/** Tensors of every type with rows, parameters and groups, absent ones and an empty one: what every rule is tried on. */
+/** Tensors of every type with rows, weights and groups, absent ones and an empty one: every rule is tried on them. */
 final class MixedTensors implements AutoCloseable {
-    /** Where {@code odd} is: a row of its own in a tensor of group "first". */
+    /** The tensor that holds {@code odd}, in a row of its own and in group "first". */
     static final int ODD_TENSOR = 2;
 
     static final int ODD_ROW = 1;
 
     private static final Map<Drawn, double[]> DRAWN = new ConcurrentHashMap<>();
 
-    /** Null where the gradient is absent. */
+    /** The gradients; null where one is absent. */
     final List<@Nullable HostBuffer> gradients = new ArrayList<>();
 
-    /** Null where there is none. */
+    /** The weights of each tensor; null where it has none. */
     final List<@Nullable HostBuffer> parameters = new ArrayList<>();
 
     final GradientClipper clipper;
@@ -38,10 +38,10 @@ final class MixedTensors implements AutoCloseable {
     }
 
     /**
-     * Elements are between 1/4 and 16.
+     * Makes tensors with elements between 1/4 and 16.
      *
      * @param odd one element
-     * @param factor what all others are multiplied by
+     * @param factor the factor that all others are multiplied by
      */
     MixedTensors(TestBackend backend, double odd, double factor) {
         this.backend = backend;
@@ -95,13 +95,13 @@ final class MixedTensors implements AutoCloseable {
         if (weights != null) builder.weights(backend.place(weights));
     }
 
-    /** Rows' sizes differ by powers of two; nothing is subnormal in any type, nor its products. */
+    /** Returns rows whose magnitudes differ by powers of two; no element or product is subnormal in any type. */
     private static double[] values(long seed, int length, int rowCount, double factor) {
         return DRAWN.computeIfAbsent(new Drawn(seed, length, rowCount, factor), Drawn::values)
                 .clone();
     }
 
-    /** Drawn once: a test makes hundreds of the same. */
+    /** Random values, drawn once because a test makes hundreds of equal sets. */
     private record Drawn(long seed, int length, int rowCount, double factor) {
         double[] values() {
             Random random = new Random(seed);
@@ -122,12 +122,12 @@ final class MixedTensors implements AutoCloseable {
         return rows.get(tensor);
     }
 
-    /** Empty where the tensor is in none. */
+    /** Returns the name of a tensor's group; empty where it is in none. */
     String group(int tensor) {
         return groups.get(tensor);
     }
 
-    /** The elements of each row now; none where it is absent. */
+    /** Returns the elements of each row as they are now; none where the buffer is absent. */
     double[][] rows(@Nullable HostBuffer buffer, int tensor) {
         double[] all = buffer == null ? new double[0] : Values.read(buffer);
         int length = all.length / rows(tensor);
@@ -136,7 +136,7 @@ final class MixedTensors implements AutoCloseable {
         return result;
     }
 
-    /** The bits of all gradients that are there. */
+    /** The bits of all gradients that are not absent. */
     List<long[]> bits() {
         List<long[]> bits = new ArrayList<>();
         for (HostBuffer gradient : gradients) if (gradient != null) bits.add(Values.bits(gradient));

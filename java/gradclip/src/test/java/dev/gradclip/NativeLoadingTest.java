@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** How the native library is found, checked and refused, each in a JVM of its own. */
+/** The native library is found, checked and refused, each in a JVM of its own. */
 @Timeout(120)
 class NativeLoadingTest {
     private static final Path NATIVE = Path.of(System.getProperty("native.dir", "target/native"));
@@ -37,7 +37,7 @@ class NativeLoadingTest {
         assumeTrue(Backend.NATIVE.isAvailable(), "the native library is not built");
     }
 
-    /** With a temporary folder of its own, where nothing of other JVMs is, unless the options name one. */
+    /** Runs the probe with a temporary folder of its own, free of other JVMs' files, unless the options name one. */
     private String probe(String... options) {
         return probe(List.of(options));
     }
@@ -53,7 +53,7 @@ class NativeLoadingTest {
         for (String line : lines) assertTrue(output.contains(line), () -> "no '" + line + "' in:\n" + output);
     }
 
-    /** Not available, said alike each time, and plain Java serves. */
+    /** Checks that the library is unavailable, for the same reason each time, and that plain Java works. */
     private static void assertRefused(String output, String reason) {
         assertSays(output, "available=false", "preferred=JAVA", "norm=5.0", "native=refused: backend NATIVE", reason);
         String first =
@@ -66,7 +66,7 @@ class NativeLoadingTest {
         assertSays(output, "available=true", "preferred=NATIVE", "norm=5.0", "native=5.0", "address=taken", "left=[]");
     }
 
-    /** Of JVMs that were killed while they loaded it, once they are a day old; nothing else is touched. */
+    /** Folders of JVMs that were killed while loading are removed once they are a day old; nothing else is touched. */
     @Test
     void removesWhatKilledJvmsLeft() throws IOException {
         Path stale = leftover("gradclip-1234", 25);
@@ -98,7 +98,7 @@ class NativeLoadingTest {
         return FileTime.from(Instant.now().minus(Duration.ofHours(hours)));
     }
 
-    /** As a name that is not ASCII is none under the POSIX locale. */
+    /** A name that is not ASCII is no path under the POSIX locale. */
     @Test
     void aFolderWhoseNameIsNoPath() {
         String output = probe(List.of(), LoadingProbe.NO_PATH);
@@ -232,7 +232,7 @@ class NativeLoadingTest {
     void jvmsStartingTogetherNeverMeet() {
         List<ChildJvm> children = new ArrayList<>();
         for (int i = 0; i < 12; i++) {
-            // They share the folder, so that one may still list what another is about to delete.
+            // The JVMs share the folder, so one may still list what another is about to delete.
             children.add(ChildJvm.start(List.of("-Djava.io.tmpdir=" + folder), "", LoadingProbe.class));
         }
         for (ChildJvm child : children) {

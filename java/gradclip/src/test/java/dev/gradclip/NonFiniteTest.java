@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** NaN and infinities under each policy and rule, wherever they are; and huge finite gradients, which are none. */
+/** NaN and infinities anywhere under each policy and rule, and huge gradients, which are finite. */
 class NonFiniteTest {
     private static final double INF = Double.POSITIVE_INFINITY;
     private static final double[] ODD = {INF, -INF, Double.NaN};
@@ -27,7 +27,7 @@ class NonFiniteTest {
         return TestBackend.all();
     }
 
-    /** Three tensors, with the odd element first, in the middle or last of one of them, or everywhere in it. */
+    /** Three tensors, with the odd element first, in the middle or last in one of them, or everywhere in it. */
     private record Case(DType dtype, double odd, int tensor, int place) {
         static final int EVERYWHERE = 3;
 

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What a norm is, against exact arithmetic, and that its bits are the same on every backend, thread and memory. */
+/** Norms are right against exact arithmetic, with the same bits on every backend, thread count and kind of memory. */
 class NormContractTest {
     static final int[] SIZES = {
         0, 1, 2, 3, 5, 13, 31, 32, 33, 127, 128, 129, 207, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097, 4098,
@@ -24,7 +24,7 @@ class NormContractTest {
         return TestBackend.all();
     }
 
-    /** u = 2^-24 (2^-53 for FLOAT64): 8 u for L2, 16 u for L1, none for the maximum. */
+    /** The error bound with u = 2^-24 (2^-53 for FLOAT64): 8 u for L2, 16 u for L1, none for the maximum. */
     static double bound(DType dtype, NormType type) {
         double u = dtype == DType.FLOAT64 ? 0x1p-53 : 0x1p-24;
         return type.equals(NormType.INF) ? 0 : type.equals(NormType.L2) ? 8 * u : 16 * u;

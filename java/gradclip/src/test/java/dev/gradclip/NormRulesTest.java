@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Rules by norm on tensors whose norms are whole numbers: the coefficient follows from the formula by hand. */
+/** Norm rules on tensors whose norms are whole numbers: the coefficient follows from the formula by hand. */
 class NormRulesTest {
     private static final double INF = Double.POSITIVE_INFINITY;
 
@@ -60,7 +60,7 @@ class NormRulesTest {
         assertScaled(backend, ClipRule.normalizeAbove(4.99, 2.5), 0.5, 3, 4);
         assertScaled(backend, ClipRule.normalizeAbove(4.99, 10), 2, 3, 4);
         assertScaled(backend, ClipRule.normalizeAbove(INF, 1), 1, 3, 4);
-        // With one number for both it is the global norm without an epsilon.
+        // With the same number for both it is the global norm without an epsilon.
         assertScaled(backend, ClipRule.normalizeAbove(2.5, 2.5), 0.5, 3, 4);
         assertScaled(backend, ClipRule.globalNorm(2.5).withEpsilon(0), 0.5, 3, 4);
     }
@@ -92,7 +92,7 @@ class NormRulesTest {
         assertScaled(backend, ClipRule.averageNorm(0.5), 1, 0, 0);
         // 8 / 4 = 2, the mean of |g|
         assertScaled(backend, ClipRule.averageNorm(0.5).withNormType(NormType.L1), 0.25, 1, -2, 3, -2);
-        // epsilon is added to what is compared: 0.5 / (1 + 1)
+        // epsilon is added to the average norm: 0.5 / (1 + 1)
         assertScaled(backend, ClipRule.averageNorm(0.5).withEpsilon(1), 0.25, 3, 4, 0, 0, 0);
     }
 

@@ -3,7 +3,7 @@ package dev.gradclip;
 
 import dev.gradclip.internal.jni.TestSupport;
 
-/** Clips on three OpenMP threads, prints how many there are, and leaves it to the JVM to end them. */
+/** Clips on three OpenMP threads, prints their number, and leaves the JVM to end them. */
 final class OpenMpProbe {
     private OpenMpProbe() {}
 

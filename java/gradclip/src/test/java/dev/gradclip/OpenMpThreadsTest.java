@@ -42,7 +42,7 @@ class OpenMpThreadsTest {
         return buffers;
     }
 
-    /** All that clips of fresh gradients can tell. */
+    /** Returns all figures and elements of clips of fresh gradients. */
     private static List<Object> observed(GradientClipperBuilder builder) {
         List<HostBuffer> buffers = gradients();
         for (HostBuffer buffer : buffers) builder.add(buffer);
@@ -82,7 +82,7 @@ class OpenMpThreadsTest {
         assertEquals(2, helpers.size());
         for (Thread thread : helpers) {
             assertTrue(thread.isDaemon());
-            // Ends for the JVM when the thread is detached.
+            // The thread ends for the JVM when it is detached.
             thread.join();
         }
     }
@@ -112,7 +112,7 @@ class OpenMpThreadsTest {
         assertEquals(expected, observed(GradientClipper.builder().openMpThreads("libnotloaded.so", 2)));
         assertEquals(expected, observed(GradientClipper.builder().openMpThreads("", 2)));
         assertEquals(expected, observed(GradientClipper.builder().openMpThreads("libnotloaded.so")));
-        // Loaded, without OpenMP.
+        // This library is loaded but does not use OpenMP.
         assertEquals(expected, observed(GradientClipper.builder().openMpThreads("libjvm.so", 2)));
     }
 

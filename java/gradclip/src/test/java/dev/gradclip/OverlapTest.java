@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Memory bound twice would be counted and scaled twice: it is refused, naming both tensors. */
+/** Binding memory twice, which would count and scale it twice, is refused, naming both tensors. */
 class OverlapTest {
     private static void assertRefused(TestBackend backend, HostBuffer first, HostBuffer second) {
         HostBuffer between = Values.buffer(DType.FLOAT32, 1, 2, 3);

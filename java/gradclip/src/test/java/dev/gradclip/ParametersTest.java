@@ -15,7 +15,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Rows and weights whose memory comes and goes. */
+/** Rows and weights whose memory is bound, rebound and absent. */
 class ParametersTest {
     private static final NormRule HALF = ClipRule.adaptive(0.5);
 
@@ -29,7 +29,7 @@ class ParametersTest {
         for (String name : named) assertTrue(message.contains(name), message);
     }
 
-    /** "kernel" of two units with weights, "bias" of one without. */
+    /** A clipper of "kernel", two units with weights, and "bias", one unit without. */
     private static GradientClipper clipper(
             TestBackend backend, HostBuffer kernel, HostBuffer weights, HostBuffer bias) {
         return backend.builder()
@@ -63,7 +63,7 @@ class ParametersTest {
             assertArrayEquals(new double[] {1, 0.1, 1}, coefficients(clipper));
             clipper.rebindWeights(backend.place(Arrays.asList(null, null)));
             assertArrayEquals(new double[] {1, 1, 1}, coefficients(clipper));
-            // One that had no weights when it was bound takes those of its gradient's type.
+            // A tensor that was bound without weights takes weights of its gradient's type.
             clipper.rebindWeights(backend.place(List.of(first, floats(6, 8))));
             assertArrayEquals(new double[] {1, 1, 0.1}, coefficients(clipper));
             assertArrayEquals(new double[] {3, 4}, Values.read(bias), 1e-6);
@@ -148,7 +148,7 @@ class ParametersTest {
                 "share memory");
     }
 
-    /** Rows lie one after the other from the address on. */
+    /** Rows follow one another from the address on. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onHost")
     void addresses(TestBackend backend) {
@@ -166,7 +166,7 @@ class ParametersTest {
             assertArrayEquals(new double[] {0.25, 0.25, 1}, coefficients(clipper));
             assertEquals(8, fill.globalNorm(NormType.L1));
             clipper.rebindWeights(new long[] {memory + 4096 - 8, 0});
-            // The first unit's weights are what is before them: 0.
+            // The first unit's weights are now the memory before them: 0.
             assertArrayEquals(new double[] {0.5e-3 / Math.sqrt(8), 1, 1}, coefficients(clipper), 1e-18);
             assertRefused(
                     () -> clipper.rebindWeights(new long[] {memory + 12, 0}),

@@ -7,12 +7,9 @@ import java.util.Map;
 import java.util.WeakHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/**
- * Host buffers of tests and their twins in device memory, which are where the elements are from when one is placed there until
- * it is read.
- */
+/** Keeps twins of tests' host buffers in device memory: a twin holds the elements from its placing until it is read. */
 final class Placed {
-    /** Each takes some of the mappings that Linux grants a process, 65530 as it comes. */
+    /** The number of twins that triggers garbage collection: each takes some of a process's 65530 mappings on Linux. */
     private static final int MANY = 10_000;
 
     private static final Cleaner CLEANER = Cleaner.create();
@@ -21,25 +18,25 @@ final class Placed {
 
     private Placed() {}
 
-    /** The twin, made from the elements as they are now if there was none. */
+    /** Returns the twin, made from the present elements if there was none. */
     static DeviceBuffer onDevice(HostBuffer host) {
         return TWINS.computeIfAbsent(host, Placed::twin);
     }
 
-    /** The buffer itself, with what its twin holds; there is no twin any more. */
+    /** Returns the buffer itself with the elements of its twin, which is dropped. */
     static HostBuffer onHost(HostBuffer host) {
         fetch(host);
         TWINS.remove(host);
         return host;
     }
 
-    /** Brings what the twin holds to the host, if there is one. */
+    /** Copies the elements of the twin to the host, if there is one. */
     static void fetch(HostBuffer host) {
         DeviceBuffer twin = TWINS.get(host);
         if (twin != null && host.length() > 0 && !host.isReadOnly()) twin.copyTo(host);
     }
 
-    /** Any offset from 16-byte vectors, depending on the length; the end of the allocation is that of the twin. */
+    /** Makes a twin at an offset from 16-byte vectors that depends on the length; it ends where the allocation ends. */
     private static DeviceBuffer twin(HostBuffer host) {
         if (LIVE.get() > MANY) System.gc();
         long offset = (host.length() ^ host.length() >> 2) & 3;

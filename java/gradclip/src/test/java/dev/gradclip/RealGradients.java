@@ -11,13 +11,13 @@ import java.nio.ByteOrder;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** The bundled gradients of real backward passes, and what is known of them. */
+/** The bundled gradients of real backward passes, and their known norms and results. */
 final class RealGradients {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private RealGradients() {}
 
-    /** Norms and clipping cases of one file. */
+    /** Returns the norms and clipping cases of one file. */
     static JsonNode expected(String file) {
         try {
             return JSON.readTree(resource("expected.json")).required(file);
@@ -26,7 +26,7 @@ final class RealGradients {
         }
     }
 
-    /** Fresh direct memory for every tensor of a file, in the file's order of names. */
+    /** Reads every tensor of a file into fresh direct memory, in the file's order of names. */
     static Map<String, HostBuffer> read(String file) {
         ByteBuffer bytes = ByteBuffer.wrap(resource(file + ".safetensors")).order(ByteOrder.LITTLE_ENDIAN);
         int header = Math.toIntExact(bytes.getLong());
@@ -60,7 +60,7 @@ final class RealGradients {
         };
     }
 
-    /** A number, or "inf". */
+    /** Returns a number, or infinity for "inf". */
     static double number(JsonNode node) {
         return node.isTextual() ? Double.POSITIVE_INFINITY : node.doubleValue();
     }

@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Gradients of real backward passes: norms against float64, every element written, and what PyTorch made of them. */
+/** Gradients of real backward passes: norms against float64, every element written, and PyTorch's results. */
 class RealGradientsTest {
     private static final List<String> FILES =
             List.of("rnn-calm", "rnn-exploding", "rnn-overflow", "gpt-f32", "gpt-f64", "gpt-mixed");
@@ -103,7 +103,7 @@ class RealGradientsTest {
         }
     }
 
-    /** Where PyTorch's total is finite, what it left behind is what is left behind here, to its precision. */
+    /** Gradients after the clip equal PyTorch's to its precision, where PyTorch's total norm is finite. */
     @ParameterizedTest
     @MethodSource("backends")
     void pytorchLeavesTheSameBehind(TestBackend backend) {
@@ -122,7 +122,7 @@ class RealGradientsTest {
                         clipper.clip(ClipRule.globalNorm(max).withNormType(type));
                     }
                 }
-                // PyTorch adds norms up in the gradients' own type, so its coefficient has as many digits.
+                // PyTorch adds norms up in the gradients' own type, so its coefficient has that type's precision.
                 double relative = file.equals("gpt-f64") ? 1e-9 : file.equals("gpt-mixed") ? 0x1p-7 : 4e-6;
                 for (Map.Entry<String, HostBuffer> tensor : tensors.entrySet()) {
                     JsonNode after = test.required("after").required(tensor.getKey());

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Memory comes and goes between steps; shapes stay. */
+/** Memory changes between steps; shapes stay. */
 class RebindTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();
@@ -183,7 +183,7 @@ class RebindTest {
         }
     }
 
-    /** An address that a tensor had before is neither where it is now nor in the way of another. */
+    /** An earlier address of a tensor is neither its present one nor an obstacle for another tensor. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onHost")
     void addressesAndBuffersTakeTurns(TestBackend backend) {
@@ -212,7 +212,7 @@ class RebindTest {
         }
     }
 
-    /** Neither the memory that it was built with, nor, once it is closed, the latest. */
+    /** A clipper keeps neither the memory that it was built with nor, once closed, the latest. */
     @ParameterizedTest
     @MethodSource("backends")
     void memoryThatNoTensorIsBoundToCanBeCollected(TestBackend backend) {
@@ -247,7 +247,7 @@ class RebindTest {
         return DeviceBuffer.wrap(memory.address(), 2, DType.FLOAT32, List.of(owner, memory));
     }
 
-    /** The clipper keeps memory and streams that it works with, though nobody else refers to them or has closed them. */
+    /** The clipper keeps memory and streams in use, even if nobody else refers to them or they are closed. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void whatIsInUseIsNotFreed(TestBackend backend) throws InterruptedException {
@@ -260,7 +260,7 @@ class RebindTest {
                 System.gc();
                 Thread.sleep(20);
             }
-            // Less than the kernel has: what other tests left behind may be freed meanwhile.
+            // Less than the kernel has: garbage of other tests may be freed meanwhile.
             assertTrue(NativeCuda.freeMemory(0) - free < 4L << 20);
             assertEquals(0, clipper.clipByGlobalNorm(1).globalNorm());
         }
@@ -271,7 +271,7 @@ class RebindTest {
         assertNull(reference.get());
     }
 
-    /** What was refused leaves nothing behind that the next rebinding would find. */
+    /** A refused rebinding leaves nothing behind that the next one would find. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void afterARefusalAnotherTensorMoves(TestBackend backend) {
@@ -297,7 +297,7 @@ class RebindTest {
         }
     }
 
-    /** A neighbour that ends where a tensor begins shares nothing with it, whatever else is wrong. */
+    /** A tensor shares nothing with one that begins at its end, whatever else is wrong. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void aNeighbourIsNotBlamed(TestBackend backend) {

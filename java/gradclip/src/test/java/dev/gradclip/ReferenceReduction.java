@@ -5,15 +5,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The canonical order of additions a second time, straight from docs/reduction.md and as plain as can be: elements find
- * their lane by the document's formula, missing ones add +0.0, every level is a list.
+ * A second implementation of the canonical order of additions, straight from docs/reduction.md and as plain as can be:
+ * elements find their lane by the document's formula, missing ones add +0.0, every level is a list.
  */
 final class ReferenceReduction {
     private static final int THREADS = 32;
 
     private ReferenceReduction() {}
 
-    /** Sums of one segment or group: FLOAT64 tiles outside [2^-900, 2^900] are scaled, in classes of their own. */
+    /** The sums of one segment or group: FLOAT64 tiles outside [2^-900, 2^900] are scaled, in classes of their own. */
     private record Sums(double low, double middle, double high) {}
 
     /** The norm of several tensors taken together; every element widened exactly. */
@@ -109,7 +109,7 @@ final class ReferenceReduction {
         return components(d, from, middle) + components(d, middle, to);
     }
 
-    /** Runs of 1024 until one entry is left. */
+    /** Folds runs of 1024 until one entry is left. */
     static double fold(List<Double> entries) {
         if (entries.isEmpty()) return 0;
         List<Double> level = entries;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
-/** What an element becomes, from the definitions: nearest-even by {@link Math#rint} on the type's unit at that place. */
+/** Rounds elements by the definitions: nearest-even by {@link Math#rint} on the type's unit at that magnitude. */
 final class Rounding {
     private Rounding() {}
 
-    /** The nearest value of a type; infinity from half a unit beyond the largest on. */
+    /** Returns the nearest value of a type; infinity from half a unit beyond the largest on. */
     static double nearest(DType dtype, double value) {
         return switch (dtype) {
             case FLOAT64 -> value;
@@ -23,7 +23,7 @@ final class Rounding {
         return Math.abs(rounded) > largest ? Math.copySign(Double.POSITIVE_INFINITY, value) : rounded;
     }
 
-    /** {@code round_T(x * coefficient)}, the product in the precision that the type is added up in. */
+    /** Returns {@code round_T(x * coefficient)}, with the product in the precision that the type is added up in. */
     static double scaled(DType dtype, double x, double coefficient) {
         if (dtype == DType.FLOAT64) return x * coefficient;
         if (coefficient < 0x1p-100 || Double.isInfinite((float) coefficient))
@@ -32,7 +32,7 @@ final class Rounding {
         return nearest(dtype, (float) (x * (float) coefficient));
     }
 
-    /** An element after a clamp, limits in the precision that the type is added up in and, where finite, within the type. */
+    /** Clamps an element by limits in the precision that the type is added up in and, if finite, within the type. */
     static double clamped(DType dtype, double x, double min, double max) {
         double low = limit(dtype, min);
         double high = limit(dtype, max);
@@ -54,7 +54,7 @@ final class Rounding {
         };
     }
 
-    /** The bits that hold a value of a type; NaN is the canonical one. */
+    /** Returns the bits that hold a value of a type; NaN is the canonical one. */
     static long bits(DType dtype, double value) {
         boolean negative = Double.doubleToRawLongBits(value) < 0;
         return switch (dtype) {

@@ -15,13 +15,13 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Rows with norms of their own: samples of a batch, and units beside their weights. */
+/** Rows with norms of their own: samples of a batch, and units compared with their weights. */
 class RowRulesTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();
     }
 
-    /** Optax' per-example clipping, and Opacus': a row of zeros is not clipped. */
+    /** Optax and Opacus clip per example in this way: a row of zeros is not clipped. */
     @ParameterizedTest
     @MethodSource("backends")
     void samples(TestBackend backend) {
@@ -70,7 +70,7 @@ class RowRulesTest {
         assertArrayEquals(new double[] {6, 6, 6, 6, 6, 6, 6, 6}, Values.read(buffer));
     }
 
-    /** Of a tensor without elements there may be no row: nothing is clipped. */
+    /** A tensor without elements may have no row, and nothing is clipped. */
     @ParameterizedTest
     @MethodSource("backends")
     void noRows(TestBackend backend) {
@@ -128,7 +128,7 @@ class RowRulesTest {
         }
     }
 
-    /** More than a clipper, or a stream, can keep anything of. */
+    /** A clipper or stream can't keep figures of so many rows. */
     @ParameterizedTest
     @MethodSource("backends")
     void tooManyRows(TestBackend backend) {
@@ -159,7 +159,7 @@ class RowRulesTest {
         }
     }
 
-    /** Every backend names the first such row, with its norm; where there are no rows, the tensor's norm. */
+    /** Every backend names the first row that is not finite with its norm; without rows, the tensor's norm. */
     @ParameterizedTest
     @MethodSource("backends")
     void errorNamesTheRow(TestBackend backend) {
@@ -227,7 +227,7 @@ class RowRulesTest {
         }
     }
 
-    /** n = norm of the unit's gradient, w of its weights, λ = 1/8, ε = 1e-3; m = λ · max(w, ε). */
+    /** The formula with n = norm of the gradient, w of the weights, λ = 1/8, ε = 1e-3: m = λ · max(w, ε). */
     @ParameterizedTest
     @MethodSource("backends")
     void adaptiveByHand(TestBackend backend) {
@@ -324,7 +324,7 @@ class RowRulesTest {
         }
     }
 
-    /** Weights have no policy: what is NaN there makes NaN of that unit alone. */
+    /** No policy covers weights: a NaN in them makes NaN of that unit alone. */
     @ParameterizedTest
     @MethodSource("backends")
     void weightsThatAreNotFinite(TestBackend backend) {

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What a rule, or what is bound for it, can't be: refused, with what to do. */
+/** Rules, and tensors bound for them, that are refused with advice. */
 class RuleErrorsTest {
     private static final NormRule NORM = ClipRule.globalNorm(1);
 
@@ -131,7 +131,7 @@ class RuleErrorsTest {
                 "parameter of kernel",
                 "2",
                 "4");
-        // What was refused left the builder as it was.
+        // The refused calls left the builder as it was.
         try (GradientClipper clipper = builder.rows(4).weights(four).build()) {
             assertEquals(Math.sqrt(30), clipper.globalNorm(), 1e-14);
         }

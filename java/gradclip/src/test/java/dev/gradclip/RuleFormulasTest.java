@@ -11,9 +11,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Every rule against its formula, for every row of tensors of every kind; RulesAgreeTest holds the others to this backend's bits. */
+/** Every rule against its formula, for every row of tensors of every kind; RulesAgreeTest covers other backends. */
 class RuleFormulasTest {
-    /** Norms of f32, f16 and bf16 are within 8 u, u = 2^-24. */
+    /** The tolerance; norms of FLOAT32, FLOAT16 and BFLOAT16 are within 8 u, u = 2^-24. */
     private static final double CLOSE = 1e-6;
 
     static Stream<TestBackend> backends() {
@@ -70,7 +70,7 @@ class RuleFormulasTest {
         for (ClipRule rule : EveryRule.allByNorm()) assertFollowsTheFormula(backend, rule.withInverseScale(0.3));
     }
 
-    /** Thresholds chosen so that every form changes some rows and leaves others. */
+    /** The thresholds are chosen so that every form changes some rows and leaves others. */
     @ParameterizedTest
     @MethodSource("backends")
     void someBiteAndSomeDoNot(TestBackend backend) {

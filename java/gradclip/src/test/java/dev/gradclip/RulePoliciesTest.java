@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** One element that is not finite, in one row of one tensor of one group: every rule under every policy. */
+/** One element of one row of one tensor of one group is not finite: every rule under every policy. */
 class RulePoliciesTest {
     private static final double[] ODD = {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY};
 
@@ -49,7 +49,7 @@ class RulePoliciesTest {
             try (MixedTensors mixed = new MixedTensors(backend, odd, 1)) {
                 List<long[]> before = mixed.bits();
                 for (ClipRule rule : EveryRule.all()) {
-                    // What the clip before decided is not what this one did.
+                    // The decision of the clip before must not count as that of this one.
                     mixed.clipper.decide(ClipRule.globalNorm(1));
                     ClipResult result = mixed.clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.SKIP));
                     assertTrue(result.nonFinite(), rule::toString);
@@ -93,7 +93,7 @@ class RulePoliciesTest {
         }
     }
 
-    /** Each element becomes what the reported coefficient makes of it; those that share no norm with it are as without it. */
+    /** Each element becomes its product with the reported coefficient; those of other norms are unaffected. */
     @ParameterizedTest
     @MethodSource("backends")
     void propagateReachesWhatSharesTheNorm(TestBackend backend) {

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What holds for every rule by its definition, on seeded random gradients. */
+/** Properties that every rule has by its definition, on seeded random gradients. */
 class RulePropertiesTest {
     private static final TestBackend JAVA = new TestBackend(Backend.JAVA, -1, "java");
 
@@ -89,7 +89,7 @@ class RulePropertiesTest {
         }
     }
 
-    /** A second time there is nothing left to do, but for a rounding. */
+    /** A second clip changes nothing, except by rounding. */
     @Test
     void againChangesNothing() {
         for (long seed = 0; seed < 100; seed++) {
@@ -105,7 +105,7 @@ class RulePropertiesTest {
         }
     }
 
-    /** Gradients and thresholds 2^k times as large: each element too, to the bit. */
+    /** Gradients and thresholds 2^k times as large give elements 2^k times as large, to the bit. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#all")
     void scaleGoesThrough(TestBackend backend) {
@@ -122,7 +122,7 @@ class RulePropertiesTest {
                         HostBuffer expected = plain.gradients.get(i);
                         HostBuffer found = scaled.gradients.get(i);
                         if (expected == null || found == null) continue;
-                        // Products below 2^-14 round otherwise as FLOAT16.
+                        // Products below 2^-14 round differently in FLOAT16.
                         if (expected.dtype() == DType.FLOAT16 && factor < 1) continue;
                         double[] values = Values.read(expected);
                         for (int k = 0; k < values.length; k++) values[k] *= factor;
@@ -160,7 +160,7 @@ class RulePropertiesTest {
         }
     }
 
-    /** Where all elements are 0 nothing is clipped, though c / (0 + ε) is less than 1: no tensor, no row, to no listener. */
+    /** Gradients of 0 are not clipped, though c / (0 + ε) is less than 1: no tensor, row or report says so. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#all")
     void zerosAreNotClipped(TestBackend backend) {
@@ -186,7 +186,7 @@ class RulePropertiesTest {
         try (GradientClipper clipper = builder.add(backend.place(buffer)).build()) {
             assertFalse(clipper.clipByGlobalNorm(1e-7).clipped());
             assertEquals(1, clipper.decide(ClipRule.globalNorm(1e-7)).coefficient());
-            // Of a norm that is given nobody knows what it is of.
+            // A given norm may be that of other elements.
             assertEquals(1e-7 / 1e-6, clipper.clipWithNorm(1e-7, 0).coefficient());
             clipper.clipByGlobalNorm(0);
         }
@@ -198,7 +198,7 @@ class RulePropertiesTest {
                 heard.stream().map(ClipEvent::coefficient).toList());
     }
 
-    /** Beside a row that is not, in a clipper and in a stream. */
+    /** A row of zeros is not clipped beside a row of others, in a clipper and in a stream. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#all")
     void aRowOfZerosIsNotClipped(TestBackend backend) {
@@ -221,7 +221,7 @@ class RulePropertiesTest {
         }
     }
 
-    /** Nothing, one element, zeros: no form divides by 0. */
+    /** No form divides by 0: no element, one element, zeros. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#all")
     void nothingAndZeros(TestBackend backend) {

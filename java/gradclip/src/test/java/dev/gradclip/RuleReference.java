@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** What the rules' definitions make of {@link MixedTensors}, in plain double arithmetic, row by row. */
+/** Clips {@link MixedTensors} by the rules' definitions, in plain double arithmetic, row by row. */
 final class RuleReference {
     private final ClipRule rule;
     private final MixedTensors mixed;
@@ -15,7 +15,7 @@ final class RuleReference {
     private final Map<String, Double> norms = new HashMap<>();
     private final List<double[][]> weights = new ArrayList<>();
 
-    /** Of tensors as they are now. */
+    /** Takes the tensors as they are now. */
     RuleReference(ClipRule rule, MixedTensors mixed) {
         this.rule = rule;
         this.mixed = mixed;
@@ -29,7 +29,7 @@ final class RuleReference {
         }
     }
 
-    /** What a row shares its norm with: the same string for all of it; empty where no rule applies. */
+    /** Returns the same string for all rows that share a norm; empty where no rule applies. */
     static String part(ClipRule rule, MixedTensors mixed, int tensor, int row) {
         String group = mixed.group(tensor);
         if (!(ruleOf(rule, group) instanceof NormRule norm)) return "";
@@ -58,7 +58,7 @@ final class RuleReference {
         return type.equals(NormType.L2) ? Math.sqrt(sum) : Math.pow(sum, 1 / type.p());
     }
 
-    /** What the row's elements are multiplied by. */
+    /** Returns the coefficient of a row's elements. */
     double coefficient(int tensor, int row) {
         String part = part(rule, mixed, tensor, row);
         if (part.isEmpty() || !(ruleOf(rule, mixed.group(tensor)) instanceof NormRule norm)) return rule.inverseScale();

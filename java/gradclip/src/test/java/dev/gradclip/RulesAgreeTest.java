@@ -19,7 +19,7 @@ class RulesAgreeTest {
     private static Outcome clip(TestBackend backend, ClipRule rule, double odd) {
         try (MixedTensors mixed = new MixedTensors(backend, odd, 1)) {
             List<Object> figures = new ArrayList<>();
-            // A rule that covers all before leaves nothing to the next.
+            // A rule that covers all tensors, before this one, must leave nothing behind for it.
             mixed.clipper.clip(ClipRule.perRowNorm(500));
             ClipResult result = mixed.clipper.clip(rule);
             figures.addAll(List.of(result.globalNorm(), result.coefficient(), result.elementsChanged()));
@@ -43,7 +43,7 @@ class RulesAgreeTest {
         for (String group : List.of("first", "empty", "second", "third")) figures.add(result.groupNorm(group));
     }
 
-    /** One of each backend: which SIMD level or order of warps it is matters to norms alone. */
+    /** Returns one of each backend, because the SIMD level or order of warps matters to norms alone. */
     private static Stream<TestBackend> oneOfEach() {
         Set<Backend> seen = new HashSet<>();
         return TestBackend.all().filter(b -> seen.add(b.backend()));

@@ -43,7 +43,7 @@ class ScaleTest {
         return TestBackend.all();
     }
 
-    /** With the threshold as coefficient. */
+    /** Scales by a coefficient, given as the threshold for a norm of 1. */
     private static ClipResult scale(GradientClipper clipper, double coefficient) {
         ClipResult result =
                 clipper.clipWithNorm(ClipRule.globalNorm(coefficient).withEpsilon(0), 1);
@@ -51,7 +51,7 @@ class ScaleTest {
         return result;
     }
 
-    /** Elements of all kinds: every pattern of the half types, edges and random bits of the others. */
+    /** Returns elements of all kinds: every pattern of the half types, edges and random bits of the others. */
     static HostBuffer allKinds(DType dtype, long seed) {
         Random random = new Random(seed);
         return switch (dtype) {
@@ -151,7 +151,7 @@ class ScaleTest {
             HostBuffer buffer = allKinds(dtype, 1);
             long[] before = Values.bits(buffer);
             try (GradientClipper clipper = backend.clipper(buffer)) {
-                // Signalling NaN are among them: were one written, it would become canonical.
+                // Signalling NaN are among them: if one were written, it would become canonical.
                 assertFalse(scale(clipper, 1).clipped());
                 assertFalse(clipper.clipWithNorm(2, 1).clipped());
                 assertFalse(clipper.clipByGlobalNorm(Double.POSITIVE_INFINITY).clipped());

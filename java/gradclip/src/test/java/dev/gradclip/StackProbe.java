@@ -48,7 +48,7 @@ final class StackProbe {
         }
     }
 
-    /** What the clipper says of the gradients is so. */
+    /** Checks that the clipper is right about changed gradients. */
     private static void write(GradientClipperBuilder builder) throws InterruptedException {
         float[] gradient = new float[LENGTH];
         try (GradientClipper clipper = builder.add(HostBuffer.wrap(gradient)).build()) {
@@ -87,7 +87,7 @@ final class StackProbe {
         try {
             if (left > 0) descend();
         } catch (StackOverflowError e) {
-            // The deepest frame; from here on up there is a call in each.
+            // This is the deepest frame; each frame from here on up makes a call.
         }
         if (left-- <= 0) return;
         try {

@@ -26,12 +26,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Every rule, with rows, groups, parameters and unscaling: a stream has the bits of a clipper bound with the same. */
+/** Every rule, with rows, groups, weights and unscaling: a stream has the bits of a clipper bound to the same. */
 @Tag("thorough")
 class StreamingRulesTest {
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
 
-    /** A tensor of rows, cut where a stream may be: at a row's end, or within one at whole tiles. */
+    /** A tensor of rows, cut where a stream allows: at a row's end, or within a row at whole tiles. */
     @SuppressWarnings("ArrayRecordComponent") // never compared
     private record Tensor(DType dtype, int rows, double[] values) {
         static Tensor random(Random random, double scale) {
@@ -69,7 +69,7 @@ class StreamingRulesTest {
         }
     }
 
-    /** What is clipped, and how. */
+    /** The tensors of a case, and their rule. */
     private static final class Case {
         final List<Tensor> tensors = new ArrayList<>();
         final List<@Nullable Tensor> parameters = new ArrayList<>();
@@ -228,7 +228,7 @@ class StreamingRulesTest {
         }
     }
 
-    /** In any pieces, and where rows are alike without saying where. */
+    /** Applies any pieces, and where all rows have one coefficient also without the piece's place. */
     private static void apply(Tensor tensor, int t, StreamingClip clip, HostBuffer bound, Random random, String what) {
         long[] expected = Values.bits(bound);
         int length = tensor.values.length;
@@ -317,7 +317,7 @@ class StreamingRulesTest {
         assertTrue(message.contains(part), message);
     }
 
-    /** A finite norm that no double holds is no reason for ERROR or SKIP, on whichever side of unscaling. */
+    /** A finite norm beyond any double, before or after unscaling, is no reason for ERROR or SKIP. */
     @ParameterizedTest
     @EnumSource(Backend.class)
     void unscalingBeyondDoubles(Backend backend) {
@@ -396,7 +396,7 @@ class StreamingRulesTest {
         }
     }
 
-    /** A threshold of 0 makes 0 of all there is: of nothing, nothing. */
+    /** A threshold of 0 makes all elements 0, but does not clip a tensor without elements. */
     @Test
     void emptyTensorsAreNotClipped() {
         for (Scope scope : List.of(Scope.ALL, Scope.TENSOR, Scope.ROW)) {

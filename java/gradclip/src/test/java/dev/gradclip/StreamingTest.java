@@ -21,12 +21,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Gradients that pass by in pieces get the bits that they would get bound at once. */
+/** Gradients that pass by in pieces get the same bits as gradients bound at once. */
 @Tag("thorough")
 class StreamingTest {
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
 
-    /** Elements of one tensor, cut anew for each pass as a file's windows are. */
+    /** Elements of one tensor, cut anew for each pass like the windows of a file. */
     private static final class Tensor {
         final DType dtype;
         final double[] values;
@@ -85,7 +85,7 @@ class StreamingTest {
         return rule.withNonFinitePolicy(policies[random.nextInt(3)]);
     }
 
-    /** What clips host memory with the bits of a backend; skips the test where that is not available. */
+    /** Returns a backend in host memory with the bits of the given one; skips the test if it is not available. */
     private static Backend bindable(Backend backend) {
         if (backend == Backend.CUDA)
             assumeTrue(EmulatedCuda.hasDevice(), "there is no device, and the emulated one is not built");

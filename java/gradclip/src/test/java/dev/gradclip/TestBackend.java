@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** A backend, for the native one a SIMD level and for the emulated one an order of warps: what every contract test runs on. */
+/** A backend to run contract tests on, with the native one's SIMD level or the emulated one's warp order. */
 record TestBackend(Backend backend, int level, String name) {
-    /** Another number is another order of the emulated device's warps; a second run of the tests is given another one. */
+    /** The order of the emulated device's warps; a second run of the tests has another one. */
     private static final int WARP_ORDER = Integer.getInteger("test.warp.order", 1);
 
-    /** Plain Java, each SIMD level that this machine runs, and the emulated device, or the real one. */
+    /** Returns plain Java, each SIMD level that this machine runs, and the emulated device or the real one. */
     static Stream<TestBackend> all() {
         List<TestBackend> all = new ArrayList<>();
         all.add(new TestBackend(Backend.JAVA, -1, "java"));
@@ -33,17 +33,17 @@ record TestBackend(Backend backend, int level, String name) {
         return all.stream();
     }
 
-    /** Those that work in host memory: for what has no meaning on a device. */
+    /** Returns the backends in host memory, for tests that have no meaning on a device. */
     static Stream<TestBackend> onHost() {
         return all().filter(b -> !b.onDevice());
     }
 
-    /** Those that work in device memory; none where the emulator is not built. */
+    /** Returns the backends in device memory; none where the emulator is not built. */
     static Stream<TestBackend> onDevices() {
         return all().filter(TestBackend::onDevice);
     }
 
-    /** What backend CUDA throws when it is given host memory. */
+    /** Returns the exception of backend CUDA for host memory. */
     static Class<? extends RuntimeException> cudaRefusesTheHost() {
         return EmulatedCuda.hasDevice() ? IllegalArgumentException.class : BackendUnavailableException.class;
     }
@@ -60,7 +60,7 @@ record TestBackend(Backend backend, int level, String name) {
         return builder;
     }
 
-    /** The same elements where the backend works; {@link Values} reads them back from there. */
+    /** Places a buffer's elements where the backend works; {@link Values} reads them back from there. */
     GradientBuffer place(HostBuffer buffer) {
         return onDevice() ? Placed.onDevice(buffer) : Placed.onHost(buffer);
     }
@@ -77,7 +77,7 @@ record TestBackend(Backend backend, int level, String name) {
         return builder.build();
     }
 
-    /** Binds whole arrays of FLOAT32, or copies of them; null is absent. {@link Values} reads what it returns. */
+    /** Binds whole arrays of FLOAT32, or copies of them; null is absent. {@link Values} reads the result. */
     List<@Nullable HostBuffer> rebind(GradientClipper clipper, float[] @Nullable ... arrays) {
         List<@Nullable HostBuffer> buffers = new ArrayList<>();
         for (float[] array : arrays) buffers.add(array == null ? null : HostBuffer.wrap(array));

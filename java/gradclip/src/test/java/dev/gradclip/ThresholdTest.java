@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Thresholds at their edges, and epsilon: the formula {@code min(1, maxNorm / (norm + epsilon))}. */
+/** Thresholds at their edges, and epsilon, in the formula {@code min(1, maxNorm / (norm + epsilon))}. */
 class ThresholdTest {
     static Stream<TestBackend> backends() {
         return TestBackend.all();

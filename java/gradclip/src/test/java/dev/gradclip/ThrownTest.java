@@ -18,19 +18,19 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Whatever is thrown in the middle of a call: it reaches the caller, nothing hangs, and the next call is right. */
+/** A throwable in the middle of a call reaches the caller, nothing hangs, and the next call is right. */
 @Timeout(60)
 class ThrownTest {
     private static final int LENGTH = 1 << 19;
 
-    /** In a JVM of its own, which loses each class whose initialisation overflows the stack. */
+    /** The stack overflows in a JVM of its own, which loses each class whose initialisation overflows the stack. */
     @Test
     void aStackThatIsUsedUpWhereverItIs() {
         String output = ChildJvm.run(List.of(), StackProbe.class);
         assertEquals("fine", output.lines().reduce((a, b) -> b).orElse(""), output);
     }
 
-    /** Does its tasks at once, or throws. */
+    /** An executor that does its tasks at once, or throws. */
     private static final class Faulty implements Executor {
         @Nullable
         Throwable fault;
@@ -79,7 +79,7 @@ class ThrownTest {
         }
     }
 
-    /** A clip that is refused, as one that finds a NaN, leaves all as it is. */
+    /** A clip that is refused, such as one that finds a NaN, changes nothing. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#all")
     void aRefusedClipIsNotPartlyClipped(TestBackend backend) {
@@ -92,7 +92,7 @@ class ThrownTest {
         }
     }
 
-    /** Sums that a call left half-way are not those of the result before it. */
+    /** Sums of an interrupted call do not pass for those of the result before it. */
     @ParameterizedTest
     @MethodSource("dev.gradclip.TestBackend#onHost")
     void figuresOfTheResultBeforeAreRefused(TestBackend backend) {

@@ -25,7 +25,7 @@ class UnscaleTest {
         }
     }
 
-    /** No element is subnormal: then each product by a power of two is exact. */
+    /** The gradients have no subnormal element, so each product by a power of two is exact. */
     @ParameterizedTest
     @MethodSource("backends")
     void byAPowerOfTwoItIsTheClipOfTheUnscaledToTheBit(TestBackend backend) {
@@ -99,7 +99,7 @@ class UnscaleTest {
         }
     }
 
-    /** 40000 · 2 is infinite as FLOAT16: it is clamped, for only what came in infinite is zeroed. */
+    /** The product 40000 · 2 is infinite as FLOAT16 and is clamped, because only infinite gradients are zeroed. */
     @ParameterizedTest
     @MethodSource("backends")
     void zeroLooksBeforeUnscaling(TestBackend backend) {
@@ -113,7 +113,7 @@ class UnscaleTest {
         assertArrayEquals(new double[] {5, 0, -2, 0}, Values.read(buffer));
     }
 
-    /** Norms beyond the largest and below the least double are right all the same. */
+    /** Coefficients are right for norms beyond the largest and below the least double. */
     @ParameterizedTest
     @MethodSource("backends")
     void beyondTheRangeOfADouble(TestBackend backend) {

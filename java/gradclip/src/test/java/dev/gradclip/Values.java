@@ -23,7 +23,7 @@ final class Values {
         HEAP_BYTES
     }
 
-    /** Rounds each value to the type. */
+    /** Makes a buffer of values rounded to the type. */
     static HostBuffer buffer(DType dtype, double[] values, Memory memory) {
         int n = values.length;
         return switch (memory) {
@@ -77,7 +77,7 @@ final class Values {
         return dtype == DType.FLOAT16 ? Half.floatToFloat16((float) value) : Half.floatToBfloat16((float) value);
     }
 
-    /** The elements, wherever they are placed, widened exactly. */
+    /** Returns the elements, on whichever side they are, widened exactly. */
     static double[] read(HostBuffer buffer) {
         Placed.fetch(buffer);
         double[] values = new double[(int) buffer.length()];
@@ -97,7 +97,7 @@ final class Values {
         };
     }
 
-    /** The elements' bits, wherever they are placed. */
+    /** Returns the bits of the elements, on whichever side they are. */
     static long[] bits(HostBuffer buffer) {
         Placed.fetch(buffer);
         long[] bits = new long[(int) buffer.length()];
@@ -114,7 +114,7 @@ final class Values {
         return bits;
     }
 
-    /** Normal values times a scale. */
+    /** Returns normally distributed values times a scale. */
     static double[] normal(long seed, int n, double scale) {
         Random random = new Random(seed);
         double[] values = new double[n];

@@ -19,7 +19,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
-/** Tensors that are others each step. */
+/** Steps that each bring other tensors. */
 class StepClipperTest {
     private final List<String> names = List.of("a", "b");
 

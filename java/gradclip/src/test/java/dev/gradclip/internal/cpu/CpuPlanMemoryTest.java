@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/** Which row a tile belongs to, with rows that have none. */
+/** Finds the row that a tile belongs to, among rows that have no tile. */
 class CpuPlanMemoryTest {
     private static CpuPlanMemory memory(int... lengths) {
         List<List<Piece>> segments = new ArrayList<>();

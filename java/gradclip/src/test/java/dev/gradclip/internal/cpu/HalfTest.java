@@ -8,7 +8,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Half types against their definitions: sign, exponent, mantissa; the nearest value, ties to even. */
+/** Half types against their definitions: sign, exponent and mantissa; the nearest value, ties to even. */
 @Tag("thorough")
 class HalfTest {
     private static final int SCALE = Integer.getInteger("thorough.scale", 1);
@@ -47,12 +47,12 @@ class HalfTest {
         }
     }
 
-    /** Between each pair of neighbours: just below the middle, the middle, just above it. */
+    /** Values between each pair of neighbours round right: just below the middle, the middle, just above it. */
     @Test
     void everyTieGoesToTheEvenNeighbour() {
         for (int sign = 0; sign <= 0x8000; sign += 0x8000) {
             for (int bits = 0; bits < 0x7c00; bits++) {
-                // The neighbour of the largest is where infinity would be if it were a number.
+                // The largest number's neighbour is where infinity would be if it were a number.
                 double above = bits == 0x7bff ? 65536 : float16(bits + 1);
                 float middle = (float) ((float16(bits) + above) / 2);
                 assertRounds(sign, bits, middle, true);

@@ -14,7 +14,7 @@ import java.nio.ByteOrder;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What a reader sees while a device writes, step by step as the device writes it. */
+/** Steps through a device's writes and checks what a reader sees after each. */
 class CudaResultsTest {
     private static final int SLOT = 64;
     private static final int BEGUN = 48;

@@ -5,28 +5,31 @@ import java.nio.Buffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** The emulated device, which tests alone use: loaded before anything else asks for CUDA. */
+/** The emulated device, which only tests use; it is loaded before any other use of CUDA. */
 public final class EmulatedCuda {
     private static final boolean LOADED = load();
 
     private EmulatedCuda() {}
 
-    /** Whether the native build made it; from here on it is what {@link dev.gradclip.Backend#CUDA} means. */
+    /**
+     * Returns true if the native build made the emulated device, which then stands for
+     * {@link dev.gradclip.Backend#CUDA}.
+     */
     public static boolean isLoaded() {
         return LOADED;
     }
 
-    /** Whether a real device must be there: {@code -Ddev.gradclip.test.cuda=required}, on a GPU host. */
+    /** Returns true if a real device must exist: {@code -Ddev.gradclip.test.cuda=required}, on a GPU host. */
     public static boolean isRealRequired() {
         return "required".equals(System.getProperty("dev.gradclip.test.cuda"));
     }
 
-    /** Whether there is a device, emulated or real, for tests that run on either. */
+    /** Returns true if there is a device, emulated or real, for tests that run on either. */
     public static boolean hasDevice() {
         return isRealRequired() || isLoaded();
     }
 
-    /** Where the native build puts it. */
+    /** Returns the folder where the native build puts the emulated device. */
     public static Path folder() {
         return Path.of(System.getProperty("dev.gradclip.test.cuda.emulated", "target/native/emulated"))
                 .toAbsolutePath();
@@ -40,11 +43,11 @@ public final class EmulatedCuda {
         return true;
     }
 
-    /** What calls of this thread amounted to: a collector frees memory on another when it likes. */
+    /** The CUDA calls of this thread; a garbage collector frees memory on another one at any time. */
     public record Counters(
             long launches, long allocations, long copiesToDevice, long copiesToHost, long synchronisations) {}
 
-    /** Since it was last asked. */
+    /** Returns the counters since the last call of this method. */
     public static Counters counters() {
         long[] five = NativeCuda.emulatorCounters();
         return new Counters(five[0], five[1], five[2], five[3], five[4]);
@@ -55,17 +58,17 @@ public final class EmulatedCuda {
         if (LOADED) NativeCuda.emulatorReset(seed);
     }
 
-    /** Frees memory behind the back of whoever holds it. */
+    /** Frees memory that others still use. */
     public static void free(long address) {
         NativeCuda.free(0, address);
     }
 
-    /** Zeroed memory that nobody owns. */
+    /** Allocates zeroed memory that has no owner. */
     public static long allocate(long bytes) {
         return NativeCuda.allocate(0, bytes);
     }
 
-    /** The device whose memory the address lies in, or -1. */
+    /** Returns the device whose memory the address lies in, or -1. */
     public static int deviceOf(long address) {
         return NativeCuda.deviceOf(address);
     }
@@ -74,12 +77,12 @@ public final class EmulatedCuda {
         return NativeCuda.devices();
     }
 
-    /** Of device 0, in bytes. */
+    /** Returns the free memory of device 0, in bytes. */
     public static long freeMemory() {
         return NativeCuda.freeMemory(0);
     }
 
-    /** Of a direct buffer's first byte. */
+    /** Returns the address of a direct buffer's first byte. */
     public static long address(Buffer direct) {
         return NativeCuda.address(direct);
     }

@@ -6,23 +6,23 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What tests in other packages ask of the loaded library. */
+/** Functions of the loaded library for tests in other packages. */
 public final class NativeLevels {
     private NativeLevels() {}
 
-    /** Names of the SIMD levels. */
+    /** Returns the names of the SIMD levels. */
     public static List<String> names() {
         List<String> names = new ArrayList<>();
         for (int i = 0; i < NativeCpu.usableLevels(); i++) names.add(NativeCpu.levelName(i));
         return names;
     }
 
-    /** Memory at an address. */
+    /** Returns a view of the memory at an address. */
     public static ByteBuffer view(long address, long bytes) {
         return NativeCpu.view(address, bytes);
     }
 
-    /** Of a direct buffer's first byte. */
+    /** Returns the address of a direct buffer's first byte. */
     public static long address(Buffer direct) {
         return NativeCpu.address(direct);
     }

@@ -4,13 +4,13 @@ package dev.gradclip.internal.jni;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What tests need from C: another library's habit of flushing subnormals, and memory that is only reserved. */
+/** C functions for tests: another library's flushing of subnormals, and memory that is only reserved. */
 public final class TestSupport {
     private static final boolean LOADED = load();
 
     private TestSupport() {}
 
-    /** Whether the native build ran. */
+    /** Returns true if the native build ran. */
     public static boolean isLoaded() {
         return LOADED;
     }
@@ -30,13 +30,13 @@ public final class TestSupport {
     /** The library that has OpenMP threads once {@link #openMpRegion} ran. */
     public static final String OPEN_MP = "libgradclip_testsupport.so";
 
-    /** How many threads took part in a parallel region of that many; 1 where the library was built without OpenMP. */
+    /** Returns how many of {@code threads} worked in a parallel region; 1 if the library has no OpenMP. */
     public static native int openMpRegion(int threads);
 
-    /** How many threads a parallel region has that asks for no number. */
+    /** Returns how many threads a parallel region has that does not ask for a number. */
     public static native int openMpMost();
 
-    /** Address space that takes no memory until it is touched. */
+    /** Reserves address space that takes no memory until it is touched. */
     public static native long reserve(long bytes);
 
     public static native void release(long address, long bytes);

@@ -8,7 +8,7 @@ import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/** The fold, against one written level by level over whole arrays; up to three levels. */
+/** The fold against one written level by level over whole arrays, with up to three levels. */
 class FoldTest {
     private static double reference(double[] entries) {
         double[] level = entries;
@@ -85,7 +85,7 @@ class FoldTest {
         assertEquals(0.0, fold.finish());
     }
 
-    /** As an Error in the middle leaves it. */
+    /** An Error in the middle of a sum leaves entries behind, which the next sum must not count. */
     @Test
     void aSumDoesNotCountWhatWasAddedBefore() {
         for (int n : new int[] {0, 1, 1023, 1024, 5000}) {

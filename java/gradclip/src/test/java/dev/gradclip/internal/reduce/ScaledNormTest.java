@@ -30,7 +30,7 @@ class ScaledNormTest {
         double got = norm.coefficient(max, epsilon, 1);
         double want = Math.min(1, expected);
         String what = mantissa + " 2^" + exponent + ", max " + max + ", epsilon " + epsilon;
-        // Two roundings more than exact where the coefficient is subnormal.
+        // A subnormal coefficient is rounded twice more than the exact one.
         assertEquals(want, got, 4e-16 * want + 2 * Double.MIN_VALUE, what);
     }
 

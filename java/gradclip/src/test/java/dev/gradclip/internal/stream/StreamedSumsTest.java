@@ -14,9 +14,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
-/** Sums of pieces, one of which could not be measured. */
+/** Sums of pieces when one of the pieces could not be measured. */
 class StreamedSumsTest {
-    /** Throws when it is told to, after it has added a part. */
+    /** Kernels that throw on demand, after they have added a part. */
     private static final class Faulty implements PieceKernels {
         @Nullable
         Error fault;

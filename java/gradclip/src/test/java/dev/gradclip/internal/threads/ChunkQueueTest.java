@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Chunks are each done once, in their own phase, whoever helps and whenever helpers come. */
+/** Each chunk is done once, in its own phase, by any helper at any time. */
 @Tag("thorough")
 @Timeout(60)
 class ChunkQueueTest {
@@ -56,7 +56,7 @@ class ChunkQueueTest {
         assertEquals(0, outside.get());
     }
 
-    /** A clock that stands still but for what a phase with helpers takes: a millisecond of work, then a wait. */
+    /** A clock that stands still except in phases with helpers: a millisecond of work, then a wait. */
     private static final class HelpedClock implements LongSupplier {
         private static final long MILLISECOND = 1_000_000;
         private long now;
@@ -111,7 +111,7 @@ class ChunkQueueTest {
         assertEquals(before + 102, clock.phases, "what went wrong long ago is forgotten");
     }
 
-    /** However long it waited: half a minute is what a machine that was suspended takes. */
+    /** A helper is tried again however long it waited; half a minute is the time of a machine that was suspended. */
     @Test
     void aHelperIsTriedAgainAfterASecond() {
         HelpedClock clock = new HelpedClock();
@@ -158,7 +158,7 @@ class ChunkQueueTest {
                 assertThrows(IllegalStateException.class, () -> job.phase(1, 1, false, ChunkQueueTest::helpToTheEnd)));
     }
 
-    /** A caller that fails still waits for the chunk that a helper has begun: it may write to memory that is freed then. */
+    /** A caller that fails still waits for the chunk that a helper has begun, whose memory may be freed afterwards. */
     @Test
     void aFailingCallerWaitsForItsHelpers() throws InterruptedException {
         Thread caller = Thread.currentThread();
@@ -201,7 +201,7 @@ class ChunkQueueTest {
         }
     }
 
-    /** Wherever a phase ends early, the chunks of the next are whole, and late helpers do none of the one before. */
+    /** Wherever a phase ends early, the next has all its chunks, and late helpers do none of the one before. */
     @Test
     void aPhaseThatFailedLeavesNothingForTheNext() {
         int[] bad = {-1};
@@ -249,7 +249,7 @@ class ChunkQueueTest {
         throw (E) thrown;
     }
 
-    /** One for each helper, until it has begun them; some executors drop theirs, so after a second they are given anew. */
+    /** Each helper has one task at a time; some executors drop tasks, so after a second a new one is given. */
     @Test
     void aBusyExecutorCollectsNoTasks() {
         long[] now = {0};
@@ -270,7 +270,7 @@ class ChunkQueueTest {
         assertEquals(3, queue.size());
     }
 
-    /** On a thread of its own, before the caller begins. */
+    /** Helps on a thread of its own, before the caller begins. */
     private static void helpToTheEnd(ChunkQueue job, int helpers) {
         Thread helper = new Thread(job);
         helper.start();
@@ -300,7 +300,7 @@ class ChunkQueueTest {
         assertEquals(0, helped.get(), "the seat was taken");
     }
 
-    /** Its share is left to it for a moment, not for good. */
+    /** A helper's share is reserved for it for a moment, not forever. */
     @Test
     void theCallerDoesTheOtherChunksOfAHelperThatIsHeldUp() throws InterruptedException {
         Thread caller = Thread.currentThread();
@@ -359,7 +359,7 @@ class ChunkQueueTest {
         assertEquals(0, wrong.get());
     }
 
-    /** More jobs at once than the pool has slots: the callers without one work alone. */
+    /** There are more jobs at once than the pool has slots: the callers without a slot work alone. */
     @Test
     void moreCallersThanSlots() throws InterruptedException {
         AtomicInteger ran = new AtomicInteger();

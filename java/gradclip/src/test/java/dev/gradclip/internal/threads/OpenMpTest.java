@@ -42,7 +42,7 @@ class OpenMpTest {
         }
     }
 
-    /** Whichever thread it hits: the caller gets it, and the next phase is whole. */
+    /** An exception on any thread reaches the caller, and the next phase has all its chunks. */
     @Test
     void whatAChunkThrowsReachesTheCaller() {
         RuntimeException fault = new IllegalStateException("not this one");

@@ -24,7 +24,7 @@ class SharedPoolTest {
     private final List<Thread> started = new CopyOnWriteArrayList<>();
     private final AtomicInteger refusals = new AtomicInteger();
 
-    /** A pool that tells of its threads, and may be refused some. */
+    /** Makes a pool that records its threads, and may fail to start some. */
     private SharedPool pool(long keepNanos) {
         return new SharedPool(keepNanos) {
             @Override
@@ -97,14 +97,14 @@ class SharedPoolTest {
         await(() -> pool.size() == 0);
     }
 
-    /** Helpers come and go all the time. */
+    /** Helpers start and end all the time. */
     @Test
     void everyChunkIsDoneWhileHelpersEnd() {
         SharedPool pool = pool(0);
         for (int i = 0; i < 300 || started.size() < 10; i++) run(pool, 3);
     }
 
-    /** Of the thread that happens to clip first. */
+    /** A helper does not keep the class loader of the thread that happens to clip first. */
     @Test
     void aHelperKeepsNoContextClassLoader() throws InterruptedException {
         SharedPool pool = pool(FOREVER);
@@ -118,7 +118,7 @@ class SharedPoolTest {
         assertTrue(started.get(0).isDaemon());
     }
 
-    /** A slot is free again, whatever is thrown. */
+    /** A slot becomes free again, whatever is thrown. */
     @Test
     void slotsAreNotUsedUpByFailures() {
         SharedPool pool = pool(FOREVER);
