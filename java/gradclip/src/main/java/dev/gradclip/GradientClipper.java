@@ -208,13 +208,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         if (globalNorm < 0) throw new IllegalArgumentException("norm must be 0 or more, but is " + globalNorm);
         requireOneCoefficient(rule, "clipWithNorm");
         requireNoZero(rule, "clipWithNorm takes the norm as given");
-        acquire();
-        try {
-            forgetMeasured();
-            return run(call.withNorm(resolve(rule), globalNorm));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.NORM_GIVEN, rule, globalNorm, null, null);
     }
 
     /**
@@ -226,22 +220,38 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      */
     @Override
     public ClipResult clip(ClipRule rule) {
-        acquire();
-        try {
-            forgetMeasured();
-            return run(call.of(Call.Kind.CLIP, resolve(rule), null));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.CLIP, rule, null);
     }
 
     /** Clips by a rule that is resolved for this clipper; without a stream the clip is complete on return. */
     ClipResult clip(ResolvedRule rule, @Nullable CudaStream stream) {
         acquire();
         try {
-            forgetMeasured();
             resolved = rule;
-            return run(call.of(Call.Kind.CLIP, rule, stream == null ? null : stream.streamHandle));
+            return run(call.of(Call.Kind.CLIP, rule, 0, null, stream == null ? null : stream.streamHandle));
+        } finally {
+            user = null;
+        }
+    }
+
+    private ClipResult run(Call.Kind kind, ClipRule rule, @Nullable CudaStream stream) {
+        return run(kind, rule, Double.NaN, null, stream);
+    }
+
+    /** Runs a call; its kind says which norm it takes, and without a stream it is complete on return. */
+    private ClipResult run(
+            Call.Kind kind,
+            ClipRule rule,
+            double globalNorm,
+            @Nullable DeviceNorm deviceNorm,
+            @Nullable CudaStream stream) {
+        acquire();
+        try {
+            boolean applies = kind == Call.Kind.APPLY;
+            if (!applies) forgetMeasured();
+            ResolvedRule known = resolve(rule);
+            if (applies) requireMeasured(known.normType);
+            return run(call.of(kind, known, globalNorm, deviceNorm, stream == null ? null : stream.streamHandle));
         } finally {
             user = null;
         }
@@ -249,6 +259,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
 
     /** Runs a call on the backend, and returns its figures as a result. */
     private ClipResult run(Call filled) {
+        forgetMeasured();
         observer.clip(filled);
         return new ClipResult(filled.figures(), source);
     }
@@ -295,14 +306,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      *     {@link CudaFatalException}
      */
     public ClipResult clipAsync(ClipRule rule, CudaStream stream) {
-        Objects.requireNonNull(stream, "stream");
-        acquire();
-        try {
-            forgetMeasured();
-            return run(call.of(Call.Kind.CLIP, resolve(rule), stream.streamHandle));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.CLIP, rule, Objects.requireNonNull(stream, "stream"));
     }
 
     /**
@@ -319,13 +323,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      */
     public ClipResult clipWithNormAsync(NormRule rule, DeviceNorm norm, CudaStream stream) {
         requireGiven(rule, norm, stream, "clipWithNormAsync");
-        acquire();
-        try {
-            forgetMeasured();
-            return run(call.withNorm(resolve(rule), norm, stream.streamHandle));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.NORM_ON_DEVICE, rule, Double.NaN, norm, stream);
     }
 
     static void requireGiven(NormRule rule, DeviceNorm norm, CudaStream stream, String method) {
@@ -366,13 +364,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     public ClipResult decide(NormRule rule) {
         requireOneCoefficient(rule, "decide");
         requireNoZero(rule, "decide leaves the gradients as they are");
-        acquire();
-        try {
-            forgetMeasured();
-            return run(call.of(Call.Kind.DECIDE, resolve(rule), null));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.DECIDE, rule, null);
     }
 
     /**
@@ -387,13 +379,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         Objects.requireNonNull(stream, "stream");
         requireOneCoefficient(rule, "decideAsync");
         requireNoZero(rule, "decide leaves the gradients as they are");
-        acquire();
-        try {
-            forgetMeasured();
-            return run(call.of(Call.Kind.DECIDE, resolve(rule), stream.streamHandle));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.DECIDE, rule, stream);
     }
 
     private static void requireOneCoefficient(NormRule rule, String method) {
@@ -526,7 +512,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         Objects.requireNonNull(stream, "stream");
         acquire();
         try {
-            TensorRange range = group(group);
+            TensorRange range = ResolvedRule.group(group, groups);
             if (accumulatedType != null && !accumulatedType.equals(type)) {
                 throw new IllegalStateException("measure was called with norm type " + accumulatedType
                         + " and now with " + type + "; call apply in between");
@@ -546,29 +532,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      * @throws IllegalStateException if a tensor is not measured, or was measured by another norm type than the rule's
      */
     public ClipResult apply(ClipRule rule) {
-        acquire();
-        try {
-            ResolvedRule resolvedRule = resolve(rule);
-            requireMeasured(resolvedRule.normType);
-            forgetMeasured();
-            return run(call.of(Call.Kind.APPLY, resolvedRule, null));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.APPLY, rule, null);
     }
 
     /** Clips as {@link #apply} does, and on a stream as {@link #clipAsync} does. */
     public ClipResult applyAsync(ClipRule rule, CudaStream stream) {
-        Objects.requireNonNull(stream, "stream");
-        acquire();
-        try {
-            ResolvedRule resolvedRule = resolve(rule);
-            requireMeasured(resolvedRule.normType);
-            forgetMeasured();
-            return run(call.of(Call.Kind.APPLY, resolvedRule, stream.streamHandle));
-        } finally {
-            user = null;
-        }
+        return run(Call.Kind.APPLY, rule, Objects.requireNonNull(stream, "stream"));
     }
 
     private void requireMeasured(@Nullable NormType type) {
@@ -612,14 +581,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      *     two tensors share memory, or an address is not on the device; nothing is rebound
      */
     public void rebind(long[] addresses) {
-        binding.requireCount(Objects.requireNonNull(addresses, "addresses").length);
-        acquire();
-        try {
-            binding.rebind(0, addresses);
-            forgetMeasured();
-        } finally {
-            user = null;
-        }
+        rebind(0, addresses);
     }
 
     /**
@@ -629,17 +591,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      * @throws IllegalArgumentException if a tensor does not fit or two share memory, naming them; nothing is rebound
      */
     public void rebind(List<? extends @Nullable GradientBuffer> buffers) {
-        binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
-        acquire();
-        try {
-            GradientClipperBuilder.memoryOf(buffers, given);
-            binding.rebind(0, given);
-            forgetMeasured();
-        } finally {
-            // The array outlives the call, and must not keep memory alive.
-            Arrays.fill(given, null);
-            user = null;
-        }
+        rebind(0, buffers);
     }
 
     /**
@@ -680,13 +632,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      */
     public void rebindWeights(long[] addresses) {
         requireWeights();
-        binding.requireCount(Objects.requireNonNull(addresses, "addresses").length);
-        acquire();
-        try {
-            binding.rebind(binding.size(), addresses);
-        } finally {
-            user = null;
-        }
+        rebind(binding.size(), addresses);
     }
 
     /**
@@ -697,12 +643,30 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      */
     public void rebindWeights(List<? extends @Nullable GradientBuffer> buffers) {
         requireWeights();
+        rebind(binding.size(), buffers);
+    }
+
+    /** Rebinds the gradients, which are the entries from 0 on, or the weights. */
+    private void rebind(int from, long[] addresses) {
+        binding.requireCount(Objects.requireNonNull(addresses, "addresses").length);
+        acquire();
+        try {
+            binding.rebind(from, addresses);
+            if (from == 0) forgetMeasured();
+        } finally {
+            user = null;
+        }
+    }
+
+    private void rebind(int from, List<? extends @Nullable GradientBuffer> buffers) {
         binding.requireCount(Objects.requireNonNull(buffers, "buffers").size());
         acquire();
         try {
             GradientClipperBuilder.memoryOf(buffers, given);
-            binding.rebind(binding.size(), given);
+            binding.rebind(from, given);
+            if (from == 0) forgetMeasured();
         } finally {
+            // The array outlives the call, and must not keep memory alive.
             Arrays.fill(given, null);
             user = null;
         }
@@ -711,14 +675,6 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     private void requireWeights() {
         if (segments.hasWeights()) return;
         throw new IllegalStateException("the clipper has no parameters; bind them with builder().weights(weights)");
-    }
-
-    private TensorRange group(String name) {
-        TensorRange group = groups.get(name);
-        if (group == null) {
-            throw new IllegalArgumentException("there is no group '" + name + "'; the groups are " + groups.keySet());
-        }
-        return group;
     }
 
     /** Reads per-tensor figures on demand, which are valid until the next call. */
@@ -747,7 +703,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
 
         @Override
         public double groupNorm(String name, long ofCall) {
-            TensorRange range = group(name);
+            TensorRange range = ResolvedRule.group(name, groups);
             return between(segments.from(range.from()), segments.from(range.to()), ofCall);
         }
 

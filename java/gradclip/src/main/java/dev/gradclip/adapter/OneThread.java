@@ -6,8 +6,8 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lets one thread at a time into a clipper and refuses a second one, as {@link dev.gradclip.GradientClipper} does; a closed
- * clipper refuses all.
+ * Lets one thread at a time into a clipper and refuses a second one, as {@link dev.gradclip.GradientClipper} does; a
+ * closed clipper refuses all.
  *
  * <pre>{@code
  * use.acquire();
@@ -42,7 +42,9 @@ public final class OneThread {
         }
     }
 
-    /** Returns false where another thread has the clipper; one that was stopped there, and has ended, has it no more. */
+    /**
+     * Returns false where another thread has the clipper; one that was stopped there, and has ended, has it no more.
+     */
     private boolean take(Thread me) {
         Thread other = user.get();
         if (other != null && other.isAlive()) return false;
@@ -55,7 +57,8 @@ public final class OneThread {
     }
 
     /**
-     * Waits for a call under way on another thread, then refuses further calls and runs {@code closing}. Closing again only waits.
+     * Waits for a call under way on another thread, then refuses further calls and runs {@code closing}. Closing again
+     * only waits.
      *
      * @throws IllegalStateException from within a call, on the same thread
      */

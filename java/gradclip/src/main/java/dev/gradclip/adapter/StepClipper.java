@@ -15,8 +15,9 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the {@link GradientClipper} for this step's tensors, on the host or on a device: the clipper of the step before is
- * rebound where names, types and lengths are the same, and another is made where they are not. One thread at a time uses it.
+ * Finds the {@link GradientClipper} for this step's tensors, on the host or on a device: the clipper of the step before
+ * is rebound where names, types and lengths are the same, and another is made where they are not. One thread at a time
+ * uses it.
  *
  * <pre>{@code
  * StepClipper clippers = new StepClipper();
@@ -42,8 +43,8 @@ public final class StepClipper implements AutoCloseable {
     }
 
     /**
-     * Makes clippers of a builder that is new each time and then given to the user of an adapter: for a listener, threads, another
-     * backend.
+     * Makes clippers of a builder that is new each time and then given to the user of an adapter: for a listener,
+     * threads, another backend.
      *
      * @throws IllegalArgumentException if a setting can't be, or adds tensors
      */
@@ -67,7 +68,8 @@ public final class StepClipper implements AutoCloseable {
         if (!builder.names().isEmpty()) {
             throw new IllegalArgumentException(
                     "the settings add '" + builder.names().get(0)
-                            + "', but the framework has the tensors; set a listener, threads, an executor or a backend");
+                            + "', but the framework has the tensors; set a listener, threads, an executor or a "
+                            + "backend");
         }
     }
 
@@ -78,11 +80,11 @@ public final class StepClipper implements AutoCloseable {
     }
 
     /**
-     * A clipper bound to these buffers, good until the next call; the caller does not close it. A null is a gradient that is
-     * absent, which keeps its place.
+     * A clipper bound to these buffers, good until the next call; the caller does not close it. A null is a gradient
+     * that is absent, which keeps its place.
      *
-     * @throws IllegalArgumentException if there are not as many buffers as names, a name is there twice, two buffers share
-     *     memory, or they are on different sides
+     * @throws IllegalArgumentException if there are not as many buffers as names, a name is there twice, two buffers
+     *     share memory, or they are on different sides
      */
     public GradientClipper bind(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
         if (tensorNames.size() != buffers.size()) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Parts of which an adapter to a framework is made: {@link dev.gradclip.adapter.StepClipper} binds each step's tensors. */
+/**
+ * Parts of which an adapter to a framework is made: {@link dev.gradclip.adapter.StepClipper} binds each step's tensors.
+ */
 @NullMarked
 package dev.gradclip.adapter;
 

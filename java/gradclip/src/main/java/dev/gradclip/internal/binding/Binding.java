@@ -8,8 +8,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The memory that each tensor has at present: shapes stay, memory comes and goes. A rebind binds all that it is given, or
- * throws and binds nothing. Entries are the gradients and then, where there are any, their weights.
+ * The memory that each tensor has at present: shapes stay, memory comes and goes. A rebind binds all that it is given,
+ * or throws and binds nothing. Entries are the gradients and then, where there are any, their weights.
  */
 public abstract sealed class Binding permits HostBinding, DeviceBinding {
     private final List<String> names;

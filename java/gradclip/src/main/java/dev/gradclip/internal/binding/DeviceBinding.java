@@ -14,7 +14,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tensors in the memory of one CUDA device, bound to a plan there. A rebind writes the pieces that changed and makes one call.
+ * Tensors in the memory of one CUDA device, bound to a plan there. A rebind writes the pieces that changed and makes
+ * one call.
  */
 public final class DeviceBinding extends Binding {
     private final TensorMemory[] shapes;

@@ -7,8 +7,8 @@ import dev.gradclip.internal.rule.ResolvedRule;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One clip to be done and, once a backend has done it, its {@link #figures}. A clipper has one object, which it fills anew for
- * each call, so that a clip allocates nothing.
+ * One clip to be done and, once a backend has done it, its {@link #figures}. A clipper has one object, which it fills
+ * anew for each call, so that a clip allocates nothing.
  */
 public final class Call {
     /** The phases that a call goes through. */
@@ -32,25 +32,24 @@ public final class Call {
     private @Nullable StreamHandle stream;
     private final Figures figures = new Figures();
 
-    /** A call of the kinds that measure; without a stream it is complete when it returns. */
-    public Call of(Kind ofKind, ResolvedRule byRule, @Nullable StreamHandle onStream) {
+    /**
+     * Fills the call anew.
+     *
+     * @param givenNorm the norm of {@link Kind#NORM_GIVEN}
+     * @param normOnDevice the norm of {@link Kind#NORM_ON_DEVICE}
+     * @param onStream the stream to enqueue on; null for a call that is complete when it returns
+     */
+    public Call of(
+            Kind ofKind,
+            ResolvedRule byRule,
+            double givenNorm,
+            @Nullable DeviceNorm normOnDevice,
+            @Nullable StreamHandle onStream) {
         kind = ofKind;
         rule = byRule;
-        deviceNorm = null;
-        stream = onStream;
-        return this;
-    }
-
-    /** A call that is given the norm, complete when it returns. */
-    public Call withNorm(ResolvedRule byRule, double givenNorm) {
         globalNorm = givenNorm;
-        return of(Kind.NORM_GIVEN, byRule, null);
-    }
-
-    /** A call that reads the norm from the device, on a stream. */
-    public Call withNorm(ResolvedRule byRule, DeviceNorm norm, StreamHandle onStream) {
-        of(Kind.NORM_ON_DEVICE, byRule, onStream);
-        deviceNorm = norm;
+        deviceNorm = normOnDevice;
+        stream = onStream;
         return this;
     }
 

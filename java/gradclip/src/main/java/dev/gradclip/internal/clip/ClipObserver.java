@@ -11,7 +11,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Reports every clip to the {@link ClipListener} and to JDK Flight Recorder, if either is active; delegates the work. */
+/**
+ * Reports every clip to the {@link ClipListener} and to JDK Flight Recorder, if either is active; delegates the work.
+ */
 public final class ClipObserver {
     /** The number of results that a device keeps. */
     private static final int MOST_WAITING = 256;

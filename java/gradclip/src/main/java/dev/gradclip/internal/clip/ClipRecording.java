@@ -79,8 +79,8 @@ public final class ClipRecording {
     }
 
     /**
-     * Returns true if somebody records clips. Where nobody has recorded yet no event is made: the first takes JDK Flight Recorder
-     * 200 ms to start, in a first clip of 14.
+     * Returns true if somebody records clips. Where nobody has recorded yet no event is made: the first takes JDK
+     * Flight Recorder 200 ms to start, in a first clip of 14.
      */
     public static boolean isRecording() {
         return AVAILABLE && FlightRecorder.isInitialized() && Probe.EVENT.isEnabled();

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.clip;
 
-import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
-import dev.gradclip.DeviceNorm;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
 import dev.gradclip.ValueRule;
 import dev.gradclip.internal.binding.HostBinding;
 import dev.gradclip.internal.cpu.CpuPlan;
-import dev.gradclip.internal.cuda.CudaCapture;
 import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.reduce.ScaledNorm;
@@ -58,7 +55,8 @@ public final class CpuPhases implements Phases {
             case NORM_GIVEN -> clipWithNorm(rule, clip.globalNorm(), figures);
             case NORM_ON_DEVICE ->
                 throw new IllegalStateException(
-                        "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with its value");
+                        "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with "
+                                + "its value");
         }
         figures.tensors = binding.tensors();
         figures.elements = binding.elements();
@@ -287,7 +285,10 @@ public final class CpuPhases implements Phases {
         figures.set(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
     }
 
-    /** Sets NaN and infinities to 0; returns the number that stay 0. One that is then clamped away from 0 is counted there. */
+    /**
+     * Sets NaN and infinities to 0; returns the number that stay 0. One that is then clamped away from 0 is counted
+     * there.
+     */
     private long zeroNonFinite(ResolvedRule rule) {
         long changed = 0;
         for (ResolvedRule.Part part : rule.parts) {
@@ -328,34 +329,6 @@ public final class CpuPhases implements Phases {
         throw new IllegalStateException("the gradients are in host memory, so no device has their " + figure.what
                 + "; read it from the ClipResult");
     }
-
-    @Override
-    public boolean isComplete(long ofCall) {
-        return true;
-    }
-
-    @Override
-    public void read(long ofCall, Figures into) {
-        throw new IllegalStateException("the figures of a clip on the host are there when it returns");
-    }
-
-    @Override
-    public CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle stream) {
-        throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use clip");
-    }
-
-    @Override
-    public void setRule(CudaCapture capture, ClipRule rule, StreamHandle stream) {
-        throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
-    }
-
-    @Override
-    public void latest(CudaCapture capture, Figures into) {
-        throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
-    }
-
-    @Override
-    public void clear() {}
 
     private NormType requireCurrent(long ofCall) {
         return Phases.requireCurrent(ofCall, call, measuredType);

@@ -21,7 +21,9 @@ import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import org.jspecify.annotations.Nullable;
 
-/** Measure, decide, apply for one clipper on a CUDA device, which does all three by itself: one native call per clip. */
+/**
+ * Measure, decide, apply for one clipper on a CUDA device, which does all three by itself: one native call per clip.
+ */
 public final class CudaPhases implements Phases {
     private final CudaPlan plan;
     private final DeviceBinding binding;

@@ -11,7 +11,10 @@ import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import org.jspecify.annotations.Nullable;
 
-/** Measure, decide, apply where a clipper's gradients are: {@link CpuPhases} on the host, {@link CudaPhases} on a device. */
+/**
+ * Measure, decide, apply where a clipper's gradients are: {@link CpuPhases} on the host, {@link CudaPhases} on a
+ * device.
+ */
 public interface Phases {
     /** Clips, and fills the call's figures. */
     void clip(Call call);
@@ -35,22 +38,32 @@ public interface Phases {
     long address(DeviceFigure figure);
 
     /** Returns true if the figures of a pending call have come. */
-    boolean isComplete(long ofCall);
+    default boolean isComplete(long ofCall) {
+        return true;
+    }
 
     /** Waits for the figures of a pending call. */
-    void read(long ofCall, Figures into);
+    default void read(long ofCall, Figures into) {
+        throw new IllegalStateException("the figures of a clip on the host are there when it returns");
+    }
 
     /** Makes a clip part of the graph that the stream is captured into; the norm is null where the clip measures it. */
-    CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle stream);
+    default CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle stream) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use clip");
+    }
 
     /** Gives a captured clip another rule's numbers. */
-    void setRule(CudaCapture capture, ClipRule rule, StreamHandle stream);
+    default void setRule(CudaCapture capture, ClipRule rule, StreamHandle stream) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
+    }
 
     /** The figures of the latest replay of a captured clip. */
-    void latest(CudaCapture capture, Figures into);
+    default void latest(CudaCapture capture, Figures into) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
+    }
 
     /** Lets go of streams. */
-    void clear();
+    default void clear() {}
 
     /** The norm type that call {@code ofCall} measured, if the latest call is that one. */
     static NormType requireCurrent(long ofCall, long latest, @Nullable NormType measured) {

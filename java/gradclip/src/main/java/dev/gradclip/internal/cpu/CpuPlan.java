@@ -17,12 +17,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A set of segments (tensors) bound on the CPU, and the phases over them: measure, total, apply. Splits tiles into chunks
- * for a {@link Workers}; which thread does which chunk never shows in the bits, for every tile has its own partial. One
- * caller at a time.
+ * A set of segments (tensors) bound on the CPU, and the phases over them: measure, total, apply. Splits tiles into
+ * chunks for a {@link Workers}; which thread does which chunk never shows in the bits, for every tile has its own
+ * partial. One caller at a time.
  */
 public final class CpuPlan {
-    /** 512 KiB: long enough to hide what claiming a chunk costs, short enough for a critical section on a heap array. */
+    /**
+     * 512 KiB: long enough to hide what claiming a chunk costs, short enough for a critical section on a heap array.
+     */
     private static final int MOST_TILES_A_CHUNK = 64;
 
     /**
@@ -32,8 +34,8 @@ public final class CpuPlan {
     private static final long ALONE_BYTES = 512 << 10;
 
     /**
-     * Enough for threads of unequal speed to end together. Finding a chunk's first piece and calling native code costs 0.1 to
-     * 0.2 µs: to clip 250 tensors of 4 KiB took one thread 74 µs in 36 chunks, 61 in 4.
+     * Enough for threads of unequal speed to end together. Finding a chunk's first piece and calling native code costs
+     * 0.1 to 0.2 µs: to clip 250 tensors of 4 KiB took one thread 74 µs in 36 chunks, 61 in 4.
      */
     private static final long CHUNKS_A_THREAD = 16;
 
@@ -87,7 +89,9 @@ public final class CpuPlan {
         return new CpuPlan(memory, new NativeKernels(memory, level), team);
     }
 
-    /** Binds a piece of a segment to other memory of the same type and length, or to none; nothing if it is the same. */
+    /**
+     * Binds a piece of a segment to other memory of the same type and length, or to none; nothing if it is the same.
+     */
     public void rebind(int segment, int piece, Piece memoryOfPiece) {
         int index = firstPiece[segment] + piece;
         if (memory.pieces[index].sameMemory(memoryOfPiece)) return;

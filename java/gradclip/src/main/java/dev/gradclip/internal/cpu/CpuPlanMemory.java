@@ -14,8 +14,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A plan's memory, which both CPU backends read: its pieces, numbered in tiles, and per segment and tile the doubles that
- * the phases exchange. A rebind writes one entry; nothing is allocated after the constructor.
+ * A plan's memory, which both CPU backends read: its pieces, numbered in tiles, and per segment and tile the doubles
+ * that the phases exchange. A rebind writes one entry; nothing is allocated after the constructor.
  */
 final class CpuPlanMemory {
     /** A tensor of a few elements takes 45 ns to measure, which is what this many bytes take from the caches. */
@@ -32,7 +32,9 @@ final class CpuPlanMemory {
     final int[] segmentOf;
     final long[] firstTile;
 
-    /** Bytes before each piece, a short piece counting as {@link #LEAST_COST}, so that they tell how long a phase takes. */
+    /**
+     * Bytes before each piece, a short piece counting as {@link #LEAST_COST}, so that they tell how long a phase takes.
+     */
     final long[] cost;
 
     final @Nullable Object[] arrays;

@@ -3,8 +3,8 @@ package dev.gradclip.internal.cpu;
 
 /**
  * FLOAT16 and BFLOAT16 bits to float and back, nearest-even, NaN to the canonical NaN, which is the one that NVIDIA's
- * conversions make: every bit but the sign is set. Written over integers where a subnormal float would come in between, so
- * that a thread that flushes subnormals gets the same bits.
+ * conversions make: every bit but the sign is set. Written over integers where a subnormal float would come in between,
+ * so that a thread that flushes subnormals gets the same bits.
  */
 public final class Half {
     private Half() {}

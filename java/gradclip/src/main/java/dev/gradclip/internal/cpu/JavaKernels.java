@@ -41,7 +41,9 @@ final class JavaKernels implements Kernels {
         return forEachTile(Work.ZERO_NON_FINITE, NormKind.L2, 0, 0, firstTile, lastTile);
     }
 
-    /** Returns the planes used when measuring, else how many elements changed; other work than an argument's ignores it. */
+    /**
+     * Returns the planes used when measuring, else how many elements changed; other work than an argument's ignores it.
+     */
     private long forEachTile(Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
         if (Subnormals.areFlushed()) {
             return Subnormals.keptFor(() -> onThisThread(work, norm, a, b, firstTile, lastTile));

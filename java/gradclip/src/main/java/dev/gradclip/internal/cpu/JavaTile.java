@@ -193,8 +193,8 @@ final class JavaTile {
     }
 
     /**
-     * Rounds {@code x * coefficient} into each element; see docs/reduction.md for coefficients below 2^-100 and beyond the largest
-     * float.
+     * Rounds {@code x * coefficient} into each element; see docs/reduction.md for coefficients below 2^-100 and beyond
+     * the largest float.
      */
     void scale(double coefficient, Piece piece, long from, int n) {
         if (piece.dtype() == DType.FLOAT64) {
@@ -233,8 +233,8 @@ final class JavaTile {
     }
 
     /**
-     * Clamps to [min, max], a finite limit beyond the type's largest number being that number; returns how many elements
-     * changed, and writes only these. NaN stays.
+     * Clamps to [min, max], a finite limit beyond the type's largest number being that number; returns how many
+     * elements changed, and writes only these. NaN stays.
      */
     long clamp(double min, double max, Piece piece, long from, int n) {
         long changed = 0;

@@ -10,8 +10,8 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * The pieces of a CUDA plan, one a segment: an entry (a gradient or a parameter) has one, or one for each of its pieces. An absent
- * entry has address 0 and keeps its tiles.
+ * The pieces of a CUDA plan, one a segment: an entry (a gradient or a parameter) has one, or one for each of its
+ * pieces. An absent entry has address 0 and keeps its tiles.
  */
 public final class CudaPieceTable {
     final ByteBuffer pieces;

@@ -13,8 +13,8 @@ import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tensors bound on one CUDA device: one native call per clip, whose ticket tells the result. Methods exclude each other, so
- * that a result may be read on any thread; after a fault all work is refused.
+ * Tensors bound on one CUDA device: one native call per clip, whose ticket tells the result. Methods exclude each
+ * other, so that a result may be read on any thread; after a fault all work is refused.
  */
 public final class CudaPlan implements AutoCloseable {
     private final CudaPieceTable table;
@@ -223,7 +223,9 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Writes the tiles' partials of what was measured last, of a plan of one tensor: {@link TensorSums#addPartials}. */
+    /**
+     * Writes the tiles' partials of what was measured last, of a plan of one tensor: {@link TensorSums#addPartials}.
+     */
     public synchronized void partials(ByteBuffer to) {
         long plan = usable();
         try {
@@ -252,8 +254,8 @@ public final class CudaPlan implements AutoCloseable {
     }
 
     /**
-     * Waits until the ticket's result is there. Other threads may give the plan work meanwhile; closing it waits until nobody
-     * waits here.
+     * Waits until the ticket's result is there. Other threads may give the plan work meanwhile; closing it waits until
+     * nobody waits here.
      */
     public void await(long ticket) {
         long plan;

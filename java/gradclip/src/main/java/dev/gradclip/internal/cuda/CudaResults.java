@@ -8,9 +8,9 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * Results that the device itself writes into mapped host memory, those of a CUDA plan's last 256 calls or the latest of a
- * captured clip: slot {@code ticket mod size}, the ticket written first in one place and last in another. Figures are right
- * if {@link #holds} says so before they are read and {@link #kept} after.
+ * Results that the device itself writes into mapped host memory, those of a CUDA plan's last 256 calls or the latest of
+ * a captured clip: slot {@code ticket mod size}, the ticket written first in one place and last in another. Figures are
+ * right if {@link #holds} says so before they are read and {@link #kept} after.
  */
 public final class CudaResults {
     /** Calls whose results are kept. */

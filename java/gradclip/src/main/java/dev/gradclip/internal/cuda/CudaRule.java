@@ -17,7 +17,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 
-/** One rule as a device is told of it: {@code gradclip::RuleNumbers} and its parts in cuda/include/gradclip/cuda.hpp. */
+/**
+ * One rule as a device is told of it: {@code gradclip::RuleNumbers} and its parts in cuda/include/gradclip/cuda.hpp.
+ */
 public final class CudaRule {
     /** The parts of the gradients that have a coefficient each; the ordinals cross JNI. */
     public enum Granularity {

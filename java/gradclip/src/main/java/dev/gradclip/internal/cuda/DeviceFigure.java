@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.cuda;
 
-/** A figure that a decision leaves on the device for others' kernels, by its offset in the struct Finding or Decision. */
+/**
+ * A figure that a decision leaves on the device for others' kernels, by its offset in the struct Finding or Decision.
+ */
 public enum DeviceFigure {
     COEFFICIENT("coefficient", false, 0),
     NON_FINITE("finding", true, 0),

@@ -6,8 +6,8 @@ import dev.gradclip.internal.resource.SharedResource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A CUDA stream's handle, which stays valid while somebody retains it. It is this object that is watched for leaks: whoever has
- * work on the stream refers to it, though the stream object that the user had is gone.
+ * A CUDA stream's handle, which stays valid while somebody retains it. It is this object that is watched for leaks:
+ * whoever has work on the stream refers to it, though the stream object that the user had is gone.
  */
 public final class StreamHandle {
     /** CUDA's legacy default stream. */

@@ -10,8 +10,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Loads the CUDA library when it is first asked for, and remembers how that went. The one that emulates a device is loaded
- * only from a folder that holds it and no other, or for tests.
+ * Loads the CUDA library when it is first asked for, and remembers how that went. The one that emulates a device is
+ * loaded only from a folder that holds it and no other, or for tests.
  */
 public final class CudaLibrary {
     private static final String FILE = "libgradclip_cuda.so";

@@ -22,8 +22,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A native library's file, loaded once. {@code -Ddev.gradclip.native.path=FOLDER} is used alone; else the library in the jar
- * is copied to a fresh private folder, which is gone again once it is loaded, so that JVMs starting together never meet.
+ * A native library's file, loaded once. {@code -Ddev.gradclip.native.path=FOLDER} is used alone; else the library in
+ * the jar is copied to a fresh private folder, which is gone again once it is loaded, so that JVMs starting together
+ * never meet.
  */
 final class LibraryFile {
     static final String PATH_PROPERTY = "dev.gradclip.native.path";
@@ -119,8 +120,8 @@ final class LibraryFile {
     }
 
     /**
-     * Removes what JVMs left behind that were killed while they loaded a library, in folders of this user's that are a day old. At most
-     * some entries are looked at, because every start does so.
+     * Removes what JVMs left behind that were killed while they loaded a library, in folders of this user's that are a
+     * day old. At most some entries are looked at, because every start does so.
      */
     private static void removeStale(Path own) {
         Path parent = own.getParent();

@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
  * The native methods of the CPU library, one Java declaration per C function.
  *
  * <p>A table has an entry of {@code PieceTable.PIECE_BYTES} bytes for each piece, at the address {@code table}; {@code
- * arrays[piece]} is the heap array of a piece whose address is 0, and null for memory outside the heap. Tiles are numbered
- * through the whole table. Every method may be called from many threads on disjoint ranges of tiles. {@code level} is a
- * SIMD level below {@link #usableLevels()}.
+ * arrays[piece]} is the heap array of a piece whose address is 0, and null for memory outside the heap. Tiles are
+ * numbered through the whole table. Every method may be called from many threads on disjoint ranges of tiles. {@code
+ * level} is a SIMD level below {@link #usableLevels()}.
  */
 public final class NativeCpu {
     private NativeCpu() {}
@@ -54,7 +54,9 @@ public final class NativeCpu {
             long partials,
             long planeStride);
 
-    /** Multiplies every element by its segment's coefficient: {@code coefficients} is the address of one double each. */
+    /**
+     * Multiplies every element by its segment's coefficient: {@code coefficients} is the address of one double each.
+     */
     public static native void scale(
             int level,
             long table,

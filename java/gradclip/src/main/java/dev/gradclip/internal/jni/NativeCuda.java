@@ -10,9 +10,10 @@ import org.jspecify.annotations.Nullable;
  * The native methods of the CUDA library, one Java declaration per C function.
  *
  * <p>Addresses, handles and streams are longs; stream 0 is the legacy default stream. A table has an
- * entry of {@code PieceTable.PIECE_BYTES} bytes for each piece. What CUDA reports becomes a {@link dev.gradclip.CudaException}, or a {@link
- * dev.gradclip.CudaFatalException} where the device is lost to the process; a piece that can't be bound becomes a {@link
- * UnboundPieceException}. The calling thread's current device is left as it was. A plan takes calls from one thread at a time.
+ * entry of {@code PieceTable.PIECE_BYTES} bytes for each piece. What CUDA reports becomes a {@link
+ * dev.gradclip.CudaException}, or a {@link dev.gradclip.CudaFatalException} where the device is lost to the process; a
+ * piece that can't be bound becomes a {@link UnboundPieceException}. The calling thread's current device is left as it
+ * was. A plan takes calls from one thread at a time.
  */
 public final class NativeCuda {
     private NativeCuda() {}
@@ -29,7 +30,10 @@ public final class NativeCuda {
     /** Devices that can be used. */
     public static native int devices();
 
-    /** Lines {@code key=value}: name, compute capability, memory, free memory where the device has a context, driver, runtime, covered. */
+    /**
+     * Lines {@code key=value}: name, compute capability, memory, free memory where the device has a context, driver,
+     * runtime, covered.
+     */
     public static native String describe(int device);
 
     /** The calling thread's current device. */
@@ -77,7 +81,8 @@ public final class NativeCuda {
     /**
      * Copies the table, one row a segment, checks each range and uploads.
      *
-     * @param gradients the first so many segments; the others are their parameters, in the same order, or there are none
+     * @param gradients the first so many segments; the others are their parameters, in the same order, or there are
+     *     none
      * @param parts at most, of one rule
      */
     public static native long createPlan(int device, long table, int segments, int gradients, int parts);
@@ -88,7 +93,9 @@ public final class NativeCuda {
     /** Host address of the results: {@code CudaResults}. */
     public static native long ring(long plan);
 
-    /** Same rows, types and lengths, or absent; checks what changed. The upload goes with the next call, in one copy. */
+    /**
+     * Same rows, types and lengths, or absent; checks what changed. The upload goes with the next call, in one copy.
+     */
     public static native void rebind(long plan, long table);
 
     /** Measures the segments {@code [fromSegment, toSegment)} for a clip that is told so. */
@@ -97,7 +104,10 @@ public final class NativeCuda {
     /** Measures all; returns a ticket above 0. */
     public static native long globalNorm(long plan, long stream, int norm, double p);
 
-    /** Measures unless {@code measured}, decides, and scales if it {@code applies}; {@code rule}: {@code CudaRule}; returns a ticket. */
+    /**
+     * Measures unless {@code measured}, decides, and scales if it {@code applies}; {@code rule}: {@code CudaRule};
+     * returns a ticket.
+     */
     public static native long clipByNorm(long plan, long stream, long rule, boolean measured, boolean applies);
 
     /** Decides by a norm that is given, and scales; returns a ticket. */
@@ -107,17 +117,26 @@ public final class NativeCuda {
     public static native long clipWithNormAt(
             long plan, long stream, long rule, long address, boolean isFloat32, boolean isSquared);
 
-    /** Captures {@link #clipWithNormAt} into the graph that the stream is captured into; returns the number of the captured clip. */
+    /**
+     * Captures {@link #clipWithNormAt} into the graph that the stream is captured into; returns the number of the
+     * captured clip.
+     */
     public static native int captureWithNormAt(
             long plan, long stream, long rule, long address, boolean isFloat32, boolean isSquared);
 
     /** Clamps; returns a ticket. */
     public static native long clipByValue(long plan, long stream, long rule);
 
-    /** Captures {@link #clipByNorm} into the graph that the stream is captured into; returns the number of the captured clip. */
+    /**
+     * Captures {@link #clipByNorm} into the graph that the stream is captured into; returns the number of the captured
+     * clip.
+     */
     public static native int captureByNorm(long plan, long stream, long rule);
 
-    /** Captures {@link #clipByValue} into the graph that the stream is captured into; returns the number of the captured clip. */
+    /**
+     * Captures {@link #clipByValue} into the graph that the stream is captured into; returns the number of the captured
+     * clip.
+     */
     public static native int captureByValue(long plan, long stream, long rule);
 
     /** A rule's numbers, but for its parts, for the replays that the stream is given from here on. */
@@ -140,8 +159,8 @@ public final class NativeCuda {
             long plan, int norm, double p, double inverseScale, int fromSegment, int toSegment);
 
     /**
-     * Copies the tiles' partials of a plan of one segment, as measured last, to host memory: the middle plane, then, for
-     * FLOAT64, the low and the high one; synchronises.
+     * Copies the tiles' partials of a plan of one segment, as measured last, to host memory: the middle plane, then,
+     * for FLOAT64, the low and the high one; synchronises.
      */
     public static native void partials(long plan, long to);
 
@@ -161,8 +180,8 @@ public final class NativeCuda {
     public static native ByteBuffer view(long address, long bytes);
 
     /**
-     * Launches, allocations, copies to the device, copies to the host, synchronisations by this thread since its last call;
-     * emulated only.
+     * Launches, allocations, copies to the device, copies to the host, synchronisations by this thread since its last
+     * call; emulated only.
      */
     public static native long[] emulatorCounters();
 

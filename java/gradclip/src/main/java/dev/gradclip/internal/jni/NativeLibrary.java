@@ -42,7 +42,8 @@ public final class NativeLibrary {
                     "libgradclip.so",
                     () -> new NotLoadedException(
                             "this jar holds no native library for " + LibraryFile.platform(),
-                            "Use linux-x86_64 or linux-aarch64 with a jar built where cmake, g++ and Highway were found; "
+                            "Use linux-x86_64 or linux-aarch64 with a jar built where cmake, g++ and Highway were "
+                                    + "found; "
                                     + "plain Java serves everywhere"));
             Map<String, String> details = file.check(NativeCpu.buildId());
             int usable = NativeCpu.usableLevels();

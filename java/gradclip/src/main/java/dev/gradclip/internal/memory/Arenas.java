@@ -9,9 +9,9 @@ import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Buffers over memory of a {@code java.lang.foreign.Arena}, which a JDK of 22 or later has. Native code works at addresses that
- * were looked up when they were bound, and nothing public keeps an arena from being closed and its memory from being freed
- * meanwhile; so memory of arenas that can be closed is refused.
+ * Buffers over memory of a {@code java.lang.foreign.Arena}, which a JDK of 22 or later has. Native code works at
+ * addresses that were looked up when they were bound, and nothing public keeps an arena from being closed and its
+ * memory from being freed meanwhile; so memory of arenas that can be closed is refused.
  */
 public final class Arenas {
     /** From a buffer to the scope of its memory; null where the JDK has no arenas. */
@@ -77,8 +77,10 @@ public final class Arenas {
     public static void requireLasting(Piece piece, String name) {
         if (piece.array() != null || piece.view() == null || !canBeClosed(piece.view())) return;
         throw new IllegalArgumentException(name
-                + " is in memory of an Arena that can be closed, which would free it while it is clipped; allocate it from"
-                + " Arena.ofAuto() or Arena.global(), or wrap its address, HostBuffer.wrap(segment.address(), length, dtype,"
+                + " is in memory of an Arena that can be closed, which would free it while it is clipped; allocate it "
+                + "from"
+                + " Arena.ofAuto() or Arena.global(), or wrap its address, HostBuffer.wrap(segment.address(), length, "
+                + "dtype,"
                 + " arena), and close the arena only after the clipper");
     }
 

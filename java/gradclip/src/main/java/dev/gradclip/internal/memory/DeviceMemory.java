@@ -7,8 +7,8 @@ import dev.gradclip.internal.resource.SharedResource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One tensor's elements in the memory of a CUDA device, which stays while somebody retains it. It is this object that is watched
- * for leaks: whoever is bound to the memory refers to it, though the buffer that the user had is gone.
+ * One tensor's elements in the memory of a CUDA device, which stays while somebody retains it. It is this object that
+ * is watched for leaks: whoever is bound to the memory refers to it, though the buffer that the user had is gone.
  */
 public final class DeviceMemory implements TensorMemory {
     private final DType dtype;

@@ -59,7 +59,9 @@ public final class HostMemory implements TensorMemory {
         return length * dtype.bytes();
     }
 
-    /** Returns true if a range goes on beyond the last address, or from the lower half of all addresses into the upper. */
+    /**
+     * Returns true if a range goes on beyond the last address, or from the lower half of all addresses into the upper.
+     */
     public static boolean isBeyond(long address, long bytes) {
         long end = address + bytes;
         return bytes > 0 && (Long.compareUnsigned(end, address) < 0 || (address >= 0 && end < 0));

@@ -60,7 +60,10 @@ public record Piece(
                 owner);
     }
 
-    /** The elements between the position and the limit of a direct {@code FloatBuffer}, {@code DoubleBuffer}, {@code ShortBuffer}. */
+    /**
+     * The elements between the position and the limit of a direct {@code FloatBuffer}, {@code DoubleBuffer}, {@code
+     * ShortBuffer}.
+     */
     public static Piece ofDirect(DType dtype, Buffer buffer) {
         return new Piece(dtype, buffer.remaining(), null, 0, buffer.slice(), 0, buffer.isReadOnly(), buffer);
     }

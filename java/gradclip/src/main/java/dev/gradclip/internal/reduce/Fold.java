@@ -5,8 +5,8 @@ import java.nio.DoubleBuffer;
 import java.util.Arrays;
 
 /**
- * Adds entries up in the canonical order, in runs of 1024 and then runs of runs, as they come: memory does not grow with
- * the number of entries. Entries are not negative, or NaN.
+ * Adds entries up in the canonical order, in runs of 1024 and then runs of runs, as they come: memory does not grow
+ * with the number of entries. Entries are not negative, or NaN.
  */
 public final class Fold {
     private static final int RUN = 1024;

@@ -2,8 +2,8 @@
 package dev.gradclip.internal.reduce;
 
 /**
- * The p-norm of several segments from each one's maximum m and its sum s of (|x| / m)^p: {@code (Σ m^p · s)^(1/p)}, with
- * the largest maximum taken out first so that nothing overflows on the way.
+ * The p-norm of several segments from each one's maximum m and its sum s of (|x| / m)^p: {@code (Σ m^p · s)^(1/p)},
+ * with the largest maximum taken out first so that nothing overflows on the way.
  */
 final class PowerNorm {
     private PowerNorm() {}

@@ -83,8 +83,8 @@ public final class ScaledNorm {
     }
 
     /**
-     * {@code min(1, maxNorm / (norm / divisor + epsilon))}; 1 when maxNorm is infinite or nothing is to be scaled (0 / 0); NaN
-     * for a NaN norm.
+     * {@code min(1, maxNorm / (norm / divisor + epsilon))}; 1 when maxNorm is infinite or nothing is to be scaled (0 /
+     * 0); NaN for a NaN norm.
      */
     public double coefficient(double maxNorm, double epsilon, double divisor) {
         if (maxNorm == Double.POSITIVE_INFINITY || (mantissa / divisor == 0 && epsilon == 0)) return 1;

@@ -4,8 +4,8 @@ package dev.gradclip.internal.reduce;
 import java.util.Arrays;
 
 /**
- * The segments of a plan, each with a norm of its own: one a tensor, or one a row of a tensor bound with rows. Those of the
- * parameters, where there are any, follow in the same order.
+ * The segments of a plan, each with a norm of its own: one a tensor, or one a row of a tensor bound with rows. Those of
+ * the parameters, where there are any, follow in the same order.
  */
 public final class SegmentLayout {
     /** Each is 40 bytes or more of a table, which is less than 2 GiB. */

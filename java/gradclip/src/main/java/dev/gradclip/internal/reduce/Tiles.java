@@ -4,8 +4,8 @@ package dev.gradclip.internal.reduce;
 import dev.gradclip.DType;
 
 /**
- * The numbers of the canonical order of additions; docs/reduction.md explains them. A tile is 16 stripes of 512 bytes: 32
- * threads' 16-byte vectors.
+ * The numbers of the canonical order of additions; docs/reduction.md explains them. A tile is 16 stripes of 512 bytes:
+ * 32 threads' 16-byte vectors.
  */
 public final class Tiles {
     private Tiles() {}

@@ -6,8 +6,8 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lets go of what an object holds outside the heap, when it is closed or, with a report, when it is collected without that;
- * {@code -Ddev.gradclip.leaks=trace} says where it came from.
+ * Lets go of what an object holds outside the heap, when it is closed or, with a report, when it is collected without
+ * that; {@code -Ddev.gradclip.leaks=trace} says where it came from.
  */
 public final class LeakGuard {
     /** A guard of nothing, for objects that hold nothing. */
@@ -26,8 +26,8 @@ public final class LeakGuard {
     }
 
     /**
-     * Watches an object from now on; {@code release} must not refer to it. Where no thread can be had for that, the object goes
-     * unwatched.
+     * Watches an object from now on; {@code release} must not refer to it. Where no thread can be had for that, the
+     * object goes unwatched.
      */
     public static LeakGuard watch(Object object, String what, Runnable release) {
         return watch(WATCH.cleaner(), object, what, release);

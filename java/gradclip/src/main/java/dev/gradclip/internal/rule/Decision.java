@@ -6,7 +6,10 @@ import dev.gradclip.NormRule;
 import dev.gradclip.internal.reduce.ScaledNorm;
 import java.util.Arrays;
 
-/** From norms to coefficients: what each part of a rule makes of the segments that it covers, wherever their norms come from. */
+/**
+ * From norms to coefficients: what each part of a rule makes of the segments that it covers, wherever their norms come
+ * from.
+ */
 public abstract class Decision {
     /** Per segment of gradients; what it is multiplied by. */
     private final double[] coefficients;

@@ -40,8 +40,8 @@ public final class NormLimit {
     }
 
     /**
-     * The factor of the unscaled gradients: 1 where the threshold is infinite, whatever the norm, and where all elements
-     * are 0, which epsilon would otherwise clip.
+     * The factor of the unscaled gradients: 1 where the threshold is infinite, whatever the norm, and where all
+     * elements are 0, which epsilon would otherwise clip.
      *
      * @param rule whose numbers count
      * @param norm theirs
@@ -75,7 +75,10 @@ public final class NormLimit {
         return Math.min(coefficient * inverseScale, Double.MAX_VALUE);
     }
 
-    /** Returns true if a coefficient changes elements of a type: FLOAT64 takes it as it is, the others round it to float first. */
+    /**
+     * Returns true if a coefficient changes elements of a type: FLOAT64 takes it as it is, the others round it to float
+     * first.
+     */
     public static boolean changes(double coefficient, DType dtype) {
         return dtype == DType.FLOAT64 ? coefficient != 1 : (float) coefficient != 1;
     }

@@ -96,7 +96,10 @@ public final class ResolvedRule {
         return resolved;
     }
 
-    /** The parts of a rule. For a rule for all tensors it allocates no more than it keeps: a threshold may be another at each clip. */
+    /**
+     * The parts of a rule. For a rule for all tensors it allocates no more than it keeps: a threshold may be another at
+     * each clip.
+     */
     private static Part[] parts(ClipRule rule, Map<String, TensorRange> groups, int tensors) {
         if (rule instanceof GroupRule perGroup) {
             List<Part> parts = new ArrayList<>();

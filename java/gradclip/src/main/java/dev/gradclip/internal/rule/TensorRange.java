@@ -6,7 +6,10 @@ import java.util.Map;
 
 /** A named run of tensors: {@code [from, to)} in the order bound. */
 public record TensorRange(int from, int to) {
-    /** By the tensor that each begins with, in ascending order: one ends where the next begins, the last after all tensors. */
+    /**
+     * By the tensor that each begins with, in ascending order: one ends where the next begins, the last after all
+     * tensors.
+     */
     public static Map<String, TensorRange> of(Map<String, Integer> starts, int tensors) {
         Map<String, TensorRange> groups = new LinkedHashMap<>();
         String open = null;

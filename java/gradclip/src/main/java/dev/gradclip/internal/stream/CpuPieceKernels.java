@@ -11,7 +11,9 @@ import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** Pieces worked on where they are. A plan is kept as long as pieces have one type and length, as a long tensor's have. */
+/**
+ * Pieces worked on where they are. A plan is kept as long as pieces have one type and length, as a long tensor's have.
+ */
 public final class CpuPieceKernels implements PieceKernels {
     private final Function<List<List<Piece>>, CpuPlan> planner;
     private @Nullable CpuPlan plan;

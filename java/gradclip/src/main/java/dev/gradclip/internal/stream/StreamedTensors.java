@@ -92,7 +92,9 @@ public final class StreamedTensors {
         weightsLength += piece.length();
     }
 
-    /** Refuses a tensor whose elements are not those of its rows, or of its parameter, before anything is made of it. */
+    /**
+     * Refuses a tensor whose elements are not those of its rows, or of its parameter, before anything is made of it.
+     */
     public void requireWhole(String name) {
         if ((long) rowsBefore(ended.size()) + rows > MOST_ROWS) {
             throw new IllegalArgumentException(

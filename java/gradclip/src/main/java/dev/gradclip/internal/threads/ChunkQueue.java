@@ -11,18 +11,18 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Chunks of work that threads claim one by one. The caller works too and waits only for chunks that others have begun, so
- * a helper that comes late, or never, costs nothing.
+ * Chunks of work that threads claim one by one. The caller works too and waits only for chunks that others have begun,
+ * so a helper that comes late, or never, costs nothing.
  *
- * <p>Each thread begins in a share of its own, the same in every phase, and takes from the others' when that is done: what
- * it measured is then in its own cache when it scales (a clip of 1 Mi floats on two cores: 369 µs with one shared queue,
- * 245 µs with shares).
+ * <p>Each thread begins in a share of its own, the same in every phase, and takes from the others' when that is done:
+ * what it measured is then in its own cache when it scales (a clip of 1 Mi floats on two cores: 369 µs with one shared
+ * queue, 245 µs with shares).
  *
  * <p>Reused for every phase: the chunks of a share are numbered on and on, and a phase is a range of these numbers.
  *
- * <p>Whatever is thrown, wherever, ends the phase: a helper says by its seat that it works, before it claims and after its
- * last chunk, and the caller leaves when no seat says so. What is needed for that calls no method, because on a thread whose
- * stack is used up each call throws.
+ * <p>Whatever is thrown, wherever, ends the phase: a helper says by its seat that it works, before it claims and after
+ * its last chunk, and the caller leaves when no seat says so. What is needed for that calls no method, because on a
+ * thread whose stack is used up each call throws.
  */
 public final class ChunkQueue implements Runnable {
     /** One chunk, from 0 in each phase. */
@@ -58,18 +58,18 @@ public final class ChunkQueue implements Runnable {
     private static final int SPINS = 2000;
 
     /**
-     * About 15 µs, for which a share is left to its owner once that has begun with it: taken by another, its cache lines
-     * wander there and back in each phase (500 tensors of 4 KiB, measured and scaled by two threads on two cores: 80 µs;
-     * 110 where a thread that was done took what it found). Later the owner is taken to be elsewhere.
+     * About 15 µs, for which a share is left to its owner once that has begun with it: taken by another, its cache
+     * lines wander there and back in each phase (500 tensors of 4 KiB, measured and scaled by two threads on two cores:
+     * 80 µs; 110 where a thread that was done took what it found). Later the owner is taken to be elsewhere.
      */
     private static final int OWNER_SPINS = 300;
 
     /**
      * A caller that waits longer for its helpers than it worked itself would have been done sooner alone: where every
-     * processor is busy, a helper that has begun a chunk may get none for milliseconds (2 MiB, clipped in two threads beside
-     * three busy processes on two cores: one call in ten took 3.9 ms, alone 0.3). Then it works alone for so many times as
-     * long as it waited, twice as many each time that goes wrong, before helpers are tried again. By time and not by
-     * phases: one that lasts milliseconds loses half of them alone.
+     * processor is busy, a helper that has begun a chunk may get none for milliseconds (2 MiB, clipped in two threads
+     * beside three busy processes on two cores: one call in ten took 3.9 ms, alone 0.3). Then it works alone for so
+     * many times as long as it waited, twice as many each time that goes wrong, before helpers are tried again. By time
+     * and not by phases: one that lasts milliseconds loses half of them alone.
      */
     private static final int FIRST_ALONE = 4;
 
@@ -116,8 +116,8 @@ public final class ChunkQueue implements Runnable {
     }
 
     /**
-     * Does so many chunks, with so many helpers at a time at most, and returns when they are done and no helper works any more,
-     * or throws what any of them threw.
+     * Does so many chunks, with so many helpers at a time at most, and returns when they are done and no helper works
+     * any more, or throws what any of them threw.
      *
      * @param backwards whether each share is done from its last chunk to its first
      */
@@ -216,8 +216,8 @@ public final class ChunkQueue implements Runnable {
     }
 
     /**
-     * Gives an executor tasks, so that it has one for each helper. Those it has not begun count, so that a busy one does not
-     * collect them without end, but for a second only, because some drop theirs.
+     * Gives an executor tasks, so that it has one for each helper. Those it has not begun count, so that a busy one
+     * does not collect them without end, but for a second only, because some drop theirs.
      */
     void ask(Executor executor, int helpers) {
         if (began - askedAt > LONGEST_ASKED) asked.set(0);

@@ -5,9 +5,9 @@ import dev.gradclip.internal.jni.NativeLibrary;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The OpenMP threads that another library of this process has running for the calling thread. After a parallel region they
- * spin for milliseconds, waiting for the next: helpers of our own would fight them for their cores, while a region of ours
- * finds them awake.
+ * The OpenMP threads that another library of this process has running for the calling thread. After a parallel region
+ * they spin for milliseconds, waiting for the next: helpers of our own would fight them for their cores, while a region
+ * of ours finds them awake.
  */
 final class OpenMp {
     private static final boolean PREPARED = prepared();
@@ -27,7 +27,10 @@ final class OpenMp {
         return NativeLibrary.instance().isLoaded();
     }
 
-    /** The OpenMP threads of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has none. */
+    /**
+     * The OpenMP threads of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has
+     * none.
+     */
     static @Nullable OpenMp of(String library) {
         if (!PREPARED) return null;
         // What gcc compiles a region to; the runtimes of LLVM and Intel have it too.

@@ -9,10 +9,10 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Daemon threads that look for jobs in a few slots. A helper spins for a moment before it parks, because a clip's second
- * phase follows its first within microseconds and waking a parked thread costs about fifty. One that has had nothing to do
- * for seconds ends, so that a class loader can be collected; a new one starts when there is work. Publishing a job allocates
- * nothing.
+ * Daemon threads that look for jobs in a few slots. A helper spins for a moment before it parks, because a clip's
+ * second phase follows its first within microseconds and waking a parked thread costs about fifty. One that has had
+ * nothing to do for seconds ends, so that a class loader can be collected; a new one starts when there is work.
+ * Publishing a job allocates nothing.
  */
 class SharedPool implements ChunkQueue.Helpers {
     private static final int SLOTS = 64;
