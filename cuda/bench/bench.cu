@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times clips on a device by events, beside what the device itself reads and copies in the same run, and each clip in every way that
-// kernels can be launched. Each figure is a line of JSON, written as it comes.
+// Times clips on a device by events, beside what the device itself reads and copies in the same run, and each clip in
+// every way that kernels can be launched. Each figure is a line of JSON, written as it comes.
 //
 //   gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT]
 #include <cuda_runtime.h>
@@ -133,18 +133,19 @@ Times timed(const Options& options, const std::function<void()>& work) {
   return {device.front(), device[device.size() / 2], host[host.size() / 2]};
 }
 
-void report(const Options& options, const std::string& what, const std::string& shape, const std::string& type, double bytes,
-            const Times& times, double limit) {
+void report(const Options& options, const std::string& what, const std::string& shape, const std::string& type,
+            double bytes, const Times& times, double limit) {
   const double rate = bytes / times.median * 1e-3;  // GB/s
   std::fprintf(options.out,
-               "{\"device\": \"%s\", \"label\": \"%s\", \"what\": \"%s\", \"shape\": \"%s\", \"type\": \"%s\", \"bytes\": %.0f, \"least_us\": %.3f, "
+               "{\"device\": \"%s\", \"label\": \"%s\", \"what\": \"%s\", \"shape\": \"%s\", \"type\": \"%s\", "
+               "\"bytes\": %.0f, \"least_us\": %.3f, "
                "\"median_us\": %.3f, \"host_us\": %.3f, \"gb_per_s\": %.1f, \"of_limit\": %.4f}\n",
-               options.device.c_str(), options.label.c_str(), what.c_str(), shape.c_str(), type.c_str(), bytes, times.least,
-               times.median, times.host, rate, limit > 0 ? limit / times.median : 0.0);
+               options.device.c_str(), options.label.c_str(), what.c_str(), shape.c_str(), type.c_str(), bytes,
+               times.least, times.median, times.host, rate, limit > 0 ? limit / times.median : 0.0);
   std::fflush(options.out);
-  std::printf("%-10s %-22s %-18s %-9s %10.1f us (least %.1f, host %.1f)  %7.0f GB/s  %.3f of the limit\n", options.label.c_str(),
-              what.c_str(), shape.c_str(), type.c_str(), times.median, times.least, times.host, rate,
-              limit > 0 ? limit / times.median : 0.0);
+  std::printf("%-10s %-22s %-18s %-9s %10.1f us (least %.1f, host %.1f)  %7.0f GB/s  %.3f of the limit\n",
+              options.label.c_str(), what.c_str(), shape.c_str(), type.c_str(), times.median, times.least, times.host,
+              rate, limit > 0 ? limit / times.median : 0.0);
   std::fflush(stdout);
 }
 
@@ -161,7 +162,8 @@ struct Way {
   const char* name;
   const char* variable;
 };
-constexpr Way kWays[] = {{"", nullptr}, {", dependent", "GRADCLIP_CUDA_DEPENDENT_LAUNCH"}, {", one launch", "GRADCLIP_CUDA_ONE_LAUNCH"}};
+constexpr Way kWays[] = {
+    {"", nullptr}, {", dependent", "GRADCLIP_CUDA_DEPENDENT_LAUNCH"}, {", one launch", "GRADCLIP_CUDA_ONE_LAUNCH"}};
 constexpr std::size_t kWayCount = sizeof kWays / sizeof *kWays, kOneLaunch = 2;
 
 /// Tensors in one allocation, each aligned to 256 bytes but for its offset, and a plan of them for every way.
@@ -295,8 +297,8 @@ class Shrinking {
 
 /// The first plan's figure is the default; so many others stand beside it. `time` takes a plan.
 template <class Time>
-void reportWays(const Options& options, Gradients& gradients, std::size_t count, const char* what, const std::string& shape,
-                const char* type, double bytes, double limit, const Time& time) {
+void reportWays(const Options& options, Gradients& gradients, std::size_t count, const char* what,
+                const std::string& shape, const char* type, double bytes, double limit, const Time& time) {
   for (std::size_t way = 0; way < count; ++way) {
     report(options, what + std::string(kWays[way].name), shape, type, bytes, time(gradients.plan(way)), limit);
     check(gradients.plan(way).synchronize());
@@ -312,8 +314,10 @@ void benchShape(const Options& options, const Shape& shape, const char* type) {
   const double bytes = gradients.moved;
   unsigned* sink = nullptr;
   check(cudaMalloc(reinterpret_cast<void**>(&sink), 4), "cudaMalloc");
-  const Times read = timed(options, [&] { readKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount(), sink); });
-  const Times flip = timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
+  const Times read =
+      timed(options, [&] { readKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount(), sink); });
+  const Times flip =
+      timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
   (void)timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
   report(options, "read", shape.name, type, bytes, read, 0);
   report(options, "read and write", shape.name, type, 2 * bytes, flip, 0);
@@ -475,8 +479,10 @@ int main(int count, char** arguments) {
   check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   options.device = properties.name;
   benchSpecial(options);
-  const std::pair<DType, const char*> types[] = {
-      {DType::Float32, "FLOAT32"}, {DType::BFloat16, "BFLOAT16"}, {DType::Float16, "FLOAT16"}, {DType::Float64, "FLOAT64"}};
+  const std::pair<DType, const char*> types[] = {{DType::Float32, "FLOAT32"},
+                                                 {DType::BFloat16, "BFLOAT16"},
+                                                 {DType::Float16, "FLOAT16"},
+                                                 {DType::Float64, "FLOAT64"}};
   for (auto [dtype, type] : types) {
     benchClamp(options, dtype, type);
     for (const Shape& shape : shapesOf(dtype, options.quick)) benchShape(options, shape, type);

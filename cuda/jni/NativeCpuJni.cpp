@@ -25,7 +25,8 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_address(JNIEnv*
   return static_cast<jlong>(reinterpret_cast<std::uintptr_t>(env->GetDirectBufferAddress(direct)));
 }
 
-JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_jni_NativeCpu_view(JNIEnv* env, jclass, jlong address, jlong bytes) {
+JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_jni_NativeCpu_view(JNIEnv* env, jclass, jlong address,
+                                                                        jlong bytes) {
   return env->NewDirectByteBuffer(pointer<void>(address), bytes);
 }
 

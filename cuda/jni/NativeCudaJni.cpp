@@ -71,7 +71,8 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_freeMemory(JNI
 
 // ---- memory and streams --------------------------------------------------------------------------------------------
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_allocate(JNIEnv* env, jclass, jint device, jlong bytes) {
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_allocate(JNIEnv* env, jclass, jint device,
+                                                                           jlong bytes) {
   std::int64_t address = 0;
   checked(env, cudaAllocate(device, bytes, &address));
   return address;
@@ -87,8 +88,9 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_copyToDevice(JN
   checked(env, cudaCopyToDevice(device, stream, to, pointer<void>(from), bytes));
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_copyToHost(JNIEnv* env, jclass, jint device, jlong stream,
-                                                                        jlong to, jlong from, jlong bytes) {
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_copyToHost(JNIEnv* env, jclass, jint device,
+                                                                            jlong stream, jlong to, jlong from,
+                                                                            jlong bytes) {
   checked(env, cudaCopyToHost(device, stream, pointer<void>(to), from, bytes));
 }
 
@@ -120,8 +122,8 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_endCapture(JNI
   return graph;
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_launchGraph(JNIEnv* env, jclass, jint device, jlong graph,
-                                                                         jlong stream) {
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_launchGraph(JNIEnv* env, jclass, jint device,
+                                                                             jlong graph, jlong stream) {
   checked(env, cudaLaunchGraph(device, graph, stream));
 }
 
@@ -134,14 +136,16 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_address(JNIEnv
   return addressOf(env->GetDirectBufferAddress(direct));
 }
 
-JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_jni_NativeCuda_view(JNIEnv* env, jclass, jlong address, jlong bytes) {
+JNIEXPORT jobject JNICALL Java_dev_gradclip_internal_jni_NativeCuda_view(JNIEnv* env, jclass, jlong address,
+                                                                         jlong bytes) {
   return env->NewDirectByteBuffer(pointer<void>(address), bytes);
 }
 
 // ---- plans ---------------------------------------------------------------------------------------------------------
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_createPlan(JNIEnv* env, jclass, jint device, jlong table,
-                                                                         jint segments, jint gradients, jint parts) {
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_createPlan(JNIEnv* env, jclass, jint device,
+                                                                             jlong table, jint segments, jint gradients,
+                                                                             jint parts) {
   CudaPlan* plan = nullptr;
   const Counts counts = {segments, gradients, parts};
   return checked(env, CudaPlan::create(device, pointer<Piece>(table), segments, counts, &plan)) ? addressOf(plan) : 0;
@@ -165,16 +169,16 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_measure(JNIEnv*
   checked(env, planOf(plan).measure(stream, normOf(norm, p), fromSegment, toSegment));
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_globalNorm(JNIEnv* env, jclass, jlong plan, jlong stream,
-                                                                         jint norm, jdouble p) {
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_globalNorm(JNIEnv* env, jclass, jlong plan,
+                                                                             jlong stream, jint norm, jdouble p) {
   std::int64_t ticket = 0;
   const CudaStatus status = planOf(plan).globalNorm(stream, normOf(norm, p), &ticket);
   return ticketOf(env, status, ticket);
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_clipByNorm(JNIEnv* env, jclass, jlong plan, jlong stream,
-                                                                         jlong rule, jboolean measured,
-                                                                         jboolean applies) {
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_clipByNorm(JNIEnv* env, jclass, jlong plan,
+                                                                             jlong stream, jlong rule,
+                                                                             jboolean measured, jboolean applies) {
   const FloatGuard guard;
   const CudaPlan::Steps steps = {measured == JNI_FALSE, applies != JNI_FALSE};
   std::int64_t ticket = 0;
@@ -227,16 +231,18 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_jni_NativeCuda_captureByValue(
   return capture;
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_setNumbers(JNIEnv* env, jclass, jlong plan, jlong stream,
-                                                                        jint capture, jlong rule) {
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_setNumbers(JNIEnv* env, jclass, jlong plan,
+                                                                            jlong stream, jint capture, jlong rule) {
   checked(env, planOf(plan).setNumbers(stream, capture, ruleOf(rule)));
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_closeCapture(JNIEnv*, jclass, jlong plan, jint capture) {
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_closeCapture(JNIEnv*, jclass, jlong plan,
+                                                                              jint capture) {
   planOf(plan).closeCapture(capture);
 }
 
-JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_captureSlot(JNIEnv*, jclass, jlong plan, jint capture) {
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_captureSlot(JNIEnv*, jclass, jlong plan,
+                                                                              jint capture) {
   return addressOf(planOf(plan).captureSlot(capture));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// dev.gradclip.internal.threads.NativeOpenMp: a job on the OpenMP threads that another library of the process has running.
+// dev.gradclip.internal.threads.NativeOpenMp: a job on the OpenMP threads that another library of the process has
+// running.
 #include <dlfcn.h>
 #include <pthread.h>
 
@@ -51,8 +52,8 @@ JNIEnv* environment(JavaVM* vm) {
   return static_cast<JNIEnv*>(env);
 }
 
-/// One thread's part. The caller's is number 0, whose exception stays pending. Of another's the job knows already, unless
-/// its stack was used up at the call; pending, it would meet the thread's next region.
+/// One thread's part. The caller's is number 0, whose exception stays pending. Of another's the job knows already,
+/// unless its stack was used up at the call; pending, it would meet the thread's next region.
 void work(void* data) {
   const Shared& shared = *static_cast<const Shared*>(data);
   JNIEnv* env = environment(shared.vm);
@@ -91,8 +92,8 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_threads_NativeOpenMp_count(JNI
   return reinterpret_cast<Count>(pointer<void>(function))();
 }
 
-JNIEXPORT void JNICALL Java_dev_gradclip_internal_threads_NativeOpenMp_run(JNIEnv* env, jclass, jlong parallel, jlong number,
-                                                                   jint threads, jobject job) {
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_threads_NativeOpenMp_run(JNIEnv* env, jclass, jlong parallel,
+                                                                           jlong number, jint threads, jobject job) {
   JavaVM* vm = nullptr;
   // A local reference belongs to one thread; the others need a global one. Without, the caller does all the work.
   const jobject global = env->GetJavaVM(&vm) == JNI_OK ? env->NewGlobalRef(job) : nullptr;

@@ -10,7 +10,8 @@
 namespace gradclip {
 
 /// Leaves an exception pending that is made from an int and a string, in either order.
-inline void throwNew(JNIEnv* env, const char* type, const char* signature, jint number, const char* text, bool numberFirst) {
+inline void throwNew(JNIEnv* env, const char* type, const char* signature, jint number, const char* text,
+                     bool numberFirst) {
   const jclass exception = env->FindClass(type);
   if (exception == nullptr) return;
   const jmethodID constructor = env->GetMethodID(exception, "<init>", signature);
@@ -25,7 +26,8 @@ inline void throwNew(JNIEnv* env, const char* type, const char* signature, jint 
 inline bool checked(JNIEnv* env, const CudaStatus& status) {
   if (status.ok()) return true;
   if (status.piece >= 0) {
-    throwNew(env, "dev/gradclip/internal/jni/UnboundPieceException", "(ILjava/lang/String;)V", status.piece, status.why, true);
+    throwNew(env, "dev/gradclip/internal/jni/UnboundPieceException", "(ILjava/lang/String;)V", status.piece, status.why,
+             true);
     return false;
   }
   char text[512];

@@ -20,8 +20,8 @@ void checkNorms(std::vector<Tensor> tensors) {
 
 TEST_CASE("sizes around vectors, lanes, stripes and tiles, at every offset") {
   for (DType dtype : kAllTypes) {
-    for (std::size_t count : {0, 1, 3, 7, 8, 13, 31, 63, 127, 128, 129, 255, 256, 257, 1000, 1023, 1024, 1025, 2047, 2048, 2049, 4095,
-                              4096, 4097, 9000}) {
+    for (std::size_t count : {0,   1,    3,    7,    8,    13,   31,   63,   127,  128,  129,  255, 256,
+                              257, 1000, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097, 9000}) {
       for (std::size_t offset : {0, 1, 2, 3}) checkNorms({{dtype, spreadLanes(dtype, count, 8), offset}});
     }
   }
@@ -34,7 +34,8 @@ TEST_CASE("many short tensors, whatever their lengths and offsets") {
     for (std::size_t tensors = 1; tensors <= 19; ++tensors) {
       std::vector<Tensor> list;
       for (std::size_t i = 0; i < tensors; ++i) {
-        list.push_back({dtype, spreadLanes(dtype, random() % (most + 2), 8, 0, static_cast<unsigned>(i)), random() % 4});
+        list.push_back(
+            {dtype, spreadLanes(dtype, random() % (most + 2), 8, 0, static_cast<unsigned>(i)), random() % 4});
       }
       checkNorms(std::move(list));
     }
@@ -52,7 +53,8 @@ TEST_CASE("one run of tiles, a run and a tile, two levels of runs") {
 TEST_CASE("runs of segments: only short ones, one long among them, more than one run") {
   for (std::size_t tensors : {1023, 1024, 1025, 2500}) {
     std::vector<Tensor> list;
-    for (std::size_t i = 0; i < tensors; ++i) list.push_back({DType::Float32, normal(DType::Float32, 3, 1, static_cast<unsigned>(i))});
+    for (std::size_t i = 0; i < tensors; ++i)
+      list.push_back({DType::Float32, normal(DType::Float32, 3, 1, static_cast<unsigned>(i))});
     checkNorms(list);
     list[tensors / 2].elements = normal(DType::Float32, 5000, 1);
     checkNorms(std::move(list));

@@ -91,7 +91,8 @@ TEST_CASE("a captured clip runs at each replay, with the numbers it was given la
   CHECK(latest(bound, capture).coefficient == 0.25);
   checkScaled(bound, 0.25);
   bound.restore();
-  REQUIRE_OK(bound->setNumbers(stream, capture, normRule(Granularity::All, kL2, __builtin_inf(), 0, Policy::Propagate)));
+  REQUIRE_OK(
+      bound->setNumbers(stream, capture, normRule(Granularity::All, kL2, __builtin_inf(), 0, Policy::Propagate)));
   graph.replay();
   graph.replay();
   graph.wait();
@@ -117,10 +118,12 @@ TEST_CASE("captured per-tensor clips and clamps take other numbers too") {
   const Stream stream;
   std::int32_t perTensor = -1, clamp = -1, looking = -1;
   Graph norms(stream, [&] {
-    REQUIRE_OK(bound->captureByNorm(stream, normRule(Granularity::Segment, kL2, 1e9, 0, Policy::Propagate), &perTensor));
+    REQUIRE_OK(
+        bound->captureByNorm(stream, normRule(Granularity::Segment, kL2, 1e9, 0, Policy::Propagate), &perTensor));
   });
   Graph clamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, valueRule(-9, 9, Policy::Propagate), &clamp)); });
-  Graph lookingClamps(stream, [&] { REQUIRE_OK(bound->captureByValue(stream, valueRule(-9, 9, Policy::Skip), &looking)); });
+  Graph lookingClamps(stream,
+                      [&] { REQUIRE_OK(bound->captureByValue(stream, valueRule(-9, 9, Policy::Skip), &looking)); });
   CHECK(perTensor != clamp);
   norms.replay();
   clamps.replay();
@@ -211,7 +214,8 @@ TEST_CASE("what is refused leaves the capture and the plan as they were") {
   CHECK(bound->captureByNorm(stream, l2(1), &capture).code == cudaErrorStreamCaptureUnsupported);
   Graph empty(stream, [&] {
     CHECK(bound->globalNorm(stream, kL2, &ticket).code == cudaErrorStreamCaptureUnsupported);
-    CHECK(bound->clipByValue(stream, valueRule(-1, 1, Policy::Propagate), &ticket).code == cudaErrorStreamCaptureUnsupported);
+    CHECK(bound->clipByValue(stream, valueRule(-1, 1, Policy::Propagate), &ticket).code ==
+          cudaErrorStreamCaptureUnsupported);
   });
   bound.move(0);
   bound.rebind();

@@ -155,7 +155,8 @@ TEST_CASE("per tensor") {
 }
 
 TEST_CASE("per tensor, no tile is looked at a second time where no coefficient changes an element") {
-  Bound bound({{DType::Float32, normal(DType::Float32, 200000, 1)}, {DType::Float64, normal(DType::Float64, 70000, 2)}});
+  Bound bound(
+      {{DType::Float32, normal(DType::Float32, 200000, 1)}, {DType::Float64, normal(DType::Float64, 70000, 2)}});
   const auto accesses = [&](const Rule& rule, CudaPlan::Steps steps) {
     emulator::resetCounters();
     bound.clip(rule, steps);
@@ -199,7 +200,9 @@ TEST_CASE("a norm that is given") {
   const Slot refused = bound.clipWithNorm(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Error), {reference::kInf});
   CHECK(has(refused, kRefused));
   checkElements(bound, 1);
-  CHECK(bound.clipWithNorm(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Propagate), {reference::kInf}).coefficient == 0);
+  CHECK(
+      bound.clipWithNorm(normRule(Granularity::All, kL2, 1, 1e-6, Policy::Propagate), {reference::kInf}).coefficient ==
+      0);
   checkElements(bound, 0);
 }
 
@@ -255,8 +258,8 @@ TEST_CASE("what a decision leaves for kernels of others") {
   // Another plan's norm, all on the device.
   Bound other(mixed());
   const std::int64_t squared = bound->findingAddress() + 16;
-  CHECK(other.clipWithNorm(normRule(Granularity::All, kL2, norm / 2, 0, Policy::Propagate), {0.0, squared, 0, 1}).coefficient ==
-        (norm / 2) / std::sqrt(norm * norm));
+  CHECK(other.clipWithNorm(normRule(Granularity::All, kL2, norm / 2, 0, Policy::Propagate), {0.0, squared, 0, 1})
+            .coefficient == (norm / 2) / std::sqrt(norm * norm));
 }
 
 TEST_CASE("non-finite gradients under each policy") {
@@ -303,8 +306,15 @@ TEST_CASE("non-finite gradients under each policy") {
 TEST_CASE("values") {
   for (Policy policy : {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero}) {
     Bound bound(mixed());
-    for (auto [min, max] : {std::pair{-0.5, 0.5}, {-1e-30, 1e-40}, {0.25, 3.0}, {-0.0, 0.0}, {-kNoLimit, kNoLimit}, {-65520.0, 0.3},
-                            {-70000.0, 70000.0}, {70000.0, 80000.0}, {-1e300, 1e39}}) {
+    for (auto [min, max] : {std::pair{-0.5, 0.5},
+                            {-1e-30, 1e-40},
+                            {0.25, 3.0},
+                            {-0.0, 0.0},
+                            {-kNoLimit, kNoLimit},
+                            {-65520.0, 0.3},
+                            {-70000.0, 70000.0},
+                            {70000.0, 80000.0},
+                            {-1e300, 1e39}}) {
       bound.restore();
       const Slot slot = bound.clipByValue(valueRule(min, max, policy));
       std::int64_t changed = 0;
@@ -331,8 +341,16 @@ TEST_CASE("every half, limits between two of them, that round to zero, at zeros 
     Bits all(65536);
     for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
     Bound bound({{dtype, all}, {dtype, all, 1}});
-    for (auto [min, max] : {std::pair{-1.0004, 1.0006}, {1.0006, 1.9994}, {-0x1p-26, 0x1p-25}, {0x1.8p-25, 65519.0}, {-kNoLimit, -0.0},
-                            {0.0, kNoLimit}, {-3.39e38, 3.4e38}, {0x1p-140, 0x1p-30}, {0x1p-30, 3.0}, {-1.0, -0x1p-140}}) {
+    for (auto [min, max] : {std::pair{-1.0004, 1.0006},
+                            {1.0006, 1.9994},
+                            {-0x1p-26, 0x1p-25},
+                            {0x1.8p-25, 65519.0},
+                            {-kNoLimit, -0.0},
+                            {0.0, kNoLimit},
+                            {-3.39e38, 3.4e38},
+                            {0x1p-140, 0x1p-30},
+                            {0x1p-30, 3.0},
+                            {-1.0, -0x1p-140}}) {
       bound.restore();
       std::int64_t changed = 0;
       Bits want = all;

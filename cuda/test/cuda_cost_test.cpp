@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long the chains of dependent loads are in the compiler's own code, for few tensors and many: a load that waits for another
-// where it need not is a failing test.
+// How long the chains of dependent loads are in the compiler's own code, for few tensors and many: a load that waits
+// for another where it need not is a failing test.
 #include <cstdlib>
 
 #include "cost.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decision's arithmetic on the host, against values of dev.gradclip.internal.reduce.ScaledNorm and from the definition.
+// The decision's arithmetic on the host, against values of dev.gradclip.internal.reduce.ScaledNorm and from the
+// definition.
 #include "cuda_reference.hpp"
 
 using gradclip::ScaledNorm;
@@ -7,7 +8,8 @@ using gradclip::ScaledNorm;
 TEST_CASE("scaleBy rounds as ldexp does") {
   std::mt19937_64 random(3);
   for (int i = 0; i < 20000; ++i) {
-    const double x = std::ldexp(1 + static_cast<double>(random() >> 12) * 0x1p-52, static_cast<int>(random() % 2000) - 1000);
+    const double x =
+        std::ldexp(1 + static_cast<double>(random() >> 12) * 0x1p-52, static_cast<int>(random() % 2000) - 1000);
     const int exponent = static_cast<int>(random() % 4600) - 2300;
     CHECK(reference::sameBits(gradclip::scaleBy(x, exponent), std::ldexp(x, exponent)));
   }

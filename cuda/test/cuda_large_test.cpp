@@ -47,7 +47,8 @@ TEST_CASE("a million rows of 64 elements") {
   CHECK(slot.globalNorm == std::sqrt(static_cast<double>(rows - 1) * 16 + 19.75));
   CHECK(has(slot, gradclip::kClipped));
   std::size_t changed = 0;
-  for (std::size_t i = 0; i < rows * length; ++i) changed += values[i] != (i == 12345 * length + 7 ? two : half) ? 1 : 0;
+  for (std::size_t i = 0; i < rows * length; ++i)
+    changed += values[i] != (i == 12345 * length + 7 ? two : half) ? 1 : 0;
   CHECK(changed == length);
   double coefficient = 0;
   REQUIRE_OK(plan->coefficient(12345, &coefficient));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clips in one launch, and in launches brought up early, against the same clips in three that follow each other: bits, results
-// and figures; which clips are such; what they cost.
+// Clips in one launch, and in launches brought up early, against the same clips in three that follow each other: bits,
+// results and figures; which clips are such; what they cost.
 #include <cstdlib>
 
 #include "cuda_support.hpp"
@@ -81,7 +81,8 @@ std::vector<Tensor> some() {
 std::vector<Tensor> wide() {
   std::vector<Tensor> tensors;
   for (DType type : {DType::Float64, DType::Float32, DType::BFloat16}) {
-    for (double scale : {1e-30, 1e30, 0.0}) tensors.push_back({type, normal(type, 3000, scale, static_cast<unsigned>(tensors.size()))});
+    for (double scale : {1e-30, 1e30, 0.0})
+      tensors.push_back({type, normal(type, 3000, scale, static_cast<unsigned>(tensors.size()))});
   }
   tensors.push_back({DType::Float64, normal(DType::Float64, 1500, 1e200, 7), 1});
   tensors.push_back({DType::Float64, normal(DType::Float64, 1500, 1e-200, 8)});
@@ -90,7 +91,9 @@ std::vector<Tensor> wide() {
 
 constexpr Policy kPolicies[] = {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero};
 
-Rule rule(Granularity granularity, NormOf norm, double max, Policy policy = Policy::Propagate) { return normRule(granularity, norm, max, 1e-6, policy); }
+Rule rule(Granularity granularity, NormOf norm, double max, Policy policy = Policy::Propagate) {
+  return normRule(granularity, norm, max, 1e-6, policy);
+}
 
 }  // namespace
 
@@ -140,7 +143,8 @@ TEST_CASE("unscaling, and the other forms") {
 
 TEST_CASE("a hundred clips one after the other") {
   Both both(some());
-  for (int i = 0; i < 100; ++i) both.checkSame(rule(i % 3 == 0 ? Granularity::Segment : Granularity::All, kL2, 10.0 / (i + 1)));
+  for (int i = 0; i < 100; ++i)
+    both.checkSame(rule(i % 3 == 0 ? Granularity::Segment : Granularity::All, kL2, 10.0 / (i + 1)));
 }
 
 TEST_CASE("a clip is enqueued: nothing is copied, nobody waits") {

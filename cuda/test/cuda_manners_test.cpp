@@ -73,7 +73,8 @@ TEST_CASE("work on the stream before comes first all the same") {
   std::int64_t first = 0, second = 0;
   {
     const Stream before;
-    REQUIRE_OK(bound->clipByNorm(before.handle, normRule(Granularity::All, kL2, norm / 2, 0, Policy::Error), {}, &first));
+    REQUIRE_OK(
+        bound->clipByNorm(before.handle, normRule(Granularity::All, kL2, norm / 2, 0, Policy::Error), {}, &first));
   }
   const Stream now;
   REQUIRE_OK(bound->globalNorm(now.handle, kL2, &second));

@@ -39,7 +39,9 @@ void checkCosts(std::size_t count) {
   emulator::resetCounters();
   for (NormOf norm : {kL1, kL2, kInfNorm}) {
     for (bool perTensor : {false, true}) {
-      REQUIRE_OK(bound->clipByNorm(0, normRule(perTensor ? Granularity::Segment : Granularity::All, norm, 0.9, 1e-6, Policy::Error), {}, &ticket));
+      REQUIRE_OK(bound->clipByNorm(
+          0, normRule(perTensor ? Granularity::Segment : Granularity::All, norm, 0.9, 1e-6, Policy::Error), {},
+          &ticket));
       checkCost({3, 0, 0});
       REQUIRE_OK(bound->synchronize());
       if (kEmulated) CHECK(emulator::counters().synchronisations == 1);
@@ -52,7 +54,8 @@ void checkCosts(std::size_t count) {
   checkCost({1, 0, 0});
   REQUIRE_OK(bound->clipByValue(0, valueRule(-1, 1, Policy::Skip), &ticket));
   checkCost({3, 0, 0});
-  REQUIRE_OK(bound->clipByNorm(0, normRule(Granularity::All, {NormKind::Power, 3}, 0.9, 1e-6, Policy::Skip), {}, &ticket));
+  REQUIRE_OK(
+      bound->clipByNorm(0, normRule(Granularity::All, {NormKind::Power, 3}, 0.9, 1e-6, Policy::Skip), {}, &ticket));
   checkCost({5, 0, 0});
   bound.drop(count / 2);
   bound.rebind();

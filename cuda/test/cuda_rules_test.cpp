@@ -52,8 +52,8 @@ double elementsOf(const std::vector<Tensor>& some) {
 }
 
 /// What multiplies the elements of some tensors that share a norm.
-double expectedCoefficient(const Bound& bound, NormKind norm, const NormLimit& numbers, std::size_t from, std::size_t to,
-                double weight = 0.0) {
+double expectedCoefficient(const Bound& bound, NormKind norm, const NormLimit& numbers, std::size_t from,
+                           std::size_t to, double weight = 0.0) {
   const std::vector<Tensor> run = slice(bound, from, to);
   const gradclip::ScaledNorm total = referenceNorm(norm, run).times(numbers.inverseScale);
   return gradclip::coefficientOf(numbers, total, elementsOf(run), weight) * numbers.inverseScale;
@@ -201,9 +201,11 @@ TEST_CASE("a part of pairs beside a part without") {
     for (const Tensor& weight : tensors({300, 40, 5000, 60}, 50)) both.push_back(weight);
     return both;
   }(), 4);
-  const std::vector<Part> parts = {part(0, 2, false, limit(Form::Clip, 0.5)), part(2, 4, true, limit(Form::Adaptive, 0.125))};
+  const std::vector<Part> parts = {part(0, 2, false, limit(Form::Clip, 0.5)),
+                                   part(2, 4, true, limit(Form::Adaptive, 0.125))};
   bound.clip(byParts(kL2, parts));
-  for (std::size_t i = 0; i < 2; ++i) checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[0].limit, 0, 2));
+  for (std::size_t i = 0; i < 2; ++i)
+    checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[0].limit, 0, 2));
   for (std::size_t i = 2; i < 4; ++i) {
     const double weight = referenceNorm(NormKind::L2, slice(bound, 4 + i, 5 + i)).value();
     checkTensor(bound, i, expectedCoefficient(bound, NormKind::L2, parts[1].limit, i, i + 1, weight));

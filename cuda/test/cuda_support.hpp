@@ -55,7 +55,8 @@ struct Rule : gradclip::RuleNumbers {
 };
 static_assert(sizeof(Rule) == sizeof(gradclip::RuleNumbers) + 8 * sizeof(gradclip::Part), "nothing lies in between");
 
-inline Rule normRule(gradclip::Granularity granularity, NormOf norm, double maxNorm, double epsilon, gradclip::Policy policy) {
+inline Rule normRule(gradclip::Granularity granularity, NormOf norm, double maxNorm, double epsilon,
+                     gradclip::Policy policy) {
   Rule rule;
   rule.granularity = granularity;
   rule.norm = norm.kind;

@@ -41,10 +41,34 @@ Bits all16() {
 
 TEST_CASE("every float16 and bfloat16 times many coefficients") {
   for (DType dtype : {DType::Float16, DType::BFloat16}) {
-    for (double coefficient :
-         {1 - 0x1p-24, 1 + 0x1p-23, 1 - 0x1p-11, 1 - 0x1p-8, 0.75, 0.5, 1.0 / 3, 0.1, 3.0, 0x1p-3 * 1.25, 0x1p-10,
-          0x1.8p-12, 0x1p-15 * 1.1, 0x1p-20 * 1.7, 0x1p-100, 0x1.5p-101, 0x1p-126, 0x1p-130 * 1.3, 0x1p60, 0x1.fffffep127,
-          0x1.fffffeffffp127, 0x1.ffffffp127, 3.41e38, 1e40, 0x1p200, 0x1.fffffffffffffp1023, reference::kInf, 0.0}) {
+    for (double coefficient : {1 - 0x1p-24,
+                               1 + 0x1p-23,
+                               1 - 0x1p-11,
+                               1 - 0x1p-8,
+                               0.75,
+                               0.5,
+                               1.0 / 3,
+                               0.1,
+                               3.0,
+                               0x1p-3 * 1.25,
+                               0x1p-10,
+                               0x1.8p-12,
+                               0x1p-15 * 1.1,
+                               0x1p-20 * 1.7,
+                               0x1p-100,
+                               0x1.5p-101,
+                               0x1p-126,
+                               0x1p-130 * 1.3,
+                               0x1p60,
+                               0x1.fffffep127,
+                               0x1.fffffeffffp127,
+                               0x1.ffffffp127,
+                               3.41e38,
+                               1e40,
+                               0x1p200,
+                               0x1.fffffffffffffp1023,
+                               reference::kInf,
+                               0.0}) {
       checkScale(dtype, all16(), coefficient);
     }
   }
@@ -55,8 +79,9 @@ TEST_CASE("random float32 and float64 bits") {
   for (DType dtype : {DType::Float32, DType::Float64}) {
     Bits elements(20011);
     for (auto& bits : elements) bits = dtype == DType::Float32 ? random() >> 32 : random();
-    for (double coefficient : {1 - 0x1p-24, 0.1, 1.0 / 3, 0x1p-100, 0x1.5p-101, 0x1p-130, 1e-30, 1e30, 0x1.fffffeffffp127,
-                               0x1.ffffffp127, 3.41e38, 1e41, 0x1.fffffffffffffp1023, reference::kInf, 0.0}) {
+    for (double coefficient :
+         {1 - 0x1p-24, 0.1, 1.0 / 3, 0x1p-100, 0x1.5p-101, 0x1p-130, 1e-30, 1e30, 0x1.fffffeffffp127, 0x1.ffffffp127,
+          3.41e38, 1e41, 0x1.fffffffffffffp1023, reference::kInf, 0.0}) {
       checkScale(dtype, elements, coefficient);
     }
   }

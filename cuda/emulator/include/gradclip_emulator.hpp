@@ -12,8 +12,8 @@
 
 namespace gradclip::emulator {
 
-/// What this thread's calls amounted to since its resetCounters(): others free memory when a collector says so. Work replayed by
-/// a graph counts at each replay.
+/// What this thread's calls amounted to since its resetCounters(): others free memory when a collector says so. Work
+/// replayed by a graph counts at each replay.
 struct Counters {
   std::int64_t launches;          ///< kernels enqueued
   std::int64_t earlyLaunches;     ///< of these, those How::Behind
@@ -38,7 +38,8 @@ void reset() noexcept;
 /// Changes how much memory each device has; GRADCLIP_EMULATOR_MEMORY (bytes, or with K, M or G) sets it first.
 void deviceMemory(std::size_t bytes) noexcept;
 
-// Contexts, by the driver's functions cuCtxGetCurrent, cuCtxSetCurrent, cuDevicePrimaryCtxRetain, cuCtxGetDevice, cuCtxCreate.
+// Contexts, by the driver's functions cuCtxGetCurrent, cuCtxSetCurrent, cuDevicePrimaryCtxRetain, cuCtxGetDevice,
+// cuCtxCreate.
 void* context() noexcept;
 void setContext(void* context) noexcept;
 void* primaryContext(int device) noexcept;
@@ -68,9 +69,9 @@ constexpr std::uint64_t kPoison = 0xfffafffafffafffaU;
 
 /// How a kernel is launched.
 enum class How {
-  Alone,    ///< as by cudaLaunchKernel
-  Behind,   ///< as with programmatic stream serialization: an access to global memory before awaitKernelBefore() is a fault. What
-            ///< it would be on a GPU, a race, shows too seldom
+  Alone,   ///< as by cudaLaunchKernel
+  Behind,  ///< as with programmatic stream serialization: an access to global memory before awaitKernelBefore() is a
+           ///< fault. What it would be on a GPU, a race, shows too seldom
   Together  ///< as by cudaLaunchCooperativeKernel: all blocks at once, so that one may wait for another
 };
 
@@ -84,7 +85,8 @@ struct Kernel {
   How how;
 };
 
-/// What runs instead of a kernel that is launched with parameters of so many bytes; null where kernels run as g++ compiled them.
+/// What runs instead of a kernel that is launched with parameters of so many bytes; null where kernels run as g++
+/// compiled them.
 extern Kernel (*substitute)(const Kernel& kernel, std::size_t bytes);
 
 cudaError_t enqueue(const Kernel& kernel, cudaStream_t stream, const void* params, std::size_t bytes) noexcept;
@@ -101,8 +103,8 @@ cudaError_t enqueue(void (*kernel)(P), unsigned grid, unsigned block, std::size_
                     const P& params, How how = How::Alone) noexcept {
   static_assert(std::is_trivially_copyable_v<P>, "a GPU gets parameters as bytes");
   static_assert(sizeof(P) <= 4096, "more parameters than every CUDA takes");
-  return detail::enqueue({detail::invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes, how}, stream,
-                         &params, sizeof(P));
+  return detail::enqueue({detail::invoke<P>, reinterpret_cast<void (*)()>(kernel), grid, block, sharedBytes, how},
+                         stream, &params, sizeof(P));
 }
 
 }  // namespace gradclip::emulator

@@ -6,8 +6,9 @@
 
 namespace gradclip::ptx {
 
-/// Of one thread, since its kernel started. A warp waits where an instruction reads what a load has not brought yet; all loads
-/// issued before that have come too, then. So `waits` is the length of the chain of loads that depend on each other.
+/// Of one thread, since its kernel started. A warp waits where an instruction reads what a load has not brought yet;
+/// all loads issued before that have come too, then. So `waits` is the length of the chain of loads that depend on each
+/// other.
 struct Cost {
   std::uint32_t loads = 0;     ///< of global memory
   std::uint32_t vectors = 0;   ///< of these, of 16 bytes at once

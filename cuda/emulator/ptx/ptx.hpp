@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the instructions of PTX mean, for the C++ that translate.py writes. Registers hold bits; as<T> reads them as a type, put
-/// writes a result. NaNs are NVIDIA's: 0x7fffffff of float arithmetic, and of double arithmetic one that no kernel may let out.
+/// What the instructions of PTX mean, for the C++ that translate.py writes. Registers hold bits; as<T> reads them as a
+/// type, put writes a result. NaNs are NVIDIA's: 0x7fffffff of float arithmetic, and of double arithmetic one that no
+/// kernel may let out.
 #pragma once
 
 #include <cmath>
@@ -221,10 +222,18 @@ inline std::uint32_t funnel(std::uint32_t low, std::uint32_t high, std::uint32_t
   if (by == 32) return left ? low : high;
   return static_cast<std::uint32_t>(left ? pair(low, high) << by >> 32 : pair(low, high) >> by);
 }
-inline std::uint32_t shf_l_wrap(std::uint32_t a, std::uint32_t b, std::uint32_t c) { return funnel(a, b, c & 31, true); }
-inline std::uint32_t shf_r_wrap(std::uint32_t a, std::uint32_t b, std::uint32_t c) { return funnel(a, b, c & 31, false); }
-inline std::uint32_t shf_l_clamp(std::uint32_t a, std::uint32_t b, std::uint32_t c) { return funnel(a, b, c < 32 ? c : 32, true); }
-inline std::uint32_t shf_r_clamp(std::uint32_t a, std::uint32_t b, std::uint32_t c) { return funnel(a, b, c < 32 ? c : 32, false); }
+inline std::uint32_t shf_l_wrap(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  return funnel(a, b, c & 31, true);
+}
+inline std::uint32_t shf_r_wrap(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  return funnel(a, b, c & 31, false);
+}
+inline std::uint32_t shf_l_clamp(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  return funnel(a, b, c < 32 ? c : 32, true);
+}
+inline std::uint32_t shf_r_clamp(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  return funnel(a, b, c < 32 ? c : 32, false);
+}
 
 template <class T>
 T bfi(T field, T into, std::uint32_t position, std::uint32_t length) {
@@ -442,7 +451,8 @@ inline std::uint32_t to_bf16x2(float high, float low) { return std::uint32_t{to_
 
 inline std::uint32_t set_gt(std::uint32_t a, std::uint32_t b, float (*from)(std::uint16_t)) {
   const auto half = [](std::uint32_t word, int shift) { return static_cast<std::uint16_t>(word >> shift); };
-  return (from(half(a, 0)) > from(half(b, 0)) ? 0xffffu : 0u) | (from(half(a, 16)) > from(half(b, 16)) ? 0xffff0000u : 0u);
+  return (from(half(a, 0)) > from(half(b, 0)) ? 0xffffu : 0u) |
+         (from(half(a, 16)) > from(half(b, 16)) ? 0xffff0000u : 0u);
 }
 inline std::uint32_t set_gt_f16x2(std::uint32_t a, std::uint32_t b) { return set_gt(a, b, from_f16); }
 inline std::uint32_t set_gt_bf16x2(std::uint32_t a, std::uint32_t b) { return set_gt(a, b, from_bf16); }
@@ -453,21 +463,31 @@ template <class T>
 using Atomic = std::conditional_t<sizeof(T) == 4, unsigned, unsigned long long>;
 
 template <class T>
-T atom_add(std::uint64_t p, T value) { return atomicAdd(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value)); }
+T atom_add(std::uint64_t p, T value) {
+  return atomicAdd(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value));
+}
 template <class T>
-T atom_or(std::uint64_t p, T value) { return atomicOr(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value)); }
+T atom_or(std::uint64_t p, T value) {
+  return atomicOr(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value));
+}
 template <class T>
-T atom_exch(std::uint64_t p, T value) { return atomicExch(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value)); }
+T atom_exch(std::uint64_t p, T value) {
+  return atomicExch(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value));
+}
 template <class T>
-T atom_max(std::uint64_t p, T value) { return atomicMax(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value)); }
+T atom_max(std::uint64_t p, T value) {
+  return atomicMax(static_cast<Atomic<T>*>(pointer(p)), static_cast<Atomic<T>>(value));
+}
 
-inline std::uint32_t vote_ballot(bool predicate, std::uint32_t mask) { return emulator::detail::ballot(mask, predicate); }
+inline std::uint32_t vote_ballot(bool predicate, std::uint32_t mask) {
+  return emulator::detail::ballot(mask, predicate);
+}
 inline bool vote_any(bool predicate, std::uint32_t mask) { return vote_ballot(predicate, mask) != 0; }
 inline bool vote_all(bool predicate, std::uint32_t mask) { return vote_ballot(predicate, mask) == mask; }
 
 /// Only whole warps shuffle here.
-inline std::uint32_t shuffle(emulator::detail::Shuffle kind, std::uint32_t value, std::uint32_t lane, std::uint32_t clamp,
-                             std::uint32_t mask) {
+inline std::uint32_t shuffle(emulator::detail::Shuffle kind, std::uint32_t value, std::uint32_t lane,
+                             std::uint32_t clamp, std::uint32_t mask) {
   if (clamp != 31) std::abort();
   return static_cast<std::uint32_t>(emulator::detail::shuffle(kind, mask, value, 4, lane, warpSize));
 }

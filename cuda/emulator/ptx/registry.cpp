@@ -82,6 +82,8 @@ void resetCosts() {
   for (auto& entry : kernels()) entry.second.cost = {};
 }
 
-bool isGlobal(std::uint64_t address) { return emulator::world().allocations.find(static_cast<std::uintptr_t>(address)) != nullptr; }
+bool isGlobal(std::uint64_t address) {
+  return emulator::world().allocations.find(static_cast<std::uintptr_t>(address)) != nullptr;
+}
 
 }  // namespace gradclip::ptx

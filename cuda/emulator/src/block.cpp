@@ -154,8 +154,8 @@ GRADCLIP_UNTRACKED unsigned Block::pick() {
   return 32 * warp + random_.bitOf(warps_[warp].runnable);
 }
 
-/// Lets another thread run, or `self` where it is the next, or, where all who could go on have given way, another block;
-/// returns when `self` goes on.
+/// Lets another thread run, or `self` where it is the next, or, where all who could go on have given way, another
+/// block; returns when `self` goes on.
 GRADCLIP_UNTRACKED void Block::goOn(unsigned self) {
   const unsigned next = pick();
   if (next == kNobody) {
@@ -180,7 +180,8 @@ GRADCLIP_UNTRACKED void Block::openBarrier() {
 }
 
 GRADCLIP_UNTRACKED void Block::giveWay() {
-  if (hopeless_) fault(cudaErrorLaunchFailure, "polls what no block that runs will change (are they launched to run together?)");
+  if (hopeless_)
+    fault(cudaErrorLaunchFailure, "polls what no block that runs will change (are they launched to run together?)");
   const unsigned self = current_;
   Warp& warp = warps_[self / 32];
   const std::uint32_t bit = 1U << lane();

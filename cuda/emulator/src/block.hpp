@@ -14,8 +14,9 @@
 namespace gradclip::emulator {
 
 /// A block of threads, one fiber a thread: picks who goes on, and knows when nobody can.
-/// There is one, used again for every block of every launch, and further ones for launches whose blocks run together; whoever
-/// runs them holds the lock for execution. What is called on a fiber is untracked and keeps away from the standard library.
+/// There is one, used again for every block of every launch, and further ones for launches whose blocks run together;
+/// whoever runs them holds the lock for execution. What is called on a fiber is untracked and keeps away from the
+/// standard library.
 class Block {
  public:
   static constexpr unsigned kMaxThreads = 1024;

@@ -64,7 +64,8 @@ cudaError_t unsafeCall() {
     for (const auto& stream : device->streams) {
       if (stream->capture == nullptr || threadMode == cudaStreamCaptureModeRelaxed) continue;
       const bool own = stream->capture->thread == std::this_thread::get_id();
-      const bool forAll = stream->capture->mode == cudaStreamCaptureModeGlobal && threadMode == cudaStreamCaptureModeGlobal;
+      const bool forAll =
+          stream->capture->mode == cudaStreamCaptureModeGlobal && threadMode == cudaStreamCaptureModeGlobal;
       if (!forAll && !(own && stream->capture->mode != cudaStreamCaptureModeRelaxed)) continue;
       invalidate(*stream->capture);
       forbidden = true;

@@ -38,8 +38,8 @@ cudaError_t recordCaptured(Stream& stream, Event& event);
 cudaError_t waitCaptured(Stream& stream, Event& event);
 void invalidate(Capture& capture);
 
-/// Of a call that a capture may forbid: those of mode Global to every thread, others to their own, but for threads in relaxed
-/// mode. The captures that forbid it become invalid.
+/// Of a call that a capture may forbid: those of mode Global to every thread, others to their own, but for threads in
+/// relaxed mode. The captures that forbid it become invalid.
 cudaError_t unsafeCall();
 
 /// Invalidates a device's captures, all or (what its legacy stream would have to wait for) those of blocking streams;

@@ -86,8 +86,9 @@ cudaError_t cudaFreeHost(void* pointer) {
       all.hostAddresses.giveBack(freed.place);
     }
     if (!whole) {
-      std::fprintf(stderr, "gradclip emulator: %zu bytes of pinned memory at %p were freed with bytes beside them overwritten\n",
-                   freed.bytes, pointer);
+      std::fprintf(
+          stderr, "gradclip emulator: %zu bytes of pinned memory at %p were freed with bytes beside them overwritten\n",
+          freed.bytes, pointer);
       device.fault = cudaErrorIllegalAddress;
     }
     return device.fault;

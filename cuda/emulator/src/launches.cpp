@@ -69,7 +69,8 @@ Kernel (*substitute)(const Kernel& kernel, std::size_t bytes) = nullptr;
 cudaError_t setAttribute(void (*kernel)(), cudaFuncAttribute attribute, int value) {
   return deviceCall([&] {
     const auto bytes = static_cast<std::size_t>(value);
-    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || bytes > SharedMemory::kMost) return cudaErrorInvalidValue;
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || bytes > SharedMemory::kMost)
+      return cudaErrorInvalidValue;
     std::lock_guard<std::mutex> state(world().state);
     sharedLimits()[kernel] = bytes;
     return cudaSuccess;

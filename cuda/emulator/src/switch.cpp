@@ -7,8 +7,8 @@
 #include "sanitizers.hpp"
 
 // By hand: ucontext saves the signal mask by a system call. It ends in a return, which is predicted well because every
-// fiber was left by the same call; a jump there leaves the predictor one return behind, and a shuffle takes 54 ns a lane
-// instead of 34 (Xeon with AVX-512, 2 cores, shared).
+// fiber was left by the same call; a jump there leaves the predictor one return behind, and a shuffle takes 54 ns a
+// lane instead of 34 (Xeon with AVX-512, 2 cores, shared).
 #if defined(__x86_64__)
 
 asm(R"(

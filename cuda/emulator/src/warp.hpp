@@ -30,7 +30,7 @@ struct Warp {
   Meeting meeting[32];
   std::uint64_t value[32];      ///< given by a lane, then what it gets
   unsigned char source[32];     ///< lane whose value this lane gets
-  char token[kTokens];          ///< a meeting's own, so that a lane that goes on early orders nothing for one that wakes late
+  char token[kTokens];  ///< a meeting's own, so that a lane that goes on early orders nothing for one that wakes late
 
   void start(std::uint32_t existing);
   Meeting& join(Together what, std::uint32_t mask);

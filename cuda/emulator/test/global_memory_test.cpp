@@ -86,8 +86,10 @@ TEST_CASE("out of bounds") {
     const Device<unsigned char> memory(bytes);
     const auto size = static_cast<std::ptrdiff_t>(bytes);
     REQUIRE_OK(launched(reads<std::uint8_t>, 1, 1, At<std::uint8_t>{shifted<std::uint8_t>(memory, size - 1)}));
-    requireFault(cudaErrorIllegalAddress, reads<std::uint8_t>, 1, 1, At<std::uint8_t>{shifted<std::uint8_t>(memory, size)});
-    requireFault(cudaErrorIllegalAddress, writes<std::uint8_t>, 1, 1, At<std::uint8_t>{shifted<std::uint8_t>(memory, -1)});
+    requireFault(cudaErrorIllegalAddress, reads<std::uint8_t>, 1, 1,
+                 At<std::uint8_t>{shifted<std::uint8_t>(memory, size)});
+    requireFault(cudaErrorIllegalAddress, writes<std::uint8_t>, 1, 1,
+                 At<std::uint8_t>{shifted<std::uint8_t>(memory, -1)});
     const std::ptrdiff_t last = size / 16 * 16;
     if (last < size) requireFault(cudaErrorIllegalAddress, reads<uint4>, 1, 1, At<uint4>{shifted<uint4>(memory, last)});
   }

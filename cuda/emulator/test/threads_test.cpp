@@ -74,7 +74,8 @@ TEST_CASE("a thread that polls sees what another's wait brings about") {
   const TestStream stream;
   REQUIRE_OK(enqueue(doubles, 1, 32, 128, stream, Scale{slot, 1}));
   std::thread waits([&stream] { cudaStreamSynchronize(stream); });
-  while (__atomic_load_n(reinterpret_cast<std::uint32_t*>(static_cast<float*>(slot)), __ATOMIC_ACQUIRE) != 0x40000000U) {
+  while (__atomic_load_n(reinterpret_cast<std::uint32_t*>(static_cast<float*>(slot)), __ATOMIC_ACQUIRE) !=
+         0x40000000U) {
     std::this_thread::yield();
   }
   waits.join();

@@ -9,7 +9,8 @@ struct Wait {
   unsigned* out;
 };
 
-/// Each thread writes once all blocks have arrived, so often as there are rounds: what the neighbour block wrote in the last one.
+/// Each thread writes once all blocks have arrived, so often as there are rounds: what the neighbour block wrote in the
+/// last one.
 __global__ void inRounds(Wait p) {
   unsigned* shared = sharedMemory<unsigned>();
   for (unsigned round = 1; round <= 5; ++round) {
@@ -77,7 +78,8 @@ TEST_CASE("what nobody will write is a fault, and so is waiting in a launch whos
   CHECK(launchedTogether(forEver, 3, Wait{arrived, out}) == cudaErrorLaunchFailure);
   reset();
   requireFault(cudaErrorLaunchFailure, inRounds, 2, 64, Wait{arrived, out}, 64 * sizeof(unsigned));
-  REQUIRE_OK(launchedTogether(inRounds, 1, Wait{Device<unsigned>(std::vector<unsigned>(1, 0)), out}, 64 * sizeof(unsigned)));
+  REQUIRE_OK(
+      launchedTogether(inRounds, 1, Wait{Device<unsigned>(std::vector<unsigned>(1, 0)), out}, 64 * sizeof(unsigned)));
 }
 
 TEST_CASE("more blocks than fit, and more shared memory than was asked for, are refused") {

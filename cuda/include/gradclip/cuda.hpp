@@ -39,12 +39,14 @@ CudaStatus cudaDescribe(int device, char* text, std::size_t bytes);
 
 int cudaCurrentDevice();
 
-/// The device whose memory an address lies in, or -1; fails where the device is lost, which knows of no address any more.
+/// The device whose memory an address lies in, or -1; fails where the device is lost, which knows of no address any
+/// more.
 CudaStatus cudaDeviceOf(std::int64_t address, int* device);
 
 CudaStatus cudaFreeMemory(int device, std::int64_t* bytes);
 
-// ---- memory and streams; a stream is its handle, 0 the legacy default stream -------------------------------------------
+// ---- memory and streams; a stream is its handle, 0 the legacy default stream
+// -------------------------------------------
 
 /// Zeroed.
 CudaStatus cudaAllocate(int device, std::int64_t bytes, std::int64_t* address);
@@ -58,7 +60,8 @@ CudaStatus cudaCreateStream(int device, std::int64_t* stream);
 CudaStatus cudaDestroyStream(int device, std::int64_t stream);
 CudaStatus cudaSynchronizeStream(int device, std::int64_t stream);
 
-// ---- graphs ----------------------------------------------------------------------------------------------------------
+// ---- graphs
+// ----------------------------------------------------------------------------------------------------------
 
 CudaStatus cudaBeginCapture(int device, std::int64_t stream);
 CudaStatus cudaFinishCapture(int device, std::int64_t stream, std::int64_t* graph);
@@ -137,12 +140,13 @@ struct Counts {
   std::int32_t parts;      ///< at most, of one rule
 };
 
-/// Tensors bound on one device. Calls enqueue and return; one thread at a time, one stream at a time: on another stream a
-/// call waits there for the last one. After a fault every call returns it.
+/// Tensors bound on one device. Calls enqueue and return; one thread at a time, one stream at a time: on another stream
+/// a call waits there for the last one. After a fault every call returns it.
 class CudaPlan {
  public:
   /// Copies the table, checks each piece's memory, uploads. `plan` is to be destroyed.
-  static CudaStatus create(int device, const Piece* table, std::int32_t pieceCount, const Counts& counts, CudaPlan** plan);
+  static CudaStatus create(int device, const Piece* table, std::int32_t pieceCount, const Counts& counts,
+                           CudaPlan** plan);
 
   /// Waits for what is in flight.
   static CudaStatus destroy(CudaPlan* plan);
@@ -165,10 +169,11 @@ class CudaPlan {
 
   CudaStatus clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket);
 
-  // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph orders
-  // that with this plan's other calls. Its numbers can be changed between replays, its pieces can't.
+  // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph
+  // orders that with this plan's other calls. Its numbers can be changed between replays, its pieces can't.
   CudaStatus captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
-  CudaStatus captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm, std::int32_t* capture);
+  CudaStatus captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
+                             std::int32_t* capture);
   CudaStatus captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
 
   /// Other limits for replays that the stream is given from here on. Parts keep theirs.
@@ -188,7 +193,8 @@ class CudaPlan {
   /// Of what was measured last, unscaled.
   CudaStatus norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment, double* value);
 
-  /// Of a plan of one segment, what was measured last: a partial per tile, then, for float64, the low and the high plane.
+  /// Of a plan of one segment, what was measured last: a partial per tile, then, for float64, the low and the high
+  /// plane.
   CudaStatus partials(double* to);
 
   CudaStatus coefficient(std::int32_t segment, double* value);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From sums to norms and coefficients, in double, on the host and on the device: the arithmetic of
 // dev.gradclip.internal.reduce.ScaledNorm and dev.gradclip.internal.reduce.PowerNorm.
-// NOINLINE: what runs once a segment is called, where the kernels would hold it a dozen times. decide.cu takes nvcc 12 s an
-// architecture instead of 60, for a third of the code.
+// NOINLINE: what runs once a segment is called, where the kernels would hold it a dozen times. decide.cu takes nvcc 12
+// s an architecture instead of 60, for a third of the code.
 #pragma once
 
 #include <cmath>
@@ -57,7 +57,8 @@ struct ScaledNorm {
     return exponent == 0 ? mantissa : scaleBy(mantissa, exponent);
   }
 
-  /// min(1, maxNorm / (norm / divisor + epsilon)); 1 when maxNorm is infinite or nothing is to be scaled; NaN for a NaN norm.
+  /// min(1, maxNorm / (norm / divisor + epsilon)); 1 when maxNorm is infinite or nothing is to be scaled; NaN for a NaN
+  /// norm.
   GRADCLIP_HD double coefficient(double maxNorm, double epsilon, double divisor = 1.0) const {
     if (maxNorm > 0x1.fffffffffffffp1023 || (mantissa / divisor == 0.0 && epsilon == 0.0)) return 1.0;
     const double q = quotient(maxNorm, epsilon, divisor);
@@ -98,7 +99,8 @@ GRADCLIP_HD inline ScaledNorm normL1(const Sums& sums) {
   return {sums.middle, 0};
 }
 
-/// The largest of several segments' maxima as unit·2^exponent with unit in [1, 2): what a power norm is taken relative to.
+/// The largest of several segments' maxima as unit·2^exponent with unit in [1, 2): what a power norm is taken relative
+/// to.
 struct PowerUnit {
   double unit;
   int exponent;
@@ -157,10 +159,10 @@ GRADCLIP_HD inline double adapted(const ScaledNorm& norm, double max) {
   return value < 1e-6 ? max / 1e-6 : norm.quotient(max, 0.0, 1.0);
 }
 
-/// What unscaled gradients are multiplied by; 1 where all are 0, which epsilon would otherwise clip. A norm of 0 that is `given`
-/// says nothing of the elements. `elements` matters to Average and Rms, `weightNorm` to Adaptive.
-GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit, const ScaledNorm& norm, double elements,
-                                        double weightNorm, bool given = false) {
+/// What unscaled gradients are multiplied by; 1 where all are 0, which epsilon would otherwise clip. A norm of 0 that
+/// is `given` says nothing of the elements. `elements` matters to Average and Rms, `weightNorm` to Adaptive.
+GRADCLIP_HD GRADCLIP_NOINLINE inline double coefficientOf(const NormLimit& limit, const ScaledNorm& norm,
+                                                          double elements, double weightNorm, bool given = false) {
   if (limit.max > 0x1.fffffffffffffp1023 || (norm.mantissa == 0.0 && !given)) return 1.0;
   if (!norm.finite()) {
     if (limit.atNonFinite == AtNonFinite::NaN) return notANumber();

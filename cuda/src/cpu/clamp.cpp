@@ -8,8 +8,8 @@
 GRADCLIP_BEGIN_LEVEL
 namespace {
 
-/// Vectors looked at together. One element in a hundred changes one vector of 16 floats in seven, which a branch for each
-/// foresees badly: clamping 16 Mi floats in two threads took 4.6 ms by single vectors, 4.1 by eight.
+/// Vectors looked at together. One element in a hundred changes one vector of 16 floats in seven, which a branch for
+/// each foresees badly: clamping 16 Mi floats in two threads took 4.6 ms by single vectors, 4.1 by eight.
 constexpr std::size_t kBlock = 8;
 
 /// Stores where the mask is set, and nothing where it is not; returns in how many lanes.

@@ -190,8 +190,9 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
     if (decision.mode == Mode::Untouched) return;
   }
   Changes changes = {0, 0};
-  forEachTile(params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
-              [&](std::uint32_t tile, const DevicePiece& piece) { clampTile(limitsOf(params, piece), tile, piece, changes); });
+  forEachTile(
+      params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
+      [&](std::uint32_t tile, const DevicePiece& piece) { clampTile(limitsOf(params, piece), tile, piece, changes); });
   countChanges(params.control, changes);
   if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
 }

@@ -10,8 +10,8 @@
 // | 3 | the last block | sums | the coefficients of parts, the other groupSums |
 // | 4 | the last block | groupSums | Decision, Finding, Slot |
 //
-// One launch, where a kernel a stage would read better: a launch takes the host about 2 µs, and a clip from Java is to take
-// 8 with measure and apply.
+// One launch, where a kernel a stage would read better: a launch takes the host about 2 µs, and a clip from Java is to
+// take 8 with measure and apply.
 #pragma once
 
 #include "kernels/fold.cuh"
@@ -165,7 +165,8 @@ __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
   const std::uint32_t end = loadGlobal<std::uint32_t>(p.fold.segmentTile + run.segment + 1);
   const std::uint32_t n = end - run.firstTile < kRun ? end - run.firstTile : kRun;
   const bool whole = tilesOf(p.fold, run.segment) <= kRun;
-  foldEachPlane(p, p.fold.partials, run.firstTile, n, whole ? p.fold.sums : p.fold.runSums, whole ? run.segment : number);
+  foldEachPlane(p, p.fold.partials, run.firstTile, n, whole ? p.fold.sums : p.fold.runSums,
+                whole ? run.segment : number);
   if (whole && finishes(p) && laneIndex() == 0) finishSegment<Wide>(p, limitOf(p), run.segment);
 }
 
@@ -202,8 +203,8 @@ __device__ __forceinline__ bool onlyShort(const DecideParams& p, const SegmentRu
          loadGlobal<std::uint32_t>(p.fold.segmentRun + group.first + group.n);
 }
 
-/// Folds a group that is short, or is not: those that are short are spread over the grid, as a million rows must be, and the
-/// last block folds the others. By one warp.
+/// Folds a group that is short, or is not: those that are short are spread over the grid, as a million rows must be,
+/// and the last block folds the others. By one warp.
 __device__ inline void foldGroupIf(const DecideParams& p, std::uint32_t number, bool isShort) {
   const SegmentRun group = groupOf(allSegments(p), number);
   if (onlyShort(p, group) == isShort) foldGroup(p, group, number);
@@ -304,9 +305,11 @@ __device__ __forceinline__ double partCoefficient(const NormLimit& limit, const 
 }
 
 /// Every step-th segment's elements from one on: counts, whose sum is exact in any order.
-__device__ inline double countElements(const DecideParams& p, const SegmentRun& run, std::uint32_t from, std::uint32_t step) {
+__device__ inline double countElements(const DecideParams& p, const SegmentRun& run, std::uint32_t from,
+                                       std::uint32_t step) {
   double elements = 0.0;
-  for (std::uint32_t i = from; i < run.n; i += step) elements += loadGlobal<double>(p.fold.segmentElements + run.first + i);
+  for (std::uint32_t i = from; i < run.n; i += step)
+    elements += loadGlobal<double>(p.fold.segmentElements + run.first + i);
   return elements;
 }
 
@@ -404,7 +407,8 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   const double none = notANumber();
   if (untouched) return {Mode::Untouched, p.purpose == Purpose::Value ? none : 1.0, refused, false};
   if (p.purpose == Purpose::PerSegment || p.purpose == Purpose::Parts) {
-    return {(changesSome & kScales) != 0 ? Mode::PerSegment : Mode::Unchanged, none, false, (changesSome & kClips) != 0};
+    return {(changesSome & kScales) != 0 ? Mode::PerSegment : Mode::Unchanged, none, false,
+            (changesSome & kClips) != 0};
   }
   if (p.purpose == Purpose::Value) return {Mode::Global, none, false, false};
   const NormLimit limit = limitOf(p);
@@ -421,7 +425,8 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   if (p.purpose != Purpose::Norm) {
     storeStruct(p.decision, Decision{outcome.coefficient, outcome.mode, zeroed ? 1u : 0u});
     const double value = norm.value();
-    const float nonFinite = zeroed || !norm.finite() ? 1.0f : 0.0f, inverse = static_cast<float>(1.0 / outcome.coefficient);
+    const float nonFinite = zeroed || !norm.finite() ? 1.0f : 0.0f,
+                inverse = static_cast<float>(1.0 / outcome.coefficient);
     storeStruct(p.finding, Finding{nonFinite, inverse, value, value * value, 0.0});
   }
   if (p.slot == nullptr || (isValue && outcome.mode != Mode::Untouched)) return;

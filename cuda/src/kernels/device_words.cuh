@@ -60,8 +60,8 @@ __device__ __forceinline__ T* sharedMemory() {
 
 namespace gradclip {
 
-// Programmatic dependent launch, from compute capability 9.0 on; elsewhere, and in any other launch, these do nothing. Instructions,
-// for CUDA 11.8 lacks the functions.
+// Programmatic dependent launch, from compute capability 9.0 on; elsewhere, and in any other launch, these do nothing.
+// Instructions, for CUDA 11.8 lacks the functions.
 
 /// Waits until the kernel before has ended, and all it wrote is there. A kernel that is launched How::Behind begins so.
 __device__ __forceinline__ void awaitKernelBefore() {
@@ -72,7 +72,8 @@ __device__ __forceinline__ void awaitKernelBefore() {
 #endif
 }
 
-/// The next kernel may be brought up once all blocks have come here. All of them run then, so it takes no place from any.
+/// The next kernel may be brought up once all blocks have come here. All of them run then, so it takes no place from
+/// any.
 __device__ __forceinline__ void bringUpKernelBehind() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;");
@@ -101,7 +102,8 @@ __device__ __forceinline__ T loadStruct(const T* p) {
     uint4 at[sizeof(T) / 16];
   } parts;
   GRADCLIP_UNROLL
-  for (std::size_t i = 0; i < sizeof(T) / 16; ++i) parts.at[i] = loadGlobal<uint4>(reinterpret_cast<const uint4*>(p) + i);
+  for (std::size_t i = 0; i < sizeof(T) / 16; ++i)
+    parts.at[i] = loadGlobal<uint4>(reinterpret_cast<const uint4*>(p) + i);
   return bitCast<T>(parts);
 }
 

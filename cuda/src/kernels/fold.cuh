@@ -16,9 +16,9 @@ __device__ __forceinline__ double combine(double a, double b) {
 
 constexpr std::uint32_t kWidth = 256;
 
-/// Folds n entries that lie in the first kBlocks times kLanes places of a run: a lane loads its kBlocks * kLanes / kWarp
-/// entries before it adds the first, so that the warp waits for memory once. What lies beyond the end counts as 0. All lanes
-/// get the result.
+/// Folds n entries that lie in the first kBlocks times kLanes places of a run: a lane loads its kBlocks * kLanes /
+/// kWarp entries before it adds the first, so that the warp waits for memory once. What lies beyond the end counts as
+/// 0. All lanes get the result.
 template <bool kLargest, std::uint32_t kBlocks, std::uint32_t kLanes>
 __device__ __forceinline__ double foldPlaces(const double* entries, std::uint32_t n) {
   constexpr std::uint32_t kPerLane = kLanes / kWarp;
@@ -49,7 +49,8 @@ __device__ __forceinline__ double foldPlaces(const double* entries, std::uint32_
 /// Folds at most kRun entries. Most segments have few tiles.
 template <bool kLargest>
 __device__ GRADCLIP_NOINLINE double foldRunOf(const double* entries, std::uint32_t n) {
-  return n <= kWarp ? foldPlaces<kLargest, 1, kWarp>(entries, n) : foldPlaces<kLargest, kRun / kWidth, kWidth>(entries, n);
+  return n <= kWarp ? foldPlaces<kLargest, 1, kWarp>(entries, n)
+                    : foldPlaces<kLargest, kRun / kWidth, kWidth>(entries, n);
 }
 
 __device__ __forceinline__ double foldRun(bool largest, const double* entries, std::uint32_t n) {
@@ -58,8 +59,8 @@ __device__ __forceinline__ double foldRun(bool largest, const double* entries, s
 
 GRADCLIP_HD constexpr std::uint32_t runsIn(std::uint32_t entries) { return (entries + kRun - 1) / kRun; }
 
-/// Folds stored entries of any number, level after level. Overwrites `entries` from the third level on; `scratch` has room
-/// for their runs' sums.
+/// Folds stored entries of any number, level after level. Overwrites `entries` from the third level on; `scratch` has
+/// room for their runs' sums.
 __device__ inline double foldLevels(bool largest, double* entries, double* scratch, std::uint32_t n) {
   while (n > kRun) {
     const std::uint32_t runs = runsIn(n);

@@ -8,12 +8,12 @@
 
 namespace gradclip {
 
-/// Whether this block is the last of the grid to arrive; it then sees what all others wrote before. The counter is 0 again
-/// afterwards. Called by all threads of every block; `arrivedBefore` is the block's.
+/// Whether this block is the last of the grid to arrive; it then sees what all others wrote before. The counter is 0
+/// again afterwards. Called by all threads of every block; `arrivedBefore` is the block's.
 ///
-/// The barrier orders a block's writes before its thread 0's fence, and the fence orders them before the block's arrival; the last
-/// block's fence comes after all arrivals, and its barrier before whatever its threads read. One thread's fences do for a
-/// block, where one a thread would be 512.
+/// The barrier orders a block's writes before its thread 0's fence, and the fence orders them before the block's
+/// arrival; the last block's fence comes after all arrivals, and its barrier before whatever its threads read. One
+/// thread's fences do for a block, where one a thread would be 512.
 __device__ __forceinline__ bool lastBlock(Control* control, unsigned* arrivedBefore) {
   __syncthreads();
   if (threadIdx.x == 0) {

@@ -34,7 +34,8 @@ cudaError_t launch(void (*kernel)(P), unsigned grid, unsigned block, std::size_t
   const void* const code = reinterpret_cast<const void*>(kernel);
   void* arguments[] = {const_cast<P*>(&params)};
   if (how == How::Alone) return cudaLaunchKernel(code, dim3(grid), dim3(block), arguments, sharedBytes, stream);
-  if (how == How::Together) return cudaLaunchCooperativeKernel(code, dim3(grid), dim3(block), arguments, sharedBytes, stream);
+  if (how == How::Together)
+    return cudaLaunchCooperativeKernel(code, dim3(grid), dim3(block), arguments, sharedBytes, stream);
   cudaLaunchAttribute early{};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;

@@ -152,8 +152,8 @@ __device__ __forceinline__ Powers powersOf(const MeasureParams& params, const De
 }
 
 template <template <class> class Norm, class Source>
-__device__ __forceinline__ void measureAny(const MeasureParams& params, std::uint32_t number, const DevicePiece& piece, int bytes,
-                                           const Source& source) {
+__device__ __forceinline__ void measureAny(const MeasureParams& params, std::uint32_t number, const DevicePiece& piece,
+                                           int bytes, const Source& source) {
   constexpr NormKind kNorm = Norm<double>::kNorm;
   Attempt attempt;
   TileSum sum;
@@ -164,11 +164,13 @@ __device__ __forceinline__ void measureAny(const MeasureParams& params, std::uin
 }
 
 template <template <class> class Norm>
-__device__ __forceinline__ void measureTile(const MeasureParams& params, std::uint32_t number, const DevicePiece& piece) {
+__device__ __forceinline__ void measureTile(const MeasureParams& params, std::uint32_t number,
+                                            const DevicePiece& piece) {
   if constexpr (Norm<double>::kNorm != NormKind::Power) {
     // The same in all lanes; the compiler, told so, needs no code for lanes that go different ways to the shuffles.
     const int kind = __shfl_sync(kAllLanes, isWhole(piece, number) ? piece.dtype : -1, 0);
-    if (kind >= 0 && dispatch(kind, MeasureWhole<Norm, InPlace>{params, piece, number, {laneOf(piece, number)}})) return;
+    if (kind >= 0 && dispatch(kind, MeasureWhole<Norm, InPlace>{params, piece, number, {laneOf(piece, number)}}))
+      return;
   }
   const Tile tile = tileOf(piece, number);
   measureAny<Norm>(params, number, piece, tile.bytes, Loaded{tile});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole clip in one launch, where the gradients fit in the shared memory of blocks that run together: each element is read
-// once, where three launches read it twice. The order of additions, and all that is written, are the same. Not yet run on a GPU.
+// A whole clip in one launch, where the gradients fit in the shared memory of blocks that run together: each element is
+// read once, where three launches read it twice. The order of additions, and all that is written, are the same. Not yet
+// run on a GPU.
 #include <initializer_list>
 
 #include "kernels/decide.cuh"
@@ -80,7 +81,9 @@ Kernel kernelOf(NormKind norm) {
 
 constexpr std::uint32_t kWarps = kBlockThreads / kWarp;
 
-constexpr std::size_t sharedBytesFor(std::uint32_t tilesOfWarp) { return sizeof(Shared) + tilesOfWarp * kWarps * kTileBytes; }
+constexpr std::size_t sharedBytesFor(std::uint32_t tilesOfWarp) {
+  return sizeof(Shared) + tilesOfWarp * kWarps * kTileBytes;
+}
 
 /// Blocks of so much shared memory that the device holds at once, whichever the norm; 0 where it has not as much.
 cudaError_t blocksTogether(int device, std::size_t sharedBytes, std::uint64_t* blocks) {

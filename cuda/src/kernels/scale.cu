@@ -10,7 +10,8 @@ namespace gradclip {
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKernel(const ScaleParams params) {
   awaitKernelBefore();
-  // Writes to the host's memory take longer than a small clip: one thread's, while all others scale, instead of decide's.
+  // Writes to the host's memory take longer than a small clip: one thread's, while all others scale, instead of
+  // decide's.
   if (blockIdx.x == gridDim.x - 1 && threadIdx.x == blockDim.x - 1) passOn(params.result, params.slot);
   const Decision decision = loadStruct(params.decision);
   if (touchesNothing(decision)) return;

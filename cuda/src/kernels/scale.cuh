@@ -91,9 +91,11 @@ GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Source
   });
 }
 
-__device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision, const DevicePiece& piece) {
+__device__ __forceinline__ Scaling scalingOf(const ScaleParams& params, const Decision& decision,
+                                             const DevicePiece& piece) {
   const bool perSegment = decision.mode != Mode::Global;
-  const double coefficient = perSegment ? loadGlobal<double>(params.coefficients + piece.segment) : decision.coefficient;
+  const double coefficient =
+      perSegment ? loadGlobal<double>(params.coefficients + piece.segment) : decision.coefficient;
   return {coefficient, decision.zero != 0};
 }
 

@@ -32,8 +32,8 @@ constexpr Tuning kTuning = kSm75;
 constexpr Tuning kTuning = kSm80;
 #endif
 
-/// Blocks of the kernel that does all, as Streaming's. Two of 64 KiB fit in the shared memory of 8.0, 9.0 and 10.x alone;
-/// elsewhere the limit on registers would be for nothing, and some spill.
+/// Blocks of the kernel that does all, as Streaming's. Two of 64 KiB fit in the shared memory of 8.0, 9.0 and 10.x
+/// alone; elsewhere the limit on registers would be for nothing, and some spill.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 800 && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
 constexpr int kOneLaunchBlocks = 1;
 #else

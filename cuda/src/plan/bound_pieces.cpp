@@ -41,7 +41,8 @@ CudaStatus BoundPieces::collect(const Piece* table, bool* changed) {
     if (now.dtype != before.dtype) return refused(i, "has another element type than when it was bound");
     *changed = *changed || !same;
     if (count == 0) continue;
-    if (now.count != lengths_[static_cast<std::size_t>(i)]) return refused(i, "has another length than when it was bound");
+    if (now.count != lengths_[static_cast<std::size_t>(i)])
+      return refused(i, "has another length than when it was bound");
     const std::int64_t bytes = elementBytes(now.dtype);
     if (now.address % bytes != 0) return refused(i, "has an address that is not a multiple of its element's size");
     ranges_[present_++] = {now.address, now.address + now.count * bytes, i, same ? 0 : 1};
@@ -72,12 +73,14 @@ CudaStatus BoundPieces::checkMemory(const Range& range) {
     int device = -1;
     if (auto s = cudaDeviceOf(knownEnd_, &device); !s.ok()) return s;
     if (device < 0) {
-      return refused(range.piece, knownEnd_ == range.first ? "is not at device memory" : "reaches beyond its device memory");
+      return refused(range.piece,
+                     knownEnd_ == range.first ? "is not at device memory" : "reaches beyond its device memory");
     }
     if (device != device_) return refused(range.piece, "is on another device than the clipper");
     std::int64_t base = 0, bytes = 0;
     if (!memoryRange(knownEnd_, &base, &bytes) || base + bytes <= knownEnd_) {
-      return refused(range.piece, knownEnd_ == range.first ? "is not at device memory" : "reaches beyond its device memory");
+      return refused(range.piece,
+                     knownEnd_ == range.first ? "is not at device memory" : "reaches beyond its device memory");
     }
     if (knownEnd_ == range.first) knownFirst_ = base;
     knownEnd_ = base + bytes;

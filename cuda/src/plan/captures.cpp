@@ -11,15 +11,20 @@ CudaStatus refusedCapture(const char* why) { return called(cudaErrorStreamCaptur
 CudaStatus capturable(cudaStream_t stream, bool dirty) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
-  if (status != cudaStreamCaptureStatusActive) return refusedCapture("a captured clip on a stream that captures nothing");
+  if (status != cudaStreamCaptureStatusActive)
+    return refusedCapture("a captured clip on a stream that captures nothing");
   // The upload would be captured with what the pinned memory holds when the graph runs.
-  if (dirty) return refusedCapture("a captured clip after a rebind, or the first by a rule for groups (run a clip by the rule before the capture begins)");
+  if (dirty)
+    return refusedCapture(
+        "a captured clip after a rebind, or the first by a rule for groups (run a clip by the rule before the capture "
+        "begins)");
   return {};
 }
 
 /// Captures a clip by a rule on a stream, and leaves the plan's own stream as it was. Work is a function of a target.
 template <class State, class Work>
-CudaStatus captured(State& state, std::int64_t handle, const RuleNumbers& rule, std::int32_t* capture, const Work& work) {
+CudaStatus captured(State& state, std::int64_t handle, const RuleNumbers& rule, std::int32_t* capture,
+                    const Work& work) {
   if (auto s = state.setParts(rule); !s.ok()) return s;
   return inContext(state, [&] {
     if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return s;
@@ -42,16 +47,19 @@ CudaStatus captured(State& state, std::int64_t handle, const RuleNumbers& rule, 
 }  // namespace
 
 CudaStatus CudaPlan::captureByNorm(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
-  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipByNorm(rule, {}, target); });
+  return captured(*state_, stream, rule, capture,
+                  [&](const Target& target) { return state_->clipByNorm(rule, {}, target); });
 }
 
 CudaStatus CudaPlan::captureWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
                                      std::int32_t* capture) {
-  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
+  return captured(*state_, stream, rule, capture,
+                  [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
 }
 
 CudaStatus CudaPlan::captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture) {
-  return captured(*state_, stream, rule, capture, [&](const Target& target) { return state_->clipByValue(rule, target); });
+  return captured(*state_, stream, rule, capture,
+                  [&](const Target& target) { return state_->clipByValue(rule, target); });
 }
 
 CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule) {

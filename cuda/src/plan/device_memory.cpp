@@ -93,7 +93,8 @@ CudaStatus PlanMemory::createRing() {
   constexpr std::size_t kRingBytes = (kSlots + 1 + kCaptures) * sizeof(Slot);
   const std::size_t bytes = kRingBytes + kStages * stageBytes_;
   const unsigned flags = cudaHostAllocMapped | cudaHostAllocPortable;
-  if (auto s = called(cudaHostAlloc(reinterpret_cast<void**>(&pinned_), bytes, flags), "cudaHostAlloc"); !s.ok()) return s;
+  if (auto s = called(cudaHostAlloc(reinterpret_cast<void**>(&pinned_), bytes, flags), "cudaHostAlloc"); !s.ok())
+    return s;
   std::memset(pinned_, 0, bytes);
   ring_ = reinterpret_cast<Slot*>(pinned_);
   stages_ = pinned_ + kRingBytes;
@@ -104,12 +105,13 @@ CudaStatus PlanMemory::copyTables(const Tables& tables, cudaStream_t stream) con
   if (auto s = copyTable(tiles.pieceOfTile, tables.pieceOfTile, tables.tiles, stream); !s.ok()) return s;
   if (auto s = copyTable(fold.runs, tables.runs, tables.runCount, stream); !s.ok()) return s;
   if (auto s = copyTable(fold.deep, tables.deep, tables.deepCount, stream); !s.ok()) return s;
-  if (auto s = copyTable(fold.segmentRun, tables.segmentRun, std::size_t{tables.segments} + 1, stream); !s.ok()) return s;
+  if (auto s = copyTable(fold.segmentRun, tables.segmentRun, std::size_t{tables.segments} + 1, stream); !s.ok())
+    return s;
   return copyTable(fold.segmentTile, tables.segmentTile, std::size_t{tables.segments} + 1, stream);
 }
 
-void PlanMemory::writeStage(unsigned number, const BoundPieces& bound, const Tables& tables, const HostArray<Part>& ruleParts,
-                            unsigned count) {
+void PlanMemory::writeStage(unsigned number, const BoundPieces& bound, const Tables& tables,
+                            const HostArray<Part>& ruleParts, unsigned count) {
   std::memset(stage(number), 0, pieceBytes_);
   auto* const to = reinterpret_cast<DevicePiece*>(stage(number));
   std::uint8_t* const types = staged(number, fold.segmentTypes);
@@ -138,8 +140,9 @@ void PlanMemory::writeStage(unsigned number, const BoundPieces& bound, const Tab
 }
 
 CudaStatus PlanMemory::upload(unsigned number, unsigned partCount, cudaStream_t stream) const {
-  const std::size_t bytes = partCount == 0 ? pieceBytes_
-                                           : static_cast<std::size_t>(reinterpret_cast<const unsigned char*>(parts + partCount) - device_);
+  const std::size_t bytes =
+      partCount == 0 ? pieceBytes_
+                     : static_cast<std::size_t>(reinterpret_cast<const unsigned char*>(parts + partCount) - device_);
   if (bytes == 0) return {};
   return called(cudaMemcpyAsync(device_, stage(number), bytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
 }

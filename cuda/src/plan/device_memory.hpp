@@ -22,13 +22,14 @@ class PlanMemory {
   CudaStatus create(const Tables& tables, std::int32_t pieceCount, cudaStream_t stream);
 
   /// Writes the pieces, their segments' types and elements, and the parts of a rule to a stage.
-  void writeStage(unsigned stage, const BoundPieces& bound, const Tables& tables, const HostArray<Part>& parts, unsigned count);
+  void writeStage(unsigned stage, const BoundPieces& bound, const Tables& tables, const HostArray<Part>& parts,
+                  unsigned count);
 
   /// Enqueues one copy, which leaves out parts where there are none.
   CudaStatus upload(unsigned stage, unsigned partCount, cudaStream_t stream) const;
 
-  /// The slot of a ticket, as the host and as the device sees it. Beyond the ring there is one for norms on demand, and one
-  /// for each captured clip.
+  /// The slot of a ticket, as the host and as the device sees it. Beyond the ring there is one for norms on demand, and
+  /// one for each captured clip.
   Slot* hostSlot(std::int64_t ticket) const { return ring_ + slotOf(ticket); }
   Slot* deviceSlot(std::int64_t ticket) const { return deviceRing_ + slotOf(ticket); }
   static constexpr std::int64_t kNormTicket = -1;

@@ -7,8 +7,9 @@
 namespace gradclip {
 namespace {
 
-// The architectures of the build, in tenths: machine code, which runs on devices of the same major number and a minor one not
-// below, and PTX, which the driver compiles for all that are not below. Emulated kernels run on whatever there is.
+// The architectures of the build, in tenths: machine code, which runs on devices of the same major number and a minor
+// one not below, and PTX, which the driver compiles for all that are not below. Emulated kernels run on whatever there
+// is.
 #if defined(GRADCLIP_MACHINE_CODE)
 constexpr int kMachineCode[] = {GRADCLIP_MACHINE_CODE};
 constexpr int kPtx[] = {GRADCLIP_PTX};
@@ -173,7 +174,8 @@ CudaStatus cudaCopyToHost(int device, std::int64_t stream, void* to, std::int64_
 CudaStatus cudaCreateStream(int device, std::int64_t* stream) {
   return guarded(device, [&] {
     cudaStream_t created = nullptr;
-    const CudaStatus status = called(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    const CudaStatus status =
+        called(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     *stream = addressOf(created);
     return status;
   });

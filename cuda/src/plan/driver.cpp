@@ -49,7 +49,8 @@ void* find(const char* name) {
   return known ? found : nullptr;
 }
 
-/// A function of the driver, looked up once: a look-up costs as much as a call. Found by two threads at once it is the same.
+/// A function of the driver, looked up once: a look-up costs as much as a call. Found by two threads at once it is the
+/// same.
 template <class Function>
 class Driver {
  public:

@@ -13,7 +13,8 @@ namespace gradclip {
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t pieceCount, const Counts& counts, CudaPlan** plan) {
+CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t pieceCount, const Counts& counts,
+                            CudaPlan** plan) {
   const DeviceGuard guard(device);
   if (!guard.status().ok()) return guard.status();
   void* const memory = std::malloc(sizeof(CudaPlan));
@@ -68,8 +69,8 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t pieceCount, 
   return called(cudaStreamSynchronize(own.stream()), "cudaStreamSynchronize");
 }
 
-/// Waits for the last call's event, which outlives its stream. Of graphs nobody knows what replays are in flight, so that for them the
-/// device is waited for.
+/// Waits for the last call's event, which outlives its stream. Of graphs nobody knows what replays are in flight, so
+/// that for them the device is waited for.
 CudaStatus CudaPlan::destroy(CudaPlan* plan) {
   State* const state = plan->state_;
   const DeviceGuard guard(state->device, state->context);
@@ -125,7 +126,8 @@ CudaStatus CudaPlan::State::setParts(const RuleNumbers& rule) {
   if (wanted == partCount && std::memcmp(next, parts.data(), wanted * sizeof(Part)) == 0) return {};
   const char* const why = "another rule for groups while a captured clip of groups is open (close it first)";
   if (partCount > 0 && hasCaptures()) return called(cudaErrorStreamCaptureUnsupported, why);
-  if (wanted > tables.mostParts) return called(cudaErrorInvalidValue, "a rule of more parts than the plan has room for");
+  if (wanted > tables.mostParts)
+    return called(cudaErrorInvalidValue, "a rule of more parts than the plan has room for");
   std::copy(next, next + wanted, parts.begin());
   partCount = wanted;
   dirty = true;
@@ -136,7 +138,8 @@ CudaStatus CudaPlan::State::setParts(const RuleNumbers& rule) {
 
 namespace {
 
-/// Whether a call may work on a stream. A ticket would be the same at every replay, so what is captured has calls of its own.
+/// Whether a call may work on a stream. A ticket would be the same at every replay, so what is captured has calls of
+/// its own.
 CudaStatus usable(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
@@ -147,7 +150,8 @@ CudaStatus usable(cudaStream_t stream) {
 /// Whether a stream is one of a device. Asked where the stream is another than before.
 CudaStatus onDevice(cudaStream_t stream, int device) {
   if (stream == cudaStreamPerThread) {
-    return called(cudaErrorInvalidValue, "the per-thread default stream, which is another on each thread (create a stream)");
+    return called(cudaErrorInvalidValue,
+                  "the per-thread default stream, which is another on each thread (create a stream)");
   }
 #if CUDART_VERSION < 12080
   static_cast<void>(device);  // launching on it fails
@@ -177,8 +181,8 @@ CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   return dirty ? uploadPieces() : CudaStatus{};
 }
 
-/// After a call, whether it went well or not. The event is recorded now, not when another stream needs it: by then this one may be
-/// captured, or gone. A stream on which it can't be recorded was given nothing and is forgotten.
+/// After a call, whether it went well or not. The event is recorded now, not when another stream needs it: by then this
+/// one may be captured, or gone. A stream on which it can't be recorded was given nothing and is forgotten.
 CudaStatus CudaPlan::State::noteWork(cudaStream_t streamBefore, bool usedBefore) {
   if (!used) return {};
   CudaStatus status = called(cudaEventRecord(worked, stream), "cudaEventRecord");
@@ -206,7 +210,8 @@ CudaStatus CudaPlan::State::uploadPieces() {
 
 // ---- launches ------------------------------------------------------------------------------------------------------
 
-MeasureParams CudaPlan::State::measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to, bool zero) const {
+MeasureParams CudaPlan::State::measureParams(NormKind kind, double p, std::uint32_t from, std::uint32_t to,
+                                             bool zero) const {
   MeasureParams params{};
   params.tiles = memory.tiles;
   params.firstTile = tables.segmentTile[from];
@@ -234,8 +239,8 @@ CudaStatus CudaPlan::State::measure(NormOf norm, std::uint32_t from, std::uint32
   return measureTiles(NormKind::Power, norm.p, from, to, zero);
 }
 
-DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& rule, const Span& span, const Target& target,
-                                           const GivenNorm& given) const {
+DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& rule, const Span& span,
+                                           const Target& target, const GivenNorm& given) const {
   DecideParams params{};
   params.fold = memory.fold;
   params.firstSegment = span.from;
@@ -265,7 +270,8 @@ DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& r
   return params;
 }
 
-/// A graph may be made by a driver that knows no other order than whole kernels, so that what is captured is not brought up early.
+/// A graph may be made by a driver that knows no other order than whole kernels, so that what is captured is not
+/// brought up early.
 CudaStatus CudaPlan::State::decide(const DecideParams& params) {
   const bool behind = follows && behindOwn && params.capture.numbers == nullptr;
   behindOwn = true;
@@ -333,7 +339,9 @@ CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, s
 }
 
 constexpr Purpose purposeOf(Granularity granularity) {
-  return granularity == Granularity::All ? Purpose::Global : granularity == Granularity::Segment ? Purpose::PerSegment : Purpose::Parts;
+  return granularity == Granularity::All       ? Purpose::Global
+         : granularity == Granularity::Segment ? Purpose::PerSegment
+                                               : Purpose::Parts;
 }
 
 }  // namespace
@@ -345,22 +353,26 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   const std::uint32_t to = adaptive ? tables.segments : tables.gradients;
   const bool scales = steps.applies && (zero || target.capture.numbers != nullptr || !onlyMeasures(rule));
   const bool simple = rule.norm != NormKind::Power && rule.granularity != Granularity::Parts && !adaptive;
-  if (oneLaunch.blocks > 0 && from == 0 && scales && simple) return clipAtOnce(purposeOf(rule.granularity), rule, target);
+  if (oneLaunch.blocks > 0 && from == 0 && scales && simple)
+    return clipAtOnce(purposeOf(rule.granularity), rule, target);
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }
-  return decideAndScale(decideParams(purposeOf(rule.granularity), rule, {0, tables.gradients, adaptive}, target), scales);
+  return decideAndScale(decideParams(purposeOf(rule.granularity), rule, {0, tables.gradients, adaptive}, target),
+                        scales);
 }
 
 CudaStatus CudaPlan::clipByNorm(std::int64_t stream, const RuleNumbers& rule, Steps steps, std::int64_t* ticket) {
-  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipByNorm(rule, steps, target); });
+  return clipped(*state_, stream, rule, ticket,
+                 [&](const Target& target) { return state_->clipByNorm(rule, steps, target); });
 }
 
 CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target) {
   if (norm.address != 0) {
     int where = -1;
     if (auto s = cudaDeviceOf(norm.address, &where); !s.ok()) return s;
-    if (where != device) return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
+    if (where != device)
+      return called(cudaErrorInvalidValue, "a norm at an address that is not on the clipper's device");
   }
   const bool scales = target.capture.numbers != nullptr || !onlyMeasures(rule);
   return decideAndScale(decideParams(Purpose::Given, rule, {0, 0}, target, norm), scales);
@@ -368,7 +380,8 @@ CudaStatus CudaPlan::State::clipWithNorm(const RuleNumbers& rule, const GivenNor
 
 CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm,
                                   std::int64_t* ticket) {
-  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
+  return clipped(*state_, stream, rule, ticket,
+                 [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
 }
 
 CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& target) {
@@ -393,13 +406,14 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
 }
 
 CudaStatus CudaPlan::clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket) {
-  return clipped(*state_, stream, rule, ticket, [&](const Target& target) { return state_->clipByValue(rule, target); });
+  return clipped(*state_, stream, rule, ticket,
+                 [&](const Target& target) { return state_->clipByValue(rule, target); });
 }
 
 // ---- results -------------------------------------------------------------------------------------------------------
 
-/// Polls, and asks the event of the last call now and then, for a fault would let no result come. On any thread, beside other calls:
-/// nothing here changes the plan.
+/// Polls, and asks the event of the last call now and then, for a fault would let no result come. On any thread, beside
+/// other calls: nothing here changes the plan.
 CudaStatus CudaPlan::await(std::int64_t ticket, bool* overwritten) {
   const State& s = *state_;
   const std::int64_t* const written = &s.memory.hostSlot(ticket)->ticket;

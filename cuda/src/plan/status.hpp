@@ -18,8 +18,8 @@ inline CudaStatus called(cudaError_t error, const char* call) {
   return status;
 }
 
-/// What every call into a process of others begins with and takes back: a context of the device is current, the caller's own
-/// where it is one, and nothing that the call does breaks a capture that is going on elsewhere.
+/// What every call into a process of others begins with and takes back: a context of the device is current, the
+/// caller's own where it is one, and nothing that the call does breaks a capture that is going on elsewhere.
 class DeviceGuard {
  public:
   /// `context`: the one to work in, or null for whichever of the device is current, else its primary one.
