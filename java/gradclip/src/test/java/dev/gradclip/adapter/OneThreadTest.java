@@ -20,7 +20,8 @@ class OneThreadTest {
         Thread first = new Thread(() -> hold(inside, leave), "the trainer");
         first.start();
         inside.await();
-        String refused = assertThrows(IllegalStateException.class, use::acquire).getMessage();
+        String refused = String.valueOf(
+                assertThrows(IllegalStateException.class, use::acquire).getMessage());
         assertTrue(refused.contains("the trainer") && refused.contains("one thread at a time"), refused);
         leave.countDown();
         first.join();
@@ -76,7 +77,8 @@ class OneThreadTest {
         closer.join();
         use.close(ran::incrementAndGet);
         assertEquals(1, ran.get());
-        String refused = assertThrows(IllegalStateException.class, use::acquire).getMessage();
+        String refused = String.valueOf(
+                assertThrows(IllegalStateException.class, use::acquire).getMessage());
         assertEquals("the clipper is closed", refused);
     }
 
