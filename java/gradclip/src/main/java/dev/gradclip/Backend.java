@@ -13,7 +13,7 @@ import dev.gradclip.internal.threads.Workers;
 import java.util.Map;
 
 /**
- * The code that works on elements. The L1, L2 and maximum norms, and every element written, have the same bits on each.
+ * The code that clips. The L1, L2 and maximum norms, and every element written, have the same bits on every backend.
  */
 public enum Backend {
     /** Plain Java: the readable specification, always available. */

@@ -59,7 +59,7 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
 
     /**
      * Scales all gradients to a norm of {@code targetNorm}, up or down; a norm of 0 stays 0 (normalized gradient
-     * descent). With {@link Scope#TENSOR} or {@link Scope#GROUP} and a target norm of 1 it is DL4J's
+     * descent). With {@link Scope#TENSOR} or {@link Scope#GROUP} and a target norm of 1 this is DL4J's
      * {@code RenormalizeL2PerParamType} or {@code RenormalizeL2PerLayer}. Unscaled norms below {@code targetNorm ·
      * 2^-127} are scaled by 2^127.
      *

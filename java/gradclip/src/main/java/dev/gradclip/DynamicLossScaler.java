@@ -20,7 +20,7 @@ package dev.gradclip;
  */
 public final class DynamicLossScaler {
     /**
-     * The least scale. From here on scale and inverse are normal floats; losses and gradients are scaled in FLOAT32.
+     * The least scale: from here on scale and inverse are normal floats, for losses and gradients scaled in FLOAT32.
      */
     private static final double LEAST = Float.MIN_NORMAL;
 

@@ -438,9 +438,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * The device address of a FLOAT64: the square of the norm at {@link #normAddress}, infinite for a norm above
-     * 1.3e154. Processes add their squares up to one norm, which {@link #clipWithNormAsync} takes. The address stays
-     * the same.
+     * The device address of a FLOAT64: the square of the norm at {@link #normAddress}, which is infinite for a norm
+     * above 1.3e154. Processes add their squares up to that of one norm, which {@link #clipWithNormAsync} takes. The
+     * address stays the same.
      *
      * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
      */
@@ -458,8 +458,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
-     * Reports {@code …Async} clips whose figures have arrived to the {@link ClipListener}, as later calls do too;
-     * never waits.
+     * Reports {@code …Async} clips whose figures have arrived to the {@link ClipListener}, and waits for none. Later
+     * calls do so too.
      */
     public void poll() {
         acquire();

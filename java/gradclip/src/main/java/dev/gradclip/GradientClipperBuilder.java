@@ -261,9 +261,9 @@ public final class GradientClipperBuilder {
 
     /**
      * Lets the calling thread work with the OpenMP threads that a native library of this process keeps for it, as many
-     * as the library uses itself. Where a framework's threads spin while idle, helper threads of this library would
-     * compete with them for their cores. Where the library is not loaded or does not use OpenMP, this is
-     * {@link #threads} with {@link Backend#defaultThreads}.
+     * as the library uses itself. Where a framework's threads spin while idle, helper threads of gradclip would compete
+     * with them for their cores. Where the library is not loaded or does not use OpenMP, this is {@link #threads} with
+     * {@link Backend#defaultThreads}.
      *
      * <pre>{@code
      * builder.openMpThreads("libtorch_cpu.so")

@@ -253,7 +253,7 @@ public final class HostBuffer implements GradientBuffer {
 
     /**
      * Returns views of the memory itself, as a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer} for
-     * each piece, in order. A clip sees what is written there.
+     * each piece, in order. Elements written there are those that are clipped.
      *
      * @throws IllegalStateException if the buffer wraps an address
      */

@@ -147,7 +147,7 @@ public final class StreamingClip implements AutoCloseable {
     /**
      * Ends the current tensor and returns its norm, 0 if it had no piece; the next piece begins another.
      *
-     * @throws IllegalArgumentException if it has not as many elements as its rows, or as its weights
+     * @throws IllegalArgumentException if the tensor has not as many elements as its rows, or as its weights
      */
     public double endTensor(String name) {
         requireUndecided();

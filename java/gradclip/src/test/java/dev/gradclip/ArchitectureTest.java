@@ -146,7 +146,7 @@ class ArchitectureTest {
                 .check(MAIN);
     }
 
-    /** A test that can't fail is none: it must find a layer that is missing. */
+    /** A check that can't fail is none: a layer that is missing must be found. */
     @Test
     void aForbiddenImportIsFound() {
         List<String> found = new ArrayList<>();

@@ -113,7 +113,7 @@ class CapturedRulesTest {
         }
     }
 
-    /** A clip that was captured to measure only clips by the numbers it receives later. */
+    /** A clip that was captured to measure without changes clips by the numbers that it receives later. */
     @ParameterizedTest(allowZeroInvocations = true)
     @MethodSource("dev.gradclip.TestBackend#onDevices")
     void fromMeasuringToClipping(TestBackend backend) {

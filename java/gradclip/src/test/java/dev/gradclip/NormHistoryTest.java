@@ -33,7 +33,7 @@ class NormHistoryTest {
         NormHistory history = of(5, 1, Double.NaN, Double.POSITIVE_INFINITY, 2);
         assertArrayEquals(new double[] {1, 2}, history.norms());
         assertEquals(2, history.nonFinite());
-        // The report of a value rule has no norm, and nothing is wrong with it.
+        // The report of a value rule has a NaN norm, but does not count as non-finite.
         history.onClip(new ClipEvent(9, Double.NaN, Double.NaN, true, false, Map.of()));
         assertEquals(2, history.nonFinite());
         assertEquals(1.5, history.suggestMaxNorm());

@@ -11,10 +11,7 @@ public final class EmulatedCuda {
 
     private EmulatedCuda() {}
 
-    /**
-     * Returns true if the native build made the emulated device, which then stands for
-     * {@link dev.gradclip.Backend#CUDA}.
-     */
+    /** Returns true if the native build made the emulated device, which is then the one that backend CUDA uses. */
     public static boolean isLoaded() {
         return LOADED;
     }
