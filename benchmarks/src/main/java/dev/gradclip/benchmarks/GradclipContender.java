@@ -16,7 +16,7 @@ final class GradclipContender implements Contender {
     private final int threads;
     private final String openMpLibrary;
     private @Nullable GradientSet set;
-    private GradientClipper clipper = GradientClipper.of();
+    private GradientClipper clipper = GradientClipper.builder().build();
 
     /**
      * On heap arrays or on direct memory.

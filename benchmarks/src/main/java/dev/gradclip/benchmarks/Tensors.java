@@ -47,7 +47,7 @@ public class Tensors {
     @Param({"0"})
     public int threads;
 
-    private GradientClipper clipper = GradientClipper.of();
+    private GradientClipper clipper = GradientClipper.builder().build();
     private double threshold;
     private double norm;
     private boolean halves;
