@@ -5,7 +5,7 @@ import dev.gradclip.cli.shell.Version;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 
-/** The command that holds the others. */
+/** The root command, which holds the others. */
 @Command(
         name = "gradclip",
         mixinStandardHelpOptions = true,

@@ -2,28 +2,36 @@
 package dev.gradclip.cli;
 
 import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.NormType;
 import dev.gradclip.cli.bench.BenchCommand;
 import dev.gradclip.cli.clip.ClipCommand;
 import dev.gradclip.cli.demo.DemoCommand;
 import dev.gradclip.cli.info.InfoCommand;
 import dev.gradclip.cli.inspect.InspectCommand;
 import dev.gradclip.cli.parity.ParityCommand;
+import dev.gradclip.cli.rules.NormTypes;
 import dev.gradclip.cli.rules.RulesCommand;
+import dev.gradclip.cli.safetensors.NamePattern;
 import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Failures;
 import dev.gradclip.cli.shell.Format;
+import dev.gradclip.cli.shell.Numbers;
 import dev.gradclip.cli.shell.Terminal;
-import dev.gradclip.cli.shell.WordConverter;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** Entry point of the command; {@code gradclip --help} tells what it does. */
+/** The entry point of the command; {@code gradclip --help} tells what it does. */
 public final class Main {
     private Main() {}
 
@@ -68,16 +76,42 @@ public final class Main {
         return root.setOut(writer(terminal.out()))
                 .setErr(writer(terminal.err()))
                 .setColorScheme(CommandLine.Help.defaultColorScheme(terminal.colours() ? Ansi.ON : Ansi.OFF))
-                .registerConverter(BackendOptions.Choice.class, new WordConverter<>(BackendOptions.Choice.class))
+                .registerConverter(BackendOptions.Choice.class, word(BackendOptions.Choice.class))
                 .registerConverter(Integer.class, text -> (int) whole(text, Integer.MIN_VALUE, Integer.MAX_VALUE))
                 .registerConverter(int.class, text -> (int) whole(text, Integer.MIN_VALUE, Integer.MAX_VALUE))
                 .registerConverter(long.class, text -> whole(text, Long.MIN_VALUE, Long.MAX_VALUE))
-                .registerConverter(Format.class, new WordConverter<>(Format.class))
-                .registerConverter(NonFinitePolicy.class, new WordConverter<>(NonFinitePolicy.class))
+                .registerConverter(double.class, read(Numbers::parse))
+                .registerConverter(Double.class, read(Numbers::parse))
+                .registerConverter(NormType.class, read(NormTypes::parse))
+                .registerConverter(NamePattern.class, read(NamePattern::of))
+                .registerConverter(Format.class, word(Format.class))
+                .registerConverter(NonFinitePolicy.class, word(NonFinitePolicy.class))
                 .setExpandAtFiles(false)
                 .setUsageHelpWidth(80)
                 .setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e))
                 .setExecutionExceptionHandler((e, line, result) -> failures.report(e));
+    }
+
+    /** Makes picocli say what is wrong with a text, and nothing more. */
+    private static <T> ITypeConverter<T> read(Function<String, T> parse) {
+        return text -> {
+            try {
+                return parse.apply(text);
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(String.valueOf(e.getMessage()));
+            }
+        };
+    }
+
+    /** Reads the name of an enum's constant as people type it, in any case. */
+    private static <E extends Enum<E>> ITypeConverter<E> word(Class<E> type) {
+        return text -> {
+            for (E constant : type.getEnumConstants()) if (constant.name().equalsIgnoreCase(text)) return constant;
+            throw new TypeConversionException("'" + text + "' is not one of "
+                    + Stream.of(type.getEnumConstants())
+                            .map(constant -> constant.name().toLowerCase(Locale.ROOT))
+                            .collect(Collectors.joining(", ")));
+        };
     }
 
     private static long whole(String text, long least, long most) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The {@code gradclip} command: {@link dev.gradclip.cli.Main}, its subcommands, their reports. */
+/** Starts the {@code gradclip} command: {@link dev.gradclip.cli.Main} knows every subcommand, each a package below. */
 @NullMarked
 package dev.gradclip.cli;
 

@@ -10,14 +10,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
 /** The command in a JVM of its own, for what only a process can show: signals, limits, its mask. */
-record Child(Process process, Path log) {
+public record Child(Process process, Path log) {
     /** Starts it in a shell after the setup given, such as {@code ulimit -f 10; }. */
-    static Child start(String setup, Object... args) throws IOException {
+    public static Child start(String setup, Object... args) throws IOException {
         return start(Main.class, setup, args);
     }
 
     /** Another program of these classes. */
-    static Child start(Class<?> program, String setup, Object... args) throws IOException {
+    public static Child start(Class<?> program, String setup, Object... args) throws IOException {
         String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
         Path java = Path.of(System.getProperty("java.home"), "bin", "java");
         String command = Arrays.stream(args).map(a -> quoted(a.toString())).collect(Collectors.joining(" "));
@@ -33,7 +33,7 @@ record Child(Process process, Path log) {
                 builder.redirectErrorStream(true).redirectOutput(log.toFile()).start(), log);
     }
 
-    int await() throws InterruptedException {
+    public int await() throws InterruptedException {
         if (!process.waitFor(60, TimeUnit.SECONDS)) {
             process.destroyForcibly();
             throw new AssertionError("the command did not end: " + said());
@@ -42,14 +42,14 @@ record Child(Process process, Path log) {
     }
 
     /** Waits until it has said something, which it must before it ends. */
-    void awaitSaid(String text) throws InterruptedException {
+    public void awaitSaid(String text) throws InterruptedException {
         while (!said().contains(text)) {
             if (!process.isAlive()) throw new AssertionError("the command ended: " + said());
             Thread.sleep(5);
         }
     }
 
-    String said() {
+    public String said() {
         try {
             return Files.readString(log, StandardCharsets.UTF_8);
         } catch (IOException e) {

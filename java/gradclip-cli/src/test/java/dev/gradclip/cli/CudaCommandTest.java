@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gradclip.cli.clip.RealGradientsTest;
 import dev.gradclip.cli.shell.ExitCode;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -19,23 +19,23 @@ public final class Gradients {
     private final List<String> entries = new ArrayList<>();
     private final ByteArrayOutputStream data = new ByteArrayOutputStream();
 
-    Gradients metadata(String json) {
+    public Gradients metadata(String json) {
         entries.add("\"__metadata__\":" + json);
         return this;
     }
 
-    Gradients add(String name, String dtype, byte[] bytes, long... shape) {
+    public Gradients add(String name, String dtype, byte[] bytes, long... shape) {
         int begin = data.size();
         data.writeBytes(bytes);
         entries.add(entry(name, dtype, Arrays.toString(shape), begin, data.size()));
         return this;
     }
 
-    Gradients floats(String name, float... values) {
+    public Gradients floats(String name, float... values) {
         return add(name, "F32", bytes(values), values.length);
     }
 
-    static String entry(String name, String dtype, String shape, long begin, long end) {
+    public static String entry(String name, String dtype, String shape, long begin, long end) {
         return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[" + begin + ","
                 + end + "]}";
     }
@@ -58,23 +58,23 @@ public final class Gradients {
         return buffer.array();
     }
 
-    byte[] build() {
+    public byte[] build() {
         return file("{" + String.join(",", entries) + "}", data.toByteArray());
     }
 
-    Path write(Path path) {
+    public Path write(Path path) {
         return write(path, build());
     }
 
-    static byte[] file(String header, byte[] data) {
+    public static byte[] file(String header, byte[] data) {
         return file(header.getBytes(StandardCharsets.UTF_8), data);
     }
 
-    static byte[] file(byte[] header, byte[] data) {
+    public static byte[] file(byte[] header, byte[] data) {
         return file(header.length, header, data);
     }
 
-    static byte[] file(long length, byte[] header, byte[] data) {
+    public static byte[] file(long length, byte[] header, byte[] data) {
         return ByteBuffer.allocate(8 + header.length + data.length)
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .putLong(length)
@@ -83,7 +83,7 @@ public final class Gradients {
                 .array();
     }
 
-    static Path write(Path path, byte[] bytes) {
+    public static Path write(Path path, byte[] bytes) {
         try {
             return Files.write(path, bytes);
         } catch (IOException e) {
@@ -92,7 +92,7 @@ public final class Gradients {
     }
 
     /** A valid file of one F32 tensor of zeros, which takes no room on disk. */
-    static Path sparse(Path path, long elements) throws IOException {
+    public static Path sparse(Path path, long elements) throws IOException {
         byte[] header =
                 ("{" + entry("w", "F32", "[" + elements + "]", 0, 4 * elements) + "}").getBytes(StandardCharsets.UTF_8);
         Files.write(path, file(header, new byte[0]));
@@ -102,7 +102,7 @@ public final class Gradients {
         return path;
     }
 
-    static float[] floatsOf(byte[] file, int offset, int count) {
+    public static float[] floatsOf(byte[] file, int offset, int count) {
         float[] result = new float[count];
         ByteBuffer.wrap(file, offset, 4 * count)
                 .slice()
@@ -112,8 +112,8 @@ public final class Gradients {
         return result;
     }
 
-    /** The offset of a file's tensors. */
-    static int dataStart(byte[] file) {
+    /** Returns the position at which the tensors of a file begin. */
+    public static int dataStart(byte[] file) {
         return 8 + (int) ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
     }
 }

@@ -13,12 +13,12 @@ import java.util.List;
 import java.util.Map;
 
 /** JSON as maps, lists, strings, booleans and doubles; null as the string "null". */
-final class Json {
+public final class Json {
     private static final JsonFactory JSON = new JsonFactory();
 
     private Json() {}
 
-    static Map<String, Object> object(String text) {
+    public static Map<String, Object> object(String text) {
         try (JsonParser parser = JSON.createParser(text)) {
             parser.nextToken();
             return map(value(parser));
@@ -28,29 +28,29 @@ final class Json {
     }
 
     @SuppressWarnings("unchecked")
-    static Map<String, Object> map(Object value) {
+    public static Map<String, Object> map(Object value) {
         return (Map<String, Object>) value;
     }
 
-    static Map<String, Object> map(Map<String, Object> parent, String key) {
+    public static Map<String, Object> map(Map<String, Object> parent, String key) {
         return map(get(parent, key));
     }
 
     @SuppressWarnings("unchecked")
-    static List<Map<String, Object>> maps(Map<String, Object> parent, String key) {
+    public static List<Map<String, Object>> maps(Map<String, Object> parent, String key) {
         return (List<Map<String, Object>>) get(parent, key);
     }
 
-    static String string(Map<String, Object> parent, String key) {
+    public static String string(Map<String, Object> parent, String key) {
         return (String) get(parent, key);
     }
 
-    static double number(Map<String, Object> parent, String key) {
+    public static double number(Map<String, Object> parent, String key) {
         Object value = get(parent, key);
         return value instanceof Double d ? d : Numbers.parse((String) value);
     }
 
-    static Object get(Map<String, Object> parent, String key) {
+    public static Object get(Map<String, Object> parent, String key) {
         Object value = parent.get(key);
         if (value == null) throw new AssertionError("no " + key + " in " + parent);
         return value;

@@ -27,12 +27,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * The script {@code gradclip}, in a tree of its own, on a machine that has the tools of one folder: Maven and the JDK
- * are played.
+ * Runs the script {@code gradclip} in a tree of its own, with the tools of one folder; Maven and the JDK are played.
  */
 @EnabledOnOs(OS.LINUX)
 class LauncherTest {
     private static final Path TREE = Path.of("../..").toAbsolutePath().normalize();
+    private static final List<String> MODULES =
+            List.of("java/gradclip", "java/gradclip-measure", "java/gradclip-demo", "java/gradclip-cli");
     private static final String NATIVE =
             "java/gradclip/target/classes/dev/gradclip/internal/native/linux/libgradclip.so";
 
@@ -66,7 +67,7 @@ class LauncherTest {
     private Path tools;
 
     private record Ended(int code, String out, String err) {
-        /** The JVM option of that name. */
+        /** Returns an option that the JVM was to be given. */
         String option(String name) {
             for (String line : out.split("\n", -1)) if (line.startsWith("-D" + name + "=")) return line;
             throw new AssertionError(name + " is not among\n" + out);
@@ -77,15 +78,15 @@ class LauncherTest {
     void machine() throws IOException {
         tree = Files.createDirectory(folder.resolve("tree"));
         tools = Files.createDirectory(folder.resolve("bin"));
-        for (String name :
-                List.of("gradclip", "cuda/build.sh", "pom.xml", "java/gradclip/pom.xml", "java/gradclip-cli/pom.xml")) {
+        List<String> files = new ArrayList<>(List.of("gradclip", "cuda/build.sh", "pom.xml"));
+        for (String module : MODULES) files.add(module + "/pom.xml");
+        for (String name : files) {
             Files.createDirectories(tree.resolve(name).getParent());
             Files.copy(TREE.resolve(name), tree.resolve(name));
             Files.setLastModifiedTime(tree.resolve(name), FileTime.fromMillis(0));
         }
-        for (String name : List.of("java/gradclip/src/main", "java/gradclip-cli/src/main", "cmake")) {
-            Files.createDirectories(tree.resolve(name));
-        }
+        for (String module : MODULES) Files.createDirectories(tree.resolve(module + "/src/main"));
+        Files.createDirectories(tree.resolve("cmake"));
         for (String tool : "sh cat cp date dirname find head mkdir mv readlink rm sed tail uname".split(" ", -1))
             link(tool);
         Path jdk = folder.resolve("jdk");
@@ -244,9 +245,7 @@ class LauncherTest {
         assertEquals(0, run("info").code());
     }
 
-    /**
-     * The JVM takes its encoding from the locale as it is installed; where one category is not, it takes ASCII for all.
-     */
+    /** The JVM takes its encoding from the locale as installed; if one category is not, it takes ASCII for all. */
     @ParameterizedTest
     @CsvSource({
         "LANG=de_DE.UTF-8, ANSI_X3.4-1968, C.UTF-8",

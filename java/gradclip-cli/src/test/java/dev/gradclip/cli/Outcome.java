@@ -11,9 +11,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Map;
 
-/** The output and exit code of one command in this process. */
+/** The output of one command in this process, and its exit code. */
 public record Outcome(int code, String out, String err) {
-    static Outcome of(Object... args) {
+    public static Outcome of(Object... args) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         int code = Main.run(
@@ -23,13 +23,13 @@ public record Outcome(int code, String out, String err) {
         return new Outcome(code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }
 
-    Outcome expect(int expected) {
+    public Outcome expect(int expected) {
         assertEquals(expected, code, () -> "out: " + out + "\nerr: " + err);
         return this;
     }
 
     /** A failure as users may see one: short, without a stack trace, naming what is at fault. */
-    Outcome refused(int expected, String... named) {
+    public Outcome refused(int expected, String... named) {
         expect(expected);
         assertEquals("", out);
         assertTrue(err.lines().count() <= 3 && !err.isBlank(), err);
@@ -38,7 +38,7 @@ public record Outcome(int code, String out, String err) {
         return this;
     }
 
-    Map<String, Object> json() {
+    public Map<String, Object> json() {
         return Json.object(out);
     }
 }

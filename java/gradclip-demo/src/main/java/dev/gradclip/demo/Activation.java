@@ -2,16 +2,16 @@
 package dev.gradclip.demo;
 
 /**
- * tanh and the logistic function. {@link Math#tanh} may differ by a bit from one JDK or processor to the next, and a
- * network that explodes makes a bit into another ending; {@link StrictMath} takes ten times as long.
+ * Computes tanh and the logistic function. {@link Math#tanh} may differ by a bit from one JDK or processor to the next,
+ * and a network that explodes turns a bit into another ending; {@link StrictMath} takes ten times as long.
  */
 final class Activation {
-    /** tanh is 1 to the precision of a float from about 9 on. */
+    /** The argument from which tanh counts as 1: to the precision of a float it is, from about 9 on. */
     private static final float SATURATED = 10;
 
     private Activation() {}
 
-    /** Lambert's continued fraction at a quarter of the argument, doubled twice: within 2e-7. */
+    /** Computes tanh by Lambert's continued fraction at a quarter of the argument, doubled twice: within 2e-7. */
     static void tanh(float[] z, int from, int to) {
         for (int j = from; j < to; j++) {
             float x = Math.max(-SATURATED, Math.min(SATURATED, z[j])) * 0.25f;
@@ -25,7 +25,7 @@ final class Activation {
         }
     }
 
-    /** {@code 1 / (1 + exp(-z))}. */
+    /** Computes {@code 1 / (1 + exp(-z))}. */
     static void logistic(float[] z, int from, int to) {
         for (int j = from; j < to; j++) z[j] *= 0.5f;
         tanh(z, from, to);

@@ -3,7 +3,7 @@ package dev.gradclip.demo;
 
 import java.io.IOException;
 
-/** A file of images or labels cannot be taken as it is: it is malformed or not there. The message names the fault. */
+/** A folder of images cannot be taken as it is: a file is missing or malformed, and the message names it. */
 public final class BadImagesException extends IOException {
     private static final long serialVersionUID = 1;
 

@@ -3,19 +3,21 @@ package dev.gradclip.demo;
 
 import java.util.List;
 
-/** Images and their labels as frameworks take them. */
-public final class Batch {
-    private final float[] pixels;
-    private final int[] labels;
-    private final int rows;
-    private final int columns;
-
-    Batch(List<Example> examples) {
+/**
+ * Images and their labels as frameworks take them.
+ *
+ * @param rows of each image
+ * @param columns of each image
+ * @param pixels 0 to 1, image after image, row after row; not a copy
+ * @param labels from 0, one for each image; not a copy
+ */
+@SuppressWarnings("ArrayRecordComponent") // never compared
+public record Batch(int rows, int columns, float[] pixels, int[] labels) {
+    static Batch of(List<Example> examples) {
         float[][] first = examples.get(0).steps();
-        rows = first.length;
-        columns = first[0].length;
-        pixels = new float[examples.size() * rows * columns];
-        labels = new int[examples.size()];
+        int columns = first[0].length;
+        float[] pixels = new float[examples.size() * first.length * columns];
+        int[] labels = new int[examples.size()];
         int at = 0;
         for (int i = 0; i < labels.length; i++) {
             labels[i] = examples.get(i).label();
@@ -24,30 +26,11 @@ public final class Batch {
                 at += columns;
             }
         }
+        return new Batch(first.length, columns, pixels, labels);
     }
 
-    /** The number of images. */
+    /** Returns the number of images. */
     public int size() {
         return labels.length;
-    }
-
-    /** The number of rows of each image. */
-    public int rows() {
-        return rows;
-    }
-
-    /** The number of columns of each image. */
-    public int columns() {
-        return columns;
-    }
-
-    /** 0 to 1, image after image, row after row; not a copy. */
-    public float[] pixels() {
-        return pixels;
-    }
-
-    /** From 0, one for each image; not a copy. */
-    public int[] labels() {
-        return labels;
     }
 }

@@ -12,7 +12,7 @@ import dev.gradclip.HostBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The gradients of a network, bound to a clipper; a device is sent copies, and sends them back. */
+/** The gradients of a network, bound to a clipper. A device is sent copies, and sends them back. */
 final class BoundGradients implements AutoCloseable {
     private final List<Parameter> parameters;
     private final List<DeviceBuffer> copies = new ArrayList<>();
@@ -40,7 +40,7 @@ final class BoundGradients implements AutoCloseable {
         }
     }
 
-    /** The global norm as it is now. */
+    /** Returns the global norm as it is now. */
     double norm() {
         upload();
         return clipper.globalNorm();

@@ -29,7 +29,7 @@ public final class Demo {
         temporalOrder = plan.temporalOrder() ? new TemporalExperiment(plan) : null;
     }
 
-    /** The sum of the work that the trainings report. */
+    /** Returns the sum of what the trainings report as they go. */
     public long cost() {
         return (digits == null ? 0 : digits.cost()) + (temporalOrder == null ? 0 : temporalOrder.cost());
     }

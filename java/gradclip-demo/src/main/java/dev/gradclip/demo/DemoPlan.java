@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The trainings of a demo. Their length follows from the seconds and not from a clock, so that numbers do not depend on
+ * The trainings to run. Their length follows from the seconds and not from a clock, so that numbers do not depend on
  * the machine.
  *
  * @param seed of all that is random
@@ -27,7 +27,7 @@ public record DemoPlan(
         boolean temporalOrder,
         @Nullable Framework framework,
         @Nullable Path data) {
-    /** Seeds of one run, from the command's: apart for all runs, the same with and without clipping. */
+    /** Returns the seed of one run: another for each run, the same with and without clipping. */
     long seed(int length, int run) {
         return (seed * 1_000_003 + length) * 1_000_003 + run;
     }

@@ -4,7 +4,7 @@ package dev.gradclip.demo;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The result of a demo.
+ * The findings of a demo.
  *
  * @param plan what was asked for
  * @param digits null where it was not asked for

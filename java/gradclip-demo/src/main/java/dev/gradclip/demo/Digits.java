@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Random;
 import java.util.zip.GZIPInputStream;
 
-/** The digits that come with the command: 1797 of 8 x 8 pixels, 0 to 16. */
+/** The digits that come with the module: 1797 of 8 x 8 pixels, 0 to 16. */
 public final class Digits {
-    /** To be given wherever they are shown or passed on. */
+    /** The credit, to be given wherever the digits are shown or passed on. */
     public static final String CREDIT =
             "UCI Optical Recognition of Handwritten Digits, test part (E. Alpaydin, C. Kaynak, 1998), CC BY 4.0";
 
@@ -24,7 +24,7 @@ public final class Digits {
 
     private Digits() {}
 
-    /** A quarter is kept for the test, another one for each seed. */
+    /** Reads the digits; a quarter is kept for the test, another one for each seed. */
     static ImageSet load(long seed) throws IOException {
         List<Example> all = read();
         Collections.shuffle(all, new Random(seed));

@@ -10,8 +10,8 @@ import java.util.concurrent.Callable;
 import java.util.function.LongConsumer;
 
 /**
- * An LSTM, or what a framework has for it, that reads images row by row, by plain SGD at a rate that is far too high:
- * without clipping, with clip by value and by the global norm.
+ * An LSTM, or a framework's network, reads images row by row, by plain SGD at a rate that is far too high: without
+ * clipping, clipped by value, and by the global norm.
  */
 final class DigitsExperiment {
     static final double LEARNING_RATE = 20;
@@ -36,7 +36,7 @@ final class DigitsExperiment {
                 : Effort.framework(plan.seconds(), framework.stepsASecond(), CLIPPINGS.size(), most);
     }
 
-    /** In the unit of what the trainings report as they go. */
+    /** Returns the cost of all trainings, in the unit in which they report progress. */
     long cost() {
         return stepCost * steps * CLIPPINGS.size();
     }

@@ -5,7 +5,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An LSTM on images, with and without clipping.
+ * The findings of an LSTM on images, with and without clipping.
  *
  * @param framework who trains, null for the demo's own network
  * @param model what is trained

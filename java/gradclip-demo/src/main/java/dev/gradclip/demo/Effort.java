@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.demo;
 
-/** The steps that fit into a number of seconds, at the rate measured on two processors (Xeon, AVX-512). */
+/** Turns seconds into training steps, at the rate measured on two processors (Xeon, AVX-512). */
 final class Effort {
-    /**
-     * A share of the time for each experiment, the same when it runs alone: alone it ends sooner, with the same
-     * numbers.
-     */
+    /** The share of the time of each experiment; alone it ends sooner, with the same numbers. */
     private static final double DIGITS_SHARE = 0.12;
 
     private static final double TEMPORAL_SHARE = 0.88;
 
-    /** Multiplications of a training step that two processors do in a second. */
+    /** The multiplications of a training step that two processors do in a second. */
     private static final double MULTIPLICATIONS_A_SECOND = 4.3e9;
 
     private Effort() {}
 
-    /** Training steps of each run on images. */
+    /** Returns the training steps of each run on images. */
     static int digits(double seconds, long multiplications, int runs) {
         return steps(seconds * DIGITS_SHARE, multiplications * runs);
     }
 
-    /** Most training steps of each run on the temporal order problem. */
+    /** Returns the most training steps of each run on the temporal order problem. */
     static int temporal(double seconds, long multiplications, int runs) {
         return steps(seconds * TEMPORAL_SHARE, multiplications * runs);
     }
 
-    /** Training steps of each run of a framework: no more than of the demo's own network. */
+    /** Returns the training steps of each run of a framework: no more than of the demo's own network. */
     static int framework(double seconds, int stepsASecond, int runs, int most) {
         return (int) Math.max(1, Math.min(most, seconds * stepsASecond / runs));
     }

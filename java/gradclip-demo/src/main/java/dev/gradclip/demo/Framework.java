@@ -4,24 +4,22 @@ package dev.gradclip.demo;
 import dev.gradclip.ClipRule;
 import org.jspecify.annotations.Nullable;
 
-/**
- * A framework that trains on the digits in place of the demo's own network; {@link Frameworks} finds it as a service.
- */
+/** A framework that trains on the digits instead of the demo's network; {@link Frameworks} finds it as a service. */
 public interface Framework {
-    /** The name that {@code --framework} takes. */
+    /** Returns the name that {@code --framework} takes. */
     String name();
 
-    /** The network, as tables name it: {@code an LSTM of LibTorch reads images row by row}. */
+    /** Describes the model as tables say it: {@code an LSTM of LibTorch reads images row by row}. */
     String model();
 
-    /** The learning rate of plain stochastic gradient descent; one at which training goes wrong without clipping. */
+    /** Returns a rate of plain stochastic gradient descent at which training goes wrong without clipping. */
     double learningRate();
 
-    /** Training steps that two processors do in a second, about. */
+    /** Returns about how many training steps two processors do in a second. */
     int stepsASecond();
 
     /**
-     * A network whose weights follow from the seed.
+     * Makes a network whose weights follow from the seed.
      *
      * @param rows of an image
      * @param columns of an image

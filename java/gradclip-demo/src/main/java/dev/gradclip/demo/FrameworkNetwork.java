@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.demo;
 
-/** A network that a {@link Framework} trains. Used by one thread. */
+/** A network that a {@link Framework} trains, used by one thread. */
 public interface FrameworkNetwork extends AutoCloseable {
     /**
-     * The figures of a step.
+     * The findings of a step.
      *
      * @param loss mean cross-entropy of the batch, nats
      * @param norm L2, of all gradients before clipping
@@ -12,10 +12,10 @@ public interface FrameworkNetwork extends AutoCloseable {
      */
     record Step(double loss, double norm, boolean clipped) {}
 
-    /** Forward, backward, clip, update. */
+    /** Runs forward, backward, clip and update. */
     Step step(Batch batch);
 
-    /** The number of images that it classifies wrongly. */
+    /** Counts the images that it tells wrong. */
     int errors(Batch batch);
 
     @Override

@@ -3,7 +3,7 @@ package dev.gradclip.demo;
 
 import java.util.List;
 
-/** Training by a framework. */
+/** Trains a framework's network and notes what each step found. */
 final class FrameworkTraining implements Learner {
     private final FrameworkNetwork network;
     private final Trace trace = new Trace();
@@ -14,13 +14,13 @@ final class FrameworkTraining implements Learner {
 
     @Override
     public void step(List<Example> batch) {
-        FrameworkNetwork.Step step = network.step(new Batch(batch));
+        FrameworkNetwork.Step step = network.step(Batch.of(batch));
         trace.add(step.loss(), step.norm(), step.clipped());
     }
 
     @Override
     public int errors(List<Example> batch) {
-        return network.errors(new Batch(batch));
+        return network.errors(Batch.of(batch));
     }
 
     @Override

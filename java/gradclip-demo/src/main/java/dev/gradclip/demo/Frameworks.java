@@ -6,9 +6,7 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import org.jspecify.annotations.Nullable;
@@ -18,23 +16,16 @@ import org.jspecify.annotations.Nullable;
  * has a class loader of its own, for they ask for different versions of the same libraries.
  */
 public final class Frameworks {
-    /** The folder with the examples of this source tree; the launcher sets it, and without it none is looked into. */
+    /** The property that names the folder of the source tree's examples; the launcher sets it. */
     static final String EXAMPLES = "gradclip.examples";
 
-    /** Frameworks and the examples that have them. */
-    private static final Map<String, String> EXAMPLE = new LinkedHashMap<>();
-
-    static {
-        EXAMPLE.put("torch", "train");
-        EXAMPLE.put("djl", "djl");
-        EXAMPLE.put("dl4j", "dl4j");
-    }
+    private static final List<String> NAMES = List.of("torch", "djl", "dl4j");
 
     private Frameworks() {}
 
-    /** The frameworks that a demo can be built for. */
+    /** Returns the names of all frameworks that a demo can be built for. */
     public static List<String> names() {
-        return List.copyOf(EXAMPLE.keySet());
+        return NAMES;
     }
 
     /**
@@ -65,15 +56,21 @@ public final class Frameworks {
         return new URLClassLoader(name, new URL[] {jar.toUri().toURL()}, own);
     }
 
-    /** Only where the launcher says where: never by the current folder, which may be anybody's. */
+    /**
+     * Returns an example's jar in the folder that the launcher names, never in the current one, which may be anybody's.
+     */
     private static @Nullable Path jar(String name) {
         String examples = System.getProperty(EXAMPLES);
-        String example = EXAMPLE.getOrDefault(name, name);
+        String example = example(name);
         return examples == null ? null : Path.of(examples, example, "target", example + ".jar");
     }
 
+    private static String example(String name) {
+        return name.equals("torch") ? "train" : name;
+    }
+
     private static String build(String name) {
-        return "in gradclip's source tree, mvn -q -Pframeworks package -DskipTests -pl java/examples/"
-                + EXAMPLE.getOrDefault(name, name) + " -am builds it (hundreds of megabytes of jars the first time)";
+        return "in gradclip's source tree, mvn -q -Pframeworks package -DskipTests -pl java/examples/" + example(name)
+                + " -am builds it (hundreds of megabytes of jars the first time)";
     }
 }

@@ -14,46 +14,25 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * Unsigned bytes in an IDX file, as MNIST has them: 0, 0, type 8, how many dimensions, each dimension as four bytes,
+ * An IDX file of unsigned bytes, as MNIST's are: 0, 0, type 8, the number of dimensions, each dimension as four bytes,
  * the highest first, then the elements.
+ *
+ * @param path of the file, for messages
+ * @param shape its dimensions
+ * @param data its elements
  */
-final class IdxFile {
+@SuppressWarnings("ArrayRecordComponent") // never compared
+record IdxFile(Path path, int[] shape, byte[] data) {
     private static final int UNSIGNED_BYTE = 8;
 
     /** The first two bytes of a gzip file. */
     private static final int GZIP = 0x1f8b;
 
-    /** 1 GiB; MNIST's largest has 47 MB. */
+    /** The most bytes of elements, 1 GiB; MNIST's largest file has 47 MB. */
     private static final long MOST_BYTES = 1 << 30;
 
-    private final Path path;
-    private final int[] shape;
-    private final byte[] data;
-
-    private IdxFile(Path path, int[] shape, byte[] data) {
-        this.path = path;
-        this.shape = shape;
-        this.data = data;
-    }
-
-    /** The path, for messages. */
-    Path path() {
-        return path;
-    }
-
-    /** Its dimensions. */
-    int[] shape() {
-        return shape;
-    }
-
-    /** Its elements. */
-    byte[] data() {
-        return data;
-    }
-
     /**
-     * Reads a file, or the same with {@code .gz} behind its name; some copies of MNIST write {@code .idx} for {@code
-     * -idx}.
+     * Reads a file, or one with {@code .gz} behind its name; some copies of MNIST write {@code .idx} for {@code -idx}.
      *
      * @throws BadImagesException if neither is there, or it is not what it should be
      */

@@ -8,26 +8,22 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 
-/** MNIST, Fashion-MNIST or what else comes as their four IDX files. */
+/** Reads MNIST, Fashion-MNIST or another set that comes as their four IDX files. */
 final class IdxImages {
     private static final int CLASSES = 10;
     private static final float WHITE = 255;
 
-    /** The number of images that a demo has time to train on. */
+    /** The most images to learn from: training and testing take the time of a demo. */
     private static final int MOST_TRAIN = 6000;
 
     private static final int MOST_TEST = 1000;
 
-    /** Beyond it a demo takes too long. */
+    /** The most pixels of an image, beyond which a demo takes too long. */
     private static final int MOST_PIXELS = 64 * 64;
 
     private IdxImages() {}
 
-    /**
-     * Loads the images and labels of a folder.
-     *
-     * @throws BadImagesException if a file is missing or is not what it should be
-     */
+    /** @throws BadImagesException if a file is missing or is not what it should be */
     static ImageSet load(Path folder, long seed) throws IOException {
         Random random = new Random(seed);
         IdxFile images = images(folder, "train");

@@ -4,7 +4,7 @@ package dev.gradclip.demo;
 import java.util.List;
 
 /**
- * Images to learn and to be tested by, read row by row.
+ * The images to learn and to be tested by, read row by row.
  *
  * @param source whose they are
  * @param rows of an image: the steps

@@ -5,10 +5,10 @@ import java.util.List;
 
 /** A network in training. */
 interface Learner extends AutoCloseable {
-    /** Forward, backward, clip, update; noted in the trace. */
+    /** Runs forward, backward, clip and update, and notes the step in the trace. */
     void step(List<Example> batch);
 
-    /** The number of these that it classifies wrongly. */
+    /** Counts the examples that it tells wrong. */
     int errors(List<Example> batch);
 
     Trace trace();

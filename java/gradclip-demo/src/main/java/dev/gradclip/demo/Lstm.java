@@ -7,8 +7,8 @@ import java.util.Random;
 import java.util.stream.Stream;
 
 /**
- * A long short-term memory and the class from its last state: {@code cₜ = f cₜ₋₁ + i g}, {@code hₜ = o tanh(cₜ)}, the
- * gates i, f and o and the candidate g from {@code xₜ U + hₜ₋₁ W + b}.
+ * A long short-term memory that tells a class by its last state: {@code cₜ = f cₜ₋₁ + i g}, {@code hₜ = o tanh(cₜ)},
+ * the gates i, f and o and the candidate g from {@code xₜ U + hₜ₋₁ W + b}.
  */
 final class Lstm implements Network {
     private final int units;
@@ -17,7 +17,7 @@ final class Lstm implements Network {
     private final Parameter bias;
     private final OutputLayer output;
     private final float[][] transposed;
-    /** By step and example: i, f, o and g, side by side. */
+    /** The gates i, f, o and g side by side, by step and example. */
     private final float[][][] gates;
 
     private final float[][][] cells;
@@ -30,7 +30,7 @@ final class Lstm implements Network {
     private List<Example> batch = List.of();
 
     /**
-     * Weights normally distributed with 1 / sqrt(rows), biases 0, that of the forget gate 1.
+     * Draws weights from a normal distribution with 1 / sqrt(rows); biases are 0, that of the forget gate 1.
      *
      * @param steps of each sequence
      * @param most sequences in a batch

@@ -4,13 +4,13 @@ package dev.gradclip.demo;
 import java.util.Random;
 
 /**
- * The few products a recurrent network needs, on matrices that are arrays of rows. An array a row, read and written at
- * the same index, is what C2 turns into SIMD code: 7.4 GMAC/s instead of 1.2 for offsets into one array, at 50 x 50.
+ * The few products that a recurrent network needs, on matrices that are arrays of rows. C2 turns an array a row, read
+ * and written at the same index, into SIMD code: 7.4 GMAC/s instead of 1.2 for offsets into one array, at 50 x 50.
  */
 final class Matrices {
     private Matrices() {}
 
-    /** {@code c += a w}, for the first {@code n} of a and as many rows of w. */
+    /** Computes {@code c += a w}, for the first {@code n} of a and as many rows of w. */
     static void addProduct(float[] c, float[] a, float[][] w, int n) {
         int k = 0;
         // Four at a time, for the sums are read and written once for four; eight are slower.
@@ -32,7 +32,7 @@ final class Matrices {
         }
     }
 
-    /** {@code c += aᵀ b}, over the first {@code n} rows of both. */
+    /** Computes {@code c += aᵀ b}, over the first {@code n} rows of both. */
     static void addTransposedProduct(float[][] c, float[][] a, float[][] b, int n) {
         float[] column = new float[n];
         for (int k = 0; k < c.length; k++) {
@@ -47,7 +47,7 @@ final class Matrices {
         }
     }
 
-    /** Normally distributed, around 0. */
+    /** Fills a matrix from a normal distribution around 0. */
     static void fill(float[][] w, Random random, double deviation) {
         for (float[] row : w) {
             for (int j = 0; j < row.length; j++) row[j] = (float) (deviation * random.nextGaussian());

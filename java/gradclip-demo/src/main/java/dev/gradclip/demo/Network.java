@@ -7,10 +7,10 @@ import java.util.List;
 interface Network {
     List<Parameter> parameters();
 
-    /** Reads a batch; the mean cross-entropy, in nats. */
+    /** Reads a batch and returns the mean cross-entropy, in nats. */
     double forward(List<Example> batch);
 
-    /** The number of images of the batch read last that were classified wrongly. */
+    /** Returns how many of the batch read last were told wrong. */
     int errors();
 
     /** Puts the gradient of that batch's loss into the parameters. */

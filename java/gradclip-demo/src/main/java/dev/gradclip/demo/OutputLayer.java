@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
-/** Logits from the last state, softmax and cross-entropy. */
+/** Computes logits from the last state, softmax and cross-entropy. */
 final class OutputLayer {
     private final Parameter weights;
     private final Parameter bias;
@@ -29,7 +29,7 @@ final class OutputLayer {
         return errors;
     }
 
-    /** The mean loss; leaves its gradient in the logits' place. */
+    /** Returns the mean loss and leaves its gradient in the logits' place. */
     double forward(float[][] states, List<Example> batch) {
         double loss = 0;
         errors = 0;
@@ -58,7 +58,7 @@ final class OutputLayer {
         return loss;
     }
 
-    /** Adds up the gradients and writes that of the states. */
+    /** Adds up the gradients and writes the gradient of the states. */
     void backward(float[][] states, float[][] stateGradients, int count) {
         Matrices.transpose(weights.values(), transposed);
         Matrices.addTransposedProduct(weights.sums(), states, logits, count);

@@ -17,22 +17,22 @@ final class Parameter {
         gradient = new float[rows * columns];
     }
 
-    /** The name in errors. */
+    /** Returns the name that errors use. */
     String name() {
         return name;
     }
 
-    /** Rows of the matrix. */
+    /** Returns the rows of the matrix. */
     float[][] values() {
         return values;
     }
 
-    /** The gradient that a backward pass adds up, by rows. */
+    /** Returns the sums of a backward pass, in rows too. */
     float[][] sums() {
         return sums;
     }
 
-    /** The gradient as one array, row after row, which is clipped. */
+    /** Returns the gradient as one array, row after row, which is clipped. */
     float[] gradient() {
         return gradient;
     }
@@ -41,7 +41,7 @@ final class Parameter {
         for (float[] row : sums) Arrays.fill(row, 0);
     }
 
-    /** Puts what was added up where it is clipped. */
+    /** Copies the sums into the gradient. */
     void collect() {
         int at = 0;
         for (float[] row : sums) {
@@ -50,7 +50,7 @@ final class Parameter {
         }
     }
 
-    /** One step of gradient descent. */
+    /** Takes one step of gradient descent. */
     void descend(float learningRate) {
         int at = 0;
         for (float[] row : values) {

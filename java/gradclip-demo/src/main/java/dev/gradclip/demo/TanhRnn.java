@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 
-/** {@code hₜ = tanh(xₜ U + hₜ₋₁ W + b)}, and the class from the last state. */
+/** A recurrent network that tells a class by its last state: {@code hₜ = tanh(xₜ U + hₜ₋₁ W + b)}. */
 final class TanhRnn implements Network {
     private final Parameter input;
     private final Parameter recurrent;
@@ -20,7 +20,7 @@ final class TanhRnn implements Network {
     private List<Example> batch = List.of();
 
     /**
-     * All weights normally distributed, biases 0.
+     * Draws all weights from a normal distribution; biases are 0.
      *
      * @param steps of each sequence
      * @param most sequences in a batch

@@ -9,9 +9,9 @@ import java.util.function.LongConsumer;
 
 /**
  * Counts how often SGD solves the temporal order problem, with and without clipping by the global norm, as sequences
- * grow: figure 7 of Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063), "basic tanh", scaled down. As there: 50 tanh
- * units, weights of N(0, 0.1), batches of 20, threshold 1, 5 runs, solved below 1 % of errors. Other than there: a rate
- * of 0.1 instead of 0.01, shorter sequences, fewer updates, 1000 held-out sequences instead of 10,000.
+ * grow: figure 7 of Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063), "basic tanh", scaled down. Alike are 50 tanh
+ * units, weights of N(0, 0.1), batches of 20, threshold 1, 5 runs, and success below 1 % of errors. Different are a
+ * rate of 0.1 instead of 0.01, shorter sequences, fewer updates, and 1000 held-out sequences instead of 10,000.
  */
 final class TemporalExperiment {
     static final double LEARNING_RATE = 0.1;
@@ -42,14 +42,14 @@ final class TemporalExperiment {
         return 3L * BATCH * length * (TemporalOrder.SYMBOLS + UNITS) * UNITS;
     }
 
-    /** In the unit of what the trainings report as they go. */
+    /** Returns the cost of all trainings, in the unit in which they report progress. */
     long cost() {
         long cost = 0;
         for (int length : LENGTHS) cost += updates * updateCost(length) * RUNS * CLIPPINGS.size();
         return cost;
     }
 
-    /** The longest first, so that no thread is left alone with one at the end. */
+    /** Returns all trainings, the longest first, so that no thread is left alone with one at the end. */
     List<Callable<TemporalResult.Run>> trainings(LongConsumer progress) {
         List<Callable<TemporalResult.Run>> trainings = new ArrayList<>();
         for (int i = LENGTHS.size() - 1; i >= 0; i--) {

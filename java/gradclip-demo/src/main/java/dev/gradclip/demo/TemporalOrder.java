@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * Sequences of the temporal order problem (Hochreiter and Schmidhuber 1997, section 5.7; as Pascanu, Mikolov and Bengio
- * 2013 set it): one symbol of A and B in the second tenth of the sequence, one in the sixth, random ones of c to f
- * elsewhere. The class is which came first and which second: AA, AB, BA or BB.
+ * Makes sequences of the temporal order problem (Hochreiter and Schmidhuber 1997, section 5.7; as Pascanu, Mikolov and
+ * Bengio 2013 set it): one symbol of A and B in the second tenth of the sequence, one in the sixth, random ones of c to
+ * f elsewhere. The class is which came first and which second: AA, AB, BA or BB.
  */
 final class TemporalOrder {
     static final int SYMBOLS = 6;

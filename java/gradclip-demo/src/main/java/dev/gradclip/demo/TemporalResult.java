@@ -4,7 +4,7 @@ package dev.gradclip.demo;
 import java.util.List;
 
 /**
- * A tanh RNN on the temporal order problem, with and without clipping, as the sequence grows.
+ * The findings of a tanh RNN on the temporal order problem, with and without clipping, as the sequence grows.
  *
  * @param learningRate of all runs
  * @param updates most of each run; a run ends when it has solved the problem
@@ -26,19 +26,35 @@ public record TemporalResult(
      */
     public record Run(Clipping clipping, int length, int run, double error, boolean solved, Trace trace) {}
 
+    /**
+     * The rate at which one way to clip solved the problem at one length.
+     *
+     * @param clipping the way to clip
+     * @param length of a sequence
+     * @param solved share of the runs that solved it
+     */
+    public record Rate(Clipping clipping, int length, double solved) {}
+
+    /** Returns all rates, by clipping and then by length. */
+    public List<Rate> rates() {
+        return clippings.stream()
+                .flatMap(way -> lengths.stream().map(length -> new Rate(way, length, successRate(way, length))))
+                .toList();
+    }
+
     public List<Run> runs(Clipping clipping, int length) {
         return runs.stream()
                 .filter(run -> run.clipping().equals(clipping) && run.length() == length)
                 .toList();
     }
 
-    /** Share of the runs that solved it. */
+    /** Returns the share of the runs that solved it. */
     public double successRate(Clipping clipping, int length) {
         List<Run> some = runs(clipping, length);
         return (double) some.stream().filter(Run::solved).count() / some.size();
     }
 
-    /** The largest norm of all runs; NaN where one run's is. */
+    /** Returns the largest norm of all runs; NaN if one's is. */
     public double largestNorm(Clipping clipping, int length) {
         return runs(clipping, length).stream()
                 .mapToDouble(run -> run.trace().largestNorm())
@@ -46,7 +62,7 @@ public record TemporalResult(
                 .orElse(0);
     }
 
-    /** Share of the steps of all runs. */
+    /** Returns the share of clipped steps of all runs. */
     public double clippedShare(Clipping clipping, int length) {
         List<Run> some = runs(clipping, length);
         double clipped = some.stream().mapToInt(run -> run.trace().clipped()).sum();

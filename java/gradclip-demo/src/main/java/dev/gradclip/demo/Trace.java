@@ -4,7 +4,7 @@ package dev.gradclip.demo;
 import java.util.Arrays;
 import java.util.stream.DoubleStream;
 
-/** The record of a training, step by step. */
+/** The findings of a training, step by step. */
 public final class Trace {
     private static final int FINAL_STEPS = 50;
 
@@ -27,27 +27,27 @@ public final class Trace {
         return steps;
     }
 
-    /** The loss of each step's batch, before its update. */
+    /** Returns the loss of each step's batch, before its update. */
     public double[] losses() {
         return Arrays.copyOf(losses, steps);
     }
 
-    /** The norm of each step's gradients, before clipping. */
+    /** Returns the norm of each step's gradients, before clipping. */
     public double[] norms() {
         return Arrays.copyOf(norms, steps);
     }
 
-    /** The number of steps whose gradients were changed. */
+    /** Returns the number of steps whose gradients were changed. */
     public int clipped() {
         return clipped;
     }
 
-    /** NaN where a norm was. */
+    /** Returns the largest norm; NaN if a norm was. */
     public double largestNorm() {
         return DoubleStream.of(norms()).max().orElse(0);
     }
 
-    /** The mean over the last 50 steps; NaN where one is. */
+    /** Returns the mean loss of the last 50 steps; NaN if one is. */
     public double finalLoss() {
         return Arrays.stream(losses, Math.max(0, steps - FINAL_STEPS), steps)
                 .average()

@@ -5,7 +5,7 @@ import dev.gradclip.Backend;
 import dev.gradclip.ClipResult;
 import java.util.List;
 
-/** Plain stochastic gradient descent, with one way to clip. */
+/** Trains the demo's own network by plain stochastic gradient descent, with one way to clip. */
 final class Training implements Learner {
     private final Network network;
     private final Clipping clipping;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Small recurrent networks on plain arrays, trained with and without clipping: what {@code gradclip demo} runs. */
+/** Trains small recurrent networks on plain arrays, with and without clipping, for {@code gradclip demo}. */
 @NullMarked
 package dev.gradclip.demo;
 

@@ -38,9 +38,7 @@ class TrainingTest {
         return largest;
     }
 
-    /**
-     * The gradients after a step are those that were applied: as they came, or no longer or larger than the threshold.
-     */
+    /** The gradients after a step are those that were applied: as they came, or within the threshold. */
     @ParameterizedTest
     @MethodSource("backends")
     void clipsOrLeavesAlone(Backend backend) {
@@ -114,10 +112,7 @@ class TrainingTest {
         }
     }
 
-    /**
-     * Without clipping the digits go wrong at this rate, with either way to clip they do not; a tenth of the steps
-     * shows it.
-     */
+    /** Without clipping the digits go wrong at this rate, with clipping they do not; a tenth of the steps shows it. */
     @ParameterizedTest
     @MethodSource("backends")
     void clippingHelps(Backend backend) throws Exception {

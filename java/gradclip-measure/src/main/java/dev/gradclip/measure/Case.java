@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.measure;
 
-/** The cases that are timed. */
+/** The calls that are timed. */
 public enum Case {
     /** The norm alone: one pass. */
     NORM("norm"),
@@ -18,7 +18,7 @@ public enum Case {
         this.title = title;
     }
 
-    /** The title, for people. */
+    /** Returns the name for people. */
     public String title() {
         return title;
     }

@@ -7,10 +7,7 @@ import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 
-/**
- * Elements of any type in a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer}, and what gradients are
- * filled with.
- */
+/** Fills, reads and copies elements of any type in a FloatBuffer, DoubleBuffer or ShortBuffer. */
 public final class Elements {
     private int state;
 
@@ -19,13 +16,13 @@ public final class Elements {
         state = seed;
     }
 
-    /** The next of a sequence without a pattern that a cache or a predictor could use. */
+    /** Returns the next of a sequence without a pattern that a cache or a predictor could use. */
     int random() {
         state = state * 1_664_525 + 1_013_904_223;
         return state;
     }
 
-    /** Values in [-1, 1), the same ones each time, all across the buffers. */
+    /** Fills buffers with values in [-1, 1), the same ones each time. */
     public static void fill(Iterable<? extends Buffer> buffers, DType dtype) {
         Elements values = new Elements(1);
         for (Buffer buffer : buffers) values.fill(buffer, dtype);
@@ -41,7 +38,7 @@ public final class Elements {
         else ((ShortBuffer) buffer).put(index, dtype == DType.FLOAT16 ? Half.toFloat16(value) : Half.toBfloat16(value));
     }
 
-    /** One element. */
+    /** Returns one element. */
     public static double get(Buffer buffer, DType dtype, int index) {
         if (buffer instanceof FloatBuffer floats) return floats.get(index);
         if (buffer instanceof DoubleBuffer doubles) return doubles.get(index);

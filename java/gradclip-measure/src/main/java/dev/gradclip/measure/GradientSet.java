@@ -10,7 +10,7 @@ import java.nio.Buffer;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Gradients of one shape and what is in them: in host memory, for a device also there. */
+/** Gradients of one shape, with values, in host memory and for a device also there. */
 public final class GradientSet implements AutoCloseable {
     private static final int LINE = 64;
 
@@ -34,7 +34,7 @@ public final class GradientSet implements AutoCloseable {
         for (Shape.Tensor tensor : shape.tensors()) host.add(array(tensor.dtype(), Math.toIntExact(tensor.length())));
     }
 
-    /** In arrays; all is zero. */
+    /** Allocates arrays; all is zero. */
     public static GradientSet onHeap(Shape shape) {
         return new GradientSet(shape);
     }
@@ -47,18 +47,18 @@ public final class GradientSet implements AutoCloseable {
         };
     }
 
-    /** The shape of the gradients. */
+    /** Returns their types and lengths. */
     public Shape shape() {
         return shape;
     }
 
-    /** The buffers to bind. */
+    /** Returns the buffers to bind. */
     public List<GradientBuffer> buffers() {
         return List.copyOf(device.isEmpty() ? host : device);
     }
 
     /**
-     * The host's memory of one.
+     * Returns the host memory of one tensor.
      *
      * @throws IllegalArgumentException if it is more than one piece, above 1 GiB
      */
@@ -69,7 +69,7 @@ public final class GradientSet implements AutoCloseable {
                 + shape.tensors().get(tensor).bytes() + " bytes; 1 GiB at most, in one piece, can be shown");
     }
 
-    /** Values in [-1, 1) without a pattern that a cache or a predictor could use; the same ones each time. */
+    /** Fills in values in [-1, 1) without a pattern that a cache or a predictor could use, the same ones each time. */
     public void ordinary() {
         Elements values = new Elements(1);
         for (HostBuffer buffer : host) {
@@ -102,12 +102,12 @@ public final class GradientSet implements AutoCloseable {
         }
     }
 
-    /** The number of elements that the last {@link #outliers} changed. */
+    /** Returns how many elements the last {@link #outliers} changed. */
     long changed() {
         return changed;
     }
 
-    /** Bytes of the 64-byte lines that they are in. */
+    /** Returns the bytes of the 64-byte lines that hold the changed elements. */
     public long touched() {
         return touched;
     }

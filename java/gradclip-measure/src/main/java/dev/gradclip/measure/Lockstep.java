@@ -8,7 +8,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 
 /**
- * Threads that begin a task together and spin in between, so that a pass over memory is not charged for waking them.
+ * Runs a task on threads that begin it together and spin in between: a pass over memory must not pay for waking them.
  */
 final class Lockstep implements AutoCloseable {
     private static final int SPINS = 1 << 12;
@@ -49,7 +49,7 @@ final class Lockstep implements AutoCloseable {
         }
     }
 
-    /** Spins for a while, then yields: where others need the processor, spinning on would keep them from it. */
+    /** Spins for a while, then parks: spinning on would keep the processor from others that need it. */
     private static void pause(int spins) {
         if (spins < SPINS) Thread.onSpinWait();
         else LockSupport.parkNanos(1);

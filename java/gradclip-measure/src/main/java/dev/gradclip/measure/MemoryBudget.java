@@ -8,7 +8,7 @@ import java.lang.management.ManagementFactory;
 public final class MemoryBudget {
     private MemoryBudget() {}
 
-    /** Bytes: a quarter of the machine's memory, or of the container's. */
+    /** Returns a quarter of the machine's memory, or of the container's, in bytes. */
     public static long memory() {
         return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize() / 4;
     }

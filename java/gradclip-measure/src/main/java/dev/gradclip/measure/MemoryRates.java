@@ -4,10 +4,10 @@ package dev.gradclip.measure;
 import java.util.Arrays;
 
 /**
- * The rates of this JVM's own loops over as much memory, in bytes a microsecond: the limit that clips are compared
- * with. Reading is {@link Arrays#mismatch} of two equal halves; rewriting is {@code x ^= c} in place. Both are vector
- * code in HotSpot. Of all passes it is the tenth percentile: what the machine can do, not what it did while others kept
- * it busy.
+ * The rates that this JVM's own loops reach over as much memory, in bytes a microsecond: the limit that clips are held
+ * against. Reading is {@link Arrays#mismatch} of two equal halves; rewriting is {@code x ^= c} in place. Both are
+ * vector code in HotSpot. The rate is the tenth percentile of all passes: what the machine can do, not what it did
+ * while others kept it busy.
  *
  * @param read bytes that are read
  * @param rewrite bytes that are read and written back, counted once
@@ -41,14 +41,14 @@ public record MemoryRates(double read, double rewrite) {
         return (int) ((long) memory.length * part / parts);
     }
 
-    /** The faster of both, each way. */
+    /** Returns the faster of both, each way. */
     public MemoryRates faster(MemoryRates other) {
         return new MemoryRates(Math.max(read, other.read), Math.max(rewrite, other.rewrite));
     }
 
     /**
-     * Microseconds that a case takes at these rates: one read, and then a rewrite of everything where a clip bites, of
-     * the lines that change where a clamp does.
+     * Returns the microseconds that a case takes at these rates: one read, and then a rewrite of everything if a clip
+     * bites, of the lines that change if it is a clamp.
      *
      * @param bytes of all gradients
      * @param touched of the lines that a clamp changes

@@ -5,11 +5,11 @@ import dev.gradclip.DType;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Parameters of real models, as lengths, in the order in which they are declared. */
+/** The parameters of real models, as lengths, in the order in which they are declared. */
 final class Models {
     private Models() {}
 
-    /** The 161 parameters of ResNet-50: 25,557,032. */
+    /** Returns the 161 parameters of ResNet-50: 25,557,032. */
     static List<Shape.Tensor> resNet50(DType dtype) {
         List<Long> lengths = new ArrayList<>();
         convolution(lengths, 3, 64, 7);
@@ -29,12 +29,12 @@ final class Models {
         return tensors(dtype, lengths);
     }
 
-    /** With the two parameters of the batch normalisation behind it. */
+    /** Adds a convolution and the two parameters of the batch normalisation behind it. */
     private static void convolution(List<Long> lengths, long in, long out, long kernel) {
         lengths.addAll(List.of(in * out * kernel * kernel, out, out));
     }
 
-    /** The 148 parameters of GPT-2: 124,439,808. */
+    /** Returns the 148 parameters of GPT-2: 124,439,808. */
     static List<Shape.Tensor> gpt2(DType dtype) {
         long width = 768;
         List<Long> lengths = new ArrayList<>(List.of(50_257 * width, 1024 * width));
@@ -47,9 +47,9 @@ final class Models {
     }
 
     /**
-     * The 291 parameters of Llama 3 8B, 8,030,261,248, or as many of its 32 layers as fit, one at least, and then
-     * nothing else. From its published configuration (huggingface.co/meta-llama/Meta-Llama-3-8B, config.json): width
-     * 4096, 32 heads, 8 of them with keys and values of their own, 14336 within, a vocabulary of 128256.
+     * Returns the 291 parameters of Llama 3 8B, 8,030,261,248, or as many of its 32 layers as fit, one at least, and
+     * then nothing else. From its published configuration (huggingface.co/meta-llama/Meta-Llama-3-8B, config.json):
+     * width 4096, 32 heads, 8 of them with keys and values of their own, 14336 within, a vocabulary of 128256.
      */
     static List<Shape.Tensor> llama8b(DType dtype, long limit) {
         long width = 4096;

@@ -13,21 +13,21 @@ import org.knowm.xchart.internal.chartpart.Chart;
 import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler;
 
-/** Charts as PNG files, without a screen. */
+/** Writes charts as PNG files, without a screen. */
 public final class Png {
-    /** The message where {@link #bytes} gives null. */
+    /** The advice if {@link #bytes} returns null. */
     public static final String REMEDY =
-            "this JVM finds no fonts to write a chart with; install some (Debian: apt-get install fontconfig "
-                    + "fonts-dejavu-core)";
+            "this JVM finds no fonts to write a chart with; install some (Debian: apt-get install fontconfig"
+                    + " fonts-dejavu-core)";
 
     private Png() {}
 
-    /** The file's bytes; null where the JVM has no fonts, which it says by an error. */
+    /** Returns the file's bytes; null if the JVM has no fonts, which it says by an error. */
     public static byte @Nullable [] bytes(Supplier<? extends Chart<?, ?>> chart) throws IOException {
         return besideEachOther(() -> List.of(chart.get()));
     }
 
-    /** Draws charts in one row: {@link #bytes}. */
+    /** Returns the bytes of a file of charts in one row; null as {@link #bytes}. */
     public static byte @Nullable [] besideEachOther(Supplier<? extends List<? extends Chart<?, ?>>> charts)
             throws IOException {
         System.setProperty("java.awt.headless", "true");
@@ -43,7 +43,7 @@ public final class Png {
         }
     }
 
-    /** One look for all charts. */
+    /** Gives all charts one look. */
     public static void style(AxesChartStyler styler) {
         styler.setChartBackgroundColor(Color.WHITE);
         styler.setLegendPosition(Styler.LegendPosition.OutsideS);

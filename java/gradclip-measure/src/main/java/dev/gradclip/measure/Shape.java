@@ -7,15 +7,15 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Types and lengths of a set of gradients; {@link Shapes} finds them by name.
+ * The types and lengths of a set of gradients; {@link Shapes} finds them by name.
  *
  * @param name as it is asked for; where it is scaled down, with its size and the real one
  * @param tensors in order
  */
 public record Shape(String name, List<Tensor> tensors) {
-    /** One of them. */
+    /** The type and length of one tensor. */
     public record Tensor(DType dtype, long length) {
-        /** Bytes. */
+        /** Returns its bytes. */
         public long bytes() {
             return length * dtype.bytes();
         }
@@ -26,29 +26,29 @@ public record Shape(String name, List<Tensor> tensors) {
         tensors = List.copyOf(tensors);
     }
 
-    /** So many of one type and length: {@code 500x1024}. */
+    /** Returns so many tensors of one type and length: {@code 500x1024}. */
     public static Shape equal(DType dtype, int tensors, long length) {
         return new Shape(tensors + "x" + length, Collections.nCopies(tensors, new Tensor(dtype, length)));
     }
 
-    /** A shape of one type, with a tensor for each length. */
+    /** Returns tensors of one type, one for each length. */
     public static Shape of(String name, DType dtype, List<Long> lengths) {
         return new Shape(
                 name, lengths.stream().map(length -> new Tensor(dtype, length)).toList());
     }
 
-    /** Returns true if all are of that type. */
+    /** Tells if all are of that type. */
     public boolean is(DType dtype) {
         return tensors.stream().allMatch(tensor -> tensor.dtype() == dtype);
     }
 
-    /** Returns true if all are of 16 bits, and there is one. */
+    /** Tells if all are of 16 bits, and there is one. */
     public boolean isHalves() {
         return !tensors.isEmpty()
                 && tensors.stream().allMatch(tensor -> tensor.dtype().bytes() == 2);
     }
 
-    /** Type of all, such as {@code float32}, or {@code mixed}. */
+    /** Returns the type of all, such as {@code float32}, or {@code mixed}. */
     public String type() {
         List<String> types = tensors.stream()
                 .map(tensor -> tensor.dtype().name().toLowerCase(Locale.ROOT))
@@ -57,23 +57,23 @@ public record Shape(String name, List<Tensor> tensors) {
         return types.size() == 1 ? types.get(0) : "mixed";
     }
 
-    /** Elements all told. */
+    /** Returns the number of all elements. */
     public long elements() {
         return tensors.stream().mapToLong(Tensor::length).sum();
     }
 
-    /** Bytes all told. */
+    /** Returns the bytes of all tensors. */
     public long bytes() {
         return tensors.stream().mapToLong(Tensor::bytes).sum();
     }
 
-    /** Such as {@code 500 x 1Ki}; the name where lengths differ. */
+    /** Returns a label such as {@code 500 x 1Ki}; the name if lengths differ. */
     public String label() {
         boolean isEqual = tensors.stream().distinct().count() == 1;
         return isEqual ? tensors.size() + " x " + human(tensors.get(0).length()) : name;
     }
 
-    /** Itself if it fits; else as many tensors, every length divided by the same number. */
+    /** Returns this shape if it fits, else one of as many tensors, every length divided by the same number. */
     public Shape within(long bytes) {
         if (bytes() <= bytes) return this;
         if (bytes < 1) throw new IllegalArgumentException("bytes must be 1 or more, but is " + bytes);
@@ -84,12 +84,12 @@ public record Shape(String name, List<Tensor> tensors) {
         return new Shape(name, scaled).scaledFrom(elements());
     }
 
-    /** This shape under a name that says what part of the real one it is. */
+    /** Returns this shape under a name that says how much of the real one it is. */
     Shape scaledFrom(long real) {
         return new Shape(name + ", " + elements() + " of " + real + " elements", tensors);
     }
 
-    /** Such as {@code 16Mi}; what is no multiple is written out. */
+    /** Writes a number such as {@code 16Mi}; one that is no multiple is written out. */
     public static String human(long elements) {
         String[] units = {"", "Ki", "Mi", "Gi"};
         int unit = 0;

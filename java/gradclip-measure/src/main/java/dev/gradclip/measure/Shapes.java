@@ -4,8 +4,9 @@ package dev.gradclip.measure;
 import dev.gradclip.DType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
-/** Every shape that has a name, and {@code COUNTxLENGTH}. */
+/** The shapes that have a name, and {@code COUNTxLENGTH}. */
 public enum Shapes {
     /** He et al. 2015, arXiv 1512.03385. */
     RESNET50("resnet50"),
@@ -31,17 +32,17 @@ public enum Shapes {
         this.label = label;
     }
 
-    /** The text that asks for the shape. */
+    /** Returns the name that asks for it. */
     public String label() {
         return label;
     }
 
-    /** At its real size; the type is that of NeMo's own shapes, and that given for all others. */
+    /** Returns the shape at its real size; the type is that of NeMo's own shapes, and the given one for all others. */
     public Shape of(DType dtype) {
         return of(dtype, Long.MAX_VALUE);
     }
 
-    /** In at most {@code limit} bytes, scaled down if need be, which its name then says. */
+    /** Returns the shape in at most {@code limit} bytes; its name says if it was scaled down. */
     public Shape of(DType dtype, long limit) {
         Shape real = new Shape(label, tensors(dtype, Long.MAX_VALUE));
         if (real.bytes() <= limit) return real;
@@ -62,7 +63,7 @@ public enum Shapes {
     }
 
     /**
-     * Finds one; {@code limit} holds for those that have a name, {@code COUNTxLENGTH} is taken at its word.
+     * Finds a shape; {@code limit} holds for those that have a name, {@code COUNTxLENGTH} is taken at its word.
      *
      * @throws IllegalArgumentException if there is none of that name
      */
@@ -76,15 +77,14 @@ public enum Shapes {
         return Shape.equal(dtype, Integer.parseInt(parts[0]), Long.parseLong(parts[1]));
     }
 
-    /** All names. */
+    /** Returns all names. */
     public static List<String> labels() {
-        List<String> labels = new ArrayList<>();
-        for (Shapes one : values()) labels.add(one.label);
-        return labels;
+        return Stream.of(values()).map(Shapes::label).toList();
     }
 
     /**
-     * 500 tensors, every fifth FLOAT32, the others BFLOAT16; lengths in ratios of 1 to 8, few a multiple of a vector.
+     * Returns 500 tensors, every fifth FLOAT32, the others BFLOAT16; lengths in ratios of 1 to 8, few multiples of a
+     * vector.
      */
     public static List<Shape.Tensor> mixed(long elements) {
         long ratios = 0;

@@ -18,7 +18,7 @@ public record Times(double median, double low, double high, long calls) {
     /** Shorter calls are timed several at once: reading the clock takes 0.02 of it. */
     private static final double SHORTEST_NANOS = 2_000;
 
-    /** Calls for a third of the time to warm up, once at least, and times it for the rest, three times at least. */
+    /** Calls for a third of the time to warm up, at least once, and times calls for the rest, at least three. */
     public static Times of(Runnable call, double seconds) {
         long start = System.nanoTime();
         long warm = 0;
@@ -42,13 +42,13 @@ public record Times(double median, double low, double high, long calls) {
         return of(Arrays.copyOf(micros, n), n * batch);
     }
 
-    /** The times of samples in any order, which are sorted. */
+    /** Sorts samples and summarizes them. */
     static Times of(double[] micros, long calls) {
         Arrays.sort(micros);
         return new Times(at(micros, 0.5), at(micros, 0.1), at(micros, 0.9), calls);
     }
 
-    /** By nearest rank. */
+    /** Returns a percentile by nearest rank. */
     private static double at(double[] sorted, double share) {
         return sorted[(int) Math.max(0, Math.ceil(share * sorted.length) - 1)];
     }

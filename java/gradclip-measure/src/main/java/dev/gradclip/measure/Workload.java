@@ -14,7 +14,9 @@ import dev.gradclip.GradientClipperBuilder;
  * where every product by nearly 1 rounds back to what it was, one threshold bites for ever.
  */
 public final class Workload implements AutoCloseable {
-    /** Far above what {@link GradientSet#ordinary} fills in: no ordinary element is ever clamped. */
+    /**
+     * The outliers' value, far above what {@link GradientSet#ordinary} fills in: no ordinary element is ever clamped.
+     */
     private static final float TOP = 0x1p126f;
 
     private static final float BOTTOM = 2;
@@ -54,8 +56,8 @@ public final class Workload implements AutoCloseable {
     }
 
     /**
-     * Brings the gradients into the state of a case, {@link Case#CLAMP} last. Each call of what is returned checks that
-     * it is the case.
+     * Brings the gradients into the state of a case, {@link Case#CLAMP} last; each call returned checks that it is the
+     * case.
      */
     public Runnable prepare(Case what) {
         return switch (what) {
@@ -69,7 +71,7 @@ public final class Workload implements AutoCloseable {
         };
     }
 
-    /** Bytes that one call has to read and to write; of a clamp, the 64-byte lines that change. */
+    /** Returns the bytes that one call has to read and to write; of a clamp, the 64-byte lines that change. */
     public long moved(Case what) {
         long bytes = set.shape().bytes();
         return switch (what) {

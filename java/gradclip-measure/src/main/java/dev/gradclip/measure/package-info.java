@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Timing of clips whose case stays what it is, the machine's own rates, and charts. */
+/**
+ * Fills sets of gradients by name, times clips that stay the same however often they run, and measures memory's rates.
+ */
 @NullMarked
 package dev.gradclip.measure;
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class GradientSetTest {
-    /** Values are uniform in [-1, 1): mean 0, mean square 1/3; and the same wherever they are. */
+    /** Values uniform in [-1, 1) have mean 0 and mean square 1/3, and are the same wherever they are. */
     @ParameterizedTest
     @EnumSource(DType.class)
     void ordinaryValues(DType dtype) {

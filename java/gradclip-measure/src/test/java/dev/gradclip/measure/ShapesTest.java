@@ -23,7 +23,7 @@ class ShapesTest {
         assertEquals(elements, shape.elements(), shape::name);
     }
 
-    /** The numbers of elements are the published ones, counted by the models' own libraries. */
+    /** The sizes are as published, counted by the models' own libraries. */
     @Test
     void realSizes() {
         assertShape(Shapes.RESNET50, 161, 25_557_032);

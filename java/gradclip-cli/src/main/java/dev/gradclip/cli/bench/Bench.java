@@ -12,10 +12,7 @@ import dev.gradclip.measure.Workload;
 import java.util.ArrayList;
 import java.util.List;
 
-/**
- * Measures every case of a plan on some backends, in about the time given: each measurement gets an equal part of what
- * is left.
- */
+/** Measures every case of a plan on some backends; each measurement gets an equal part of the time left. */
 final class Bench {
     /** The rates before and after the clips of a shape. */
     private static final int RATES = 2;

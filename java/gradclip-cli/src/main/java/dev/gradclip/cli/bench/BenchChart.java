@@ -11,7 +11,6 @@ import dev.gradclip.cli.shell.Terminal;
 import dev.gradclip.cli.shell.Version;
 import dev.gradclip.measure.Png;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -21,7 +20,7 @@ import org.knowm.xchart.CategoryChartBuilder;
 import org.knowm.xchart.CategorySeries;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** Effective rates as bars, by case and backend, and the machine's limit as a mark above each. */
+/** Draws effective rates as bars, by case and backend, and the machine's limit as a mark above each. */
 final class BenchChart {
     private BenchChart() {}
 
@@ -34,10 +33,7 @@ final class BenchChart {
                             + Png.REMEDY);
             return;
         }
-        try (AtomicOutput output = AtomicOutput.create(target)) {
-            output.write(ByteBuffer.wrap(png));
-            output.commit();
-        }
+        AtomicOutput.write(target, png);
     }
 
     private static CategoryChart chart(BenchReport bench) {

@@ -5,35 +5,27 @@ import dev.gradclip.Backend;
 import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Format;
-import dev.gradclip.cli.shell.NumberConverter;
 import dev.gradclip.cli.shell.Numbers;
 import dev.gradclip.cli.shell.OutputTarget;
 import dev.gradclip.cli.shell.Progress;
+import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
-import dev.gradclip.cli.shell.Version;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
-/** {@code gradclip bench}. */
+/** Runs {@code gradclip bench}. */
 @Command(
         name = "bench",
-        mixinStandardHelpOptions = true,
-        versionProvider = Version.class,
         sortOptions = false,
         description = {
             "Measures clipping on this machine: a table, a bar chart, and what it means.",
             "Norms, clips that bite and that do not, and clamps of 1%% of the elements, of 500 x 1Ki, 1Mi and 16Mi "
-                    + "float32 "
-                    + "and 16Mi bfloat16 elements. Beside them the machine's own limit, measured in the same run."
+                    + "float32 and 16Mi bfloat16 elements. Beside them the machine's own limit, measured in the same "
+                    + "run."
         },
         customSynopsis = {
             "gradclip bench [--seconds S] [--backend auto|java|native|cuda]",
@@ -58,23 +50,18 @@ import picocli.CommandLine.Spec;
             "  gradclip bench --seconds 60 --png bench.png",
             "  gradclip bench --backend native --threads 1 --format json"
         },
-        exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
             "2:wrong usage",
             "3:writing failed, the backend is not available, too little memory, an internal error"
         })
-public final class BenchCommand implements Callable<Integer> {
+public final class BenchCommand extends Subcommand {
     private static final double FEWEST_SECONDS = 0.1;
     private static final double MOST_SECONDS = 3600;
-
-    @Spec
-    private @Nullable CommandSpec command;
 
     @Option(
             names = "--seconds",
             paramLabel = "S",
-            converter = NumberConverter.class,
             description = "how long it may take; less than 4 leaves sizes out (default: 20)")
     private double seconds = 20;
 
@@ -93,17 +80,15 @@ public final class BenchCommand implements Callable<Integer> {
     @Option(names = "--png", paramLabel = "FILE", description = "also write a bar chart there")
     private @Nullable Path png;
 
-    private final Terminal terminal;
-
     public BenchCommand(Terminal terminal) {
-        this.terminal = terminal;
+        super(terminal);
     }
 
     @Override
     public Integer call() throws IOException {
         requireSeconds();
-        BackendOptions.threads(command, threads);
-        List<Backend> backends = backends();
+        checked(BackendOptions::requireThreads, threads);
+        List<Backend> backends = BackendOptions.chosen(choice, Backend.values());
         OutputTarget target = png == null ? null : OutputTarget.of(png);
         BenchPlan plan = BenchPlan.of(seconds);
         BenchReport report;
@@ -116,15 +101,8 @@ public final class BenchCommand implements Callable<Integer> {
         return ExitCode.DONE;
     }
 
-    private List<Backend> backends() throws IOException {
-        if (choice != BackendOptions.Choice.AUTO) return List.of(BackendOptions.chosen(choice));
-        return Stream.of(Backend.values()).filter(Backend::isAvailable).toList();
-    }
-
     private void requireSeconds() {
         if (seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS) return;
-        if (command == null) throw new IllegalStateException("options used outside a command");
-        throw new ParameterException(
-                command.commandLine(), "--seconds must be 0.1 to 3600, but is " + Numbers.typed(seconds));
+        throw usage("--seconds must be 0.1 to 3600, but is " + Numbers.typed(seconds));
     }
 }

@@ -9,14 +9,14 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * The sizes that a run measures.
+ * The sizes that a run measures, and those it leaves out.
  *
  * @param shapes those that fit, the smallest first
  * @param leftOut the others
  */
-public record BenchPlan(List<Shape> shapes, List<LeftOut> leftOut) {
+record BenchPlan(List<Shape> shapes, List<LeftOut> leftOut) {
     /** A size that is not measured, and why. */
-    public record LeftOut(Shape shape, String reason) {}
+    record LeftOut(Shape shape, String reason) {}
 
     private static final List<Shape> ALL = List.of(
             Shape.equal(DType.FLOAT32, 500, 1 << 10),
@@ -27,7 +27,7 @@ public record BenchPlan(List<Shape> shapes, List<LeftOut> leftOut) {
     /** Filling and a few passes of plain Java take about a second for so much. */
     private static final long BYTES_A_SECOND = 16 << 20;
 
-    public static BenchPlan of(double seconds) {
+    static BenchPlan of(double seconds) {
         return of(seconds, MemoryBudget.memory(), Runtime.getRuntime().maxMemory());
     }
 
@@ -37,7 +37,7 @@ public record BenchPlan(List<Shape> shapes, List<LeftOut> leftOut) {
      * @param memory that may be used
      * @param heap of this JVM
      */
-    public static BenchPlan of(double seconds, long memory, long heap) {
+    static BenchPlan of(double seconds, long memory, long heap) {
         List<Shape> shapes = new ArrayList<>();
         List<LeftOut> leftOut = new ArrayList<>();
         for (Shape shape : ALL) {

@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The report of {@code gradclip bench}.
+ * The findings of {@code gradclip bench}.
  *
  * @param rows every measurement
  * @param limits the machine's own rates, by size

@@ -31,7 +31,7 @@ record BenchRow(Backend backend, Shape shape, Case what, Times times, long moved
         return moved / times.median() / 1e3;
     }
 
-    /** 1 is as fast as memory allows. */
+    /** Returns the share of the machine's rate that was reached: 1 is as fast as memory allows. */
     double ofLimit() {
         return limit / times.median();
     }

@@ -4,16 +4,17 @@ package dev.gradclip.cli.bench;
 import dev.gradclip.Backend;
 import dev.gradclip.DType;
 import dev.gradclip.cli.shell.BackendOptions;
+import dev.gradclip.cli.shell.Numbers;
 import dev.gradclip.measure.Case;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** The sentences under the table. */
+/** Says in sentences what the table means. */
 final class BenchSummary {
     private static final double PARAMETERS = 1e9;
 
-    /** Below it gradients stay in caches, and nothing follows for a model. */
+    /** The fewest bytes that say something of a model: fewer stay in caches. */
     private static final long LARGE = 32 << 20;
 
     private BenchSummary() {}
@@ -21,20 +22,18 @@ final class BenchSummary {
     static List<String> of(BenchReport bench) {
         List<String> sentences = new ArrayList<>();
         if (bench.rows().stream().anyMatch(BenchRow::hasLimit)) {
-            sentences.add(
-                    "Limit: the time in which plain loops of this JVM, at their best, on as many threads, read as many "
-                            + "bytes and,");
-            sentences.add(
-                    "where gradients change, rewrite them. GB/s counts 1 pass of a norm, 3 of a clip that bites, and "
-                            + "the lines a clamp changes.");
+            sentences.add("Limit: the time in which plain loops of this JVM, at their best, on as many threads, read as"
+                    + " many bytes and,");
+            sentences.add("where gradients change, rewrite them. GB/s counts 1 pass of a norm, 3 of a clip that bites,"
+                    + " and the lines a clamp changes.");
         }
         for (Backend backend : Backend.values()) {
             String sentence = model(bench, backend);
             if (sentence != null) sentences.add(sentence);
         }
         if (sentences.stream().noneMatch(s -> s.startsWith("A model"))) {
-            sentences.add("What a large model would take cannot be told from these sizes; --seconds 20 measures larger "
-                    + "ones.");
+            sentences.add("What a large model would take cannot be told from these sizes; --seconds 20 measures"
+                    + " larger ones.");
         }
         return sentences;
     }
@@ -44,14 +43,14 @@ final class BenchSummary {
         BenchRow bites = large(bench, backend, Case.BITES);
         if (calm == null || bites == null) return null;
         double bytes = PARAMETERS * DType.FLOAT32.bytes();
-        return "A model of " + BenchText.fixed(PARAMETERS, 0) + " float32 parameters ("
-                + BenchText.fixed(bytes / 1e9, 0)
+        return "A model of " + Numbers.fixed(PARAMETERS, 0) + " float32 parameters ("
+                + Numbers.fixed(bytes / 1e9, 0)
                 + " GB of gradients) would spend " + milliseconds(calm, bytes) + " ms a step in clips by "
                 + BackendOptions.name(backend) + ", and " + milliseconds(bites, bytes) + " ms where they bite.";
     }
 
     private static String milliseconds(BenchRow row, double bytes) {
-        return BenchText.fixed(row.times().median() / 1e3 * bytes / row.shape().bytes(), 0);
+        return Numbers.fixed(row.times().median() / 1e3 * bytes / row.shape().bytes(), 0);
     }
 
     private static @Nullable BenchRow large(BenchReport bench, Backend backend, Case what) {

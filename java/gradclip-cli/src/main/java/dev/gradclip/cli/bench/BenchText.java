@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.bench;
 
-import dev.gradclip.Backend;
 import dev.gradclip.cli.shell.BackendOptions;
-import dev.gradclip.cli.shell.Machine;
 import dev.gradclip.cli.shell.Numbers;
 import dev.gradclip.cli.shell.Table;
 import dev.gradclip.cli.shell.Terminal;
@@ -11,10 +9,9 @@ import dev.gradclip.cli.shell.Version;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
-/** The table of {@code gradclip bench}, a bar a row, and what it means. */
-public final class BenchText {
+/** Prints the table of {@code gradclip bench}, a bar a row, and what it means. */
+final class BenchText {
     private static final int BAR = 20;
 
     private BenchText() {}
@@ -22,8 +19,8 @@ public final class BenchText {
     static void print(BenchReport bench, Terminal terminal) {
         PrintStream out = terminal.out();
         out.println("gradclip " + Version.number() + ", " + Numbers.count(bench.threads(), "thread") + " on "
-                + Numbers.count(Machine.threads(), "processor") + ", SIMD "
-                + Backend.NATIVE.details().getOrDefault("simd", "none") + ", " + fixed(bench.took(), 1) + " s");
+                + Numbers.count(Runtime.getRuntime().availableProcessors(), "processor") + ", SIMD "
+                + BackendOptions.simd() + ", " + Numbers.fixed(bench.took(), 1) + " s");
         out.println();
         table(bench, terminal);
         for (BenchPlan.LeftOut left : bench.leftOut()) {
@@ -43,11 +40,11 @@ public final class BenchText {
                     row.shape().type(),
                     row.what().title(),
                     BackendOptions.name(row.backend()),
-                    fixed(row.times().median(), 1),
-                    fixed(row.times().low(), 1),
-                    fixed(row.times().high(), 1),
-                    fixed(row.gigabytesPerSecond(), 1),
-                    row.hasLimit() ? fixed(row.ofLimit(), 2) : "-"));
+                    Numbers.fixed(row.times().median(), 1),
+                    Numbers.fixed(row.times().low(), 1),
+                    Numbers.fixed(row.times().high(), 1),
+                    Numbers.fixed(row.gigabytesPerSecond(), 1),
+                    row.hasLimit() ? Numbers.fixed(row.ofLimit(), 2) : "-"));
             bars.add(row.hasLimit() ? bar(row.ofLimit()) : "");
         }
         List<String> lines = table.lines();
@@ -57,13 +54,9 @@ public final class BenchText {
         }
     }
 
-    /** Full at 1; what is beyond ends in a plus. */
-    public static String bar(double share) {
+    /** Draws a share as a bar that is full at 1; a larger one ends in a plus. */
+    static String bar(double share) {
         int filled = (int) Math.round(Math.min(share, 1) * BAR);
         return "#".repeat(filled) + ".".repeat(BAR - filled) + (share * BAR >= BAR + 0.5 ? "+" : "");
-    }
-
-    static String fixed(double value, int digits) {
-        return String.format(Locale.ROOT, "%,." + digits + "f", value);
     }
 }

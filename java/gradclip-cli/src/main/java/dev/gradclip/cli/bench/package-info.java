@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The command {@code bench}: measures clipping on this machine. */
+/** Measures clipping on this machine beside the rates that its memory allows. */
 @NullMarked
 package dev.gradclip.cli.bench;
 

@@ -16,22 +16,19 @@ import dev.gradclip.cli.shell.Format;
 import dev.gradclip.cli.shell.NonFiniteFileException;
 import dev.gradclip.cli.shell.OutputTarget;
 import dev.gradclip.cli.shell.Progress;
+import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
-import dev.gradclip.cli.shell.Version;
 import dev.gradclip.cli.shell.WrittenException;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code gradclip clip}. */
+/** Runs {@code gradclip clip}. */
 @Command(
         name = "clip",
-        mixinStandardHelpOptions = true,
-        versionProvider = Version.class,
         sortOptions = false,
         description = {
             "Clips the gradients in a safetensors file into another one, or into the same.",
@@ -67,17 +64,15 @@ import picocli.CommandLine.Parameters;
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1 \\",
             "      --exclude '.*_scale'"
         },
-        exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
             "1:a gradient holds a NaN or an infinity, and no other --non-finite was given; OUT is not written",
             "2:wrong usage, or IN or FILE is malformed or not there",
             "3:reading or writing failed, the disk is full, the backend is not available, an internal error; the "
-                    + "message"
-                    + " says so where OUT is written all the same, and must not be clipped again"
+                    + "message says so where OUT is written all the same, and must not be clipped again"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
-public final class ClipCommand implements Callable<Integer> {
+public final class ClipCommand extends Subcommand {
     @Parameters(paramLabel = "IN", description = "safetensors file of gradients")
     private Path in;
 
@@ -103,10 +98,8 @@ public final class ClipCommand implements Callable<Integer> {
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
     private Format format = Format.TEXT;
 
-    private final Terminal terminal;
-
     public ClipCommand(Terminal terminal) {
-        this.terminal = terminal;
+        super(terminal);
     }
 
     @Override
@@ -116,8 +109,8 @@ public final class ClipCommand implements Callable<Integer> {
         Backend backend = work.backend();
         boolean written = false;
         try (SafetensorsFile file = SafetensorsFile.open(in);
-                WeightsFile parameters =
-                        selection.parameters() == null ? null : WeightsFile.open(selection.parameters())) {
+                ParameterFile parameters =
+                        selection.parameters() == null ? null : ParameterFile.open(selection.parameters())) {
             FileClip clip = new FileClip(file, parameters, OutputTarget.of(out), selection, exclusion);
             ClipReport report;
             try (StreamingClip stream = StreamingClip.of(selection.rule(), backend, threads);

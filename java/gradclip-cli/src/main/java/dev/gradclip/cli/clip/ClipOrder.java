@@ -19,10 +19,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The floating-point tensors of a file as they are measured: in the order of the file those of no group, then group by
- * group.
- */
+/** The order in which a file's floating-point tensors are measured: first those of no group, then group by group. */
 final class ClipOrder {
     /**
      * A tensor in its place.
@@ -49,8 +46,6 @@ final class ClipOrder {
     private long elements;
 
     /**
-     * Sorts the tensors of a file by the rules that clip them.
-     *
      * @throws BadFileException if a tensor cannot be clipped, or none is in one of the groups or excluded by an option
      */
     ClipOrder(SafetensorsFile file, RuleSelection selection, Exclusion exclusion) throws BadFileException {
@@ -73,7 +68,7 @@ final class ClipOrder {
         requireEachGroup(file, selection.groups());
     }
 
-    /** Refuses a tensor of a dtype that no rule is defined for, unless it would stay as it is. */
+    /** Refuses a tensor whose dtype no rule is defined for, unless it stays as it is. */
     private static void requireUntouched(
             SafetensorsFile file, TensorEntry tensor, @Nullable ClipRule rule, ClipRule ofAll) throws BadFileException {
         if (tensor.type().use() != ElementType.Use.REFUSED || tensor.elements() == 0) return;
@@ -92,7 +87,7 @@ final class ClipOrder {
         return -1;
     }
 
-    /** A vector or a scalar is one row, as for Optax and timm. */
+    /** Returns the rows of a tensor; a vector or a scalar is one row, as for Optax and timm. */
     private static int rows(SafetensorsFile file, TensorEntry tensor, @Nullable ClipRule rule) throws BadFileException {
         if (rule == null || !ChosenRule.goesByRows(rule)) return 1;
         if (tensor.shape().size() < 2 || tensor.elements() == 0) return 1;
@@ -121,12 +116,12 @@ final class ClipOrder {
         return indexes.getOrDefault(tensor.name(), -1);
     }
 
-    /** The number of tensors that the user left out. */
+    /** Returns the number of tensors that the user left out. */
     int excluded() {
         return excluded;
     }
 
-    /** The number of other tensors that are copied, of a dtype that no rule changes. */
+    /** Returns the number of other tensors that are copied, of a dtype that no rule changes. */
     int skipped() {
         return skipped;
     }
@@ -143,8 +138,6 @@ final class ClipOrder {
     }
 
     int tensorsOf(int group) {
-        int count = 0;
-        for (Place place : places) if (place.group() == group) count++;
-        return count;
+        return (int) places.stream().filter(place -> place.group() == group).count();
     }
 }

@@ -17,7 +17,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The report of {@code gradclip clip}.
+ * The findings of {@code gradclip clip}.
  *
  * @param backend name of the backend that worked
  * @param selection what was chosen
@@ -46,7 +46,7 @@ record ClipReport(
         int skipped,
         int excluded) {
     /**
-     * The numbers of rows.
+     * The number of rows, and of those that were scaled.
      *
      * @param all of them
      * @param clipped of them
@@ -54,7 +54,7 @@ record ClipReport(
     record Rows(long all, long clipped) {}
 
     /**
-     * One tensor's norm and what it was multiplied by.
+     * One tensor's norm and its coefficient.
      *
      * @param name of the tensor
      * @param norm before clipping
@@ -68,7 +68,7 @@ record ClipReport(
             @Nullable Rows rows) {}
 
     /**
-     * The figures of one group.
+     * The findings of one group.
      *
      * @param choice its names and its rule
      * @param tensors in it
@@ -82,7 +82,7 @@ record ClipReport(
             double norm,
             double coefficient,
             @Nullable Rows rows) {
-        /** Returns true if the group has one norm and one coefficient. */
+        /** Tells if the group has one norm and one coefficient. */
         boolean hasCoefficient() {
             return hasOne(choice.chosen().rule());
         }
@@ -135,7 +135,7 @@ record ClipReport(
                 ChosenRule.goesByRows(rule) ? rows(clip, order, first, first + count) : null);
     }
 
-    /** The rows of the tensors {@code [from, to)} that are clipped by rows. */
+    /** Counts the rows of some places, of tensors that are clipped by rows. */
     private static Rows rows(StreamingClip clip, ClipOrder order, int from, int to) {
         long all = 0;
         long clipped = 0;
@@ -151,7 +151,7 @@ record ClipReport(
         return selection.normType() != null;
     }
 
-    /** Returns true if all tensors have one coefficient. */
+    /** Tells if all tensors have one coefficient. */
     boolean hasOneCoefficient() {
         return hasOne(selection.rule());
     }

@@ -14,9 +14,8 @@ import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 
-/** A {@link ClipReport} for people. */
+/** Prints a {@link ClipReport} as text. */
 final class ClipText {
     private ClipText() {}
 
@@ -39,7 +38,7 @@ final class ClipText {
         if (clip.result().nonFinite()) out.println("a gradient holds a NaN or an infinity: " + consequence(clip));
     }
 
-    /** The outcome in a word: what a formula makes of a NaN is no clip that anybody wanted. */
+    /** Names the outcome; a NaN that a formula passed on is no clip that anybody wanted. */
     private static String outcome(ClipReport clip) {
         if (isPropagated(clip)) return "not finite";
         return clip.result().clipped() ? "clipped" : "not clipped";
@@ -87,14 +86,11 @@ final class ClipText {
     private static Table perTensor(List<TensorClip> clips, boolean byRows) {
         Table table = new Table(1, "name", "norm", byRows ? "rows clipped" : "coefficient");
         for (TensorClip clip : clips) {
-            String what = coefficient(clip.coefficient(), clip.rows());
+            Rows rows = clip.rows();
+            String what = rows == null ? Numbers.brief(clip.coefficient()) : clipped(rows);
             table.add(List.of(clip.name(), Numbers.brief(clip.norm()), what));
         }
         return table;
-    }
-
-    private static String coefficient(double coefficient, @Nullable Rows rows) {
-        return rows == null ? Numbers.brief(coefficient) : clipped(rows);
     }
 
     private static Table groups(ClipReport report) {

@@ -17,25 +17,21 @@ import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /** Clips one file into another: a pass that measures where the rule needs it, then a pass that writes. */
-public final class FileClip {
+final class FileClip {
     private final SafetensorsFile file;
-    private final @Nullable WeightsFile parameters;
+    private final @Nullable ParameterFile parameters;
     private final OutputTarget target;
     private final RuleSelection selection;
     private final ClipOrder order;
     private final int withoutParameter;
 
-    /** The element of its tensor at which the piece that is written next begins. */
+    /** The position in its tensor, in elements, of the piece that is written next. */
     private long written;
 
-    /**
-     * Prepares a clip of one file, whose headers are checked here.
-     *
-     * @throws BadFileException if the files hold tensors that cannot be clipped, or none of a group or with weights
-     */
-    public FileClip(
+    /** @throws BadFileException if the files hold tensors that cannot be clipped, or none of a group or with weights */
+    FileClip(
             SafetensorsFile file,
-            @Nullable WeightsFile parameters,
+            @Nullable ParameterFile parameters,
             OutputTarget target,
             RuleSelection selection,
             Exclusion exclusion)
@@ -48,12 +44,8 @@ public final class FileClip {
         withoutParameter = parameters == null ? 0 : parameters.missing(order);
     }
 
-    /**
-     * Clips the file, and puts the result where it is to be.
-     *
-     * @param progress is told of the bytes of each piece, once it is measured and again before it is written
-     */
-    public void run(StreamingClip clip, LongConsumer progress) throws IOException {
+    /** @param progress is told of the bytes of each piece, once it is measured and again before it is written */
+    void run(StreamingClip clip, LongConsumer progress) throws IOException {
         measure(clip, progress);
         clip.decide();
         file.requireUnchanged();

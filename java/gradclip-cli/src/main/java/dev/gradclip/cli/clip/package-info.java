@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The command {@code clip}: clips the gradients of a file by a rule. */
+/** Clips the gradients of a safetensors file into another file, or into the same. */
 @NullMarked
 package dev.gradclip.cli.clip;
 

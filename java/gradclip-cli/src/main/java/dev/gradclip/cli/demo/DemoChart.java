@@ -16,12 +16,12 @@ import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** Loss and gradient norm over the steps, success over the length, with and without clipping. */
+/** Draws loss and gradient norm over the steps, and success over the length, with and without clipping. */
 final class DemoChart {
     private static final int POINTS = 100;
     private static final double SMALLEST = 1e-6;
 
-    /** Without clipping, by value, by norm; apart in lightness too. */
+    /** The colours without clipping, by value and by norm differ in lightness too. */
     private static final Color NONE = new Color(0xD1495B);
 
     private static final Color VALUE = new Color(0xEDAE49);

@@ -4,12 +4,10 @@ package dev.gradclip.cli.demo;
 import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.ExitCode;
-import dev.gradclip.cli.shell.Machine;
-import dev.gradclip.cli.shell.NumberConverter;
 import dev.gradclip.cli.shell.Numbers;
 import dev.gradclip.cli.shell.Progress;
+import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
-import dev.gradclip.cli.shell.Version;
 import dev.gradclip.demo.BadImagesException;
 import dev.gradclip.demo.Demo;
 import dev.gradclip.demo.DemoPlan;
@@ -21,45 +19,35 @@ import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
-/** {@code gradclip demo}. */
+/** Runs {@code gradclip demo}. */
 @Command(
         name = "demo",
-        mixinStandardHelpOptions = true,
-        versionProvider = Version.class,
         sortOptions = false,
         description = {
             "Shows what clipping does to training: two small experiments, with and without, in about 45 seconds.",
             "",
-            "digits: an LSTM reads real hand-written digits row by row, by plain SGD at a learning rate of 20. That is "
-                    + "about ten "
-                    + "times too much: without clipping it learns next to nothing; clipped by value or by the global "
-                    + "norm it learns. "
-                    + "(At a rate of 2 it learns without clipping too: clipping makes the rate matter less.)",
+            "digits: an LSTM reads real hand-written digits row by row, by plain SGD at a learning rate of 20. That "
+                    + "is about ten times too much: without clipping it learns next to nothing; clipped by value or "
+                    + "by the global norm it learns. (At a rate of 2 it learns without clipping too: clipping makes "
+                    + "the rate matter less.)",
             "",
-            "temporal-order: a tanh RNN is to tell which of A and B came first and which second, among other symbols. "
-                    + "The longer "
-                    + "the sequence, the more a gradient explodes on its way back through time. How often SGD solves "
-                    + "it without "
-                    + "clipping and with the global norm clipped to 1, after Pascanu, Mikolov, Bengio 2013 (arXiv "
-                    + "1211.5063).",
+            "temporal-order: a tanh RNN is to tell which of A and B came first and which second, among other "
+                    + "symbols. The longer the sequence, the more a gradient explodes on its way back through time. "
+                    + "How often SGD solves it without clipping and with the global norm clipped to 1, after "
+                    + "Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063).",
             "",
             "The networks are a few hundred lines on plain arrays; their gradients are clipped by this library. The "
-                    + "same seed gives "
-                    + "the same numbers on every backend, machine and number of threads.",
+                    + "same seed gives the same numbers on every backend, machine and number of threads.",
             "",
             "--framework trains a network of LibTorch (torch), DJL or DL4J on the digits instead, clipped by the "
-                    + "adapter that is made "
-                    + "for it, on the framework's own threads. Its numbers are the framework's, on this machine."
+                    + "adapter that is made for it, on the framework's own threads. Its numbers are the framework's, "
+                    + "on this machine."
         },
         customSynopsis = {
             "gradclip demo [digits] [temporal-order] [--seed N] [--seconds S]",
@@ -89,35 +77,20 @@ import picocli.CommandLine.Spec;
             "  gradclip demo --framework djl",
             "  gradclip demo temporal-order --seed 7 --seconds 600"
         },
-        exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
             "2:wrong usage, DIR holds no IDX files, or FILE is there and not by this command",
             "3:writing failed, the backend is not available, the framework is not built, an internal error"
         })
-public final class DemoCommand implements Callable<Integer> {
+public final class DemoCommand extends Subcommand {
     private static final double FEWEST_SECONDS = 0.1;
     private static final double MOST_SECONDS = 86_400;
 
-    /** The experiments that can be asked for. */
+    /** An experiment that can be asked for. */
     private enum Experiment {
-        DIGITS("digits"),
-        TEMPORAL_ORDER("temporal-order");
-
-        private final String label;
-
-        Experiment(String label) {
-            this.label = label;
-        }
-
-        @Override
-        public String toString() {
-            return label;
-        }
+        DIGITS,
+        TEMPORAL_ORDER
     }
-
-    @Spec
-    private @Nullable CommandSpec command;
 
     @Parameters(arity = "0..2", paramLabel = "EXPERIMENT", description = "digits or temporal-order (default: both)")
     private List<String> names = List.of();
@@ -128,7 +101,6 @@ public final class DemoCommand implements Callable<Integer> {
     @Option(
             names = "--seconds",
             paramLabel = "S",
-            converter = NumberConverter.class,
             description =
                     "how much to train: as much as takes both experiments about so long on two processors (default: "
                             + "45)")
@@ -160,10 +132,8 @@ public final class DemoCommand implements Callable<Integer> {
     @Mixin
     private final BackendOptions work = new BackendOptions();
 
-    private final Terminal terminal;
-
     public DemoCommand(Terminal terminal) {
-        this.terminal = terminal;
+        super(terminal);
     }
 
     @Override
@@ -177,7 +147,7 @@ public final class DemoCommand implements Callable<Integer> {
         if (data != null && !digits) throw usage("--data is for digits, which is not asked for");
         DemoFiles files = DemoFiles.of(png, json, force);
         Framework trainer = framework == null ? null : Frameworks.load(framework);
-        int threads = work.threads() == 0 ? Machine.threads() : work.threads();
+        int threads = work.threads() == 0 ? Runtime.getRuntime().availableProcessors() : work.threads();
         DemoPlan plan = new DemoPlan(
                 seed,
                 seconds,
@@ -227,13 +197,8 @@ public final class DemoCommand implements Callable<Integer> {
 
     private Experiment experiment(String name) {
         for (Experiment experiment : Experiment.values()) {
-            if (experiment.label.equalsIgnoreCase(name)) return experiment;
+            if (experiment.name().replace('_', '-').equalsIgnoreCase(name)) return experiment;
         }
         throw usage("'" + name + "' is no experiment; there are digits and temporal-order");
-    }
-
-    private ParameterException usage(String message) {
-        if (command == null) throw new IllegalStateException("options used outside a command");
-        return new ParameterException(command.commandLine(), message);
     }
 }

@@ -12,15 +12,14 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.zip.CRC32;
 
 /**
- * The two files of {@code gradclip demo}, judged before any work is done: a name as plain as demo.json may be
- * somebody's, so only what is marked as a demo's is replaced.
+ * The two files of {@code gradclip demo}, judged before any work is done. A name as plain as demo.json may be
+ * somebody's, so only a file that is marked as a demo's is replaced.
  *
  * @param png where the curves go
  * @param json where the figures go
@@ -35,11 +34,7 @@ record DemoFiles(OutputTarget png, OutputTarget json) {
     /** Signature and header, which come first in every PNG file. */
     private static final int PNG_HEAD = 33;
 
-    /**
-     * Checks where the demo may write.
-     *
-     * @throws BadFileException if one is there that no demo wrote, or can't be written
-     */
+    /** @throws BadFileException if one is there that no demo wrote, or can't be written */
     static DemoFiles of(Path png, Path json, boolean force) throws IOException {
         DemoFiles files = new DemoFiles(OutputTarget.of(png), OutputTarget.of(json));
         if (files.png
@@ -77,10 +72,7 @@ record DemoFiles(OutputTarget png, OutputTarget json) {
     }
 
     private static void write(OutputTarget target, byte[] bytes, Terminal terminal) throws IOException {
-        try (AtomicOutput output = AtomicOutput.create(target)) {
-            output.write(ByteBuffer.wrap(bytes));
-            output.commit();
-        }
+        AtomicOutput.write(target, bytes);
         terminal.out().println("written: " + shown(target));
     }
 

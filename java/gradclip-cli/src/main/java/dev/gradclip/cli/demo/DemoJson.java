@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.demo;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.JsonReport;
 import dev.gradclip.cli.shell.Version;
-import dev.gradclip.demo.Clipping;
 import dev.gradclip.demo.DemoResult;
 import dev.gradclip.demo.DigitsResult;
 import dev.gradclip.demo.TemporalResult;
@@ -13,88 +11,64 @@ import dev.gradclip.demo.Trace;
 import java.io.IOException;
 import java.io.OutputStream;
 
-/** The figures of {@code gradclip demo}, whose keys its help explains. No time is among them: one seed, one file. */
+/** Writes the figures of {@code gradclip demo}, whose keys its help explains; no time, so one seed gives one file. */
 final class DemoJson {
     private DemoJson() {}
 
     static void write(DemoResult demo, OutputStream out) throws IOException {
-        try (JsonReport report = new JsonReport(out)) {
-            JsonGenerator json = report.generator();
-            json.writeStartObject();
-            json.writeStringField("written_by", DemoFiles.WRITER);
-            json.writeStringField("version", Version.number());
-            json.writeStringField("backend", BackendOptions.name(demo.plan().backend()));
-            json.writeNumberField("seed", demo.plan().seed());
-            report.number("seconds", demo.plan().seconds());
-            json.writeFieldName("digits");
-            if (demo.digits() == null) json.writeNull();
-            else digits(demo.digits(), report);
-            json.writeFieldName("temporal_order");
-            if (demo.temporalOrder() == null) json.writeNull();
-            else temporalOrder(demo.temporalOrder(), report);
-            json.writeEndObject();
+        try (JsonReport json = new JsonReport(out)) {
+            DigitsResult digits = demo.digits();
+            TemporalResult temporalOrder = demo.temporalOrder();
+            json.put("written_by", DemoFiles.WRITER);
+            json.put("version", Version.number());
+            json.put("backend", BackendOptions.name(demo.plan().backend()));
+            json.put("seed", demo.plan().seed());
+            json.put("seconds", demo.plan().seconds());
+            if (digits == null) json.putNull("digits");
+            else json.object("digits", () -> digits(json, digits));
+            if (temporalOrder == null) json.putNull("temporal_order");
+            else json.object("temporal_order", () -> temporalOrder(json, temporalOrder));
         }
     }
 
-    private static void digits(DigitsResult digits, JsonReport report) throws IOException {
-        JsonGenerator json = report.generator();
-        json.writeStartObject();
-        json.writeStringField("framework", digits.framework());
-        json.writeStringField("model", digits.model());
-        json.writeStringField("source", digits.source());
-        json.writeNumberField("train", digits.train());
-        json.writeNumberField("test", digits.test());
-        report.number("learning_rate", digits.learningRate());
-        json.writeArrayFieldStart("runs");
-        for (DigitsResult.Run run : digits.runs()) {
-            json.writeStartObject();
-            json.writeStringField("clipping", run.clipping().name());
-            report.number("test_accuracy", run.accuracy());
-            summary(run.trace(), report);
-            report.numbers("losses", run.trace().losses());
-            report.numbers("norms", run.trace().norms());
-            json.writeEndObject();
-        }
-        json.writeEndArray();
-        json.writeEndObject();
+    private static void digits(JsonReport json, DigitsResult digits) throws IOException {
+        json.put("framework", digits.framework());
+        json.put("model", digits.model());
+        json.put("source", digits.source());
+        json.put("train", digits.train());
+        json.put("test", digits.test());
+        json.put("learning_rate", digits.learningRate());
+        json.objects("runs", digits.runs(), run -> {
+            json.put("clipping", run.clipping().name());
+            json.put("test_accuracy", run.accuracy());
+            summary(json, run.trace());
+            json.array("losses", run.trace().losses());
+            json.array("norms", run.trace().norms());
+        });
     }
 
-    private static void temporalOrder(TemporalResult result, JsonReport report) throws IOException {
-        JsonGenerator json = report.generator();
-        json.writeStartObject();
-        report.number("learning_rate", result.learningRate());
-        json.writeNumberField("most_updates", result.updates());
-        json.writeArrayFieldStart("runs");
-        for (TemporalResult.Run run : result.runs()) {
-            json.writeStartObject();
-            json.writeStringField("clipping", run.clipping().name());
-            json.writeNumberField("length", run.length());
-            json.writeNumberField("run", run.run());
-            json.writeBooleanField("solved", run.solved());
-            report.number("error", run.error());
-            summary(run.trace(), report);
-            json.writeEndObject();
-        }
-        json.writeEndArray();
-        json.writeArrayFieldStart("success");
-        for (Clipping clipping : result.clippings()) {
-            for (int length : result.lengths()) {
-                json.writeStartObject();
-                json.writeStringField("clipping", clipping.name());
-                json.writeNumberField("length", length);
-                report.number("rate", result.successRate(clipping, length));
-                json.writeEndObject();
-            }
-        }
-        json.writeEndArray();
-        json.writeEndObject();
+    private static void temporalOrder(JsonReport json, TemporalResult result) throws IOException {
+        json.put("learning_rate", result.learningRate());
+        json.put("most_updates", result.updates());
+        json.objects("runs", result.runs(), run -> {
+            json.put("clipping", run.clipping().name());
+            json.put("length", run.length());
+            json.put("run", run.run());
+            json.put("solved", run.solved());
+            json.put("error", run.error());
+            summary(json, run.trace());
+        });
+        json.objects("success", result.rates(), rate -> {
+            json.put("clipping", rate.clipping().name());
+            json.put("length", rate.length());
+            json.put("rate", rate.solved());
+        });
     }
 
-    private static void summary(Trace trace, JsonReport report) throws IOException {
-        JsonGenerator json = report.generator();
-        json.writeNumberField("steps", trace.steps());
-        report.number("final_loss", trace.finalLoss());
-        json.writeNumberField("clipped_steps", trace.clipped());
-        report.number("largest_norm", trace.largestNorm());
+    private static void summary(JsonReport json, Trace trace) throws IOException {
+        json.put("steps", trace.steps());
+        json.put("final_loss", trace.finalLoss());
+        json.put("clipped_steps", trace.clipped());
+        json.put("largest_norm", trace.largestNorm());
     }
 }

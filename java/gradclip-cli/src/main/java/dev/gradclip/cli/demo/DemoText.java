@@ -14,16 +14,15 @@ import dev.gradclip.demo.TemporalResult;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
-/** The tables of {@code gradclip demo}. */
+/** Prints the tables of {@code gradclip demo}. */
 final class DemoText {
     private DemoText() {}
 
     static void print(DemoResult demo, double took, Terminal terminal) {
         PrintStream out = terminal.out();
         out.println("gradclip " + Version.number() + ", seed " + demo.plan().seed() + ", backend "
-                + BackendOptions.name(demo.plan().backend()) + ", " + fixed(took, 1) + " s");
+                + BackendOptions.name(demo.plan().backend()) + ", " + Numbers.fixed(took, 1) + " s");
         if (demo.digits() != null) digits(demo.digits(), terminal);
         if (demo.temporalOrder() != null) temporalOrder(demo.temporalOrder(), terminal);
         out.println();
@@ -41,12 +40,12 @@ final class DemoText {
         for (DigitsResult.Run run : digits.runs()) {
             table.add(List.of(
                     run.clipping().name(),
-                    fixed(run.trace().finalLoss(), 3),
+                    Numbers.fixed(run.trace().finalLoss(), 3),
                     percent(run.accuracy(), 1),
                     percent((double) run.trace().clipped() / steps, 0),
-                    fixed(run.trace().largestNorm(), 1)));
+                    Numbers.fixed(run.trace().largestNorm(), 1)));
         }
-        print(table, terminal);
+        table.print(terminal);
     }
 
     private static void temporalOrder(TemporalResult result, Terminal terminal) {
@@ -62,7 +61,7 @@ final class DemoText {
         header.add("steps clipped");
         Table table = new Table(0, header.toArray(String[]::new));
         for (int length : result.lengths()) table.add(row(result, length));
-        print(table, terminal);
+        table.print(terminal);
     }
 
     private static List<String> row(TemporalResult result, int length) {
@@ -71,7 +70,7 @@ final class DemoText {
             List<TemporalResult.Run> runs = result.runs(clipping, length);
             row.add(runs.stream().filter(TemporalResult.Run::solved).count() + " of " + runs.size());
         }
-        for (Clipping clipping : result.clippings()) row.add(fixed(result.largestNorm(clipping, length), 1));
+        for (Clipping clipping : result.clippings()) row.add(Numbers.fixed(result.largestNorm(clipping, length), 1));
         Clipping last = result.clippings().get(result.clippings().size() - 1);
         row.add(percent(result.clippedShare(last, length), 0));
         return row;
@@ -81,19 +80,7 @@ final class DemoText {
         return clipping.rule() == null ? "unclipped:" : clipping.name() + ":";
     }
 
-    private static void print(Table table, Terminal terminal) {
-        List<String> lines = table.lines();
-        terminal.out().println(terminal.bold(lines.get(0)));
-        lines.subList(1, lines.size()).forEach(terminal.out()::println);
-    }
-
     private static String percent(double share, int digits) {
-        return fixed(100 * share, digits) + " %";
-    }
-
-    private static String fixed(double value, int digits) {
-        return Double.isFinite(value)
-                ? String.format(Locale.ROOT, "%,." + digits + "f", value)
-                : Numbers.nonFinite(value);
+        return Numbers.fixed(100 * share, digits) + " %";
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The command {@code demo}: trains with and without clipping, and draws both. */
+/** Runs the experiments of {@link dev.gradclip.demo.Demo} and writes their figures and curves. */
 @NullMarked
 package dev.gradclip.cli.demo;
 

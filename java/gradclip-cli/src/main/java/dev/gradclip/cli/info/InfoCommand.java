@@ -3,34 +3,28 @@ package dev.gradclip.cli.info;
 
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Format;
+import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
-import dev.gradclip.cli.shell.Version;
 import java.io.IOException;
-import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** {@code gradclip info}. */
+/** Runs {@code gradclip info}. */
 @Command(
         name = "info",
-        mixinStandardHelpOptions = true,
-        versionProvider = Version.class,
         description = {
             "Shows every backend, which one is chosen and why, and what to do about one that is not available.",
             "Also the native library, the processor, the JVM and the system: what a report of a fault should hold."
         },
         footerHeading = "%nExamples:%n",
         footer = {"  gradclip info", "  gradclip info --format json"},
-        exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {"0:done", "2:wrong usage", "3:an internal error"})
-public final class InfoCommand implements Callable<Integer> {
+public final class InfoCommand extends Subcommand {
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
     private Format format = Format.TEXT;
 
-    private final Terminal terminal;
-
     public InfoCommand(Terminal terminal) {
-        this.terminal = terminal;
+        super(terminal);
     }
 
     @Override

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.info;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.Backend;
 import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.JsonReport;
-import dev.gradclip.cli.shell.Machine;
 import dev.gradclip.cli.shell.Printable;
 import dev.gradclip.cli.shell.Terminal;
 import dev.gradclip.cli.shell.Version;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** The report of {@code gradclip info}. */
+/** Prints the findings of {@code gradclip info}. */
 final class InfoReport {
     private InfoReport() {}
 
@@ -24,7 +22,8 @@ final class InfoReport {
         out.println(terminal.bold("gradclip " + Version.number()));
         for (Backend backend : Backend.values()) backend(terminal, backend);
         out.println(terminal.bold("machine"));
-        machine().forEach((key, value) -> line(out, key, value));
+        line(out, "threads", String.valueOf(Machine.threads()));
+        Machine.facts().forEach((key, value) -> line(out, key, value));
     }
 
     private static void backend(Terminal terminal, Backend backend) {
@@ -43,45 +42,24 @@ final class InfoReport {
         out.printf("  %-12s  %s%n", key, Printable.escaped(value));
     }
 
-    private static Map<String, String> machine() {
-        Map<String, String> machine = new LinkedHashMap<>();
-        machine.put("threads", String.valueOf(Machine.threads()));
-        machine.put("fma", Machine.fma());
-        machine.put("simd", Machine.simd());
-        machine.put("jvm", Machine.jvm());
-        machine.put("os", Machine.os());
-        return machine;
-    }
-
     static void json(Terminal terminal) throws IOException {
-        try (JsonReport report = new JsonReport(terminal.out())) {
-            JsonGenerator json = report.generator();
-            json.writeStartObject();
-            json.writeStringField("version", Version.number());
-            json.writeStringField("chosen", BackendOptions.name(Backend.preferred()));
-            json.writeArrayFieldStart("backends");
-            for (Backend backend : Backend.values()) backendJson(json, backend);
-            json.writeEndArray();
-            for (Map.Entry<String, String> entry : machine().entrySet()) {
-                if (entry.getKey().equals("threads")) json.writeNumberField("threads", Machine.threads());
-                else json.writeStringField(entry.getKey(), entry.getValue());
-            }
-            json.writeEndObject();
+        try (JsonReport json = new JsonReport(terminal.out())) {
+            json.put("version", Version.number());
+            json.put("chosen", BackendOptions.name(Backend.preferred()));
+            json.objects("backends", List.of(Backend.values()), backend -> {
+                json.put("name", BackendOptions.name(backend));
+                json.put("available", backend.isAvailable());
+                json.put("chosen", backend == Backend.preferred());
+                json.put("reason", backend.reason());
+                json.put("remedy", backend.remedy());
+                json.object("details", () -> strings(json, new TreeMap<>(backend.details())));
+            });
+            json.put("threads", Machine.threads());
+            strings(json, Machine.facts());
         }
     }
 
-    private static void backendJson(JsonGenerator json, Backend backend) throws IOException {
-        json.writeStartObject();
-        json.writeStringField("name", BackendOptions.name(backend));
-        json.writeBooleanField("available", backend.isAvailable());
-        json.writeBooleanField("chosen", backend == Backend.preferred());
-        json.writeStringField("reason", backend.reason());
-        json.writeStringField("remedy", backend.remedy());
-        json.writeObjectFieldStart("details");
-        for (Map.Entry<String, String> entry : new TreeMap<>(backend.details()).entrySet()) {
-            json.writeStringField(entry.getKey(), entry.getValue());
-        }
-        json.writeEndObject();
-        json.writeEndObject();
+    private static void strings(JsonReport json, Map<String, String> values) throws IOException {
+        for (Map.Entry<String, String> entry : values.entrySet()) json.put(entry.getKey(), entry.getValue());
     }
 }

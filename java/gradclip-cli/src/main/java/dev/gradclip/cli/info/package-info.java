@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The command {@code info}: tells what gradclip finds on this machine. */
+/** Shows the backends, the native library and the machine. */
 @NullMarked
 package dev.gradclip.cli.info;
 

@@ -4,16 +4,15 @@ package dev.gradclip.cli.inspect;
 import dev.gradclip.DType;
 import dev.gradclip.measure.Half;
 import java.nio.ByteBuffer;
-import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 
-/** Counts what a norm does not show: mean, zeros, NaNs and infinities. */
+/** Counts what a norm hides: mean, zeros, NaNs and infinities. */
 final class ElementStats {
-    /** Small enough that a plain sum in four lanes is as good as a corrected one. */
+    /** A block this small is summed as well by four plain lanes as by a corrected sum. */
     static final int BLOCK = 1024;
 
-    /** Finite doubles from here on are summed scaled down, lest their sum overflow where their mean does not. */
+    /** Finite doubles from here on are summed scaled down, or their sum would overflow where their mean does not. */
     private static final double HUGE = 0x1p900;
 
     private static final double DOWN = 0x1p-200;
@@ -39,38 +38,28 @@ final class ElementStats {
 
     /** Adds a piece of a tensor: the buffer from position to limit, which are left as they are. */
     void add(ByteBuffer piece, DType dtype) {
+        int all = piece.remaining() / dtype.bytes();
+        for (int at = 0; at < all; at += BLOCK) {
+            int count = Math.min(BLOCK, all - at);
+            fill(piece, dtype, at, count);
+            addBlock(count);
+        }
+    }
+
+    private void fill(ByteBuffer piece, DType dtype, int at, int count) {
         switch (dtype) {
-            case FLOAT64 -> {
-                DoubleBuffer values = piece.asDoubleBuffer();
-                while (values.hasRemaining()) {
-                    int count = Math.min(BLOCK, values.remaining());
-                    values.get(block, 0, count);
-                    addBlock(count);
-                }
-            }
+            case FLOAT64 -> piece.asDoubleBuffer().get(at, block, 0, count);
             case FLOAT32 -> {
                 FloatBuffer values = piece.asFloatBuffer();
-                while (values.hasRemaining()) {
-                    int count = Math.min(BLOCK, values.remaining());
-                    for (int i = 0; i < count; i++) block[i] = values.get();
-                    addBlock(count);
-                }
+                for (int i = 0; i < count; i++) block[i] = values.get(at + i);
             }
             case FLOAT16 -> {
                 ShortBuffer values = piece.asShortBuffer();
-                while (values.hasRemaining()) {
-                    int count = Math.min(BLOCK, values.remaining());
-                    for (int i = 0; i < count; i++) block[i] = Half.float16(values.get());
-                    addBlock(count);
-                }
+                for (int i = 0; i < count; i++) block[i] = Half.float16(values.get(at + i));
             }
             case BFLOAT16 -> {
                 ShortBuffer values = piece.asShortBuffer();
-                while (values.hasRemaining()) {
-                    int count = Math.min(BLOCK, values.remaining());
-                    for (int i = 0; i < count; i++) block[i] = Half.bfloat16(values.get());
-                    addBlock(count);
-                }
+                for (int i = 0; i < count; i++) block[i] = Half.bfloat16(values.get(at + i));
             }
         }
     }
@@ -124,7 +113,7 @@ final class ElementStats {
         return elements;
     }
 
-    /** Mean of all elements; NaN for none, as for any NaN among them. */
+    /** Returns the mean of all elements; NaN for none, as for any NaN among them. */
     double mean() {
         if (elements == 0 || nan > 0 || (positiveInf > 0 && negativeInf > 0)) return Double.NaN;
         if (positiveInf > 0) return Double.POSITIVE_INFINITY;
@@ -132,7 +121,7 @@ final class ElementStats {
         return sum.value() / elements + hugeSum.value() / elements / DOWN;
     }
 
-    /** Share of elements that are 0 or -0; NaN for none. */
+    /** Returns the share of elements that are 0 or -0; NaN for none. */
     double zeroShare() {
         return elements == 0 ? Double.NaN : (double) zeros / elements;
     }

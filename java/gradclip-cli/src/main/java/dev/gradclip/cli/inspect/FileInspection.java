@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 /** Measures the floating-point tensors of a file in one read of it. */
 final class FileInspection implements AutoCloseable {
     /**
-     * Three norms and the counts, of a tensor or of all.
+     * The three norms and the counts of one tensor, or of all.
      *
      * @param l1 sum of absolute values
      * @param l2 Euclidean norm

@@ -7,21 +7,18 @@ import dev.gradclip.cli.safetensors.SafetensorsFile;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Format;
 import dev.gradclip.cli.shell.Progress;
+import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
-import dev.gradclip.cli.shell.Version;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code gradclip inspect}. */
+/** Runs {@code gradclip inspect}. */
 @Command(
         name = "inspect",
-        mixinStandardHelpOptions = true,
-        versionProvider = Version.class,
         sortOptions = false,
         description = {
             "Shows what the gradients in a safetensors file are like.",
@@ -34,14 +31,13 @@ import picocli.CommandLine.Parameters;
             "  gradclip inspect grads.safetensors --format json",
             "  gradclip inspect grads.safetensors --exclude '.*_scale'",
         },
-        exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
             "2:wrong usage, or IN is malformed or not there",
             "3:reading failed, an internal error"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
-public final class InspectCommand implements Callable<Integer> {
+public final class InspectCommand extends Subcommand {
     @Parameters(paramLabel = "IN", description = "safetensors file of gradients")
     private Path in;
 
@@ -51,10 +47,8 @@ public final class InspectCommand implements Callable<Integer> {
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
     private Format format = Format.TEXT;
 
-    private final Terminal terminal;
-
     public InspectCommand(Terminal terminal) {
-        this.terminal = terminal;
+        super(terminal);
     }
 
     @Override

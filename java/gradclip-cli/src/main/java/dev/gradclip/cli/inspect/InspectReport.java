@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.inspect;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.cli.inspect.FileInspection.Inspected;
 import dev.gradclip.cli.inspect.FileInspection.Measures;
 import dev.gradclip.cli.safetensors.TensorEntry;
@@ -20,7 +19,7 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The report of {@code gradclip inspect}.
+ * The findings of {@code gradclip inspect}.
  *
  * @param file the file
  * @param tensors each of its tensors
@@ -45,9 +44,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
             table.add(row(tensor.entry().name(), type(tensor.entry()), tensor.measures()));
         }
         table.add(row("total", "", total));
-        List<String> lines = table.lines();
-        terminal.out().println(terminal.bold(lines.get(0)));
-        lines.subList(1, lines.size()).forEach(terminal.out()::println);
+        table.print(terminal);
         terminal.out()
                 .println(Numbers.count(measured(), "tensor") + ", "
                         + Numbers.count(total.counts().elements(), "element")
@@ -60,7 +57,7 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
         if (excluded > 0) terminal.out().println(Numbers.count(excluded, "tensor") + " excluded");
     }
 
-    /** Columns of zeros would say in ten characters what a word below says. */
+    /** Tells if a NaN or an infinity was found; columns of zeros would say in ten characters what a word says. */
     private boolean hasNonFinite() {
         return total.counts().nan() + total.counts().infinite() > 0;
     }
@@ -90,57 +87,38 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
     }
 
     private void json(Terminal terminal) throws IOException {
-        try (JsonReport report = new JsonReport(terminal.out())) {
-            JsonGenerator json = report.generator();
-            json.writeStartObject();
-            json.writeStringField("file", file.toString());
-            json.writeArrayFieldStart("tensors");
-            for (Inspected tensor : tensors) tensorJson(report, tensor);
-            json.writeEndArray();
-            json.writeObjectFieldStart("total");
-            json.writeNumberField("tensors", measured());
-            json.writeNumberField("not_measured", tensors.size() - measured());
-            if (excluded > 0) json.writeNumberField("excluded", excluded);
-            json.writeNumberField("elements", total.counts().elements());
-            measuresJson(report, total);
-            json.writeEndObject();
-            json.writeEndObject();
+        try (JsonReport json = new JsonReport(terminal.out())) {
+            json.put("file", file.toString());
+            json.objects("tensors", tensors, tensor -> {
+                json.put("name", tensor.entry().name());
+                json.put("dtype", tensor.entry().type().name());
+                json.array("shape", tensor.entry().shape());
+                json.put("elements", tensor.entry().elements());
+                measures(json, tensor.measures());
+            });
+            json.object("total", () -> {
+                json.put("tensors", measured());
+                json.put("not_measured", tensors.size() - measured());
+                if (excluded > 0) json.put("excluded", excluded);
+                json.put("elements", total.counts().elements());
+                measures(json, total);
+            });
         }
     }
 
-    private static void tensorJson(JsonReport report, Inspected tensor) throws IOException {
-        JsonGenerator json = report.generator();
-        json.writeStartObject();
-        json.writeStringField("name", tensor.entry().name());
-        json.writeStringField("dtype", tensor.entry().type().name());
-        json.writeArrayFieldStart("shape");
-        for (long dimension : tensor.entry().shape()) json.writeNumber(dimension);
-        json.writeEndArray();
-        json.writeNumberField("elements", tensor.entry().elements());
-        measuresJson(report, tensor.measures());
-        json.writeEndObject();
-    }
-
-    private static void measuresJson(JsonReport report, @Nullable Measures measures) throws IOException {
-        JsonGenerator json = report.generator();
+    private static void measures(JsonReport json, @Nullable Measures measures) throws IOException {
         if (measures == null) {
-            for (String key : List.of("l1", "l2", "max_abs", "mean", "zero_share", "nan", "inf")) {
-                json.writeNullField(key);
-            }
+            for (String key : List.of("l1", "l2", "max_abs", "mean", "zero_share", "nan", "inf")) json.putNull(key);
             return;
         }
         ElementStats counts = measures.counts();
-        report.number("l1", measures.l1());
-        report.number("l2", measures.l2());
-        report.number("max_abs", measures.max());
-        if (counts.elements() == 0) {
-            json.writeNullField("mean");
-            json.writeNullField("zero_share");
-        } else {
-            report.number("mean", counts.mean());
-            report.number("zero_share", counts.zeroShare());
-        }
-        json.writeNumberField("nan", counts.nan());
-        json.writeNumberField("inf", counts.infinite());
+        boolean isEmpty = counts.elements() == 0;
+        json.put("l1", measures.l1());
+        json.put("l2", measures.l2());
+        json.put("max_abs", measures.max());
+        json.put("mean", isEmpty ? null : (Double) counts.mean());
+        json.put("zero_share", isEmpty ? null : (Double) counts.zeroShare());
+        json.put("nan", counts.nan());
+        json.put("inf", counts.infinite());
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The command {@code inspect}: measures the tensors of a file. */
+/** Shows the norms of a file's tensors and what a norm hides: mean, zeros, NaNs and infinities. */
 @NullMarked
 package dev.gradclip.cli.inspect;
 

@@ -7,18 +7,18 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Compares what backends leave with what plain Java leaves, bit by bit. */
+/** Compares each backend's clips with plain Java's, bit by bit. */
 final class Parity {
-    /** The relative difference that backends may have in a power norm. */
+    /** The relative tolerance of a power norm, on which backends agree no further. */
     private static final double POWER = 1e-12;
 
-    /** Elements of a power norm's clip are rounded to their type after a coefficient that may differ by as much. */
+    /** The relative tolerance of elements: they are rounded after a coefficient that may differ by {@link #POWER}. */
     private static final double POWER_ELEMENT = 0x1p-7;
 
     private static final int MOST_SHOWN = 5;
 
     /**
-     * The count of a backend's differences with a rule.
+     * The count of a backend's cases with a rule.
      *
      * @param cases compared
      * @param different of these
@@ -93,17 +93,17 @@ final class Parity {
                 what, found, Double.doubleToRawLongBits(found), expected, Double.doubleToRawLongBits(expected));
     }
 
-    /** By rule, then by backend. */
+    /** Returns all counts, by rule and then by backend. */
     Map<String, Map<String, Tally>> tallies() {
         return tallies;
     }
 
-    /** The count of a backend's differences with a rule. */
+    /** Returns a backend's count for a rule. */
     Tally tally(String rule, String backend) {
         return tallies.getOrDefault(rule, Map.of()).getOrDefault(backend, new Tally(0, 0));
     }
 
-    /** The first ones, in full. */
+    /** Returns the first differences, in full. */
     List<String> differences() {
         return differences;
     }

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * One clip that every backend must do alike: a rule, and gradients that follow from a seed.
+ * A clip that every backend must do alike: a rule, and gradients that follow from a seed.
  *
  * @param entry whose rule it is
  * @param rule with policy, norm type and unscaling
@@ -22,12 +22,12 @@ import java.util.Random;
  * @param seed of the gradients
  */
 record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, long seed) {
-    /** Around every boundary of vectors, stripes and tiles; nothing at all among them. */
+    /** The lengths of the tensors: 0, and some around every boundary of vectors, stripes and tiles. */
     private static final int[] LENGTHS = {0, 1, 13, 207, 2047, 2048, 2049, 4098, 8193, 30000};
 
     private static final int ROWS = 3;
 
-    /** The values that gradients of a case have. */
+    /** The kinds of gradients. */
     enum Kind {
         ORDINARY(0),
         TINY(-120),
@@ -35,7 +35,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
         ZERO(0),
         NON_FINITE(0);
 
-        /** The power of 2 that ordinary values are multiplied by where the type has such numbers. */
+        /** The power of 2 that ordinary gradients are multiplied by, where the type has such numbers. */
         final int exponent;
 
         Kind(int exponent) {
@@ -46,7 +46,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
     /** A tensor's elements: float[], double[] or, of a 16-bit type, short[]. */
     record Tensor(String name, DType dtype, Object elements, int rows) {}
 
-    /** All that a rule of the table is tried with: one thing after the other is other than usual. */
+    /** Makes all cases of a rule; each differs from the usual one in one thing. */
     static List<ParityCase> of(RuleSpec entry, long seed, boolean quick) {
         ClipRule usual = entry.exampleRule().rule();
         List<DType> mixed = List.of(DType.values());
@@ -76,7 +76,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
         return new ParityCase(entry, rule, kind, types, another);
     }
 
-    /** Returns true if the norm is one on which backends agree to 1e-12, for pow differs between math libraries. */
+    /** Tells if backends agree on the norm to 1e-12 only, for pow differs between math libraries. */
     boolean isPower() {
         return rule instanceof NormRule norm
                 && !List.of(NormType.L1, NormType.L2, NormType.INF).contains(norm.normType());
@@ -91,7 +91,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
         return tensors(new Random(seed), kind);
     }
 
-    /** Weights of the gradients' lengths, with ordinary values. */
+    /** Makes ordinary weights of the gradients' lengths. */
     List<Tensor> weights() {
         return tensors(new Random(~seed), Kind.ORDINARY);
     }
@@ -140,7 +140,7 @@ record ParityCase(RuleSpec entry, ClipRule rule, Kind kind, List<DType> types, l
         return Math.scalb(ordinary, dtype == DType.FLOAT64 ? 7 * kind.exponent : kind.exponent);
     }
 
-    /** Cut off: which number it is does not matter, but that it is the same each time. */
+    /** Cuts a float off to 16 bits; rounding does not matter, but the bits must be the same each time. */
     private static short half(DType dtype, float value) {
         int bits = Float.floatToIntBits(value);
         if (dtype == DType.BFLOAT16) return (short) (bits >>> 16);

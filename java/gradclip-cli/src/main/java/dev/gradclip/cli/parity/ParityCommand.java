@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.parity;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.Backend;
 import dev.gradclip.cli.rules.RuleSpec;
 import dev.gradclip.cli.rules.Rules;
-import dev.gradclip.cli.rules.RulesCommand;
 import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Format;
 import dev.gradclip.cli.shell.JsonReport;
 import dev.gradclip.cli.shell.Progress;
+import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Table;
 import dev.gradclip.cli.shell.Terminal;
 import dev.gradclip.cli.shell.Version;
@@ -18,28 +17,20 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
-/** {@code gradclip parity}. */
+/** Runs {@code gradclip parity}. */
 @Command(
         name = "parity",
-        mixinStandardHelpOptions = true,
-        versionProvider = Version.class,
         sortOptions = false,
         description = {
             "Checks that every backend that this machine has gives the bits of plain Java.",
             "Every rule with every type, policy, norm and unscaling, on gradients made from a seed: ordinary, tiny, "
-                    + "huge, zeros, "
-                    + "NaN and infinities, of lengths around every boundary. Compared are all elements, norm, "
-                    + "coefficient and what "
-                    + "the result says. Power norms (norm-type 3) are held to 1e-12, for pow differs between math "
-                    + "libraries."
+                    + "huge, zeros, NaN and infinities, of lengths around every boundary. Compared are all elements, "
+                    + "norm, coefficient and what the result says. Power norms (norm-type 3) are held to 1e-12, for "
+                    + "pow differs between math libraries."
         },
         footerHeading = "%nJSON:%n",
         footer = {
@@ -53,18 +44,13 @@ import picocli.CommandLine.Spec;
             "  gradclip parity --backend cuda --rule adaptive",
             "  gradclip parity --quick --format json"
         },
-        exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:all agree",
             "2:wrong usage, or there is no such rule",
             "3:the backend is not available, an internal error",
             "4:a backend gives other bits"
         })
-@SuppressWarnings("NullAway.Init") // picocli sets the command before it calls
-public final class ParityCommand implements Callable<Integer> {
-    @Spec
-    private CommandSpec command;
-
+public final class ParityCommand extends Subcommand {
     @Option(
             names = "--backend",
             paramLabel = "auto|native|cuda",
@@ -83,18 +69,16 @@ public final class ParityCommand implements Callable<Integer> {
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
     private Format format = Format.TEXT;
 
-    private final Terminal terminal;
-
     public ParityCommand(Terminal terminal) {
-        this.terminal = terminal;
+        super(terminal);
     }
 
     @Override
     public Integer call() throws IOException {
         List<ParityCase> cases = new ArrayList<>();
-        for (RuleSpec entry : rule == null ? Rules.ALL : List.of(RulesCommand.find(command, rule)))
+        for (RuleSpec entry : rule == null ? Rules.ALL : List.of(checked(Rules::find, rule)))
             cases.addAll(ParityCase.of(entry, seed, quick));
-        List<Backend> backends = backends();
+        List<Backend> backends = BackendOptions.chosen(choice, Backend.NATIVE, Backend.CUDA);
         Parity parity = new Parity(
                 ParitySide.of(Backend.JAVA),
                 backends.stream().map(ParitySide::of).toList());
@@ -104,13 +88,6 @@ public final class ParityCommand implements Callable<Integer> {
         if (format == Format.JSON) json(parity, backends);
         else text(parity, backends);
         return parity.agrees() ? ExitCode.DONE : ExitCode.DIFFERENT;
-    }
-
-    private List<Backend> backends() throws IOException {
-        if (choice != BackendOptions.Choice.AUTO) return List.of(BackendOptions.chosen(choice));
-        return Stream.of(Backend.NATIVE, Backend.CUDA)
-                .filter(Backend::isAvailable)
-                .toList();
     }
 
     private void text(Parity parity, List<Backend> backends) {
@@ -141,48 +118,41 @@ public final class ParityCommand implements Callable<Integer> {
     private String closing(Parity parity, List<Backend> backends) {
         if (backends.isEmpty()) return "plain Java is all there is: nothing to compare.";
         return parity.agrees()
-                ? "Every backend gives the bits of plain Java (native: " + simd() + "; power norms to 1e-12; seed "
-                        + seed + ")."
+                ? "Every backend gives the bits of plain Java (native: " + BackendOptions.simd()
+                        + "; power norms to 1e-12; seed " + seed + ")."
                 : "Backends differ; please report this with the lines above and what 'gradclip info' says.";
     }
 
-    private static String simd() {
-        return Backend.NATIVE.details().getOrDefault("simd", "none");
+    private void json(Parity parity, List<Backend> backends) throws IOException {
+        try (JsonReport json = new JsonReport(terminal.out())) {
+            json.put("version", Version.number());
+            json.put("seed", seed);
+            json.put("reference", "java");
+            json.put("simd", BackendOptions.simd());
+            json.put("agrees", parity.agrees());
+            json.object("backends", () -> {
+                for (Backend backend : List.of(Backend.NATIVE, Backend.CUDA)) {
+                    boolean isCompared = backends.contains(backend);
+                    String why = backend.isAvailable() ? "not asked for" : String.valueOf(backend.reason());
+                    json.put(BackendOptions.name(backend), isCompared ? "compared" : why);
+                }
+            });
+            json.object("rules", () -> {
+                for (Map.Entry<String, Map<String, Parity.Tally>> entry :
+                        parity.tallies().entrySet()) {
+                    json.object(entry.getKey(), () -> tallies(json, entry.getValue()));
+                }
+            });
+            json.array("differences", parity.differences());
+        }
     }
 
-    private void json(Parity parity, List<Backend> backends) throws IOException {
-        try (JsonReport report = new JsonReport(terminal.out())) {
-            JsonGenerator json = report.generator();
-            json.writeStartObject();
-            json.writeStringField("version", Version.number());
-            json.writeNumberField("seed", seed);
-            json.writeStringField("reference", "java");
-            json.writeStringField("simd", simd());
-            json.writeBooleanField("agrees", parity.agrees());
-            json.writeObjectFieldStart("backends");
-            for (Backend backend : List.of(Backend.NATIVE, Backend.CUDA)) {
-                boolean isCompared = backends.contains(backend);
-                String why = backend.isAvailable() ? "not asked for" : String.valueOf(backend.reason());
-                json.writeStringField(BackendOptions.name(backend), isCompared ? "compared" : why);
-            }
-            json.writeEndObject();
-            json.writeObjectFieldStart("rules");
-            for (Map.Entry<String, Map<String, Parity.Tally>> entry :
-                    parity.tallies().entrySet()) {
-                json.writeObjectFieldStart(entry.getKey());
-                for (Map.Entry<String, Parity.Tally> tally : entry.getValue().entrySet()) {
-                    json.writeObjectFieldStart(tally.getKey());
-                    json.writeNumberField("cases", tally.getValue().cases());
-                    json.writeNumberField("different", tally.getValue().different());
-                    json.writeEndObject();
-                }
-                json.writeEndObject();
-            }
-            json.writeEndObject();
-            json.writeArrayFieldStart("differences");
-            for (String difference : parity.differences()) json.writeString(difference);
-            json.writeEndArray();
-            json.writeEndObject();
+    private static void tallies(JsonReport json, Map<String, Parity.Tally> tallies) throws IOException {
+        for (Map.Entry<String, Parity.Tally> tally : tallies.entrySet()) {
+            json.object(tally.getKey(), () -> {
+                json.put("cases", tally.getValue().cases());
+                json.put("different", tally.getValue().different());
+            });
         }
     }
 }

@@ -16,11 +16,17 @@ import dev.gradclip.measure.Half;
 import java.lang.reflect.Array;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 
-/** A backend that clips a case. */
-interface ParitySide {
+/**
+ * A way to clip a case, to be compared with another.
+ *
+ * @param name as reports call it
+ * @param clipper clips a case
+ */
+record ParitySide(String name, Function<ParityCase, Outcome> clipper) {
     /**
-     * The outcome of a clip.
+     * The gradients and figures that a clip leaves.
      *
      * @param gradients as {@link ParityCase.Tensor}s
      * @param norm of all, NaN where it threw
@@ -29,43 +35,36 @@ interface ParitySide {
      */
     record Outcome(List<ParityCase.Tensor> gradients, double norm, double coefficient, String figures) {}
 
-    String name();
-
-    Outcome clip(ParityCase one);
-
-    /** A backend of the library, with so many threads. */
+    /** Returns a backend of the library. */
     static ParitySide of(Backend backend) {
-        return new ParitySide() {
-            @Override
-            public String name() {
-                return BackendOptions.name(backend);
-            }
+        return new ParitySide(BackendOptions.name(backend), one -> clip(backend, one));
+    }
 
-            @Override
-            public Outcome clip(ParityCase one) {
-                List<DeviceBuffer> copies = new ArrayList<>();
-                List<ParityCase.Tensor> gradients = one.gradients();
-                List<ParityCase.Tensor> weights = one.weights();
-                List<GradientBuffer> bound = new ArrayList<>();
-                GradientClipperBuilder builder = GradientClipper.builder().backend(backend);
-                try {
-                    for (int i = 0; i < gradients.size(); i++) {
-                        ParityCase.Tensor gradient = gradients.get(i);
-                        bound.add(buffer(gradient, backend, copies));
-                        builder.add(gradient.name(), bound.get(i));
-                        if (ChosenRule.goesByRows(one.rule()) || ChosenRule.needsParameters(one.rule()))
-                            builder.rows(gradient.rows());
-                        if (ChosenRule.needsParameters(one.rule()))
-                            builder.weights(buffer(weights.get(i), backend, copies));
-                    }
-                    try (GradientClipper clipper = builder.build()) {
-                        return clipped(clipper, one, gradients, bound);
-                    }
-                } finally {
-                    copies.forEach(DeviceBuffer::close);
-                }
+    Outcome clip(ParityCase one) {
+        return clipper.apply(one);
+    }
+
+    private static Outcome clip(Backend backend, ParityCase one) {
+        List<DeviceBuffer> copies = new ArrayList<>();
+        List<ParityCase.Tensor> gradients = one.gradients();
+        List<ParityCase.Tensor> weights = one.weights();
+        List<GradientBuffer> bound = new ArrayList<>();
+        GradientClipperBuilder builder = GradientClipper.builder().backend(backend);
+        boolean needsParameters = ChosenRule.needsParameters(one.rule());
+        try {
+            for (int i = 0; i < gradients.size(); i++) {
+                ParityCase.Tensor gradient = gradients.get(i);
+                bound.add(buffer(gradient, backend, copies));
+                builder.add(gradient.name(), bound.get(i));
+                if (ChosenRule.goesByRows(one.rule()) || needsParameters) builder.rows(gradient.rows());
+                if (needsParameters) builder.weights(buffer(weights.get(i), backend, copies));
             }
-        };
+            try (GradientClipper clipper = builder.build()) {
+                return clipped(clipper, one, gradients, bound);
+            }
+        } finally {
+            copies.forEach(DeviceBuffer::close);
+        }
     }
 
     private static Outcome clipped(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The command {@code parity}: compares the bits of all backends that run here. */
+/** Compares what each backend leaves with what plain Java leaves, bit by bit. */
 @NullMarked
 package dev.gradclip.cli.parity;
 

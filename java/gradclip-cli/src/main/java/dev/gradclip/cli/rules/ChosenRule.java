@@ -7,7 +7,7 @@ import dev.gradclip.Scope;
 import java.util.Map;
 
 /**
- * A rule with its numbers, and the entry that says how it is told.
+ * A rule with its numbers, and the entry of the table that describes it.
  *
  * @param entry its kind
  * @param rule itself
@@ -17,7 +17,7 @@ public record ChosenRule(RuleSpec entry, ClipRule rule) {
         return entry.values(rule);
     }
 
-    /** Its name and what was chosen, without what is as it is by default. */
+    /** Returns its name and the parameters that differ from their defaults. */
     public String shown() {
         StringBuilder shown = new StringBuilder(entry.name());
         for (RuleParameter parameter : entry.parameters()) {
@@ -28,7 +28,7 @@ public record ChosenRule(RuleSpec entry, ClipRule rule) {
         return shown.toString();
     }
 
-    /** This choice with another rule of its kind. */
+    /** Returns this choice with another rule of its kind. */
     ChosenRule with(ClipRule changed) {
         return new ChosenRule(entry, changed);
     }

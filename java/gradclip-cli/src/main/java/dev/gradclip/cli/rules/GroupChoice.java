@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.rules;
 
+import dev.gradclip.cli.safetensors.NamePattern;
 import dev.gradclip.cli.shell.BadFileException;
-import dev.gradclip.cli.shell.NamePattern;
 import java.util.Arrays;
 import java.util.List;
 
 /**
- * One {@code --group 'REGEX=RULE[,NAME=VALUE…]'}: the tensors whose whole name matches, and their rule.
+ * A group of {@code --group 'REGEX=RULE[,NAME=VALUE…]'}: tensors whose whole name matches, and their rule.
  *
  * @param pattern of names
  * @param chosen their rule
  */
 public record GroupChoice(NamePattern pattern, ChosenRule chosen) {
     /**
-     * Reads the value of {@code --group}.
-     *
      * @throws IllegalArgumentException if the text is none, its expression wrong, or its rule or a parameter unknown
      */
     static GroupChoice parse(String text) {

@@ -3,7 +3,7 @@ package dev.gradclip.cli.rules;
 
 import dev.gradclip.cli.shell.Numbers;
 
-/** A range of numbers for an option or a parameter; a refusal has its name as it was typed. */
+/** The numbers that an option or a parameter may be, checked here so that a refusal names it as it was typed. */
 enum Range {
     NUMBER("a number"),
     LIMIT("0 or more"),
@@ -17,7 +17,7 @@ enum Range {
     }
 
     /**
-     * The value.
+     * Returns the value.
      *
      * @throws IllegalArgumentException with the name, if it is not in the range
      */

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The parameters of a rule as they were given: checked by name, not yet by value. */
+/** The parameters of a rule as they were given, checked by name and not yet by value. */
 final class RuleArguments {
     private final Map<RuleParameter, String> given = new EnumMap<>(RuleParameter.class);
 
@@ -32,17 +32,13 @@ final class RuleArguments {
         }
     }
 
-    /** Null where it was not given. */
+    /** Returns a parameter's text; null if it was not given. */
     @Nullable
     String text(RuleParameter parameter) {
         return given.get(parameter);
     }
 
-    /**
-     * Reads the number of a parameter.
-     *
-     * @throws IllegalArgumentException if it is no number that the parameter may be
-     */
+    /** @throws IllegalArgumentException if it is no number that the parameter may be */
     double number(RuleParameter parameter) {
         return parameter.number(String.valueOf(given.get(parameter)));
     }

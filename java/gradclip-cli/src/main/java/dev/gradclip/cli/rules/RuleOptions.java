@@ -3,23 +3,18 @@ package dev.gradclip.cli.rules;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.NonFinitePolicy;
-import dev.gradclip.cli.shell.NumberConverter;
+import dev.gradclip.cli.shell.Refusals;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /** The options that choose a rule by its name, or one for each group of tensors, and those that any rule takes. */
-public final class RuleOptions {
-    @Spec(Spec.Target.MIXEE)
-    private @Nullable CommandSpec command;
-
+public final class RuleOptions extends Refusals {
     @Option(names = "--rule", paramLabel = "NAME", description = "a rule by name; 'gradclip rules' lists them")
     private @Nullable String rule;
 
@@ -46,7 +41,6 @@ public final class RuleOptions {
     @Option(
             names = "--unscale",
             paramLabel = "F",
-            converter = NumberConverter.class,
             description = "multiply gradients by F before all else: 1 / the scale of the loss")
     private @Nullable Double unscale;
 
@@ -61,7 +55,7 @@ public final class RuleOptions {
     private boolean errorIfNonFinite;
 
     /**
-     * Makes a selection of the options.
+     * Makes the rule, or the rules of groups, that the options choose.
      *
      * @throws ParameterException if the options contradict each other, or one is unknown or out of range
      */
@@ -75,13 +69,9 @@ public final class RuleOptions {
         if (nonFinite != null && nonFinite != NonFinitePolicy.ERROR && errorIfNonFinite) {
             throw usage("--error-if-nonfinite is --non-finite error, and excludes another --non-finite");
         }
-        try {
-            RuleSelection chosen = chosen(threshold);
-            requireParametersInPlace(chosen);
-            return chosen;
-        } catch (IllegalArgumentException e) {
-            throw usage(String.valueOf(e.getMessage()));
-        }
+        RuleSelection chosen = checked(this::chosen, threshold);
+        requireParametersInPlace(chosen);
+        return chosen;
     }
 
     private RuleSelection chosen(ThresholdOptions threshold) {
@@ -134,10 +124,5 @@ public final class RuleOptions {
             throw usage("the rule adaptive compares gradients with their weights: give --parameters FILE");
         }
         if (!needed && parameters != null) throw usage("--parameters is for the rule adaptive, which was not chosen");
-    }
-
-    private ParameterException usage(String message) {
-        if (command == null) throw new IllegalStateException("options used outside a command");
-        return new ParameterException(command.commandLine(), message);
     }
 }

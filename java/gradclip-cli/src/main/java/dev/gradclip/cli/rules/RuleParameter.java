@@ -10,11 +10,8 @@ import dev.gradclip.ValueRule;
 import dev.gradclip.cli.shell.Numbers;
 import java.util.Locale;
 
-/**
- * A number or a word of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule that is
- * made.
- */
-public enum RuleParameter {
+/** A parameter of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule. */
+enum RuleParameter {
     MAX_NORM("max-norm", Range.LIMIT, "the norm allowed; 0 zeroes, inf only measures"),
     MAX_RMS("max-rms", Range.LIMIT, "the root mean square allowed; 0 zeroes, inf only measures"),
     LAMBDA("lambda", Range.LIMIT, "a row's norm allowed, as a share of its weights' norm"),
@@ -38,7 +35,7 @@ public enum RuleParameter {
         this.meaning = meaning;
     }
 
-    public String word() {
+    String word() {
         return word;
     }
 
@@ -46,11 +43,7 @@ public enum RuleParameter {
         return meaning;
     }
 
-    /**
-     * Reads a number.
-     *
-     * @throws IllegalArgumentException if the text is no number that it may be
-     */
+    /** @throws IllegalArgumentException if the text is no number that it may be */
     double number(String text) {
         try {
             return range.require(word, Numbers.parse(text));
@@ -59,7 +52,7 @@ public enum RuleParameter {
         }
     }
 
-    /** The parameter's value in a rule: a Double or a String. */
+    /** Returns its value in a rule: a Double or a String. */
     Object of(ClipRule rule) {
         return switch (this) {
             case MIN -> ((ValueRule) rule).min();
@@ -75,7 +68,7 @@ public enum RuleParameter {
     }
 
     /**
-     * The rule with another value of one that refines it.
+     * Returns the rule with another value of a parameter that refines it.
      *
      * @throws IllegalArgumentException if the text is no such value
      */
@@ -90,7 +83,7 @@ public enum RuleParameter {
         };
     }
 
-    /** A norm divided by a count has no epsilon in any library. */
+    /** Changes the convention and keeps the epsilon of a norm divided by a count, which no library has one for. */
     private static NormRule withConvention(NormRule rule, Convention convention) {
         NormRule changed = rule.withConvention(convention);
         boolean divides = rule.form() == NormRule.Form.AVERAGE || rule.form() == NormRule.Form.RMS;
@@ -99,7 +92,7 @@ public enum RuleParameter {
 
     private NormType normType(String text) {
         try {
-            return NormTypeConverter.parse(text);
+            return NormTypes.parse(text);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(word + ": " + e.getMessage(), e);
         }

@@ -10,7 +10,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The rules that clip a file.
+ * The rule, or the rules of groups, by which a file is clipped.
  *
  * @param rule for {@link dev.gradclip.StreamingClip}
  * @param named the rule chosen by name; null where a threshold or groups were given
@@ -22,14 +22,14 @@ public record RuleSelection(
         @Nullable ChosenRule named,
         List<GroupChoice> groups,
         @Nullable Path parameters) {
-    /** The rule of a group; of -1, no group, that of all tensors, or null where there are groups. */
+    /** Returns the rule of a group; for -1, no group, that of all tensors, or null if there are groups. */
     @Nullable
     public ClipRule ruleOf(int group) {
         if (group >= 0) return groups.get(group).chosen().rule();
         return groups.isEmpty() ? rule : null;
     }
 
-    /** The norm that is taken, or null where elements are clamped. */
+    /** Returns the norm that is taken, or null if elements are clamped. */
     @Nullable
     public NormType normType() {
         return rules().findFirst().orElse(rule) instanceof NormRule norm ? norm.normType() : null;

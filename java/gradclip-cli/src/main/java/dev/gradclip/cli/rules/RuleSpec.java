@@ -31,15 +31,11 @@ public record RuleSpec(
         Function<RuleArguments, ClipRule> maker,
         String example) {
 
-    public List<RuleParameter> parameters() {
+    List<RuleParameter> parameters() {
         return Stream.concat(required.stream(), optional.stream()).toList();
     }
 
-    /**
-     * Finds a parameter by its name.
-     *
-     * @throws IllegalArgumentException listing the known ones
-     */
+    /** @throws IllegalArgumentException listing the known ones */
     RuleParameter parameter(String word) {
         for (RuleParameter parameter : parameters()) if (parameter.word().equals(word)) return parameter;
         String known = parameters().stream().map(RuleParameter::word).collect(Collectors.joining(", "));
@@ -47,7 +43,7 @@ public record RuleSpec(
     }
 
     /**
-     * The rule of texts {@code NAME=VALUE}.
+     * Makes the rule of texts {@code NAME=VALUE}.
      *
      * @throws IllegalArgumentException naming rule and parameter at fault
      */
@@ -65,14 +61,14 @@ public record RuleSpec(
         }
     }
 
-    /** Every parameter's value in one of its rules, by word. */
+    /** Returns the value of every parameter in one of its rules, by name. */
     Map<String, Object> values(ClipRule rule) {
         Map<String, Object> values = new LinkedHashMap<>();
         for (RuleParameter parameter : parameters()) values.put(parameter.word(), parameter.of(rule));
         return values;
     }
 
-    /** The default of an optional parameter, as it is typed. */
+    /** Returns the default of an optional parameter, as it is typed. */
     String defaultOf(RuleParameter parameter) {
         return parameter == RuleParameter.MIN
                 ? "-max"
@@ -83,7 +79,7 @@ public record RuleSpec(
         return value instanceof Double number ? Numbers.typed(number) : String.valueOf(value);
     }
 
-    /** With what makes sense for the required ones. */
+    /** Returns a rule whose required parameters make sense. */
     public ChosenRule exampleRule() {
         return choose(exampleArguments());
     }
@@ -92,7 +88,7 @@ public record RuleSpec(
         return Arrays.asList(example.split(",", -1));
     }
 
-    /** The way the rule is given to {@code gradclip clip}. */
+    /** Returns the options of {@code gradclip clip} that choose it. */
     String usage() {
         return "--rule " + name
                 + exampleArguments().stream().map(a -> " --param " + a).collect(Collectors.joining());

@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.rules;
 
-import static dev.gradclip.cli.rules.RuleParameter.CONVENTION;
-import static dev.gradclip.cli.rules.RuleParameter.EPSILON;
-import static dev.gradclip.cli.rules.RuleParameter.INVERSE_SCALE;
-import static dev.gradclip.cli.rules.RuleParameter.LAMBDA;
-import static dev.gradclip.cli.rules.RuleParameter.LENGTH;
-import static dev.gradclip.cli.rules.RuleParameter.MAX;
-import static dev.gradclip.cli.rules.RuleParameter.MAX_NORM;
-import static dev.gradclip.cli.rules.RuleParameter.MAX_RMS;
-import static dev.gradclip.cli.rules.RuleParameter.MIN;
-import static dev.gradclip.cli.rules.RuleParameter.NORM_TYPE;
-import static dev.gradclip.cli.rules.RuleParameter.SCOPE;
-import static dev.gradclip.cli.rules.RuleParameter.WEIGHTS_EPSILON;
+import static dev.gradclip.cli.rules.RuleParameter.*;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.cli.shell.Numbers;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** All rules that the command line knows; options, {@code gradclip rules} and messages follow from these entries. */
+/** The table of all rules that the command knows; options, {@code gradclip rules} and messages follow from it. */
 public final class Rules {
     private static final List<RuleParameter> CLIP = List.of(NORM_TYPE, CONVENTION, EPSILON, INVERSE_SCALE);
     private static final List<RuleParameter> DIVIDED = List.of(SCOPE, NORM_TYPE, CONVENTION, EPSILON, INVERSE_SCALE);
@@ -101,7 +90,7 @@ public final class Rules {
 
     private Rules() {}
 
-    /** Without a lower limit, that is the upper one's negative. */
+    /** Makes a clamp; the lower limit is the negative of the upper one unless it is given. */
     private static ClipRule value(RuleArguments arguments) {
         double max = arguments.number(MAX);
         if (arguments.text(MIN) != null) return value(arguments.number(MIN), max);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.rules;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import dev.gradclip.cli.shell.JsonReport;
 import dev.gradclip.cli.shell.Table;
 import dev.gradclip.cli.shell.Terminal;
@@ -10,13 +9,13 @@ import java.io.PrintStream;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** The report of {@code gradclip rules}. */
+/** Prints the table of rules, or one of them. */
 final class RulesReport {
     private static final int WIDTH = 80;
 
     private RulesReport() {}
 
-    /** Columns: formulas, parameters and sources side by side would be wider than a terminal. */
+    /** Prints all rules; formulas, parameters and sources side by side would be wider than a terminal. */
     static void table(Terminal terminal) {
         PrintStream out = terminal.out();
         out.println("g: gradient, n: its norm; a parameter without = is needed");
@@ -27,7 +26,7 @@ final class RulesReport {
         }
     }
 
-    /** Breaks between words, where a line would be wider than a terminal. */
+    /** Prints a text, broken between words into lines no wider than a terminal. */
     private static void wrapped(String text, String indent, PrintStream out) {
         StringBuilder line = new StringBuilder(indent);
         for (String word : text.split(" ", -1)) {
@@ -63,7 +62,7 @@ final class RulesReport {
         out.println(example(rule, " \\\n    "));
     }
 
-    /** A command line, whose options come after the break. */
+    /** Returns a command line, whose options come after the break. */
     private static String example(RuleSpec rule, String before) {
         boolean needsWeights = ChosenRule.needsParameters(rule.exampleRule().rule());
         return "gradclip clip grads.safetensors -o clipped.safetensors" + before + rule.usage()
@@ -71,32 +70,18 @@ final class RulesReport {
     }
 
     static void json(Terminal terminal, List<RuleSpec> rules) throws IOException {
-        try (JsonReport report = new JsonReport(terminal.out())) {
-            JsonGenerator json = report.generator();
-            json.writeStartObject();
-            json.writeArrayFieldStart("rules");
-            for (RuleSpec rule : rules) json(json, rule);
-            json.writeEndArray();
-            json.writeEndObject();
+        try (JsonReport json = new JsonReport(terminal.out())) {
+            json.objects("rules", rules, rule -> {
+                json.put("name", rule.name());
+                json.put("formula", rule.formula());
+                json.put("source", rule.source());
+                json.objects("parameters", rule.parameters(), parameter -> {
+                    json.put("name", parameter.word());
+                    json.put("default", rule.required().contains(parameter) ? null : rule.defaultOf(parameter));
+                    json.put("meaning", parameter.meaning());
+                });
+                json.put("example", example(rule, " "));
+            });
         }
-    }
-
-    private static void json(JsonGenerator json, RuleSpec rule) throws IOException {
-        json.writeStartObject();
-        json.writeStringField("name", rule.name());
-        json.writeStringField("formula", rule.formula());
-        json.writeStringField("source", rule.source());
-        json.writeArrayFieldStart("parameters");
-        for (RuleParameter parameter : rule.parameters()) {
-            json.writeStartObject();
-            json.writeStringField("name", parameter.word());
-            if (rule.required().contains(parameter)) json.writeNullField("default");
-            else json.writeStringField("default", rule.defaultOf(parameter));
-            json.writeStringField("meaning", parameter.meaning());
-            json.writeEndObject();
-        }
-        json.writeEndArray();
-        json.writeStringField("example", example(rule, " "));
-        json.writeEndObject();
     }
 }

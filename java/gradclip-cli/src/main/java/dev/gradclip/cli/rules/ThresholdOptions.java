@@ -3,52 +3,30 @@ package dev.gradclip.cli.rules;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.NormType;
-import dev.gradclip.cli.shell.NumberConverter;
 import dev.gradclip.cli.shell.Numbers;
+import dev.gradclip.cli.shell.Refusals;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /** The options that choose one of three rules by its threshold, and what refines it. */
-public final class ThresholdOptions {
-    @Spec(Spec.Target.MIXEE)
-    private @Nullable CommandSpec command;
-
+public final class ThresholdOptions extends Refusals {
     @Option(
             names = "--max-norm",
             paramLabel = "M",
-            converter = NumberConverter.class,
             description = "scale by min(1, M / (norm + epsilon)); 0 zeroes, inf only measures")
     private @Nullable Double maxNorm;
 
-    @Option(
-            names = "--clip-value",
-            paramLabel = "V",
-            converter = NumberConverter.class,
-            description = "clamp every element to [-V, V]")
+    @Option(names = "--clip-value", paramLabel = "V", description = "clamp every element to [-V, V]")
     private @Nullable Double clipValue;
 
-    @Option(
-            names = "--min",
-            paramLabel = "A",
-            converter = NumberConverter.class,
-            description = "clamp every element to [A, B]; -inf for no lower limit")
+    @Option(names = "--min", paramLabel = "A", description = "clamp every element to [A, B]; -inf for no lower limit")
     private @Nullable Double min;
 
-    @Option(
-            names = "--max",
-            paramLabel = "B",
-            converter = NumberConverter.class,
-            description = "see --min; inf for no upper limit")
+    @Option(names = "--max", paramLabel = "B", description = "see --min; inf for no upper limit")
     private @Nullable Double max;
 
-    @Option(
-            names = "--norm-type",
-            paramLabel = "2|1|inf|P",
-            converter = NormTypeConverter.class,
-            description = "which norm --max-norm limits (default: 2)")
+    @Option(names = "--norm-type", paramLabel = "2|1|inf|P", description = "which norm --max-norm limits (default: 2)")
     private @Nullable NormType normType;
 
     @Option(names = "--per-tensor", description = "limit each tensor's norm instead of the norm over all")
@@ -57,11 +35,10 @@ public final class ThresholdOptions {
     @Option(
             names = "--epsilon",
             paramLabel = "E",
-            converter = NumberConverter.class,
             description = "added to the norm before dividing (default: 1e-6, as PyTorch)")
     private @Nullable Double epsilon;
 
-    /** Returns true if a threshold was given. */
+    /** Tells if a threshold was given. */
     boolean isGiven() {
         return maxNorm != null || clipValue != null || min != null || max != null;
     }
@@ -70,26 +47,12 @@ public final class ThresholdOptions {
     void requireUnrefined() {
         String option = refinement();
         if (option == null) return;
-        throw usage(option + " needs --max-norm; with --rule, refine by --param, such as --param norm-type=1", null);
+        throw usage(option + " needs --max-norm; with --rule, refine by --param, such as --param norm-type=1");
     }
 
     private @Nullable String refinement() {
         if (normType != null) return "--norm-type";
         return perTensor ? "--per-tensor" : epsilon != null ? "--epsilon" : null;
-    }
-
-    /**
-     * Makes a rule of the options.
-     *
-     * @throws ParameterException if the options contradict each other or a number is out of range
-     */
-    ClipRule rule() {
-        checkTogether();
-        try {
-            return chosen();
-        } catch (IllegalArgumentException e) {
-            throw usage(String.valueOf(e.getMessage()), e);
-        }
     }
 
     private void checkTogether() {
@@ -98,18 +61,25 @@ public final class ThresholdOptions {
         if (thresholds != 1) {
             String fault = thresholds == 0 ? "a threshold is missing" : "thresholds exclude each other";
             String others = thresholds == 0 ? "; or --rule NAME, of those that 'gradclip rules' lists" : "";
-            throw usage(fault + ": give one of --max-norm M, --clip-value V, or --min A with --max B" + others, null);
+            throw usage(fault + ": give one of --max-norm M, --clip-value V, or --min A with --max B" + others);
         }
         if (range && (min == null || max == null)) {
-            throw usage("--min and --max go together; inf or -inf stand for no limit", null);
+            throw usage("--min and --max go together; inf or -inf stand for no limit");
         }
         String refinement = refinement();
         if (maxNorm == null && refinement != null) {
-            throw usage(refinement + " needs --max-norm: a clamp measures no norm", null);
+            throw usage(refinement + " needs --max-norm: a clamp measures no norm");
         }
     }
 
-    private ClipRule chosen() {
+    /**
+     * Makes the rule.
+     *
+     * @throws ParameterException if the options contradict each other
+     * @throws IllegalArgumentException if a number is out of range
+     */
+    ClipRule rule() {
+        checkTogether();
         if (maxNorm != null) return normRule(maxNorm);
         if (clipValue != null) {
             return ClipRule.value(Range.LIMIT.require("--clip-value", clipValue));
@@ -117,10 +87,8 @@ public final class ThresholdOptions {
         double low = min == null ? Double.NEGATIVE_INFINITY : min;
         double high = max == null ? Double.POSITIVE_INFINITY : max;
         if (!(low <= high)) {
-            throw usage(
-                    "--min must not be above --max and neither may be nan, but they are " + Numbers.typed(low) + " and "
-                            + Numbers.typed(high),
-                    null);
+            throw usage("--min must not be above --max and neither may be nan, but they are " + Numbers.typed(low)
+                    + " and " + Numbers.typed(high));
         }
         return ClipRule.value(low, high);
     }
@@ -133,10 +101,5 @@ public final class ThresholdOptions {
         return perTensor
                 ? ClipRule.perTensorNorm(limit).withNormType(type).withEpsilon(added)
                 : ClipRule.globalNorm(limit).withNormType(type).withEpsilon(added);
-    }
-
-    private ParameterException usage(String message, @Nullable Throwable cause) {
-        if (command == null) throw new IllegalStateException("options used outside a command", cause);
-        return new ParameterException(command.commandLine(), message, cause);
     }
 }

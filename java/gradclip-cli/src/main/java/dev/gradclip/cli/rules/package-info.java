@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The rules by their names and options, and the command {@code rules} that lists them. */
+/** Knows every rule by its name and parameters, reads the options that choose one, and lists them. */
 @NullMarked
 package dev.gradclip.cli.rules;
 

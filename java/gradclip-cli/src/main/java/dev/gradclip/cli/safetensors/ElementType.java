@@ -33,12 +33,12 @@ public enum ElementType {
     F4(4, Use.REFUSED),
     C64(64, Use.REFUSED);
 
-    /** The use that clipping has for a tensor of a type. */
+    /** The ways in which clipping treats a tensor of a type. */
     public enum Use {
         CLIPPED,
-        /** Not floating point: no gradient. */
+        /** The type is not floating point, so the tensor is no gradient. */
         COPIED,
-        /** Floating point that no rule is defined for; to copy it would leave a gradient unclipped, unnoticed. */
+        /** No rule is defined for this floating-point type; a copy would leave a gradient unclipped, unnoticed. */
         REFUSED
     }
 
@@ -72,7 +72,7 @@ public enum ElementType {
         return Arrays.stream(values()).map(Enum::name).collect(Collectors.joining(", "));
     }
 
-    public int bits() {
+    int bits() {
         return bits;
     }
 
@@ -80,7 +80,7 @@ public enum ElementType {
         return use;
     }
 
-    /** The library's type, or null where it has none. */
+    /** Returns the library's type; null if it has none. */
     public @Nullable DType dtype() {
         return dtype;
     }

@@ -2,40 +2,24 @@
 package dev.gradclip.cli.safetensors;
 
 import dev.gradclip.cli.shell.BadFileException;
-import dev.gradclip.cli.shell.NamePattern;
 import dev.gradclip.cli.shell.Printable;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /** The option that leaves tensors out. */
 public final class Exclusion {
     @Option(
             names = "--exclude",
             paramLabel = "REGEX",
-            converter = Converter.class,
             description =
                     "leave out the tensors whose whole name matches: not measured, not changed; may be given again")
     private List<NamePattern> patterns = new ArrayList<>();
 
-    /** Reads one expression. */
-    static final class Converter implements ITypeConverter<NamePattern> {
-        @Override
-        public NamePattern convert(String text) {
-            try {
-                return NamePattern.of(text);
-            } catch (IllegalArgumentException e) {
-                throw new TypeConversionException(String.valueOf(e.getMessage()));
-            }
-        }
-    }
-
     /**
-     * The tensors of a file that are not left out, in their order.
+     * Returns the tensors of a file that are not left out, in their order.
      *
      * @throws BadFileException if an expression matches none: a name that is mistyped would be clipped, unnoticed
      */

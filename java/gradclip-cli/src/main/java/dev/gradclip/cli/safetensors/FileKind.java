@@ -7,14 +7,14 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A kind of file that is no safetensors file, known by its beginning.
+ * A kind of file that is no safetensors file, told by how it begins.
  *
  * @param beginning fits the head of such a file, a character for each byte
  * @param what it looks like
  * @param remedy what to do
  */
 record FileKind(Pattern beginning, String what, String remedy) {
-    /** The number of bytes that are looked at: the first name in a zip archive, the first keys of a text. */
+    /** The number of bytes looked at: the first name in a zip archive, the first keys of a text. */
     static final int HEAD = 1024;
 
     private static final String PICKLED = "PyTorch converts it: safetensors.torch.save_file(torch.load('FILE',"
@@ -25,7 +25,7 @@ record FileKind(Pattern beginning, String what, String remedy) {
     private static final String PAGE = "a download gave a page instead of the file: read it, and download again";
     private static final String UNPACK = "unpack it first";
 
-    /** The first that fits counts. */
+    /** The known kinds, of which the first that fits counts. */
     private static final List<FileKind> KINDS = List.of(
             kind(
                     "version https://git-lfs\\.github\\.com/spec/",
@@ -65,7 +65,7 @@ record FileKind(Pattern beginning, String what, String remedy) {
         return new FileKind(Pattern.compile(beginning, Pattern.DOTALL), what, remedy);
     }
 
-    /** The kind that a file begins like, or null. */
+    /** Returns the kind that a file begins like, or null. */
     static @Nullable FileKind of(byte[] head) {
         String text = new String(head, StandardCharsets.ISO_8859_1);
         for (FileKind kind : KINDS) if (kind.beginning.matcher(text).lookingAt()) return kind;

@@ -51,7 +51,7 @@ final class HeaderParser {
         this.json = json;
     }
 
-    /** The tensors of a header's JSON, in the order written. */
+    /** Reads the tensors of a header's JSON, in the order written. */
     static List<TensorEntry> parse(byte[] bytes, int offset, int length) throws IOException {
         // A decoder of its own reports malformed UTF-8, where the JSON parser's would pass some of it.
         InputStreamReader text = new InputStreamReader(
@@ -68,7 +68,7 @@ final class HeaderParser {
         }
     }
 
-    /** The JSON parser's own words are about its classes and settings. */
+    /** Says what is wrong with the JSON; the parser's own words are about its classes and settings. */
     private String reason(JsonProcessingException e, byte[] bytes, int offset, int length) throws IOException {
         if (e instanceof StreamConstraintsException) {
             boolean deep = json.getParsingContext().getNestingDepth() >= MOST_DEPTH;
@@ -82,7 +82,7 @@ final class HeaderParser {
                 + Printable.quoted(around(at, bytes, offset, length));
     }
 
-    /** Some text before and after a character of the header. */
+    /** Returns some text before and after a character of the header. */
     private static String around(long at, byte[] bytes, int offset, int length) throws IOException {
         try (Reader text =
                 new InputStreamReader(new ByteArrayInputStream(bytes, offset, length), StandardCharsets.UTF_8)) {

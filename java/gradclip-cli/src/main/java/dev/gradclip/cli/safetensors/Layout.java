@@ -11,7 +11,7 @@ import java.util.List;
 final class Layout {
     private Layout() {}
 
-    /** Sorts tensors by the order of their data, and checks that they cover it. */
+    /** Checks tensors and returns them in the order of their data. */
     static List<TensorEntry> check(List<TensorEntry> tensors, long dataBytes) throws BadFileException {
         for (TensorEntry tensor : tensors) {
             checkRange(tensor, dataBytes);

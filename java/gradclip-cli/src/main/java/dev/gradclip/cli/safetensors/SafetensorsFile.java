@@ -18,7 +18,7 @@ import java.nio.file.attribute.BasicFileAttributes;
  * An open safetensors file, read in pieces of 8 MiB and never mapped: a file truncated under a mapping kills the JVM.
  */
 public final class SafetensorsFile implements AutoCloseable {
-    /** A multiple of 8 KiB, the library's unit of reduction. */
+    /** The bytes of a piece, a multiple of 8 KiB, the library's unit of reduction. */
     static final int PIECE = 8 << 20;
 
     private final Path path;
@@ -97,17 +97,12 @@ public final class SafetensorsFile implements AutoCloseable {
         return header;
     }
 
-    /** Size of the whole file. */
-    public long size() {
-        return header.bytes().length + header.dataBytes();
-    }
-
     /** Reads a tensor in pieces, in order; an empty one has none. */
     public void forEachPiece(TensorEntry tensor, PieceConsumer consumer) throws IOException {
         forEachPiece(tensor, 1, consumer);
     }
 
-    /** Reads a tensor in pieces of whole rows, or, where one exceeds a piece, of one row's parts. */
+    /** Reads a tensor in pieces of whole rows, or, if a row exceeds a piece, of one row's parts. */
     public void forEachPiece(TensorEntry tensor, int rows, PieceConsumer consumer) throws IOException {
         long position = header.bytes().length + tensor.begin();
         long rowBytes = tensor.bytes() / rows;
@@ -135,7 +130,7 @@ public final class SafetensorsFile implements AutoCloseable {
     }
 
     /**
-     * Fails where the file was written since it was opened: what was measured is then not what would be scaled.
+     * Fails if the file was written since it was opened: what was measured is then not what would be scaled.
      *
      * @throws IOException if size, time of modification or the file itself differ
      */

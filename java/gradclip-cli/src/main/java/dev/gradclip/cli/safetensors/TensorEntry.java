@@ -17,7 +17,7 @@ public record TensorEntry(String name, ElementType type, List<Long> shape, long 
         return end - begin;
     }
 
-    /** Number of elements, for a layout that was checked. */
+    /** Returns the number of elements, for a layout that was checked. */
     public long elements() {
         long product = 1;
         for (long dimension : shape) product *= dimension;

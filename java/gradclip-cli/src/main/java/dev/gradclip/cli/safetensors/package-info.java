@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Reading safetensors files: a strict check of the header, then tensors in pieces. */
+/** Reads safetensors files: checks the header strictly, chooses tensors by name, reads them in pieces. */
 @NullMarked
 package dev.gradclip.cli.safetensors;
 

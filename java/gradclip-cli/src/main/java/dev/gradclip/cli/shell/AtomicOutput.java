@@ -17,8 +17,8 @@ import java.security.SecureRandom;
 import java.util.Set;
 
 /**
- * A file that appears whole or not at all: written beside its target, synced, then renamed over it. Closing it, or
- * ending the process by a signal, removes what was not committed.
+ * A file that appears whole or not at all: it is written beside its target, synced, then renamed over it. Closing it,
+ * or ending the process by a signal, removes a file that was not committed.
  */
 public final class AtomicOutput implements AutoCloseable {
     private final OutputTarget target;
@@ -34,7 +34,7 @@ public final class AtomicOutput implements AutoCloseable {
                 temporary, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), permissions(target));
     }
 
-    /** Creates the temporary file, with the permissions of the file it is to replace, else the process's default. */
+    /** Creates the temporary file, with the permissions of the file that it replaces, if there is one. */
     public static AtomicOutput create(OutputTarget target) throws IOException {
         Path temporary = target.folder().resolve(Leftovers.name(new SecureRandom().nextLong()));
         try {
@@ -54,11 +54,19 @@ public final class AtomicOutput implements AutoCloseable {
         }
     }
 
+    /** Writes a whole file. */
+    public static void write(OutputTarget target, byte[] bytes) throws IOException {
+        try (AtomicOutput output = create(target)) {
+            output.write(ByteBuffer.wrap(bytes));
+            output.commit();
+        }
+    }
+
     private static IOException unwritten(OutputTarget target, IOException e) {
         return new IOException(target.requested() + ": cannot be written, and is as it was: " + Reason.of(e), e);
     }
 
-    /** Held until the file is closed, it tells others that this one is no leftover. */
+    /** Locks the file until it is closed, which tells others that it is no leftover. */
     private void lock() {
         try {
             // Closing the channel ends it.

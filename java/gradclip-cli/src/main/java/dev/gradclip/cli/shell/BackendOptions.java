@@ -3,27 +3,23 @@ package dev.gradclip.cli.shell;
 
 import dev.gradclip.Backend;
 import java.io.IOException;
+import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
-/** The options for backend and threads; neither changes a bit of what is written. */
-public final class BackendOptions {
+/** The options that choose who does the work; neither changes a bit of what is written. */
+public final class BackendOptions extends Refusals {
     private static final int MOST_THREADS = 1024;
 
-    /** The values of {@code --backend}. */
+    /** The words that {@code --backend} takes. */
     public enum Choice {
         AUTO,
         JAVA,
         NATIVE,
         CUDA
     }
-
-    @Spec(Spec.Target.MIXEE)
-    private @Nullable CommandSpec command;
 
     @Option(
             names = "--backend",
@@ -35,7 +31,7 @@ public final class BackendOptions {
     private @Nullable Integer threads;
 
     /**
-     * Returns the backend that was asked for, or the best one.
+     * Returns the backend that was asked for, else the preferred one.
      *
      * @throws IOException if the one that was asked for can't run here
      */
@@ -44,13 +40,20 @@ public final class BackendOptions {
     }
 
     /**
-     * The one that was asked for.
+     * Returns the backend that was asked for, or, for {@link Choice#AUTO}, all of those named that are available.
      *
-     * @throws IOException if it can't run here; the library's own message would name constants
+     * @throws IOException if the one that was asked for can't run here
      */
-    public static Backend chosen(Choice choice) throws IOException {
+    public static List<Backend> chosen(Choice choice, Backend... automatic) throws IOException {
+        return choice == Choice.AUTO
+                ? Stream.of(automatic).filter(Backend::isAvailable).toList()
+                : List.of(chosen(choice));
+    }
+
+    private static Backend chosen(Choice choice) throws IOException {
         Backend backend = Backend.valueOf(choice.name());
         if (backend.isAvailable()) return backend;
+        // The library's own message would name constants.
         throw new IOException("--backend " + name(backend) + " is not available: " + why(backend));
     }
 
@@ -59,26 +62,24 @@ public final class BackendOptions {
         return backend.reason() + "; 'gradclip info' tells what to do";
     }
 
-    /** Returns true if either was given. */
+    /** Tells if either was given. */
     public boolean isChosen() {
         return choice != Choice.AUTO || threads != null;
     }
 
-    /** 0 for the library's default. */
+    /** Returns the number of threads; 0 for the library's default. */
     public int threads() {
-        return threads == null ? 0 : threads(command, threads);
+        return threads == null ? 0 : checked(BackendOptions::requireThreads, threads);
     }
 
     /**
-     * Checks a number of threads.
+     * Returns the number of threads.
      *
-     * @throws ParameterException if there cannot be so many
+     * @throws IllegalArgumentException if there cannot be so many
      */
-    public static int threads(@Nullable CommandSpec command, int threads) {
+    public static int requireThreads(int threads) {
         if (threads >= 1 && threads <= MOST_THREADS) return threads;
-        if (command == null) throw new IllegalStateException("options used outside a command");
-        throw new ParameterException(
-                command.commandLine(), "--threads must be 1 to " + MOST_THREADS + ", but is " + threads);
+        throw new IllegalArgumentException("--threads must be 1 to " + MOST_THREADS + ", but is " + threads);
     }
 
     public void sayFallback(Terminal terminal) {
@@ -91,12 +92,17 @@ public final class BackendOptions {
         terminal.out().println("plain Java did the work, not native code: " + why(Backend.NATIVE));
     }
 
-    /** The tools that the launcher's build had to do without, or nothing; a jar knows only that it holds no library. */
+    /** Returns what the launcher's build lacked, or nothing; a jar knows only that it holds no library. */
     public static String missing() {
         return System.getProperty("gradclip.missing", "");
     }
 
     public static String name(Backend backend) {
         return backend.name().toLowerCase(Locale.ROOT);
+    }
+
+    /** Returns the vector instructions that native code uses, or {@code none}. */
+    public static String simd() {
+        return Backend.NATIVE.details().getOrDefault("simd", "none");
     }
 }

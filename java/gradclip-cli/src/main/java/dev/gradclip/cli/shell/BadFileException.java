@@ -3,7 +3,7 @@ package dev.gradclip.cli.shell;
 
 import java.io.IOException;
 
-/** A file cannot be taken as it is: it is malformed, not a regular file, or not there. The message names the fault. */
+/** A file cannot be taken as it is: it is malformed, no regular file, or not there. The message names the fault. */
 public final class BadFileException extends IOException {
     private static final long serialVersionUID = 1;
 

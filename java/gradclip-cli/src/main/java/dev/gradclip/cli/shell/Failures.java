@@ -24,9 +24,7 @@ public final class Failures {
         return ExitCode.USAGE;
     }
 
-    /**
-     * Picocli's words where they serve; not where they count arguments from 0 or call an option's value another option.
-     */
+    /** Returns picocli's words, unless they count arguments from 0 or call an option's value another option. */
     private static String fault(ParameterException e) {
         Set<String> commands = e.getCommandLine().getSubcommands().keySet();
         if (!(e instanceof UnmatchedArgumentException unmatched)) {
@@ -51,7 +49,7 @@ public final class Failures {
         return e instanceof BadFileException ? ExitCode.USAGE : ExitCode.FAILURE;
     }
 
-    /** The failure in words, for people. */
+    /** Says what happened, for people. */
     public static String message(Throwable e) {
         if (e instanceof FileSystemException file) return file.getFile() + ": " + Reason.of(file);
         if (e instanceof OutOfMemoryError) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.shell;
 
-/** The forms of a report; {@code --format} takes their names in any case. */
+/** The forms of a report; the names are those that {@code --format} takes, in any case. */
 public enum Format {
     TEXT,
     JSON

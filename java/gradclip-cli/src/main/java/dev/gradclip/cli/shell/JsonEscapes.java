@@ -6,7 +6,7 @@ import com.fasterxml.jackson.core.io.CharacterEscapes;
 import com.fasterxml.jackson.core.io.SerializedString;
 import org.jspecify.annotations.Nullable;
 
-/** Escapes in JSON, beside what it must, all that a report for people escapes, for people look at JSON too. */
+/** Escapes in JSON whatever a report for people escapes, for people look at JSON too. */
 final class JsonEscapes extends CharacterEscapes {
     private static final long serialVersionUID = 1;
 
@@ -23,7 +23,7 @@ final class JsonEscapes extends CharacterEscapes {
         return ascii;
     }
 
-    /** The escape of a character that is not ASCII; half a surrogate pair is escaped whatever the pair. */
+    /** Returns the escape of a character beyond ASCII; half a surrogate pair is escaped whatever the pair. */
     @Override
     public @Nullable SerializableString getEscapeSequence(int character) {
         return Printable.isUnsafe(character) ? new SerializedString(Printable.escape((char) character)) : null;

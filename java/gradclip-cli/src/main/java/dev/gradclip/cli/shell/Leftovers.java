@@ -18,17 +18,16 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * Temporary files of the same user that a killed process left beside its output. Whoever writes one locks it before the
- * first byte, and the lock ends with the process.
+ * Removes temporary files that a killed process of the same user left beside its output. A writer locks its file before
+ * the first byte, and the lock ends with the process.
  */
-public final class Leftovers {
+final class Leftovers {
     /**
-     * The age from which a file counts as left over where a lock reaches no further than this machine: a file in use is
-     * written all the time.
+     * The age of a leftover where a lock may reach no further than this machine: a file in use is written all the time.
      */
-    public static final Duration AGE = Duration.ofMinutes(10);
+    static final Duration AGE = Duration.ofMinutes(10);
 
-    /** File systems of one machine: what is not locked there is written by nobody. */
+    /** The file systems of one machine: a file there that is not locked is written by nobody. */
     private static final Set<String> LOCAL =
             Set.of("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay");
 
@@ -36,14 +35,13 @@ public final class Leftovers {
 
     private Leftovers() {}
 
-    /** The name of a new one. Not the target's name with a suffix: that could be longer than a name may be. */
-    public static String name(long random) {
+    /** Returns a new name; the target's name with a suffix could be longer than a name may be. */
+    static String name(long random) {
         return String.format(".gradclip-%016x.tmp", random);
     }
 
     /**
-     * Removes those in a folder; a temporary file made there just now says by its owner and time whose and how old they
-     * are.
+     * Removes the leftovers in a folder; a file made there just now tells this user and the time of the file system.
      */
     static void remove(Path folder, Path mine) throws IOException {
         PosixFileAttributes own = attributes(mine);
@@ -55,11 +53,8 @@ public final class Leftovers {
         }
     }
 
-    /**
-     * Returns true if only this machine writes there. Where that can't be found out, as in a folder that was made the
-     * root of a system, it counts as shared.
-     */
-    public static boolean isLocal(Path file) {
+    /** Tells if a file is on a local file system; if that can't be found out, as under a changed root, it is not. */
+    static boolean isLocal(Path file) {
         try {
             return LOCAL.contains(Files.getFileStore(file).type());
         } catch (IOException e) {

@@ -5,7 +5,7 @@ import dev.gradclip.NonFiniteGradientException;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/** A file holds a NaN or an infinity and nothing says to go on: the library's message in the words of the command. */
+/** A file holds a NaN or an infinity and no option says to go on: the library's message in the command's words. */
 public final class NonFiniteFileException extends IOException {
     private static final long serialVersionUID = 1;
 

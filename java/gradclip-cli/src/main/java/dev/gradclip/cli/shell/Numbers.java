@@ -4,7 +4,7 @@ package dev.gradclip.cli.shell;
 import java.util.Locale;
 import java.util.regex.Pattern;
 
-/** Numbers as people and JSON write them. */
+/** Reads and writes numbers as people and JSON do. */
 public final class Numbers {
     // Java's own parser also takes 1d, 0x1p3 and 1f.
     private static final Pattern DECIMAL = Pattern.compile("[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?");
@@ -15,7 +15,7 @@ public final class Numbers {
     private Numbers() {}
 
     /**
-     * A decimal number, {@code inf} or {@code nan}, in any case.
+     * Reads a decimal number, {@code inf} or {@code nan}, in any case.
      *
      * @throws NumberFormatException if the text is none of these, or a number that a double has as infinity or 0
      */
@@ -41,35 +41,34 @@ public final class Numbers {
         return value;
     }
 
-    /**
-     * Writes a number that was found, for people: five significant digits, {@code 0.19504}, {@code 2.57e23}; a report
-     * in JSON has all.
-     */
+    /** Writes a result with five significant digits: {@code 0.19504}, {@code 2.57e23}; a report in JSON has all. */
     public static String brief(double value) {
         return Double.isFinite(value) ? trimmed(String.format(Locale.ROOT, "%.5g", value)) : nonFinite(value);
     }
 
-    /** Without zeros that say nothing: at the end of a fraction, and before an exponent. */
+    /** Removes zeros that say nothing, at the end of a fraction and before an exponent. */
     private static String trimmed(String number) {
         String text = number.replaceFirst("e\\+?(-?)0*(?=\\d)", "e$1");
         return text.replaceFirst("(\\.\\d*?)0+(?=$|e)", "$1").replaceFirst("\\.(?=$|e)", "");
     }
 
-    /**
-     * Writes a number that was given as people type it, with as few digits as read back to the same double: {@code 1},
-     * {@code 1e-6}.
-     */
+    /** Writes an option's value with as few digits as read back to the same double: {@code 1}, {@code 1e-6}. */
     public static String typed(double value) {
         if (!Double.isFinite(value)) return nonFinite(value);
         return Double.toString(value).replace("E", "e").replaceFirst("\\.0(?=$|e)", "");
     }
 
-    /** {@code inf}, {@code -inf} or {@code nan}. */
-    public static String nonFinite(double value) {
+    /** Writes {@code inf}, {@code -inf} or {@code nan}. */
+    static String nonFinite(double value) {
         return Double.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
     }
 
-    /** A count with its thing: {@code 1 tensor}, {@code 23,445 elements}. */
+    /** Writes a number with so many digits after the point, and commas between thousands. */
+    public static String fixed(double value, int digits) {
+        return Double.isFinite(value) ? String.format(Locale.ROOT, "%,." + digits + "f", value) : nonFinite(value);
+    }
+
+    /** Writes a count with its thing: {@code 1 tensor}, {@code 23,445 elements}. */
     public static String count(long number, String thing) {
         return String.format(Locale.ROOT, "%,d %s%s", number, thing, number == 1 ? "" : "s");
     }

@@ -18,11 +18,11 @@ import org.jspecify.annotations.Nullable;
  */
 public record OutputTarget(
         Path requested, Path path, Path folder, @Nullable PosixFileAttributes existing) {
-    /** The most links that are followed, Linux's number. */
+    /** The most links that are followed, as by Linux. */
     private static final int MOST_LINKS = 40;
 
     /**
-     * Finds where an output is to be written.
+     * Finds and judges the file that a path leads to.
      *
      * @throws BadFileException if something else than a regular file is there, or no folder
      */
@@ -66,8 +66,7 @@ public record OutputTarget(
     }
 
     /**
-     * Links under /proc stand for open files, which renaming would put another file in place of; memory under /dev/shm
-     * is a folder.
+     * Refuses devices and links under /proc, which stand for open files and would be replaced; /dev/shm holds files.
      */
     private static void requireOrdinary(Path requested, Path path) throws IOException {
         Path folder = folderOf(path);

@@ -4,26 +4,26 @@ package dev.gradclip.cli.shell;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** Text from files as it is shown to people: names may hold line ends, terminal escapes, or megabytes. */
+/** Shows text from files to people: names may hold line ends, terminal escapes, or megabytes. */
 public final class Printable {
     private static final int LONGEST = 120;
 
-    /** More than a tensor has, fewer than fill a line. */
+    /** The most dimensions shown: more than a tensor has, fewer than fill a line. */
     private static final int MOST_DIMENSIONS = 12;
 
     private Printable() {}
 
-    /** In single quotes, the middle left out where it is long. */
+    /** Puts a text in single quotes, the middle left out if it is long. */
     public static String quoted(String text) {
         return "'" + cell(text) + "'";
     }
 
-    /** Text as a table shows it: the middle is left out where it is long, or one name would widen every row. */
-    public static String cell(String text) {
+    /** Writes a text for a table, the middle left out if it is long, or one name would widen every row. */
+    static String cell(String text) {
         return escaped(shortened(text, LONGEST));
     }
 
-    /** With nothing in it that is unsafe, so that it stays on one line and cannot steer a terminal. */
+    /** Escapes all that is unsafe, so that the text stays on one line and cannot steer a terminal. */
     public static String escaped(String text) {
         StringBuilder result = new StringBuilder(text.length());
         text.codePoints().forEach(c -> {
@@ -33,18 +33,18 @@ public final class Printable {
         return result.toString();
     }
 
-    /** The escape of a UTF-16 unit, as JSON writes it too. */
-    public static String escape(char unit) {
+    /** Escapes a character as JSON does. */
+    static String escape(char unit) {
         return String.format("\\u%04x", (int) unit);
     }
 
-    /** At most {@code longest} characters and an ellipsis. */
+    /** Shortens a text to {@code longest} characters and an ellipsis. */
     public static String shortened(String text, int longest) {
         if (text.length() <= longest) return text;
         return text.substring(0, longest / 2) + "…" + text.substring(text.length() - longest / 2);
     }
 
-    /** A shape in brackets, the middle left out where there are many dimensions. */
+    /** Writes a shape in brackets, the middle left out if there are many dimensions. */
     public static String shape(List<Long> shape, String separator) {
         if (shape.size() <= MOST_DIMENSIONS) return "[" + joined(shape, separator) + "]";
         int half = MOST_DIMENSIONS / 2;
@@ -57,11 +57,10 @@ public final class Printable {
     }
 
     /**
-     * Returns true if a character is seen as something else than it is: one that controls, reorders or shows nothing, a
-     * space that is no plain one, or one that has no meaning. Python's repr escapes the same but for the letters and
-     * marks.
+     * Tells if a character is seen as something else than it is: one that controls, reorders or shows nothing, a space
+     * that is no plain one, or one that has no meaning. Python's repr escapes the same but for letters and marks.
      */
-    public static boolean isUnsafe(int codePoint) {
+    static boolean isUnsafe(int codePoint) {
         return switch (Character.getType(codePoint)) {
             case Character.CONTROL,
                     Character.FORMAT,

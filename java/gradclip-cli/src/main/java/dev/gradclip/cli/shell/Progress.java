@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 /** A bar on standard error while a long file is read and written, or something long is measured, if someone watches. */
 public final class Progress implements AutoCloseable {
-    /** Below it a command ends before a bar is of use. */
+    /** The bytes of a long file; with fewer a command ends before a bar is of use. */
     private static final long LONG_FILE = 256L << 20;
 
     private static final int WIDTH = 79;
@@ -19,9 +19,7 @@ public final class Progress implements AutoCloseable {
     private final long grain;
     private final AtomicLong done = new AtomicLong();
 
-    /**
-     * The bar divides the time by its count, in whole nanoseconds: one that counts to billions would have none left.
-     */
+    /** Sets the grain of the bar, which divides the time by its count, in whole nanoseconds: billions leave none. */
     private Progress(@Nullable ProgressBar bar, long grain) {
         this.bar = bar;
         this.grain = grain;

@@ -7,11 +7,11 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 
-/** Why a file could not be worked with, without its name: some exceptions say no more than that. */
+/** Tells why a file could not be worked with, without its name: some exceptions say no more than that. */
 public final class Reason {
     private Reason() {}
 
-    /** In a few words. */
+    /** Returns the reason in a few words. */
     public static String of(IOException e) {
         if (e instanceof NoSuchFileException) return "there is no such file or folder";
         if (e instanceof AccessDeniedException) return "permission denied";

@@ -4,10 +4,7 @@ package dev.gradclip.cli.shell;
 import java.util.ArrayList;
 import java.util.List;
 
-/**
- * Aligned columns, two spaces apart: the first {@code textColumns} to the left, as {@link Printable#cell}, numbers to
- * the right.
- */
+/** A table of aligned columns: the first {@code textColumns} to the left, as {@link Printable#cell}, others right. */
 public final class Table {
     private final int textColumns;
     private final List<List<String>> rows = new ArrayList<>();
@@ -23,12 +20,19 @@ public final class Table {
         rows.add(cells);
     }
 
-    /** The lines, the header first. */
+    /** Returns the lines, the header first. */
     public List<String> lines() {
         int[] widths = widths();
         List<String> lines = new ArrayList<>();
         for (List<String> row : rows) lines.add(line(row, widths));
         return lines;
+    }
+
+    /** Prints the lines, the header in bold on a terminal. */
+    public void print(Terminal terminal) {
+        List<String> lines = lines();
+        terminal.out().println(terminal.bold(lines.get(0)));
+        lines.subList(1, lines.size()).forEach(terminal.out()::println);
     }
 
     private int[] widths() {

@@ -8,7 +8,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
 /**
- * The streams that a command writes to. Both streams are UTF-8 whatever the locale, for names in files are.
+ * The streams that a command writes to, UTF-8 whatever the locale, for names in files are.
  *
  * @param out standard output
  * @param err standard error
@@ -17,15 +17,15 @@ import java.nio.charset.StandardCharsets;
  * @param progress whether someone watches standard error
  */
 public record Terminal(PrintStream out, PrintStream err, boolean colours, boolean errorColours, boolean progress) {
-    /** The message where nothing can be written to standard output. */
+    /** The message if nothing can be written to standard output. */
     public static final String UNWRITABLE = "standard output cannot be written";
 
-    /** Not a terminal: no colours, no progress. */
+    /** Returns streams without colours and progress, which are no terminal. */
     public static Terminal plain(PrintStream out, PrintStream err) {
         return new Terminal(out, err, false, false, false);
     }
 
-    /** The process's own streams; the launcher says which are terminals, which Java 17 cannot tell apart. */
+    /** Returns the process's own streams; the launcher says which are terminals, for Java 17 cannot tell. */
     public static Terminal ofProcess() {
         boolean out = Boolean.getBoolean("gradclip.terminal.out");
         boolean err = Boolean.getBoolean("gradclip.terminal.err");

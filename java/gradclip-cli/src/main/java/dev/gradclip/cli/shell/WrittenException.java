@@ -4,7 +4,7 @@ package dev.gradclip.cli.shell;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/** Something failed when the output was in its place already: whoever repeats the command in place clips twice. */
+/** A failure after the output was in its place: whoever repeats the command in place clips twice. */
 public final class WrittenException extends IOException {
     private static final long serialVersionUID = 1;
 

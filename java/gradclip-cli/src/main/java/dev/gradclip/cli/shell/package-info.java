@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The parts that all commands share: the terminal, numbers, reports, output files, exit codes. */
+/** Holds what all commands share: streams and exit codes, numbers and tables, JSON, and files that appear whole. */
 @NullMarked
 package dev.gradclip.cli.shell;
 

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.gradclip.DType;
 import dev.gradclip.cli.Gradients;
-import dev.gradclip.cli.Truth;
 import dev.gradclip.measure.Half;
 import java.math.BigDecimal;
 import java.math.MathContext;

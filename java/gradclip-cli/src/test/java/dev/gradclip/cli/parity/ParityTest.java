@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.Backend;
-import dev.gradclip.cli.Outcome;
 import dev.gradclip.cli.rules.RuleSpec;
 import dev.gradclip.cli.rules.Rules;
 import java.util.ArrayList;
@@ -14,7 +13,7 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
-/** {@code gradclip parity} finds a difference, however little it is. */
+/** Tests that {@code gradclip parity} finds a difference, however little it is. */
 class ParityTest {
     private static List<ParityCase> cases(String... rules) {
         List<ParityCase> cases = new ArrayList<>();
@@ -24,17 +23,7 @@ class ParityTest {
 
     private static Parity compared(UnaryOperator<ParitySide.Outcome> change, String... rules) {
         ParitySide java = ParitySide.of(Backend.JAVA);
-        ParitySide wrong = new ParitySide() {
-            @Override
-            public String name() {
-                return "wrong";
-            }
-
-            @Override
-            public Outcome clip(ParityCase one) {
-                return change.apply(java.clip(one));
-            }
-        };
+        ParitySide wrong = new ParitySide("wrong", one -> change.apply(java.clip(one)));
         Parity parity = new Parity(java, List.of(wrong));
         parity.run(cases(rules), () -> {});
         return parity;
@@ -90,18 +79,11 @@ class ParityTest {
         assertEquals(1, power.size());
         for (double[] factorAndAgrees : new double[][] {{1 + 1e-13, 1}, {1 + 1e-11, 0}}) {
             ParitySide java = ParitySide.of(Backend.JAVA);
-            Parity parity = new Parity(java, List.of(new ParitySide() {
-                @Override
-                public String name() {
-                    return "near";
-                }
-
-                @Override
-                public Outcome clip(ParityCase one) {
-                    Outcome is = java.clip(one);
-                    return with(is, is.norm() * factorAndAgrees[0], is.coefficient(), is.figures());
-                }
-            }));
+            ParitySide near = new ParitySide("near", one -> {
+                ParitySide.Outcome is = java.clip(one);
+                return with(is, is.norm() * factorAndAgrees[0], is.coefficient(), is.figures());
+            });
+            Parity parity = new Parity(java, List.of(near));
             parity.run(power, () -> {});
             assertEquals(factorAndAgrees[1] == 1, parity.agrees());
         }

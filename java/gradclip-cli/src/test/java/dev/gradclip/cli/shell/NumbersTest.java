@@ -52,9 +52,7 @@ class NumbersTest {
     private static String json(double value) throws IOException {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         try (JsonReport report = new JsonReport(out)) {
-            report.generator().writeStartObject();
-            report.number("x", value);
-            report.generator().writeEndObject();
+            report.put("x", value);
         }
         return out.toString(StandardCharsets.UTF_8);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.examples.djl;
 
-import dev.gradclip.cli.FrameworkDemo;
+import dev.gradclip.cli.demo.FrameworkDemo;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
