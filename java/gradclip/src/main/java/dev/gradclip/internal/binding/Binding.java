@@ -8,8 +8,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The memory that each tensor has at present: shapes stay, memory comes and goes. A rebind binds all that it is given,
- * or throws and binds nothing. Entries are the gradients and then, where there are any, their weights.
+ * The memory that each tensor is bound to at present. Type and length of a tensor are fixed; its memory may change. A
+ * rebind binds everything it is given, or throws and binds nothing. The entries are the gradients, followed by their
+ * weights if the clipper has weights.
  */
 public abstract sealed class Binding permits HostBinding, DeviceBinding {
     private final List<String> names;
@@ -22,7 +23,7 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
         copy = new long[names.size()];
     }
 
-    /** The number of gradients; their weights, where there are any, are counted on from here. */
+    /** The number of gradients, which is also the entry of the first weights, if there are any. */
     public final int size() {
         return names.size();
     }
@@ -30,6 +31,10 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
     /** The number of gradients and weights. */
     final int entries() {
         return segments.hasWeights() ? 2 * size() : size();
+    }
+
+    final int rows(int entry) {
+        return segments.rows(entry < size() ? entry : entry - size());
     }
 
     public final SegmentLayout segments() {
@@ -44,7 +49,7 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
         return entry < size() ? names.get(entry) : "the parameter of " + names.get(entry - size());
     }
 
-    /** The exception for the first segment with a norm that is not finite: the same on every backend. */
+    /** Makes the exception for the first segment with a norm that is not finite, with one text for all backends. */
     public final NonFiniteGradientException nonFinite(int segment, double norm) {
         int tensor = segments.ownerOf(segment);
         if (segments.rows(tensor) == 1) return new NonFiniteGradientException(name(tensor), norm);
@@ -58,7 +63,7 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
         }
     }
 
-    /** A copy, so that what is checked is what is bound, whoever writes to the array meanwhile. */
+    /** Copies the addresses, so that those checked are those bound even if the caller's array changes meanwhile. */
     final long[] copied(long[] addresses) {
         System.arraycopy(addresses, 0, copy, 0, copy.length);
         return copy;
@@ -83,29 +88,31 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
     /** The number of elements of the gradients that have memory. */
     public abstract long elements();
 
-    /** Binds the entries from one on to addresses; 0 is absent. */
+    /** Binds the entries that begin with {@code from} to addresses; 0 makes an entry absent. */
     public abstract void rebind(int from, long[] addresses);
 
-    /** Binds the entries from one on to memory; null is absent. */
+    /** Binds the entries that begin with {@code from} to memory; null makes an entry absent. */
     public abstract void rebind(int from, @Nullable TensorMemory[] memory);
 
-    /** Returns true if the gradients can be bound to memory of this side, types and lengths; null is absent. */
+    /** Returns true if the gradients can be bound to this memory; null makes a gradient absent. */
     public final boolean fits(@Nullable TensorMemory[] memory) {
         for (int i = 0; i < memory.length; i++) {
-            TensorMemory of = memory[i];
-            if (of != null && !fits(i, of)) return false;
+            TensorMemory next = memory[i];
+            if (next != null && !fits(i, next)) return false;
         }
         return true;
     }
 
     abstract boolean fits(int tensor, TensorMemory memory);
 
-    /** Binds the gradients to arrays; null is absent. */
+    /** Binds the gradients to arrays; null makes a gradient absent. */
     public abstract void rebind(float[] @Nullable [] arrays);
 
-    /** Lets go of all memory. */
+    /** Drops every reference to the tensors' memory. */
     public abstract void clear();
 
-    /** An action that frees memory outside the heap, without a reference to the binding. */
-    public abstract Runnable release();
+    /** Returns an action that frees memory outside the heap and holds no reference to the binding. */
+    public Runnable release() {
+        return () -> {};
+    }
 }

@@ -14,8 +14,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tensors in the memory of one CUDA device, bound to a plan there. A rebind writes the pieces that changed and makes
- * one call.
+ * Tensors in the memory of one CUDA device, bound to a {@link CudaPlan}. A rebind writes the table's entries that
+ * changed and makes one native call.
  */
 public final class DeviceBinding extends Binding {
     private final TensorMemory[] shapes;
@@ -25,13 +25,13 @@ public final class DeviceBinding extends Binding {
     private final int mostParts;
     private final long[] addresses;
 
-    /** The buffers that entries are bound to, and hold on to; null where there is none, or an address alone. */
+    /** The memory of each entry, retained while it is bound; null if the entry is absent or bound to an address. */
     private final @Nullable DeviceMemory[] bound;
 
     private int tensors;
     private long elements;
 
-    /** Tensors bound to a plan on the device where the first of them is. */
+    /** Binds the tensors to a plan on the device of the first tensor that has memory. */
     public DeviceBinding(TensorList tensorList) {
         super(tensorList);
         int entries = entries();
@@ -41,11 +41,11 @@ public final class DeviceBinding extends Binding {
         int[] rows = new int[entries];
         for (int i = 0; i < entries; i++) {
             TensorMemory shape = tensorList.shapes().get(i);
-            // Not the shape itself, which may hold on to memory.
+            // The given shape may refer to memory, which would then stay reachable.
             shapes[i] = HostMemory.shape(shape.dtype(), shape.length());
             dtypes[i] = shape.dtype();
             lengths[i] = shape.length();
-            rows[i] = segments().rows(i < size() ? i : i - size());
+            rows[i] = rows(i);
         }
         @Nullable TensorMemory[] memory = tensorList.memory().toArray(new TensorMemory[0]);
         device = deviceOf(memory);
@@ -66,12 +66,12 @@ public final class DeviceBinding extends Binding {
         for (int i = 0; i < size(); i++) if (bound[i] != null) cover(i);
     }
 
-    /** A part for each tensor and for what lies between groups; none where no rule can have parts. */
+    /** One part for each tensor and for each gap between groups; 0 if no rule can have parts here. */
     private int mostParts(int groups) {
         return groups == 0 && segments().areTensors() ? 0 : size() + groups + 1;
     }
 
-    /** The most parts that a rule can have here. */
+    /** The largest number of parts that a rule for these tensors can have. */
     public int mostParts() {
         return mostParts;
     }
@@ -126,7 +126,7 @@ public final class DeviceBinding extends Binding {
         elements = 0;
     }
 
-    /** Holds on to buffers instead of those before; addresses are set already. */
+    /** Keeps the retained memory of the entries and releases what they had before; their addresses are set already. */
     private void bind(int from, @Nullable DeviceMemory[] next) {
         @Nullable DeviceMemory[] before = Arrays.copyOfRange(bound, from, from + next.length);
         System.arraycopy(next, 0, bound, from, next.length);
@@ -141,7 +141,7 @@ public final class DeviceBinding extends Binding {
         return plan::close;
     }
 
-    /** Binds the plan to the addresses, or throws and leaves it as it was. */
+    /** Binds the plan to the addresses, or throws and leaves the plan as it was. */
     private void commit(int from, long[] to) {
         boolean changed = false;
         try {
@@ -179,7 +179,7 @@ public final class DeviceBinding extends Binding {
         elements += shapes[tensor].length();
     }
 
-    /** Retains the buffers until {@link #release}; returns their addresses. */
+    /** Retains the memory until {@link #release}; returns the addresses. */
     private static long[] retain(@Nullable DeviceMemory[] buffers) {
         long[] addresses = new long[buffers.length];
         int held = 0;
@@ -203,7 +203,7 @@ public final class DeviceBinding extends Binding {
         if (buffer != null) buffer.release();
     }
 
-    /** With the tensor's name, where it is about a row of the table as it is now. */
+    /** Makes an exception that names the tensor; to be called while the table still has the refused address. */
     private RuntimeException named(UnboundPieceException e) {
         int entry = table.entryOf(e.piece());
         int other = table.overlapping(entry);
@@ -212,7 +212,7 @@ public final class DeviceBinding extends Binding {
                 Overlaps.message(name(Math.min(other, entry)), name(Math.max(other, entry))), e);
     }
 
-    /** The device that the buffers are on, else the current one. */
+    /** Returns the device of the first memory that is not empty, else the current device. */
     private static int deviceOf(@Nullable TensorMemory[] given) {
         for (TensorMemory memory : given) {
             if (memory instanceof DeviceMemory b && b.length() > 0) return b.device();

@@ -16,29 +16,30 @@ import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** Tensors in host memory, bound to a plan on the CPU. */
+/** Tensors in host memory, bound to a {@link CpuPlan}. */
 public final class HostBinding extends Binding {
     private final CpuPlan plan;
     private final HostMemory[] shapes;
 
-    /** The memory each tensor is bound to; null where it is absent, or bound to one of {@link #addresses}. */
+    /** The memory of each entry; null if the entry is absent or bound to one of {@link #addresses}. */
     private final @Nullable HostMemory[] bound;
 
-    /** The address each tensor is bound to, or 0. */
+    /** The address that each entry is bound to; 0 if it is absent or bound to memory. */
     private final long[] addresses;
 
-    /** The entries whose rebind an Error ended, so that nobody knows which memory the plan has. */
+    /** True for each entry whose rebind an Error ended, which leaves the plan's memory for it unknown. */
     private final boolean[] torn;
 
     private final Overlaps.Scratch scratch;
 
-    /** Throws where addresses can't be read here. */
+    /** Throws if the backend cannot read memory by its address. */
     private final Runnable requireAddresses;
 
     /**
-     * Tensors bound to the plan that {@code planner} makes of the pieces of each segment.
+     * Binds the tensors to a plan.
      *
-     * @param requireAddresses called before an address is bound
+     * @param planner makes the plan from the pieces of each segment
+     * @param requireAddresses called before an address is bound; throws if addresses cannot be read
      */
     public HostBinding(TensorList tensors, Function<List<List<Piece>>, CpuPlan> planner, Runnable requireAddresses) {
         super(tensors);
@@ -82,10 +83,6 @@ public final class HostBinding extends Binding {
             to.add(List.of(shape.pieces().get(0).slice(row * length, length)));
     }
 
-    private int rows(int entry) {
-        return segments().rows(entry < size() ? entry : entry - size());
-    }
-
     private int firstSegment(int entry) {
         SegmentLayout segments = segments();
         return entry < size() ? segments.from(entry) : segments.gradients() + segments.from(entry - size());
@@ -95,7 +92,7 @@ public final class HostBinding extends Binding {
         return plan;
     }
 
-    /** Type and length of a tensor, whether or not it has memory. */
+    /** The type and length of a tensor, present or absent. */
     public HostMemory shape(int tensor) {
         return shapes[tensor];
     }
@@ -118,7 +115,7 @@ public final class HostBinding extends Binding {
         return elements;
     }
 
-    /** Throws where an Error ended a rebind. */
+    /** Throws if an Error ended a rebind. */
     public void requireWhole() {
         for (int i = 0; i < torn.length; i++) {
             if (torn[i]) {
@@ -246,11 +243,6 @@ public final class HostBinding extends Binding {
         }
     }
 
-    @Override
-    public Runnable release() {
-        return () -> {};
-    }
-
     private void requireShape(int tensor, HostMemory memory) {
         HostMemory shape = shapes[tensor];
         requireShape(tensor, shape, memory);
@@ -262,29 +254,24 @@ public final class HostBinding extends Binding {
 
     private void bindPieces(int entry, @Nullable HostMemory buffer) {
         HostMemory shape = shapes[entry];
+        Piece absent = Piece.absent(shape.dtype());
         int segment = firstSegment(entry);
         int rows = rows(entry);
         if (rows == 1) {
             for (int i = 0; i < shape.pieces().size(); i++) {
                 plan.rebind(
-                        segment,
-                        i,
-                        buffer == null
-                                ? Piece.absent(shape.dtype())
-                                : buffer.pieces().get(i));
+                        segment, i, buffer == null ? absent : buffer.pieces().get(i));
             }
             return;
         }
         long length = shape.length() / rows;
         for (int row = 0; row < rows; row++) {
-            Piece piece = buffer == null
-                    ? Piece.absent(shape.dtype())
-                    : buffer.pieces().get(0).slice(row * length, length);
+            Piece piece = buffer == null ? absent : buffer.pieces().get(0).slice(row * length, length);
             plan.rebind(segment + row, 0, piece);
         }
     }
 
-    /** Refuses entries from one on as they will be, among the others as they are. */
+    /** Throws if the new memory of the entries that begin with {@code from} would overlap any other. */
     private void refuseOverlaps(int from, @Nullable TensorMemory[] given) {
         List<@Nullable HostMemory> all = new ArrayList<>(entries());
         for (int i = 0; i < entries(); i++) {

@@ -7,13 +7,13 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensors that a clipper is to be bound to. Entries are the gradients and then, where there are any, their weights.
+ * The tensors that a clipper is bound to. The entries are the gradients, followed by their weights if there are any.
  *
- * @param names of the gradients
- * @param segments what has a norm of its own
- * @param groups how many named groups there are
- * @param shapes type and length of every entry
- * @param memory of every entry; null where it is absent
+ * @param names the names of the gradients
+ * @param segments the runs of elements that have a norm of their own
+ * @param groups the number of named groups
+ * @param shapes the type and length of every entry
+ * @param memory the memory of every entry; null if it is absent
  */
 public record TensorList(
         List<String> names,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Binds tensors to a plan and binds them anew where they move: {@link dev.gradclip.internal.binding.Binding}. */
+/** Binds tensors to a plan, and rebinds them when they have moved: {@link dev.gradclip.internal.binding.Binding}. */
 @NullMarked
 package dev.gradclip.internal.binding;
 

@@ -7,8 +7,8 @@ import dev.gradclip.internal.rule.ResolvedRule;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One clip to be done and, once a backend has done it, its {@link #figures}. A clipper has one object, which it fills
- * anew for each call, so that a clip allocates nothing.
+ * The arguments of one clip and, once a backend has done it, its {@link #figures}. A clipper reuses one object for all
+ * its calls, so that a clip allocates nothing.
  */
 public final class Call {
     /** The phases that a call goes through. */
@@ -19,9 +19,9 @@ public final class Call {
         APPLY,
         /** Measures and decides, and writes to no gradient. */
         DECIDE,
-        /** Decides by a norm that the host gives, and applies. */
+        /** Decides from a norm that the caller gives, and applies. */
         NORM_GIVEN,
-        /** Decides by a norm that lies on the device, and applies. */
+        /** Decides from a norm in device memory, and applies. */
         NORM_ON_DEVICE
     }
 
@@ -33,7 +33,7 @@ public final class Call {
     private final Figures figures = new Figures();
 
     /**
-     * Fills the call anew.
+     * Sets the arguments of the next clip; returns this object.
      *
      * @param givenNorm the norm of {@link Kind#NORM_GIVEN}
      * @param normOnDevice the norm of {@link Kind#NORM_ON_DEVICE}
@@ -63,30 +63,27 @@ public final class Call {
         return current;
     }
 
-    /** The norm of {@link Kind#NORM_GIVEN}. */
     double globalNorm() {
         return globalNorm;
     }
 
-    /** The norm of {@link Kind#NORM_ON_DEVICE}. */
     DeviceNorm deviceNorm() {
         DeviceNorm current = deviceNorm;
         if (current == null) throw new IllegalStateException("the call was given no norm on a device");
         return current;
     }
 
-    /** The stream to enqueue on, or null where the call is to be complete when it returns. */
     @Nullable
     StreamHandle stream() {
         return stream;
     }
 
-    /** Returns true if the call measures the norms that the clipper's listener is told by group. */
+    /** Returns true if the call measures norms, which the clipper's listener gets for each group. */
     boolean measuresNorms() {
         return kind == Kind.DECIDE || ((kind == Kind.CLIP || kind == Kind.APPLY) && !rule().clamps());
     }
 
-    /** The figures, valid once a backend has done the call and until the next. */
+    /** The figures, valid after a backend has done this call and before the next call. */
     public Figures figures() {
         return figures;
     }

@@ -15,17 +15,16 @@ import org.jspecify.annotations.Nullable;
  * Reports every clip to the {@link ClipListener} and to JDK Flight Recorder, if either is active; delegates the work.
  */
 public final class ClipObserver {
-    /** The number of results that a device keeps. */
+    /** The number of results that a CUDA plan keeps. */
     private static final int MOST_WAITING = 256;
 
     private final Phases phases;
 
-    /** The groups, as ranges of segments. */
     private final Map<String, TensorRange> groups;
 
     private final @Nullable ClipListener listener;
 
-    /** Clips whose figures a device has still to write. */
+    /** The clips whose figures the device has not written yet. */
     private final ArrayDeque<Waiting> waiting = new ArrayDeque<>(0);
 
     private long steps;
@@ -33,14 +32,13 @@ public final class ClipObserver {
 
     private record Waiting(long step, long call) {}
 
-    /** Reports the clips of these phases; the groups are ranges of segments. */
+    /** Observes the clips of these phases; the groups are ranges of segments. */
     public ClipObserver(Phases phases, Map<String, TensorRange> groups, @Nullable ClipListener listener) {
         this.phases = phases;
         this.groups = groups;
         this.listener = listener;
     }
 
-    /** Clips, and reports it. */
     public void clip(Call call) {
         if (!waiting.isEmpty()) poll();
         ClipRecording.Recorded begun = ClipRecording.begin();
@@ -66,7 +64,7 @@ public final class ClipObserver {
         tell(begun, event(step, figures, call.measuresNorms() ? groupNorms(figures.call) : Map.of()), false);
     }
 
-    /** Reports the clips whose figures have come meanwhile; waits for none. */
+    /** Reports the waiting clips whose figures the device has written by now; never blocks. */
     public void poll() {
         while (true) {
             Waiting next = waiting.peek();
@@ -80,8 +78,7 @@ public final class ClipObserver {
             } catch (NonFiniteGradientException e) {
                 event = refused(next.step);
             } catch (CudaException | IllegalStateException e) {
-                // Failed, or written over meanwhile: whoever asks the result is told, and here there is nothing to
-                // tell.
+                // The device failed, or the figures were overwritten: reading the ClipResult throws the same error.
                 continue;
             }
             tell(null, event, true);
@@ -100,7 +97,7 @@ public final class ClipObserver {
                 step, figures.globalNorm, figures.coefficient, figures.clipped, figures.nonFinite, groupNorms);
     }
 
-    /** The event of a clip that the policy ERROR refused: all stays as it was. */
+    /** Makes the event of a clip that the policy ERROR refused, which changed no gradient. */
     private static ClipEvent refused(long step) {
         return new ClipEvent(step, Double.NaN, 1, false, true, Map.of());
     }
@@ -118,12 +115,12 @@ public final class ClipObserver {
         }
     }
 
-    /** Reports all that waits: nothing is in flight any more. */
+    /** Reports all waiting clips; to be called when no clip is in flight any more. */
     public void close() {
         try {
             poll();
         } catch (CudaException e) {
-            // Closing itself reports what failed on the device.
+            // Closing the plan reports what failed on the device.
         }
     }
 }

@@ -13,7 +13,7 @@ import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import org.jspecify.annotations.Nullable;
 
-/** Clips in a recording of JDK Flight Recorder, where this runtime has it. */
+/** Writes clips into a recording of JDK Flight Recorder, if this runtime has the module. */
 public final class ClipRecording {
     private static final boolean AVAILABLE = isAvailable();
 
@@ -29,7 +29,7 @@ public final class ClipRecording {
     }
 
     /**
-     * A clip in a recording; off unless the recording asks for it: {@code
+     * The JFR event of one clip, which a recording has to switch on: {@code
      * -XX:StartFlightRecording:filename=clips.jfr,+dev.gradclip.Clip#enabled=true}.
      */
     @Name("dev.gradclip.Clip")
@@ -73,20 +73,20 @@ public final class ClipRecording {
         }
     }
 
-    /** An event that is never committed: it is asked whether events are recorded, so that none is made to ask. */
+    /** Holds one event that is never committed; asking it if events are recorded needs no new event. */
     private static final class Probe {
         static final Recorded EVENT = new Recorded();
     }
 
     /**
-     * Returns true if somebody records clips. Where nobody has recorded yet no event is made: the first takes JDK
-     * Flight Recorder 200 ms to start, in a first clip of 14.
+     * Returns true if a recording of clips is running. Makes no event before the first recording: the first event
+     * starts JDK Flight Recorder, which took 200 ms in a first clip of 14 ms.
      */
     public static boolean isRecording() {
         return AVAILABLE && FlightRecorder.isInitialized() && Probe.EVENT.isEnabled();
     }
 
-    /** An event that begins now, or null where nobody records. */
+    /** Returns an event that begins now, or null if no recording wants it. */
     static @Nullable Recorded begin() {
         if (!isRecording()) return null;
         Recorded begun = new Recorded();
@@ -94,7 +94,7 @@ public final class ClipRecording {
         return begun;
     }
 
-    /** Writes an event; without a duration where none was begun. */
+    /** Writes the event that {@link #begin} returned, or a new one without a duration if that is null. */
     static void commit(@Nullable Recorded begun, ClipEvent event, boolean async) {
         Recorded written = begun;
         if (written == null) {

@@ -17,7 +17,7 @@ import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import org.jspecify.annotations.Nullable;
 
-/** Measure, decide, apply for one clipper on the CPU: what each rule does between the phases of a {@link CpuPlan}. */
+/** Measures, decides and applies for one clipper on the CPU; a {@link CpuPlan} does the work on elements. */
 public final class CpuPhases implements Phases {
     private final CpuPlan plan;
     private final HostBinding binding;
@@ -32,10 +32,9 @@ public final class CpuPhases implements Phases {
     private boolean foundNonFinite;
     private long call;
 
-    /** True if a clip has begun to write and has not returned. */
+    /** True if a clip has begun to write and has not returned normally. */
     private volatile boolean writing;
 
-    /** Phases over tensors that are bound to a plan. */
     public CpuPhases(HostBinding binding) {
         plan = binding.plan();
         this.binding = binding;
@@ -66,7 +65,9 @@ public final class CpuPhases implements Phases {
 
     @Override
     public double globalNorm(NormType type) {
-        measureAll(type, 1);
+        begin();
+        plan.measure(type, 0, segments.gradients());
+        totalAll(type, 1);
         return norm.value();
     }
 
@@ -114,7 +115,7 @@ public final class CpuPhases implements Phases {
 
     // ---- measure ----------------------------------------------------------------------------------------------------
 
-    /** Measures all into {@link #norm} and heeds the policy; false where it says to leave everything as it is. */
+    /** Measures all gradients into {@link #norm}; returns false if the policy SKIP leaves them as they are. */
     private boolean measureForNorm(ResolvedRule rule, boolean isMeasured) {
         NormType type = typeOf(rule);
         if (isMeasured) {
@@ -145,7 +146,7 @@ public final class CpuPhases implements Phases {
         return rule.normType == null ? NormType.INF : rule.normType;
     }
 
-    /** Figures of the call before are not to be had from here on, whether or not this one ends well. */
+    /** Begins a call; from here on the figures of the previous call cannot be read, even if this call fails. */
     private void begin() {
         binding.requireWhole();
         call++;
@@ -159,12 +160,6 @@ public final class CpuPhases implements Phases {
         totalAll(type, rule.inverseScale);
     }
 
-    private void measureAll(NormType type, double scale) {
-        begin();
-        plan.measure(type, 0, segments.gradients());
-        totalAll(type, scale);
-    }
-
     private void totalAll(NormType type, double scale) {
         measuredType = type;
         measuredScale = scale;
@@ -172,7 +167,7 @@ public final class CpuPhases implements Phases {
         norm.multiply(scale);
     }
 
-    /** The norm of the unscaled segments {@code [from, to)}; the next call overwrites it. */
+    /** Returns the norm of the unscaled segments {@code [from, to)}, in an object that the next call overwrites. */
     private ScaledNorm partNorm(NormType type, int from, int to) {
         plan.total(type, from, to, partNorm);
         partNorm.multiply(measuredScale);
@@ -216,7 +211,7 @@ public final class CpuPhases implements Phases {
 
         @Override
         protected ScaledNorm norm(int from, int to) {
-            // Measured already, or given.
+            // This norm was measured already, or was given.
             if (from == 0 && to == segments.gradients()) return norm;
             return partNorm(Phases.requireMeasured(measuredType), from, to);
         }
@@ -236,13 +231,13 @@ public final class CpuPhases implements Phases {
 
     // ---- apply ------------------------------------------------------------------------------------------------------
 
-    /** Leaves every gradient as it is, by policy. */
+    /** Leaves every gradient as it is, because the policy is SKIP. */
     private void leave(Figures figures) {
         decision.leave();
         figures.set(norm.value(), 1, false, true, 0);
     }
 
-    /** Applies the coefficients where one of them changes anything. */
+    /** Decides, and scales the gradients if any coefficient changes elements. */
     private void scale(ResolvedRule rule, double globalNorm, boolean nonFinite, Figures figures) {
         double coefficient = decision.decide(rule);
         if (decision.changes()) {
@@ -286,8 +281,8 @@ public final class CpuPhases implements Phases {
     }
 
     /**
-     * Sets NaN and infinities to 0; returns the number that stay 0. One that is then clamped away from 0 is counted
-     * there.
+     * Sets NaN and infinities to 0; returns the number of these elements that stay 0. An element that is then clamped
+     * away from 0 is counted by the clamp.
      */
     private long zeroNonFinite(ResolvedRule rule) {
         long changed = 0;
@@ -297,7 +292,7 @@ public final class CpuPhases implements Phases {
             if (value.min() <= 0 && value.max() >= 0) changed += zeroed;
         }
         if (rule.coversAll) return changed;
-        // Those of no part.
+        // The elements that no part covers.
         return changed + plan.zeroNonFinite(0, segments.gradients());
     }
 

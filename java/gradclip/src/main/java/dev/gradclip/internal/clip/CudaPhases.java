@@ -2,7 +2,6 @@
 package dev.gradclip.internal.clip;
 
 import dev.gradclip.ClipRule;
-import dev.gradclip.DType;
 import dev.gradclip.DeviceNorm;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
@@ -22,29 +21,28 @@ import dev.gradclip.internal.rule.TensorRange;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Measure, decide, apply for one clipper on a CUDA device, which does all three by itself: one native call per clip.
+ * Measures, decides and applies for one clipper on a CUDA device. One native call enqueues all three phases.
  */
 public final class CudaPhases implements Phases {
     private final CudaPlan plan;
     private final DeviceBinding binding;
     private final CudaRule numbers;
 
-    /** The rule whose numbers {@link #numbers} holds. */
+    /** The rule that {@link #numbers} was written from. */
     private @Nullable ResolvedRule written;
 
     private @Nullable NormType measuredType;
     private double measuredScale = 1;
     private long call;
 
-    /** True if a clip was given to the device and did not return, so that nobody knows how far it came. */
+    /** True if a clip was enqueued and its call did not return normally: some elements may have been written. */
     private volatile boolean writing;
 
-    /** The stream of the latest work. Work on another stream waits there for the one before, so both stay. */
+    /** The stream of the latest work. Work on another stream waits for this one, so both are retained. */
     private StreamHandle stream = StreamHandle.DEFAULT;
 
     private StreamHandle streamBefore = StreamHandle.DEFAULT;
 
-    /** Phases over tensors that are bound to a plan. */
     public CudaPhases(DeviceBinding binding) {
         plan = binding.plan();
         this.binding = binding;
@@ -59,7 +57,7 @@ public final class CudaPhases implements Phases {
         Figures figures = clip.figures();
         if (on == null) plan.synchronize();
         if (clip.kind() != Call.Kind.DECIDE) writing = false;
-        // A result is there before elements are scaled, so the stream was waited for first.
+        // The device publishes a result before it scales the elements, so the stream is waited for above.
         if (on == null) read(call, figures);
         figures.isPending = on != null;
         figures.tensors = binding.tensors();
@@ -88,17 +86,13 @@ public final class CudaPhases implements Phases {
             case NORM_ON_DEVICE -> {
                 DeviceNorm norm = clip.deviceNorm();
                 long handle = begin(rule, on);
-                return plan.clipWithNorm(handle, numbers, norm.address(), isFloat32(norm), norm.isSquared());
+                return plan.clipWithNorm(handle, numbers, norm);
             }
         }
         throw new IllegalStateException("a call of no kind");
     }
 
-    private static boolean isFloat32(DeviceNorm norm) {
-        return norm.dtype() == DType.FLOAT32;
-    }
-
-    /** Prepares a clip, after which a failure leaves the tensors partly clipped; returns the stream's handle. */
+    /** Prepares a clip; a failure from here on may leave the tensors partly clipped. Returns the stream's handle. */
     private long begin(ResolvedRule rule, StreamHandle on) {
         writing = false;
         forget();
@@ -109,6 +103,7 @@ public final class CudaPhases implements Phases {
         return handle;
     }
 
+    /** Remembers what a call measures; returns the call. */
     private long measured(ResolvedRule rule, long byCall) {
         measuredType = rule.normType;
         measuredScale = rule.inverseScale;
@@ -120,7 +115,7 @@ public final class CudaPhases implements Phases {
         measuredType = null;
     }
 
-    /** The rule's numbers, written once. */
+    /** Returns the rule's numbers, which are written only if the rule has changed. */
     private CudaRule numbers(ResolvedRule rule) {
         if (rule != written) {
             numbers.write(rule, binding.segments());
@@ -169,10 +164,9 @@ public final class CudaPhases implements Phases {
 
     @Override
     public CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle on) {
-        // A replay measures anew, and nobody here is told.
+        // A replay overwrites the norms on the device without a call here.
         forget();
-        if (norm == null) return plan.capture(on.value(), numbers(rule));
-        return plan.captureWithNorm(on.value(), numbers(rule), norm.address(), isFloat32(norm), norm.isSquared());
+        return plan.capture(on.value(), numbers(rule), norm);
     }
 
     @Override
@@ -225,7 +219,7 @@ public final class CudaPhases implements Phases {
         }
     }
 
-    /** Copies a call's figures; false where the device has gone on meanwhile and come round. */
+    /** Copies a call's figures; returns false if the device began to overwrite their slot meanwhile. */
     private boolean copy(CudaResults results, long ofCall, Figures into) {
         boolean refused = results.refused(ofCall);
         int segment = results.segment(ofCall);

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.clip;
 
-/** The figures of one clip, as a backend hands them over; a clipper uses one object again and again. */
+/** The figures of one clip, which a backend fills in; a clipper reuses one object. */
 public final class Figures {
-    /** The norm over all gradients before clipping; NaN where none was measured. */
+    /** The norm over all gradients before clipping; NaN if none was measured. */
     public double globalNorm;
 
-    /** The factor of every gradient; NaN where there is no single one. */
+    /** The factor of every gradient; NaN if gradients have different factors. */
     public double coefficient;
 
-    /** True if a gradient was changed, unscaling aside. */
+    /** True if a gradient was changed; unscaling is not counted. */
     public boolean clipped;
 
     /** True if a NaN or an infinity was found. */
     public boolean nonFinite;
 
-    /** Gradients that have memory. */
+    /** The number of gradients that have memory. */
     public int tensors;
 
-    /** Elements of the gradients that have memory. */
+    /** The number of elements of the gradients that have memory. */
     public long elements;
 
-    /** Elements that a value rule changed. */
+    /** The number of elements that a value rule changed. */
     public long elementsChanged;
 
-    /** The number of the clipper's call that these figures are of. */
+    /** The number of the clipper's call that these figures belong to. */
     public long call;
 
-    /** True if the device has still to write the figures, so that only tensors, elements and call are known. */
+    /** True if the device has not written the figures yet; only tensors, elements and call are known then. */
     public boolean isPending;
 
     void set(double norm, double factor, boolean isClipped, boolean isNonFinite, long changed) {

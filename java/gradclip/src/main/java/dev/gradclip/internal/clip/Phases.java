@@ -12,11 +12,11 @@ import dev.gradclip.internal.rule.TensorRange;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Measure, decide, apply where a clipper's gradients are: {@link CpuPhases} on the host, {@link CudaPhases} on a
- * device.
+ * Measures, decides and applies on the side where a clipper's gradients are: {@link CpuPhases} on the host, {@link
+ * CudaPhases} on a device.
  */
 public interface Phases {
-    /** Clips, and fills the call's figures. */
+    /** Does the call and fills in its figures. */
     void clip(Call call);
 
     /** Measures the norm over all gradients now. */
@@ -28,44 +28,44 @@ public interface Phases {
     /** The norm of the segments {@code [fromSegment, toSegment)} as call {@code ofCall} measured them. */
     double norm(int fromSegment, int toSegment, long ofCall);
 
-    /** The factor that call {@code ofCall} multiplied a segment by. */
+    /** The factor by which call {@code ofCall} multiplied a segment. */
     double coefficient(int segment, long ofCall);
 
-    /** Returns true if the last clip ended with something thrown after it had begun to write. */
+    /** Returns true if the last clip threw after it had begun to write. */
     boolean isPartlyClipped();
 
-    /** The address where the last clip or decision left a figure on the device. */
+    /** The device address of a figure of the last clip or decision. */
     long address(DeviceFigure figure);
 
-    /** Returns true if the figures of a pending call have come. */
+    /** Returns true if the figures of a pending call can be read without waiting. */
     default boolean isComplete(long ofCall) {
         return true;
     }
 
-    /** Waits for the figures of a pending call. */
+    /** Waits for the figures of a pending call and copies them. */
     default void read(long ofCall, Figures into) {
         throw new IllegalStateException("the figures of a clip on the host are there when it returns");
     }
 
-    /** Makes a clip part of the graph that the stream is captured into; the norm is null where the clip measures it. */
+    /** Adds a clip to the graph that the stream is captured into; the norm is null if the clip measures it. */
     default CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle stream) {
         throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use clip");
     }
 
-    /** Gives a captured clip another rule's numbers. */
+    /** Replaces the numbers of a captured clip's rule. */
     default void setRule(CudaCapture capture, ClipRule rule, StreamHandle stream) {
         throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
     }
 
-    /** The figures of the latest replay of a captured clip. */
+    /** Copies the figures of the latest replay of a captured clip. */
     default void latest(CudaCapture capture, Figures into) {
         throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
     }
 
-    /** Lets go of streams. */
+    /** Releases the streams. */
     default void clear() {}
 
-    /** The norm type that call {@code ofCall} measured, if the latest call is that one. */
+    /** Returns the norm type that call {@code ofCall} measured; throws if a later call has begun. */
     static NormType requireCurrent(long ofCall, long latest, @Nullable NormType measured) {
         if (ofCall != latest) {
             throw new IllegalStateException(
@@ -74,7 +74,7 @@ public interface Phases {
         return requireMeasured(measured);
     }
 
-    /** The norm type, where one was measured. */
+    /** Returns the norm type; throws if none was measured. */
     static NormType requireMeasured(@Nullable NormType measured) {
         if (measured == null) throw new IllegalStateException("this call measured no norms");
         return measured;

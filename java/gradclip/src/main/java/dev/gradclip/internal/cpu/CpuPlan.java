@@ -17,29 +17,35 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A set of segments (tensors) bound on the CPU, and the phases over them: measure, total, apply. Splits tiles into
- * chunks for a {@link Workers}; which thread does which chunk never shows in the bits, for every tile has its own
- * partial. One caller at a time.
+ * A set of segments bound on the CPU, and the phases of work on them: measure, total, apply.
+ *
+ * <p>The segments are cut into tiles of 8 KiB. A phase hands its tiles in chunks to {@link Workers}, and {@link
+ * Kernels} does the work on the elements. Measuring writes one partial for each tile; {@link Fold} then adds up the
+ * partials of each segment in a fixed order. So the bits of a norm do not depend on the thread that measured a tile,
+ * nor on the number of threads or chunks.
+ *
+ * <p>A FLOAT64 tile whose sum leaves [2^-900, 2^900] is summed again with scaled elements, and its partial goes to the
+ * low or the high plane instead of the middle one. A POWER norm is measured in two passes, of which the first finds the
+ * maximum of each segment. One thread at a time may call a plan.
  */
 public final class CpuPlan {
-    /**
-     * 512 KiB: long enough to hide what claiming a chunk costs, short enough for a critical section on a heap array.
-     */
+    /** 512 KiB: long enough to hide the cost of claiming a chunk, short enough for a critical section on an array. */
     private static final int MOST_TILES_A_CHUNK = 64;
 
     /**
-     * Below this many bytes, waking a helper costs more than it brings: to clip 256 KiB takes 18 µs alone and 21 in two
-     * threads, 1 MiB 60 and 50.
+     * Below this many bytes, waking a helper costs more time than it saves: clipping 256 KiB takes 18 µs alone and 21
+     * in two threads, 1 MiB 60 and 50.
      */
     private static final long ALONE_BYTES = 512 << 10;
 
     /**
-     * Enough for threads of unequal speed to end together. Finding a chunk's first piece and calling native code costs
-     * 0.1 to 0.2 µs: to clip 250 tensors of 4 KiB took one thread 74 µs in 36 chunks, 61 in 4.
+     * Enough chunks for threads of unequal speed to end together. Finding a chunk's first piece and calling native code
+     * costs 0.1 to 0.2 µs: clipping 250 tensors of 4 KiB took one thread 74 µs in 36 chunks, 61 in 4.
      */
     private static final long CHUNKS_A_THREAD = 16;
 
-    private enum Phase {
+    /** The work of one phase on each tile. */
+    enum Phase {
         MEASURE,
         SCALE,
         CLAMP,
@@ -48,8 +54,8 @@ public final class CpuPlan {
 
     private final CpuPlanMemory memory;
     private final Kernels kernels;
-    private final Workers team;
-    private final ChunkQueue job = new ChunkQueue(this::runChunk);
+    private final Workers workers;
+    private final ChunkQueue queue = new ChunkQueue(this::runChunk);
     private final int[] firstPiece;
     private final boolean[] absent;
     private final SegmentSums sums;
@@ -66,10 +72,10 @@ public final class CpuPlan {
     private final AtomicInteger planes = new AtomicInteger();
     private final AtomicLong changed = new AtomicLong();
 
-    private CpuPlan(CpuPlanMemory memory, Kernels kernels, Workers team) {
+    private CpuPlan(CpuPlanMemory memory, Kernels kernels, Workers workers) {
         this.memory = memory;
         this.kernels = kernels;
-        this.team = team;
+        this.workers = workers;
         firstPiece = new int[memory.segments + 1];
         for (int segment : memory.segmentOf) firstPiece[segment + 1]++;
         for (int i = 0; i < memory.segments; i++) firstPiece[i + 1] += firstPiece[i];
@@ -77,21 +83,19 @@ public final class CpuPlan {
         sums = new SegmentSums(memory.segments);
     }
 
-    /** A plan that plain Java runs. */
-    public static CpuPlan java(List<List<Piece>> segments, Workers team) {
+    /** Makes a plan that plain Java runs. */
+    public static CpuPlan java(List<List<Piece>> segments, Workers workers) {
         CpuPlanMemory memory = new CpuPlanMemory(segments, false);
-        return new CpuPlan(memory, new JavaKernels(memory), team);
+        return new CpuPlan(memory, new JavaKernels(memory), workers);
     }
 
-    /** A plan that native code of one SIMD level runs. */
-    public static CpuPlan nativeCpu(List<List<Piece>> segments, Workers team, int level) {
+    /** Makes a plan that native code of one SIMD level runs. */
+    public static CpuPlan nativeCpu(List<List<Piece>> segments, Workers workers, int level) {
         CpuPlanMemory memory = new CpuPlanMemory(segments, true);
-        return new CpuPlan(memory, new NativeKernels(memory, level), team);
+        return new CpuPlan(memory, new NativeKernels(memory, level), workers);
     }
 
-    /**
-     * Binds a piece of a segment to other memory of the same type and length, or to none; nothing if it is the same.
-     */
+    /** Binds a piece of a segment to other memory of the same type and length, or to none. */
     public void rebind(int segment, int piece, Piece memoryOfPiece) {
         int index = firstPiece[segment] + piece;
         if (memory.pieces[index].sameMemory(memoryOfPiece)) return;
@@ -100,19 +104,19 @@ public final class CpuPlan {
         if (hasTiles) absent[segment] = memoryOfPiece.length() == 0;
     }
 
-    /** Binds a segment of one piece to elements at an address: {@link #rebind}. */
+    /** Binds a segment of one piece to elements at an address. */
     public void rebindAddress(int segment, DType dtype, long address, long length) {
         int index = firstPiece[segment];
         memory.setAddress(index, dtype, address, length);
         if (memory.firstTile[index + 1] > memory.firstTile[index]) absent[segment] = false;
     }
 
-    /** The memory a piece of a segment is bound to, unless that is an address of {@link #rebindAddress}. */
+    /** The memory of a piece of a segment; unspecified if that was bound by {@link #rebindAddress}. */
     public Piece piece(int segment, int piece) {
         return memory.pieces[firstPiece[segment] + piece];
     }
 
-    /** Measures the segments {@code [from, to)}; {@link #total} reads what it found. */
+    /** Measures the segments {@code [from, to)}; {@link #total} reads the sums. */
     public void measure(NormType type, int from, int to) {
         kind = NormKind.of(type);
         if (kind == NormKind.POWER) {
@@ -153,12 +157,12 @@ public final class CpuPlan {
         return fold.sum(memory.partials, first, last);
     }
 
-    /** The norm of the segments {@code [from, to)}, measured before, taken together. */
+    /** Writes the norm over the segments {@code [from, to)}, which must be measured, to {@code norm}. */
     public void total(NormType type, int from, int to, ScaledNorm norm) {
         sums.total(type, from, to, norm);
     }
 
-    /** Hands the tiles' partials of the last {@link #measure} on. */
+    /** Adds the partials of the last {@link #measure} to the sums of a tensor. */
     public void drain(TensorSums to) {
         to.addPartials(memory.partials, (int) memory.tiles, memory.planeStride > 0 ? 3 : 1);
     }
@@ -175,7 +179,7 @@ public final class CpuPlan {
 
     /** Multiplies the segments {@code [from, to)}, each by its coefficient. */
     public void scale(int from, int to) {
-        // Backwards: what was measured last is still in the caches.
+        // Backwards, because the tiles measured last are still in the caches.
         run(Phase.SCALE, from, to, true);
     }
 
@@ -204,15 +208,15 @@ public final class CpuPlan {
         long tiles = phaseLastTile - phaseFirstTile;
         if (tiles == 0) return;
         boolean alone =
-                team.threads() == 1 || memory.cost[firstPiece[to]] - memory.cost[firstPiece[from]] < ALONE_BYTES;
-        long fewest = alone ? 1 : team.threads() * CHUNKS_A_THREAD;
+                workers.threads() == 1 || memory.cost[firstPiece[to]] - memory.cost[firstPiece[from]] < ALONE_BYTES;
+        long fewest = alone ? 1 : workers.threads() * CHUNKS_A_THREAD;
         chunkTiles = Math.min(MOST_TILES_A_CHUNK, Math.max(1, tiles / fewest));
         long chunks = (tiles + chunkTiles - 1) / chunkTiles;
         try {
             if (alone) {
                 for (long i = 0; i < chunks; i++) runChunk(backwards ? chunks - 1 - i : i);
             } else {
-                team.run(job, chunks, backwards);
+                workers.run(queue, chunks, backwards);
             }
         } finally {
             Reference.reachabilityFence(this);

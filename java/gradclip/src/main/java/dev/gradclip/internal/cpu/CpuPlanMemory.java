@@ -14,34 +14,33 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A plan's memory, which both CPU backends read: its pieces, numbered in tiles, and per segment and tile the doubles
- * that the phases exchange. A rebind writes one entry; nothing is allocated after the constructor.
+ * A plan's memory, which both CPU backends read: the pieces with the numbers of their tiles, and the doubles per
+ * segment and per tile that one phase leaves for the next. A rebind writes one entry; nothing is allocated after the
+ * constructor.
  */
 final class CpuPlanMemory {
-    /** A tensor of a few elements takes 45 ns to measure, which is what this many bytes take from the caches. */
+    /** Measuring a tensor of a few elements takes 45 ns, as long as measuring this many bytes in the caches. */
     private static final int LEAST_COST = 512;
 
     private static final int MOST_DOUBLES = Integer.MAX_VALUE / 8;
 
-    /** Equal to no piece that could be bound. */
+    /** Stands for a piece that was bound by its address; no piece that could be bound is equal to it. */
     private static final Piece BY_ADDRESS = Piece.ofAddress(DType.FLOAT32, -1, -1, null);
 
-    /** The memory of each piece; {@link #BY_ADDRESS} where native code alone knows it. */
+    /** The memory of each piece; {@link #BY_ADDRESS} if only the table has its address. */
     final Piece[] pieces;
 
     final int[] segmentOf;
     final long[] firstTile;
 
-    /**
-     * Bytes before each piece, a short piece counting as {@link #LEAST_COST}, so that they tell how long a phase takes.
-     */
+    /** The bytes before each piece, with {@link #LEAST_COST} for a short one: an estimate of a phase's duration. */
     final long[] cost;
 
     final @Nullable Object[] arrays;
     final int segments;
     final long tiles;
 
-    /** 0, or the distance between the planes of partials when a piece is FLOAT64. */
+    /** The distance between the planes of partials; 0 if no piece is FLOAT64, so that there is one plane. */
     final long planeStride;
 
     final ByteBuffer table;
@@ -52,8 +51,8 @@ final class CpuPlanMemory {
 
     /**
      * @param bound the pieces of each segment
-     * @param addressed whether native code reads the table, so that addresses of direct buffers are looked up
-     * @throws UnboundPieceException if a segment is beyond what a plan takes
+     * @param addressed true if native code reads the table, so that addresses of direct buffers are looked up
+     * @throws UnboundPieceException if the segments are larger than one plan can hold
      */
     CpuPlanMemory(List<List<Piece>> bound, boolean addressed) {
         this.addressed = addressed;
@@ -95,7 +94,7 @@ final class CpuPlanMemory {
         partials = slice(doubles, 2 * segments, (int) (tile + 2 * planeStride));
     }
 
-    /** Binds a piece to elements of its type and number at an address; native code needs no object for them. */
+    /** Binds a piece to elements of the same type and number at an address, without an object if native code runs. */
     void setAddress(int index, DType dtype, long address, long length) {
         if (!addressed) {
             set(index, Piece.ofAddress(dtype, address, length, null));
@@ -127,7 +126,7 @@ final class CpuPlanMemory {
         table.putInt(at + PieceTable.DTYPE, dtype.ordinal());
     }
 
-    /** The piece that holds a tile: the last whose first tile is not above it. */
+    /** Returns the piece that holds a tile: the last one whose first tile is not above it. */
     int pieceOf(long tile) {
         int low = 0;
         int high = pieces.length - 1;

@@ -2,14 +2,14 @@
 package dev.gradclip.internal.cpu;
 
 /**
- * FLOAT16 and BFLOAT16 bits to float and back, nearest-even, NaN to the canonical NaN, which is the one that NVIDIA's
- * conversions make: every bit but the sign is set. Written over integers where a subnormal float would come in between,
- * so that a thread that flushes subnormals gets the same bits.
+ * Converts FLOAT16 and BFLOAT16 bits to float and back, rounding to nearest even. NaN becomes the canonical NaN of
+ * NVIDIA's conversions, in which every bit but the sign is set. Integer arithmetic replaces float arithmetic wherever a
+ * subnormal float would occur, so that a thread that flushes subnormals gets the same bits.
  */
 public final class Half {
     private Half() {}
 
-    /** Exact. */
+    /** Converts exactly. */
     public static float float16ToFloat(short half) {
         int sign = (half & 0x8000) << 16;
         int exponent = (half >>> 10) & 31;
@@ -35,7 +35,7 @@ public final class Half {
         return (short) (sign | ((rounded - (112 << 23)) >>> 13));
     }
 
-    /** Exact. */
+    /** Converts exactly. */
     public static float bfloat16ToFloat(short bits) {
         return Float.intBitsToFloat(bits << 16);
     }

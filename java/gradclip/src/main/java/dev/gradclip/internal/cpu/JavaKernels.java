@@ -2,19 +2,13 @@
 package dev.gradclip.internal.cpu;
 
 import dev.gradclip.DType;
+import dev.gradclip.internal.cpu.CpuPlan.Phase;
 import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.Tiles;
 
-/** The plain-Java backend: walks the tiles, loads each one, and leaves the arithmetic to {@link JavaTile}. */
+/** The kernels in plain Java: finds the piece of each tile and leaves the arithmetic to {@link JavaTile}. */
 final class JavaKernels implements Kernels {
-    private enum Work {
-        MEASURE,
-        SCALE,
-        CLAMP,
-        ZERO_NON_FINITE
-    }
-
     private final CpuPlanMemory memory;
 
     JavaKernels(CpuPlanMemory memory) {
@@ -23,35 +17,33 @@ final class JavaKernels implements Kernels {
 
     @Override
     public int measure(NormKind norm, double p, long firstTile, long lastTile) {
-        return (int) forEachTile(Work.MEASURE, norm, p, 0, firstTile, lastTile);
+        return (int) forEachTile(Phase.MEASURE, norm, p, 0, firstTile, lastTile);
     }
 
     @Override
     public void scale(long firstTile, long lastTile) {
-        forEachTile(Work.SCALE, NormKind.L2, 0, 0, firstTile, lastTile);
+        forEachTile(Phase.SCALE, NormKind.L2, 0, 0, firstTile, lastTile);
     }
 
     @Override
     public long clamp(double min, double max, long firstTile, long lastTile) {
-        return forEachTile(Work.CLAMP, NormKind.L2, min, max, firstTile, lastTile);
+        return forEachTile(Phase.CLAMP, NormKind.L2, min, max, firstTile, lastTile);
     }
 
     @Override
     public long zeroNonFinite(long firstTile, long lastTile) {
-        return forEachTile(Work.ZERO_NON_FINITE, NormKind.L2, 0, 0, firstTile, lastTile);
+        return forEachTile(Phase.ZERO_NON_FINITE, NormKind.L2, 0, 0, firstTile, lastTile);
     }
 
-    /**
-     * Returns the planes used when measuring, else how many elements changed; other work than an argument's ignores it.
-     */
-    private long forEachTile(Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
+    /** Returns the planes used if the phase measures, else the number of elements that changed. */
+    private long forEachTile(Phase work, NormKind norm, double a, double b, long firstTile, long lastTile) {
         if (Subnormals.areFlushed()) {
             return Subnormals.keptFor(() -> onThisThread(work, norm, a, b, firstTile, lastTile));
         }
         return onThisThread(work, norm, a, b, firstTile, lastTile);
     }
 
-    private long onThisThread(Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
+    private long onThisThread(Phase work, NormKind norm, double a, double b, long firstTile, long lastTile) {
         JavaTile scratch = JavaTile.take();
         try {
             return forEachTile(scratch, work, norm, a, b, firstTile, lastTile);
@@ -61,7 +53,7 @@ final class JavaKernels implements Kernels {
     }
 
     private long forEachTile(
-            JavaTile scratch, Work work, NormKind norm, double a, double b, long firstTile, long lastTile) {
+            JavaTile scratch, Phase work, NormKind norm, double a, double b, long firstTile, long lastTile) {
         int planes = 0;
         long changed = 0;
         long tile = firstTile;
@@ -85,7 +77,7 @@ final class JavaKernels implements Kernels {
                 }
             }
         }
-        return work == Work.MEASURE ? planes : changed;
+        return work == Phase.MEASURE ? planes : changed;
     }
 
     private int measure(

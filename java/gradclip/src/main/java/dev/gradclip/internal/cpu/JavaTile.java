@@ -15,17 +15,17 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One tile's arithmetic in plain Java: the readable specification of what every backend computes. The loops over lanes
- * run over arrays without branches, which the JIT turns into vector code.
+ * The arithmetic of one tile in plain Java: the readable specification of what every backend computes. The loops over
+ * lanes run over arrays without branches, so that the JIT compiles them to vector code.
  */
 final class JavaTile {
-    /** Tiles that threads have left for the next: thread locals of threads that live on would keep the class loader. */
+    /** Tiles to reuse. A thread local would keep the class loader alive as long as the thread. */
     private static final AtomicReferenceArray<@Nullable JavaTile> SPARE = new AtomicReferenceArray<>(64);
 
-    /** Coefficients from here on round to an infinite float. */
+    /** The least coefficient that rounds to an infinite float. */
     private static final double BEYOND_FLOAT = 0x1.ffffffp127;
 
-    /** The canonical NaN of FLOAT32: what NVIDIA's float arithmetic makes. */
+    /** The canonical NaN of FLOAT32, which NVIDIA's float arithmetic makes. */
     private static final float FLOAT_NAN = Float.intBitsToFloat(0x7fffffff);
 
     private static final int MOST = 4096;
@@ -37,7 +37,7 @@ final class JavaTile {
 
     private double partial;
 
-    /** One for this thread alone, the same each time as a rule, until it is {@link #leave left}. */
+    /** Returns a tile for the calling thread alone, until {@link #leave}; usually the same one each time. */
     static JavaTile take() {
         int first = first();
         for (int i = 0; i < SPARE.length(); i++) {
@@ -47,7 +47,7 @@ final class JavaTile {
         return new JavaTile();
     }
 
-    /** Leaves this tile to the next thread that takes one; drops it where there are enough. */
+    /** Returns this tile to the spare ones, or drops it if there are enough. */
     void leave() {
         int first = first();
         for (int i = 0; i < SPARE.length(); i++) {
@@ -68,7 +68,7 @@ final class JavaTile {
     /**
      * Measures up to one tile of a piece into {@link #partial}.
      *
-     * @return the plane it belongs to: 0 middle, 1 low, 2 high
+     * @return the plane of the partial: 0 middle, 1 low, 2 high
      */
     int measure(NormKind norm, double p, double max, Piece piece, long from, int n) {
         DType dtype = piece.dtype();
@@ -109,7 +109,7 @@ final class JavaTile {
         return 0;
     }
 
-    /** Lanes in float, each product and sum rounded; then the tree in double. */
+    /** Sums float elements: the lanes in float, each product and sum rounded, then the tree in double. */
     private double sum(NormKind norm, float[] x, int start, int n, int laneCount, float scale) {
         float[] acc = floatLanes;
         for (int lane = 0; lane < laneCount; lane++) acc[lane] = 0;
@@ -136,7 +136,6 @@ final class JavaTile {
         return norm == NormKind.INF ? largest(laneCount) : tree(laneCount);
     }
 
-    /** Sums elements that are double. */
     private double sum(NormKind norm, double[] x, int start, int n, int laneCount, double scale) {
         double[] acc = lanes;
         for (int lane = 0; lane < laneCount; lane++) acc[lane] = 0;
@@ -162,7 +161,7 @@ final class JavaTile {
         return norm == NormKind.INF ? largest(laneCount) : tree(laneCount);
     }
 
-    /** Components of a vector pairwise, neighbours first, then threads t and t xor 16, 8, 4, 2, 1. */
+    /** Adds up the lanes: neighbours within a vector first, then threads t and t xor 16, 8, 4, 2, 1. */
     private double tree(int laneCount) {
         int count = laneCount;
         while (count > Tiles.THREADS) {
@@ -233,8 +232,8 @@ final class JavaTile {
     }
 
     /**
-     * Clamps to [min, max], a finite limit beyond the type's largest number being that number; returns how many
-     * elements changed, and writes only these. NaN stays.
+     * Clamps to [min, max]; returns how many elements changed, and writes only these. A finite limit beyond the type's
+     * largest number is lowered to that number. NaN stays.
      */
     long clamp(double min, double max, Piece piece, long from, int n) {
         long changed = 0;
@@ -290,12 +289,12 @@ final class JavaTile {
         return changed;
     }
 
-    /** The index of an element in the piece's array. */
+    /** Returns the index of an element in the piece's array. */
     private static int start(Piece piece, long from) {
         return (int) (piece.arrayOffset() / piece.dtype().bytes() + from);
     }
 
-    /** The piece's own array (elements begin at {@link #start}), or the elements loaded into {@link #floats} (at 0). */
+    /** Returns the piece's array, or {@link #floats} with the elements loaded; they begin at {@link #start} or at 0. */
     private float[] floatsOf(Piece piece, long from, int n) {
         return piece.array() instanceof float[] array ? array : loadFloats(piece, from, n);
     }
@@ -339,7 +338,7 @@ final class JavaTile {
         else ((ShortBuffer) view(piece, from, n)).put(index(piece, from), halves, 0, n);
     }
 
-    /** Writes one element; 0 if its bits were these already. */
+    /** Writes one element; returns 0 if it had the same bits before, else 1. */
     private static int store(Piece piece, long at, double value) {
         if (piece.array() instanceof double[] array) array[start(piece, at)] = value;
         else ((DoubleBuffer) view(piece, at, 1)).put(index(piece, at), value);
@@ -371,7 +370,7 @@ final class JavaTile {
         return dtype == DType.FLOAT16 ? Half.floatToFloat16(value) : Half.floatToBfloat16(value);
     }
 
-    /** The piece's view; for an address, one over just these elements. */
+    /** Returns the piece's view; for a piece at an address, a view of these elements alone. */
     private static Buffer view(Piece piece, long from, int n) {
         if (piece.view() != null) return piece.view();
         int size = piece.dtype().bytes();

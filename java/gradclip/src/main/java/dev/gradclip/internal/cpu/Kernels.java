@@ -4,14 +4,14 @@ package dev.gradclip.internal.cpu;
 import dev.gradclip.internal.reduce.NormKind;
 
 /**
- * The element work of one backend on the memory of one plan. Called from many threads at once, on disjoint ranges of
- * tiles; every method sees the same tiles, and every implementation gives the same bits.
+ * The work of one backend on the elements of one plan. Many threads call it at once, on disjoint ranges of tiles. All
+ * implementations give the same bits.
  */
 interface Kernels {
     /**
      * Writes one partial per tile.
      *
-     * @return bit 0 when a FLOAT64 tile went to the low plane, bit 1 when one went to the high plane
+     * @return bit 0 is set if a FLOAT64 tile has its partial in the low plane, bit 1 if one has it in the high plane
      */
     int measure(NormKind norm, double p, long firstTile, long lastTile);
 

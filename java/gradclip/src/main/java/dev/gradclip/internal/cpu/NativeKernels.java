@@ -5,7 +5,7 @@ import dev.gradclip.internal.jni.NativeCpu;
 import dev.gradclip.internal.reduce.NormKind;
 import java.lang.ref.Reference;
 
-/** SIMD kernels behind JNI; {@link NativeCpu} says what each call does. */
+/** The SIMD kernels of the native library; {@link NativeCpu} documents each call. */
 final class NativeKernels implements Kernels {
     private final CpuPlanMemory memory;
     private final int level;

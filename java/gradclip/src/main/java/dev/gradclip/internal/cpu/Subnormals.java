@@ -5,16 +5,17 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Other native libraries leave flush-to-zero switched on in the threads that call them, and Java code then computes
- * without subnormals. A thread that Java starts has it off.
+ * Runs work with subnormal numbers on a thread that flushes them to zero. Some native libraries leave flush-to-zero
+ * switched on in the threads that call them, and Java code there then computes without subnormals. A thread that Java
+ * starts has it off.
  */
 final class Subnormals {
-    /** Volatile, so that the product below is never folded at compile time. */
+    /** Volatile, so that no compiler evaluates the product below in advance. */
     private static volatile float least = Float.MIN_NORMAL;
 
     private Subnormals() {}
 
-    /** Returns true if the calling thread takes subnormals for 0. */
+    /** Returns true if the calling thread flushes subnormals to zero. */
     static boolean areFlushed() {
         return least * 0.5f == 0;
     }

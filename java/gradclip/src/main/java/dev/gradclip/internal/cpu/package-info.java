@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Does the element work on the CPU: {@link dev.gradclip.internal.cpu.CpuPlan} hands tiles to plain Java or
- * native code.
- */
+/** Works on elements on the CPU: {@link dev.gradclip.internal.cpu.CpuPlan} hands tiles to plain Java or native code. */
 @NullMarked
 package dev.gradclip.internal.cpu;
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.cuda;
 
-/** A clip of a plan that is part of a graph, and where each replay leaves its result. */
+/** A clip of a plan that is part of a CUDA graph. Each replay of the graph leaves its result in {@link #slot}. */
 public final class CudaCapture {
     private final CudaPlan plan;
     private final int number;
     private final CudaResults slot;
 
-    /** Results that an earlier captured clip left in the slot. */
+    /** The number of results that earlier captured clips left in the slot. */
     private final long before;
 
     private boolean closed;
@@ -19,7 +19,7 @@ public final class CudaCapture {
         before = slot.latest();
     }
 
-    /** Gives it a rule's numbers, for replays that the stream is given from here on. */
+    /** Replaces the rule's numbers, for replays enqueued on the stream from here on. */
     public void setRule(long stream, CudaRule rule) {
         synchronized (plan) {
             requireOpen();
@@ -27,7 +27,7 @@ public final class CudaCapture {
         }
     }
 
-    /** The result of the latest replay, by {@link CudaResults#latest}; it is read while the plan's monitor is held. */
+    /** The slot of the latest replay's result, to be read while the plan's monitor is held. */
     public CudaResults slot() {
         if (!Thread.holdsLock(plan)) throw new IllegalMonitorStateException("hold the plan while results are read");
         requireOpen();
@@ -35,7 +35,7 @@ public final class CudaCapture {
         return slot;
     }
 
-    /** Results so far. */
+    /** The number of replays that have left a result. */
     public long replays() {
         synchronized (plan) {
             return slot().latest() - before;
@@ -46,7 +46,7 @@ public final class CudaCapture {
         if (closed) throw new IllegalStateException("the captured clip is closed");
     }
 
-    /** Closing again does nothing. */
+    /** Frees the clip's number for another capture; closing again does nothing. */
     public void close() {
         synchronized (plan) {
             if (closed) return;

@@ -10,8 +10,8 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * The pieces of a CUDA plan, one a segment: an entry (a gradient or a parameter) has one, or one for each of its
- * pieces. An absent entry has address 0 and keeps its tiles.
+ * The piece table of a CUDA plan, with one piece for each segment. A tensor (a gradient or its weights) has one piece,
+ * or one for each of its rows. The pieces of an absent tensor have address 0 and keep their tiles.
  */
 public final class CudaPieceTable {
     final ByteBuffer pieces;
@@ -21,9 +21,9 @@ public final class CudaPieceTable {
     private final int gradients;
 
     /**
-     * Entries of these types, lengths and numbers of rows, none of which has memory yet.
+     * Makes a table of tensors that have no memory yet.
      *
-     * @param gradients how many come before the parameters
+     * @param gradients the number of gradients, which come before the weights
      */
     public CudaPieceTable(DType[] dtypes, long[] lengths, int[] rowCounts, int gradients) {
         this.lengths = lengths;
@@ -52,7 +52,7 @@ public final class CudaPieceTable {
         return lengths[entry] / (firstPiece[entry + 1] - firstPiece[entry]);
     }
 
-    /** Segments. */
+    /** The number of pieces. */
     int size() {
         return firstPiece[lengths.length];
     }
@@ -62,14 +62,14 @@ public final class CudaPieceTable {
         return gradients;
     }
 
-    /** The entry that a piece is of. */
+    /** The tensor that a piece belongs to. */
     public int entryOf(int piece) {
         int at = Arrays.binarySearch(firstPiece, piece);
         return at >= 0 ? at : -at - 2;
     }
 
     /**
-     * Places an entry, or with address 0 makes it absent.
+     * Sets the address of a tensor; 0 makes it absent.
      *
      * @throws UnboundPieceException if the address is not a multiple of the element size
      */
@@ -88,7 +88,7 @@ public final class CudaPieceTable {
         }
     }
 
-    /** Another entry that shares memory with this one, or -1. */
+    /** Returns another tensor that shares memory with this one, or -1. */
     public int overlapping(int entry) {
         for (int i = 0; i < lengths.length; i++) {
             boolean apart = end(i) <= address(entry) || end(entry) <= address(i);

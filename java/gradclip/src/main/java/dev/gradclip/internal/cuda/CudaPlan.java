@@ -3,6 +3,8 @@ package dev.gradclip.internal.cuda;
 
 import dev.gradclip.CudaException;
 import dev.gradclip.CudaFatalException;
+import dev.gradclip.DType;
+import dev.gradclip.DeviceNorm;
 import dev.gradclip.NormType;
 import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.jni.UnboundPieceException;
@@ -13,8 +15,16 @@ import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tensors bound on one CUDA device: one native call per clip, whose ticket tells the result. Methods exclude each
- * other, so that a result may be read on any thread; after a fault all work is refused.
+ * Tensors bound on one CUDA device, and the work on them.
+ *
+ * <p>A clip is one native call, which enqueues kernels and returns the call's number; numbers ascend. The device writes
+ * the result of each call into a ring in mapped host memory ({@link CudaResults}), so that reading a result that is
+ * complete needs no native call.
+ *
+ * <p>Methods hold this plan's monitor, so results may be read on any thread while another one clips. Only {@link
+ * #await} waits without the monitor, and {@link #close} waits for its callers before it frees the plan. After a {@link
+ * CudaFatalException} the plan refuses all work. After the plan is closed, the results of the last calls can still be
+ * read from a copy.
  */
 public final class CudaPlan implements AutoCloseable {
     private final CudaPieceTable table;
@@ -26,14 +36,14 @@ public final class CudaPlan implements AutoCloseable {
     private @Nullable CudaFatalException fault;
     private int captures;
 
-    /** Threads that wait for a result, for which the plan must stay. */
+    /** The number of threads in {@link #await}, during which the native plan must not be destroyed. */
     private int waiting;
 
     /**
-     * Binds what the table says.
+     * Binds the tensors at the addresses in the table.
      *
-     * @param mostParts of one rule
-     * @throws UnboundPieceException if a piece's memory is not what it is said to be
+     * @param mostParts the largest number of parts of one rule
+     * @throws UnboundPieceException if a piece can't be bound at its address
      */
     public CudaPlan(int device, CudaPieceTable table, int mostParts) {
         this.table = table;
@@ -50,9 +60,9 @@ public final class CudaPlan implements AutoCloseable {
     }
 
     /**
-     * Binds what the table says now; what has not changed costs nothing.
+     * Binds the tensors at the addresses that the table has now; unchanged pieces cost nothing.
      *
-     * @throws UnboundPieceException if a piece's memory is not what it is said to be; nothing is bound then
+     * @throws UnboundPieceException if a piece can't be bound at its address; nothing is bound then
      */
     public synchronized void rebind() {
         long plan = usable();
@@ -65,7 +75,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Measures some tensors for a {@link #clip} that is told so. */
+    /** Measures the segments {@code [from, to)} for a later {@link #clip} with {@code isMeasured}. */
     public synchronized void measure(long stream, NormType type, int from, int to) {
         long plan = usable();
         try {
@@ -75,7 +85,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Measures all; returns a ticket. */
+    /** Measures all gradients; returns the call. */
     public synchronized long globalNorm(long stream, NormType type) {
         long plan = usable();
         try {
@@ -85,12 +95,12 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Clips by a rule, measuring first unless that is done; returns a ticket. */
+    /** Clips by a rule, after measuring unless {@code isMeasured}; returns the call. */
     public synchronized long clip(long stream, CudaRule rule, boolean isMeasured) {
         return enqueue(stream, rule, isMeasured, true);
     }
 
-    /** Measures and decides, and leaves everything as it is; returns a ticket. */
+    /** Measures and decides, and writes to no gradient; returns the call. */
     public synchronized long decide(long stream, CudaRule rule) {
         return enqueue(stream, rule, false, false);
     }
@@ -107,7 +117,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Scales by a norm that is given; returns a ticket. */
+    /** Clips by a norm that the caller gives; returns the call. */
     public synchronized long clipWithNorm(long stream, CudaRule rule, double norm) {
         long plan = usable();
         try {
@@ -119,12 +129,12 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Scales by a norm that lies on the device; returns a ticket. */
-    public synchronized long clipWithNorm(
-            long stream, CudaRule rule, long address, boolean isFloat32, boolean isSquared) {
+    /** Clips by a norm in device memory; returns the call. */
+    public synchronized long clipWithNorm(long stream, CudaRule rule, DeviceNorm norm) {
         long plan = usable();
         try {
-            return NativeCuda.clipWithNormAt(plan, stream, rule.address, address, isFloat32, isSquared);
+            return NativeCuda.clipWithNormAt(
+                    plan, stream, rule.address, norm.address(), isFloat32(norm), norm.isSquared());
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         } finally {
@@ -132,12 +142,25 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** Makes that part of the graph that the stream is captured into. */
-    public synchronized CudaCapture captureWithNorm(
-            long stream, CudaRule rule, long address, boolean isFloat32, boolean isSquared) {
+    private static boolean isFloat32(DeviceNorm norm) {
+        return norm.dtype() == DType.FLOAT32;
+    }
+
+    /** Adds a clip to the graph that the stream is captured into; the norm is null if the clip measures it. */
+    public synchronized CudaCapture capture(long stream, CudaRule rule, @Nullable DeviceNorm norm) {
         long plan = usable();
         try {
-            return captured(NativeCuda.captureWithNormAt(plan, stream, rule.address, address, isFloat32, isSquared));
+            int number;
+            if (norm != null) {
+                number = NativeCuda.captureWithNormAt(
+                        plan, stream, rule.address, norm.address(), isFloat32(norm), norm.isSquared());
+            } else if (rule.clamps()) {
+                number = NativeCuda.captureByValue(plan, stream, rule.address);
+            } else {
+                number = NativeCuda.captureByNorm(plan, stream, rule.address);
+            }
+            captures++;
+            return new CudaCapture(this, number, CudaResults.at(NativeCuda.captureSlot(plan, number), 1));
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         } finally {
@@ -145,27 +168,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    private CudaCapture captured(int number) {
-        captures++;
-        return new CudaCapture(this, number, CudaResults.at(NativeCuda.captureSlot(handle, number), 1));
-    }
-
-    /** Makes a clip by a rule part of the graph that the stream is captured into. */
-    public synchronized CudaCapture capture(long stream, CudaRule rule) {
-        long plan = usable();
-        try {
-            int number = rule.clamps()
-                    ? NativeCuda.captureByValue(plan, stream, rule.address)
-                    : NativeCuda.captureByNorm(plan, stream, rule.address);
-            return captured(number);
-        } catch (CudaFatalException e) {
-            throw poisonedBy(e);
-        } finally {
-            Reference.reachabilityFence(rule);
-        }
-    }
-
-    /** Gives a captured clip a rule's numbers, for replays that the stream is given from here on. */
+    /** Replaces the numbers of a captured clip's rule, for replays enqueued on the stream from here on. */
     synchronized void setNumbers(long stream, int capture, CudaRule rule) {
         long plan = usable();
         try {
@@ -182,7 +185,7 @@ public final class CudaPlan implements AutoCloseable {
         if (handle != 0) NativeCuda.closeCapture(handle, capture);
     }
 
-    /** Throws where the plan is closed, or its device has failed. */
+    /** Throws if the plan is closed or its device has failed. */
     public synchronized void requireUsable() {
         usable();
     }
@@ -197,7 +200,7 @@ public final class CudaPlan implements AutoCloseable {
         waitFor(usable());
     }
 
-    /** The norm of some segments as measured last, unscaled. */
+    /** The norm of the segments {@code [from, to)} as last measured, multiplied by the inverse scale. */
     public synchronized double norm(NormType type, double inverseScale, int from, int to) {
         long plan = usable();
         try {
@@ -207,24 +210,25 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** The norm that a ticket stands for: waits for it. */
-    public double total(long ticket) {
-        await(ticket);
+    /** Waits for a call; returns the norm over all gradients that it measured. */
+    public double total(long call) {
+        await(call);
         synchronized (this) {
-            return results(ticket).globalNorm(ticket);
+            return results(call).globalNorm(call);
         }
     }
 
-    /** Waits for a clip; returns the number of elements that it changed. */
-    public long changed(long ticket) {
-        await(ticket);
+    /** Waits for a call; returns the number of elements that it changed. */
+    public long changed(long call) {
+        await(call);
         synchronized (this) {
-            return results(ticket).changed(ticket);
+            return results(call).changed(call);
         }
     }
 
     /**
-     * Writes the tiles' partials of what was measured last, of a plan of one tensor: {@link TensorSums#addPartials}.
+     * Writes the partials of the last measurement, of a plan with one segment, as {@link TensorSums#addPartials} reads
+     * them.
      */
     public synchronized void partials(ByteBuffer to) {
         long plan = usable();
@@ -237,7 +241,7 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** The factor that the last clip multiplied a segment by. */
+    /** The factor by which the last clip multiplied a segment. */
     public synchronized double coefficient(int segment) {
         long plan = usable();
         try {
@@ -254,18 +258,18 @@ public final class CudaPlan implements AutoCloseable {
     }
 
     /**
-     * Waits until the ticket's result is there. Other threads may give the plan work meanwhile; closing it waits until
-     * nobody waits here.
+     * Waits until the call's result can be read. Other threads may use the plan meanwhile; {@link #close} waits for the
+     * threads in this method.
      */
-    public void await(long ticket) {
+    public void await(long call) {
         long plan;
         synchronized (this) {
-            if (ring.holds(ticket)) return;
+            if (ring.holds(call)) return;
             plan = usable();
             waiting++;
         }
         try {
-            NativeCuda.await(plan, ticket);
+            NativeCuda.await(plan, call);
         } catch (CudaFatalException e) {
             synchronized (this) {
                 throw poisonedBy(e);
@@ -278,16 +282,16 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /** The results so far, that of the ticket among them. To be read while this plan's monitor is held. */
-    public CudaResults results(long ticket) {
+    /** Returns the ring, which holds the call's result; to be read while this plan's monitor is held. */
+    public CudaResults results(long call) {
         if (!Thread.holdsLock(this)) throw new IllegalMonitorStateException("hold the plan while results are read");
-        if (!ring.holds(ticket)) throw new IllegalStateException("no result came for ticket " + ticket);
+        if (!ring.holds(call)) throw new IllegalStateException("no result came for ticket " + call);
         return ring;
     }
 
-    /** Returns true if the ticket's result can be read without waiting. */
-    public synchronized boolean isComplete(long ticket) {
-        return ring.holds(ticket);
+    /** Returns true if the call's result can be read without waiting. */
+    public synchronized boolean isComplete(long call) {
+        return ring.holds(call);
     }
 
     private long usable() {
@@ -307,7 +311,7 @@ public final class CudaPlan implements AutoCloseable {
         return NormKind.of(type).ordinal();
     }
 
-    /** Waits for what is in flight and lets go of the device; results that are not overwritten can still be read. */
+    /** Waits for all enqueued work and frees the device's memory; the results in the ring can still be read. */
     @Override
     public synchronized void close() {
         if (handle == 0) return;
@@ -334,14 +338,14 @@ public final class CudaPlan implements AutoCloseable {
         if (interrupted) Thread.currentThread().interrupt();
     }
 
-    /** Results that can be read after the device's memory is gone: none where there is no memory for a copy. */
+    /** Replaces the ring by a copy that stays readable, or by an empty one if there is no memory for a copy. */
     private void keepResults() {
         CudaResults last = ring;
         ring = CudaResults.NONE;
         try {
             ring = last.copy();
         } catch (OutOfMemoryError e) {
-            // They are said to be gone.
+            // Reading a result throws CudaResults.gone from here on.
         }
     }
 
@@ -357,7 +361,7 @@ public final class CudaPlan implements AutoCloseable {
         try {
             NativeCuda.destroyPlan(plan);
         } catch (CudaException e) {
-            // Of a device that is lost nothing can be given back; that has been said.
+            // A lost device has nothing to free, and the fault was thrown already.
             if (fault == null) throw e;
         }
     }

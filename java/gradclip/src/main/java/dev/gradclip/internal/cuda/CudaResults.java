@@ -8,12 +8,13 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * Results that the device itself writes into mapped host memory, those of a CUDA plan's last 256 calls or the latest of
- * a captured clip: slot {@code ticket mod size}, the ticket written first in one place and last in another. Figures are
- * right if {@link #holds} says so before they are read and {@link #kept} after.
+ * Results that the device writes into mapped host memory: those of a CUDA plan's last 256 calls, or the latest one of a
+ * captured clip. The result of a call is in slot {@code call mod size}. The device writes the call's number into one
+ * field before the figures and into another after them. Figures are valid if {@link #holds} is true before they are
+ * read and {@link #kept} is true afterwards.
  */
 public final class CudaResults {
-    /** Calls whose results are kept. */
+    /** The number of calls whose results are kept. */
     static final int SIZE = 256;
 
     private static final int SLOT_BYTES = 64;
@@ -27,13 +28,12 @@ public final class CudaResults {
     private static final int CLIPPED = 1;
     private static final int NON_FINITE = 2;
     private static final int REFUSED = 4;
-    private static final VarHandle TICKET =
-            MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
+    private static final VarHandle CALL = MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
     private final ByteBuffer slots;
     private final int size;
 
-    /** Holds no result any more: a slot with the latest of all tickets. */
+    /** Stands for results that are gone: its only slot has a number above every call's. */
     static final CudaResults NONE = new CudaResults(
             ByteBuffer.allocateDirect(SLOT_BYTES).order(ByteOrder.nativeOrder()).putLong(0, Long.MAX_VALUE));
 
@@ -46,86 +46,84 @@ public final class CudaResults {
         return new CudaResults(NativeCuda.view(address, (long) size * SLOT_BYTES));
     }
 
-    /** A copy in memory of its own, for when the device's is gone. */
+    /** Copies the results into memory that stays valid after the device's is freed. */
     CudaResults copy() {
         return new CudaResults(ByteBuffer.allocateDirect(slots.capacity()).put(slots.duplicate()));
     }
 
-    private int offset(long ticket, int field) {
-        return (int) (ticket % size) * SLOT_BYTES + field;
+    private int offset(long call, int field) {
+        return (int) (call % size) * SLOT_BYTES + field;
     }
 
-    /** The ticket in the slot of a ring of one; 0 before there is any. */
+    /** The call in the slot of a ring of one; 0 before the first result. */
     public long latest() {
         VarHandle.acquireFence();
-        return (long) TICKET.getAcquire(slots, 0);
+        return (long) CALL.getAcquire(slots, 0);
     }
 
     /**
-     * Returns true if the ticket's figures are there; false while they are still to come.
+     * Returns true if the call's figures can be read, or false if the device has not written them yet.
      *
-     * @throws IllegalStateException if those of a later call have taken their place
+     * @throws IllegalStateException if a later call has overwritten them
      */
-    public boolean holds(long ticket) {
+    public boolean holds(long call) {
         VarHandle.acquireFence();
-        long found = (long) TICKET.getAcquire(slots, offset(ticket, 0));
-        if (found > ticket) throw gone();
-        return found == ticket;
+        long found = (long) CALL.getAcquire(slots, offset(call, 0));
+        if (found > call) throw gone();
+        return found == call;
     }
 
-    /** Returns true if no later call has begun to overwrite the ticket's figures. */
-    public boolean kept(long ticket) {
+    /** Returns true if no later call has begun to overwrite the call's figures. */
+    public boolean kept(long call) {
         VarHandle.acquireFence();
-        return (long) TICKET.getAcquire(slots, offset(ticket, BEGUN)) == ticket;
+        return (long) CALL.getAcquire(slots, offset(call, BEGUN)) == call;
     }
 
-    /** The exception where a later call's figures have taken the place of this call's. */
+    /** Makes the exception for a call whose figures a later call has overwritten. */
     public static IllegalStateException gone() {
         return new IllegalStateException("the result is gone: the clipper keeps those of its last " + SIZE
                 + " calls; read a result before as many more");
     }
 
-    /** The norm over all. */
-    public double globalNorm(long ticket) {
-        return slots.getDouble(offset(ticket, TOTAL_NORM));
+    public double globalNorm(long call) {
+        return slots.getDouble(offset(call, TOTAL_NORM));
     }
 
     /** The factor of every gradient. */
-    public double coefficient(long ticket) {
-        return slots.getDouble(offset(ticket, COEFFICIENT));
+    public double coefficient(long call) {
+        return slots.getDouble(offset(call, COEFFICIENT));
     }
 
-    /** Elements that a value rule changed. */
-    public long changed(long ticket) {
-        return slots.getLong(offset(ticket, CHANGED));
+    /** The number of elements that a value rule changed. */
+    public long changed(long call) {
+        return slots.getLong(offset(call, CHANGED));
     }
 
     /** Returns true if gradients were changed. */
-    public boolean clipped(long ticket) {
-        return (flags(ticket) & CLIPPED) != 0;
+    public boolean clipped(long call) {
+        return (flags(call) & CLIPPED) != 0;
     }
 
-    /** Returns true if a NaN or an infinity was found. */
-    public boolean nonFinite(long ticket) {
-        return (flags(ticket) & NON_FINITE) != 0;
+    public boolean nonFinite(long call) {
+        return (flags(call) & NON_FINITE) != 0;
     }
 
-    /** Returns true if nothing was touched, for the policy is ERROR and {@link #segment} is not finite. */
-    public boolean refused(long ticket) {
-        return (flags(ticket) & REFUSED) != 0;
+    /** Returns true if the policy ERROR refused the clip, because {@link #segment} is not finite. */
+    public boolean refused(long call) {
+        return (flags(call) & REFUSED) != 0;
     }
 
     /** The first segment that is not finite, or -1. */
-    public int segment(long ticket) {
-        return slots.getInt(offset(ticket, SEGMENT));
+    public int segment(long call) {
+        return slots.getInt(offset(call, SEGMENT));
     }
 
-    /** Its norm. */
-    public double segmentNorm(long ticket) {
-        return slots.getDouble(offset(ticket, SEGMENT_NORM));
+    /** The norm of {@link #segment}. */
+    public double segmentNorm(long call) {
+        return slots.getDouble(offset(call, SEGMENT_NORM));
     }
 
-    private int flags(long ticket) {
-        return slots.getInt(offset(ticket, FLAGS));
+    private int flags(long call) {
+        return slots.getInt(offset(call, FLAGS));
     }
 }

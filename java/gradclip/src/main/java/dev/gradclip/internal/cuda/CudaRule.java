@@ -18,10 +18,11 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * One rule as a device is told of it: {@code gradclip::RuleNumbers} and its parts in cuda/include/gradclip/cuda.hpp.
+ * One rule's numbers in the layout that native code reads: {@code gradclip::RuleNumbers} and its parts in
+ * cuda/include/gradclip/cuda.hpp.
  */
 public final class CudaRule {
-    /** The parts of the gradients that have a coefficient each; the ordinals cross JNI. */
+    /** The sets of gradients that have one coefficient each; the ordinals cross JNI. */
     public enum Granularity {
         /** All gradients. */
         ALL,
@@ -53,7 +54,7 @@ public final class CudaRule {
     private int parts;
     private boolean clamps;
 
-    /** With room for so many parts. */
+    /** Makes room for a rule with up to {@code mostParts} parts. */
     public CudaRule(int mostParts) {
         memory = ByteBuffer.allocateDirect(Math.addExact(HEAD_BYTES, Math.multiplyExact(mostParts, PART_BYTES)))
                 .order(ByteOrder.nativeOrder());
@@ -64,7 +65,7 @@ public final class CudaRule {
         return clamps;
     }
 
-    /** Writes a rule's numbers, as they are for tensors of these segments. */
+    /** Writes a rule's numbers for tensors with these segments. */
     public void write(ResolvedRule rule, SegmentLayout segments) {
         if (rule.normType == null) {
             ValueRule first = rule.parts[0].valueRule();
@@ -91,7 +92,7 @@ public final class CudaRule {
         return NONE.withInverseScale(rule.inverseScale);
     }
 
-    /** Writes the parts in ascending order, with what is between them. */
+    /** Writes the parts in ascending order, and a part without a limit for each gap between them. */
     private void writeParts(ResolvedRule rule, SegmentLayout segments) {
         List<ResolvedRule.Part> ascending = new ArrayList<>(List.of(rule.parts));
         ascending.sort(Comparator.comparingInt(ResolvedRule.Part::from));
@@ -130,7 +131,7 @@ public final class CudaRule {
         else addPart(from, to, true, unlimited(rule));
     }
 
-    /** A rule that goes by norms; the scope is the device's, not its own. */
+    /** Writes the numbers of a norm rule; the granularity takes the place of the rule's scope. */
     public CudaRule norm(Granularity granularity, NormRule rule) {
         clamps = false;
         memory.putInt(GRANULARITY, granularity.ordinal());
@@ -140,7 +141,7 @@ public final class CudaRule {
         return begun(rule.nonFinitePolicy());
     }
 
-    /** A rule that clamps. */
+    /** Writes the numbers of a value rule. */
     public CudaRule value(double min, double max, double inverseScale, NonFinitePolicy policy) {
         clamps = true;
         memory.putDouble(MIN, min);
@@ -157,12 +158,12 @@ public final class CudaRule {
         return this;
     }
 
-    /** The next part: the segments {@code [from, to)} have a coefficient each, or one together. */
+    /** Adds a part in which the segments {@code [from, to)} have one coefficient each, or one together. */
     private void addPart(int from, int to, boolean perSegment, NormRule limit) {
         addPart(from, to, perSegment, limit, 0, 0);
     }
 
-    /** The next part: the segments {@code [from, to)} are clamped. */
+    /** Adds a part in which the segments {@code [from, to)} are clamped. */
     private void addPart(int from, int to, double min, double max) {
         addPart(from, to, true, NONE, min, max);
     }

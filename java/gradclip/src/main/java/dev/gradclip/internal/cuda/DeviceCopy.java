@@ -12,9 +12,9 @@ import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 import java.util.List;
 
-/** Copies elements between host and device; complete on return, ordered after the stream's earlier work. */
+/** Copies elements between host and device, after the stream's earlier work; a copy is complete on return. */
 public final class DeviceCopy {
-    /** Heap arrays go through memory of this size, which a device can reach. */
+    /** The size of the direct buffer through which heap arrays are copied, because a device cannot reach the heap. */
     private static final int STAGING_BYTES = 1 << 20;
 
     private final int device;

@@ -2,7 +2,8 @@
 package dev.gradclip.internal.cuda;
 
 /**
- * A figure that a decision leaves on the device for others' kernels, by its offset in the struct Finding or Decision.
+ * A figure that a decision leaves on the device for kernels of the user, by its offset in the struct Finding or
+ * Decision.
  */
 public enum DeviceFigure {
     COEFFICIENT("coefficient", false, 0),

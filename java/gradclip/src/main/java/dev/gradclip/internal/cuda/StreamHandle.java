@@ -6,8 +6,8 @@ import dev.gradclip.internal.resource.SharedResource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A CUDA stream's handle, which stays valid while somebody retains it. It is this object that is watched for leaks:
- * whoever has work on the stream refers to it, though the stream object that the user had is gone.
+ * A CUDA stream's handle, which stays valid until it is closed and released by its last user. This object is the one
+ * watched for leaks, because work on the stream refers to it even after the user's CudaStream is unreachable.
  */
 public final class StreamHandle {
     /** CUDA's legacy default stream. */
@@ -17,9 +17,9 @@ public final class StreamHandle {
     private final SharedResource resource;
 
     /**
-     * A {@code cudaStream_t}.
+     * Wraps a {@code cudaStream_t}.
      *
-     * @param destroy destroys the stream, without a reference to this object; null where somebody else does
+     * @param destroy destroys the stream, without a reference to this object; null if the stream is borrowed
      */
     public StreamHandle(long value, @Nullable Runnable destroy) {
         this.value = value;
@@ -37,17 +37,17 @@ public final class StreamHandle {
         return value;
     }
 
-    /** Keeps the stream until {@link #release}. */
+    /** Keeps the stream from being destroyed until {@link #release}. */
     public void retain() {
         resource.retain();
     }
 
-    /** Ends what {@link #retain} began. */
+    /** Undoes one {@link #retain}. */
     public void release() {
         resource.release();
     }
 
-    /** Destroys the stream, once nobody retains it. */
+    /** Destroys the stream, after its last user has released it. */
     public void close() {
         resource.close();
     }

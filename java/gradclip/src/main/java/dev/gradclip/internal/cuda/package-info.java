@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Drives a plan on a CUDA device: {@link dev.gradclip.internal.cuda.CudaPlan}, the rules and pieces it is
- * given, its results.
- */
+/** Drives a plan on a CUDA device: {@link dev.gradclip.internal.cuda.CudaPlan}, its rules, pieces and results. */
 @NullMarked
 package dev.gradclip.internal.cuda;
 

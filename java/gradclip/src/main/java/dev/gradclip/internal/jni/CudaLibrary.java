@@ -10,8 +10,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Loads the CUDA library when it is first asked for, and remembers how that went. The one that emulates a device is
- * loaded only from a folder that holds it and no other, or for tests.
+ * Loads the CUDA library at first use and keeps the outcome. The library that emulates a device is loaded only from a
+ * named folder that holds it and not the real one, or by tests.
  */
 public final class CudaLibrary {
     private static final String FILE = "libgradclip_cuda.so";
@@ -26,24 +26,23 @@ public final class CudaLibrary {
         this.availability = availability;
     }
 
-    /** The library as it was loaded, the same object each time. */
+    /** Returns the outcome of loading, the same object each time. */
     public static synchronized CudaLibrary instance() {
         if (instance == null) instance = new CudaLibrary(load());
         return instance;
     }
 
-    /** Names the folder of the emulated library before anything else has asked for a library. */
+    /** Sets the folder of the emulated library; to be called before {@link #instance}, by tests. */
     static synchronized void useEmulated(Path folder) {
         if (instance != null) throw new IllegalStateException("a CUDA library was asked for before");
         emulatedForTests = folder.toAbsolutePath();
     }
 
-    /** The availability of devices, with the reason. */
     public Availability availability() {
         return availability;
     }
 
-    /** The facts of the library and of each device at the moment. */
+    /** Returns facts about the library and about each device at the moment. */
     public Map<String, String> details() {
         if (!availability.available()) return availability.details();
         Map<String, String> details = new LinkedHashMap<>(availability.details());

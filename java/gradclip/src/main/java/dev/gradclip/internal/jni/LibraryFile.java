@@ -22,9 +22,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A native library's file, loaded once. {@code -Ddev.gradclip.native.path=FOLDER} is used alone; else the library in
- * the jar is copied to a fresh private folder, which is gone again once it is loaded, so that JVMs starting together
- * never meet.
+ * A native library's file, loaded once. If {@code -Ddev.gradclip.native.path=FOLDER} is set, only that folder is used.
+ * Otherwise the library in the jar is copied to a new private folder, which is removed after loading, so that JVMs that
+ * start together do not share a file.
  */
 final class LibraryFile {
     static final String PATH_PROPERTY = "dev.gradclip.native.path";
@@ -40,16 +40,16 @@ final class LibraryFile {
         this.expectedBuildId = expectedBuildId;
     }
 
-    /** The folder that the user names, or null. */
+    /** Returns the folder that the property names, or null. */
     static @Nullable Path namedFolder() {
         String folder = System.getProperty(PATH_PROPERTY);
         return folder == null ? null : Path.of(folder).toAbsolutePath();
     }
 
     /**
-     * Loads a library from the folder named, else from the jar.
+     * Loads a library from the named folder, else from the jar.
      *
-     * @param missing what the jar lacks and what to do, where it has no such file
+     * @param missing makes the exception for a jar without this file
      */
     static LibraryFile load(String file, Supplier<NotLoadedException> missing) throws NotLoadedException, IOException {
         Path folder = namedFolder();
@@ -59,7 +59,7 @@ final class LibraryFile {
         return new LibraryFile(extractAndLoad(file), expected);
     }
 
-    /** Loads a library from a folder, and from there alone. */
+    /** Loads a library from a folder, without falling back to the jar. */
     static LibraryFile loadFrom(Path folder, String file) throws NotLoadedException, IOException {
         Path path = folder.resolve(file);
         if (!Files.isRegularFile(path)) {
@@ -72,12 +72,12 @@ final class LibraryFile {
         return new LibraryFile(path.toString(), buildIdOfJar());
     }
 
-    /** The place that it was loaded from. */
+    /** The path of the library, or its entry in the jar. */
     String location() {
         return location;
     }
 
-    /** File, version and build id, once the library belongs to this jar. */
+    /** Returns file, version and build id; throws if the library was built from other sources than this jar. */
     Map<String, String> check(String found) throws NotLoadedException {
         if (expectedBuildId != null && !expectedBuildId.equals(found)) {
             throw new NotLoadedException(
@@ -120,8 +120,8 @@ final class LibraryFile {
     }
 
     /**
-     * Removes what JVMs left behind that were killed while they loaded a library, in folders of this user's that are a
-     * day old. At most some entries are looked at, because every start does so.
+     * Removes folders of this user, at least a day old, of JVMs that were killed while they loaded a library. Every
+     * start does this, so the number of entries looked at is limited.
      */
     private static void removeStale(Path own) {
         Path parent = own.getParent();
@@ -138,11 +138,11 @@ final class LibraryFile {
                 if (mine && written.compareTo(yesterday) < 0) remove(folder);
             }
         } catch (IOException | RuntimeException e) {
-            // Another start may do better.
+            // A later start tries again.
         }
     }
 
-    /** With the libraries in it; what holds anything else stays. */
+    /** Removes a folder and the libraries in it; keeps a folder that holds anything else. */
     private static void remove(Path folder) throws IOException {
         try (DirectoryStream<Path> libraries = Files.newDirectoryStream(folder, "libgradclip*.so")) {
             for (Path library : libraries) Files.deleteIfExists(library);
@@ -150,7 +150,7 @@ final class LibraryFile {
         try {
             Files.deleteIfExists(folder);
         } catch (DirectoryNotEmptyException e) {
-            // Not one of ours.
+            // The folder is not one of this library's.
         }
     }
 

@@ -16,19 +16,19 @@ import org.jspecify.annotations.Nullable;
 public final class NativeCpu {
     private NativeCpu() {}
 
-    /** Version and hash of the sources the library was built from. */
+    /** The version, and a hash of the sources that the library was built from. */
     static native String buildId();
 
-    /** SIMD levels this processor can run: 0 to this number less one; 0 when it can run none. */
+    /** The number of SIMD levels that this processor can run; the levels are numbered from 0. */
     static native int usableLevels();
 
     /** The level's name: {@code v2}, {@code v3}, {@code v4} or {@code neon}. */
     static native String levelName(int level);
 
-    /** The address of a direct buffer's first byte, whatever its position. */
+    /** Returns the address of a direct buffer's first byte, whatever its position. */
     public static native long address(Buffer direct);
 
-    /** A buffer over memory that the caller keeps alive; at most 2^31 - 1 bytes. */
+    /** Returns a buffer over memory that the caller keeps alive; at most 2^31 - 1 bytes. */
     public static native ByteBuffer view(long address, long bytes);
 
     /**
@@ -36,10 +36,10 @@ public final class NativeCpu {
      *
      * @param norm the ordinal of {@code NormKind}
      * @param p the exponent of {@code NormKind.POWER}, else ignored
-     * @param maxima address of one double per segment, the divisor of {@code NormKind.POWER}; else ignored
-     * @param partials address of the partial of tile 0
-     * @param planeStride distance in doubles between the middle, low and high planes; 0 when no piece is FLOAT64
-     * @return bit 0 when a tile went to the low plane, bit 1 when one went to the high plane
+     * @param maxima the address of one double per segment, the divisor of {@code NormKind.POWER}; else ignored
+     * @param partials the address of the partial of tile 0
+     * @param planeStride the distance in doubles between the middle, low and high planes; 0 if no piece is FLOAT64
+     * @return bit 0 is set if a tile has its partial in the low plane, bit 1 if one has it in the high plane
      */
     public static native int measure(
             int level,
@@ -54,9 +54,7 @@ public final class NativeCpu {
             long partials,
             long planeStride);
 
-    /**
-     * Multiplies every element by its segment's coefficient: {@code coefficients} is the address of one double each.
-     */
+    /** Multiplies every element by its segment's coefficient; they lie at {@code coefficients}, a double each. */
     public static native void scale(
             int level,
             long table,

@@ -3,7 +3,7 @@ package dev.gradclip.internal.jni;
 
 import java.util.Map;
 
-/** Loads the native CPU library once and remembers how that went. */
+/** Loads the native CPU library once and keeps the outcome. */
 public final class NativeLibrary {
     static final String SIMD_PROPERTY = "dev.gradclip.simd";
     private static final NativeLibrary INSTANCE = load();
@@ -16,12 +16,11 @@ public final class NativeLibrary {
         this.level = level;
     }
 
-    /** The library as it was loaded, the same object each time. */
+    /** Returns the outcome of loading, the same object each time. */
     public static NativeLibrary instance() {
         return INSTANCE;
     }
 
-    /** The availability of native code, with the reason. */
     public Availability availability() {
         return availability;
     }
@@ -43,8 +42,7 @@ public final class NativeLibrary {
                     () -> new NotLoadedException(
                             "this jar holds no native library for " + LibraryFile.platform(),
                             "Use linux-x86_64 or linux-aarch64 with a jar built where cmake, g++ and Highway were "
-                                    + "found; "
-                                    + "plain Java serves everywhere"));
+                                    + "found; plain Java serves everywhere"));
             Map<String, String> details = file.check(NativeCpu.buildId());
             int usable = NativeCpu.usableLevels();
             if (usable == 0) {
@@ -62,7 +60,7 @@ public final class NativeLibrary {
         }
     }
 
-    /** The level that is asked for, else the best. */
+    /** Returns the level that the property names, else the best. */
     private static int level(int usable) throws NotLoadedException {
         String wanted = System.getProperty(SIMD_PROPERTY);
         if (wanted == null) return usable - 1;

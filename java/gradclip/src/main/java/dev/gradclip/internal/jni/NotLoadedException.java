@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.jni;
 
-/** A native library that can't be used: why, and what to do. */
+/** A native library can't be used; carries the reason and the advice to the user. */
 final class NotLoadedException extends Exception {
     private static final long serialVersionUID = 1;
 

@@ -7,13 +7,13 @@ public final class UnboundPieceException extends RuntimeException {
 
     private final int piece;
 
-    /** Thrown through JNI. */
+    /** Called by native code too. */
     public UnboundPieceException(int piece, String why) {
         super(why);
         this.piece = piece;
     }
 
-    /** The index of the piece in the table. */
+    /** The index of the piece in the table; for a plan on the CPU, that of its segment. */
     public int piece() {
         return piece;
     }

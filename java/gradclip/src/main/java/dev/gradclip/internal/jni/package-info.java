@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Loads the native libraries and declares their methods; nothing here knows what they are called for. */
+/** Loads the native libraries and declares their methods, without knowledge of their callers. */
 @NullMarked
 package dev.gradclip.internal.jni;
 

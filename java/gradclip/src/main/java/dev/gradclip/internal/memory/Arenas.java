@@ -9,15 +9,15 @@ import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Buffers over memory of a {@code java.lang.foreign.Arena}, which a JDK of 22 or later has. Native code works at
- * addresses that were looked up when they were bound, and nothing public keeps an arena from being closed and its
- * memory from being freed meanwhile; so memory of arenas that can be closed is refused.
+ * Refuses buffers over memory of a {@code java.lang.foreign.Arena} that can be closed. Native code works at addresses
+ * that were looked up at binding, and no public API keeps an arena from being closed, which frees the memory, while
+ * native code uses it. JDKs of 22 or later have arenas.
  */
 public final class Arenas {
-    /** From a buffer to the scope of its memory; null where the JDK has no arenas. */
+    /** Maps a buffer to the scope of its memory; null if the JDK has no arenas. */
     private static final @Nullable MethodHandle SCOPE;
 
-    /** The classes of the scopes of arenas that can be closed, as this JDK has them. */
+    /** The classes of the scopes of arenas that can be closed, in this JDK. */
     private static final @Nullable Class<?> CONFINED;
 
     private static final @Nullable Class<?> SHARED;
@@ -70,18 +70,16 @@ public final class Arenas {
     }
 
     /**
-     * Throws where the memory may be freed although the piece is reachable.
+     * Throws if the piece's memory may be freed although the piece is reachable.
      *
-     * @param name what to call the piece
+     * @param name the piece's name in the message
      */
     public static void requireLasting(Piece piece, String name) {
         if (piece.array() != null || piece.view() == null || !canBeClosed(piece.view())) return;
         throw new IllegalArgumentException(name
                 + " is in memory of an Arena that can be closed, which would free it while it is clipped; allocate it "
-                + "from"
-                + " Arena.ofAuto() or Arena.global(), or wrap its address, HostBuffer.wrap(segment.address(), length, "
-                + "dtype,"
-                + " arena), and close the arena only after the clipper");
+                + "from Arena.ofAuto() or Arena.global(), or wrap its address, HostBuffer.wrap(segment.address(), "
+                + "length, dtype, arena), and close the arena only after the clipper");
     }
 
     private static boolean canBeClosed(Buffer buffer) {

@@ -7,8 +7,8 @@ import dev.gradclip.internal.resource.SharedResource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One tensor's elements in the memory of a CUDA device, which stays while somebody retains it. It is this object that
- * is watched for leaks: whoever is bound to the memory refers to it, though the buffer that the user had is gone.
+ * The memory of one tensor on a CUDA device, which stays valid until it is closed and released by its last user. This
+ * object is the one watched for leaks, because a binding refers to it even after the user's buffer is unreachable.
  */
 public final class DeviceMemory implements TensorMemory {
     private final DType dtype;
@@ -19,10 +19,10 @@ public final class DeviceMemory implements TensorMemory {
     private final SharedResource resource;
 
     /**
-     * Elements at an address of a device, 0 where there are none.
+     * Describes elements at an address of a device, or at 0 if there are none.
      *
-     * @param owner kept reachable, for it keeps the memory alive
-     * @param free frees the memory, without a reference to this object; null where somebody else does
+     * @param owner the object that keeps the memory alive, or null; it stays reachable
+     * @param free frees the memory, without a reference to this object; null if the memory is borrowed
      */
     public DeviceMemory(
             DType dtype, long length, int device, long address, @Nullable Object owner, @Nullable Runnable free) {
@@ -52,33 +52,31 @@ public final class DeviceMemory implements TensorMemory {
         return length;
     }
 
-    /** The device, counted from 0. */
     public int device() {
         return device;
     }
 
-    /** The address of the first element, which is valid as long as the memory is open or retained. */
+    /** The address of the first element, valid as long as the memory is open or retained. */
     public long address() {
         return address;
     }
 
-    /** Throws where the memory is closed. */
     public void requireOpen() {
         resource.requireOpen();
     }
 
-    /** Keeps the memory until {@link #release}; returns its address. */
+    /** Keeps the memory from being freed until {@link #release}; returns its address. */
     public long retain() {
         resource.retain();
         return address;
     }
 
-    /** Ends what {@link #retain} began. */
+    /** Undoes one {@link #retain}. */
     public void release() {
         resource.release();
     }
 
-    /** Frees the memory, once nobody retains it. */
+    /** Frees the memory, after its last user has released it. */
     public void close() {
         resource.close();
     }

@@ -5,14 +5,14 @@ import dev.gradclip.DType;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** One tensor's elements in host memory, in one piece or in several, in order. */
+/** The elements of one tensor in host memory, in one or several pieces. */
 public final class HostMemory implements TensorMemory {
     private final DType dtype;
     private final long length;
     private final boolean readOnly;
     private final List<Piece> pieces;
 
-    /** The elements of all pieces, which have this type. */
+    /** Takes the elements of all pieces, which have this type. */
     public HostMemory(DType dtype, List<Piece> pieces) {
         this.dtype = dtype;
         this.pieces = pieces;
@@ -26,13 +26,12 @@ public final class HostMemory implements TensorMemory {
         readOnly = refusesWrites;
     }
 
-    /** The elements of one piece. */
     public HostMemory(Piece piece) {
         this(piece.dtype(), List.of(piece));
     }
 
     /**
-     * A type and a length whose memory comes later.
+     * Returns a type and a length without memory.
      *
      * @throws IllegalArgumentException if the length is negative or beyond the address space
      */
@@ -41,13 +40,13 @@ public final class HostMemory implements TensorMemory {
         return ofAddress(dtype, 0, length, null);
     }
 
-    /** Elements at an address that {@code owner} keeps alive. */
+    /** Returns the elements at an address that {@code owner} keeps alive. */
     public static HostMemory ofAddress(DType dtype, long address, long length, @Nullable Object owner) {
         return new HostMemory(Piece.ofAddress(dtype, address, length, owner));
     }
 
     /**
-     * The bytes that so many elements take.
+     * Returns the size of a tensor in bytes.
      *
      * @throws IllegalArgumentException if the length is negative or beyond the address space
      */
@@ -59,15 +58,13 @@ public final class HostMemory implements TensorMemory {
         return length * dtype.bytes();
     }
 
-    /**
-     * Returns true if a range goes on beyond the last address, or from the lower half of all addresses into the upper.
-     */
+    /** Returns true if a range exceeds the last address, or crosses from the lower half of addresses into the upper. */
     public static boolean isBeyond(long address, long bytes) {
         long end = address + bytes;
         return bytes > 0 && (Long.compareUnsigned(end, address) < 0 || (address >= 0 && end < 0));
     }
 
-    /** This type, length and pieces, without hold of the memory. */
+    /** Returns the type, the length and the pieces' lengths, without a reference to the memory. */
     public HostMemory shape() {
         return new HostMemory(
                 dtype,
@@ -86,12 +83,11 @@ public final class HostMemory implements TensorMemory {
         return length;
     }
 
-    /** Returns true if some of the memory refuses to be written. */
+    /** Returns true if a piece is read-only. */
     public boolean isReadOnly() {
         return readOnly;
     }
 
-    /** The pieces, in order. */
     public List<Piece> pieces() {
         return pieces;
     }
@@ -105,7 +101,7 @@ public final class HostMemory implements TensorMemory {
         return true;
     }
 
-    /** Throws where the memory can be freed meanwhile, however long this object is reachable. */
+    /** Throws if the memory may be freed although this object is reachable. */
     public void requireLasting(String name) {
         for (Piece piece : pieces) Arenas.requireLasting(piece, name);
     }

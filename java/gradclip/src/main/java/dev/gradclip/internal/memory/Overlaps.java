@@ -11,8 +11,9 @@ import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds memory that is bound twice, as a tied weight collected twice is: it would count twice in the norm and be scaled
- * twice. Direct buffers are compared where the native library is loaded to tell their addresses.
+ * Finds memory that is bound twice, such as the gradient of a tied weight collected twice: it would count twice in the
+ * norm and be scaled twice. Direct buffers are compared only if the native library is loaded, which reads their
+ * addresses.
  */
 public final class Overlaps {
     private Overlaps() {}
@@ -23,7 +24,7 @@ public final class Overlaps {
      * Throws if two pieces share an element.
      *
      * @param segments the pieces of each segment
-     * @param name what to call a segment
+     * @param name returns a segment's name in the message
      */
     public static void refuse(List<List<Piece>> segments, IntFunction<String> name) {
         long[] keys = keys(segments);
@@ -33,26 +34,25 @@ public final class Overlaps {
         if (suspicious || directOverlap(segments)) refuseSlowly(segments, name);
     }
 
-    /** The message about two tensors that share memory. */
     public static String message(String a, String b) {
         return a + " and " + b + " share memory; each gradient is bound once (a tied weight has one gradient)";
     }
 
-    /** One number a piece, equal where the arrays are, which is rare enough otherwise; 0 for what needs no look. */
+    /** Returns a hash of each piece's array, equal for equal arrays and rarely for others; 0 outside the heap. */
     private static long[] keys(List<List<Piece>> segments) {
-        int rows = 0;
-        for (List<Piece> pieces : segments) rows += pieces.size();
-        long[] keys = new long[rows];
-        int row = 0;
+        int count = 0;
+        for (List<Piece> pieces : segments) count += pieces.size();
+        long[] keys = new long[count];
+        int next = 0;
         for (List<Piece> pieces : segments) {
             for (Piece piece : pieces) {
-                keys[row++] = piece.array() == null ? 0 : System.identityHashCode(piece.array());
+                keys[next++] = piece.array() == null ? 0 : System.identityHashCode(piece.array());
             }
         }
         return keys;
     }
 
-    /** Returns true if ranges outside the heap overlap. */
+    /** Returns true if pieces outside the heap overlap. */
     private static boolean directOverlap(List<List<Piece>> segments) {
         int direct = 0;
         for (List<Piece> pieces : segments) for (Piece piece : pieces) if (isDirect(piece)) direct++;
@@ -63,31 +63,29 @@ public final class Overlaps {
         return ranges.hasOverlap();
     }
 
-    /** Ranges of addresses, to be looked through for overlaps again and again without allocating. */
+    /** A list of address ranges that is searched for overlaps without allocating. */
     public static final class Scratch {
         private final long[] starts;
         private final long[] ends;
         private int size;
 
-        /** Room for so many ranges. */
         public Scratch(int most) {
             starts = new long[most];
             ends = new long[most];
         }
 
-        /** Forgets all. */
         public void clear() {
             size = 0;
         }
 
-        /** One more; one that is empty, or at no address, does not count. */
+        /** Adds a range; ignores an empty one, and one at address 0. */
         public void add(long start, long bytes) {
             if (start == 0 || bytes == 0) return;
             starts[size] = start;
             ends[size++] = start + bytes;
         }
 
-        /** Sorted each for themselves, every end must be at or before the next start. */
+        /** Returns true if, with starts and ends sorted separately, an end is beyond the next start. */
         public boolean hasOverlap() {
             Arrays.sort(starts, 0, size);
             Arrays.sort(ends, 0, size);
@@ -114,7 +112,7 @@ public final class Overlaps {
         ranges.sort(Comparator.comparingInt(Range::hash).thenComparingLong(Range::start));
         for (int i = 1; i < ranges.size(); i++) {
             Range b = ranges.get(i);
-            // Arrays of one hash may alternate, so look back through all of the hash that could reach this start.
+            // Arrays with one hash may alternate, so look back for the latest range in the same array.
             for (int j = i - 1; j >= 0 && ranges.get(j).hash == b.hash; j--) {
                 Range a = ranges.get(j);
                 if (a.array != b.array) continue;

@@ -13,15 +13,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * A contiguous run of elements: in a heap array, in a direct buffer, or at an address that the owner keeps alive.
  *
- * @param dtype element type
- * @param length elements
+ * @param dtype the type of the elements
+ * @param length the number of elements
  * @param array {@code float[]}, {@code double[]}, {@code short[]} or {@code byte[]}; null outside the heap
- * @param arrayOffset bytes from the start of the array
- * @param view {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer} over exactly these elements, for
- *     everything but a typed array or an address
- * @param address of the first element when it was given as an address, else 0
- * @param readOnly whether writing is refused
- * @param owner kept reachable while work is under way
+ * @param arrayOffset the offset of the first element in the array, in bytes
+ * @param view a {@code FloatBuffer}, {@code DoubleBuffer} or {@code ShortBuffer} over exactly these elements; null for
+ *     a typed array and for an address
+ * @param address the address of the first element if the piece was given by its address, else 0
+ * @param readOnly true if the elements must not be written
+ * @param owner an object that keeps the memory alive; it stays reachable as long as this piece
  */
 public record Piece(
         DType dtype,
@@ -39,12 +39,12 @@ public record Piece(
         for (DType dtype : DType.values()) ABSENT[dtype.ordinal()] = ofAddress(dtype, 0, 0, null);
     }
 
-    /** Elements of a heap array whose type is that of the elements. */
+    /** Takes elements of a heap array of the elements' type. */
     public static Piece ofArray(DType dtype, Object array, int offset, int length) {
         return new Piece(dtype, length, array, (long) offset * dtype.bytes(), null, 0, false, null);
     }
 
-    /** The elements between the position and the limit of a little-endian buffer, which an owner keeps alive. */
+    /** Takes the bytes between the position and the limit of a buffer, which an owner keeps alive, as little-endian. */
     public static Piece ofBytes(DType dtype, ByteBuffer buffer, Object owner) {
         ByteBuffer bytes = buffer.slice().order(ByteOrder.LITTLE_ENDIAN);
         Object array = buffer.hasArray() ? buffer.array() : null;
@@ -60,15 +60,12 @@ public record Piece(
                 owner);
     }
 
-    /**
-     * The elements between the position and the limit of a direct {@code FloatBuffer}, {@code DoubleBuffer}, {@code
-     * ShortBuffer}.
-     */
+    /** Takes the elements between the position and the limit of a direct buffer of the elements' type. */
     public static Piece ofDirect(DType dtype, Buffer buffer) {
         return new Piece(dtype, buffer.remaining(), null, 0, buffer.slice(), 0, buffer.isReadOnly(), buffer);
     }
 
-    /** The elements of {@code bytes} under the type that holds them. */
+    /** Returns a view of the bytes as the buffer type that holds such elements. */
     public static Buffer typed(DType dtype, ByteBuffer bytes) {
         return switch (dtype) {
             case FLOAT64 -> bytes.asDoubleBuffer();
@@ -77,17 +74,16 @@ public record Piece(
         };
     }
 
-    /** Elements at an address. */
     public static Piece ofAddress(DType dtype, long address, long length, @Nullable Object owner) {
         return new Piece(dtype, length, null, 0, null, address, false, owner);
     }
 
-    /** A piece without elements: what stands for an absent tensor; the same object each time. */
+    /** Returns the piece without elements that stands for an absent tensor; the same object each time. */
     public static Piece absent(DType dtype) {
         return ABSENT[dtype.ordinal()];
     }
 
-    /** A run of the elements. */
+    /** Returns a piece of {@code count} of these elements. */
     public Piece slice(long from, long count) {
         long bytes = from * dtype.bytes();
         Buffer part = view == null ? null : view.slice((int) from, (int) count);
@@ -103,7 +99,7 @@ public record Piece(
         return length * dtype.bytes();
     }
 
-    /** Returns true if both are the same memory, so that nothing is to be bound anew. */
+    /** Returns true if both pieces are the same memory, so that no rebind is needed. */
     public boolean sameMemory(Piece other) {
         return array == other.array
                 && arrayOffset == other.arrayOffset
@@ -112,7 +108,7 @@ public record Piece(
                 && (array != null || view == other.view);
     }
 
-    /** The view, or one made over the array. */
+    /** Returns a duplicate of the view, or a new view of the array. */
     public Buffer duplicateView() {
         if (view != null) return view.duplicate();
         int from = (int) (arrayOffset / dtype.bytes());

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.memory;
 
-/** Layout of one row of the table that native code reads; the same struct stands in cuda/include/gradclip/piece.hpp. */
+/** The layout of one entry of the piece table: the struct in cuda/include/gradclip/piece.hpp. */
 public final class PieceTable {
     private PieceTable() {}
 
-    /** int64: address of the first element; 0 for a heap array. */
+    /** int64: the address of the first element; 0 for a heap array. */
     public static final int ADDRESS = 0;
 
-    /** int64: bytes from the start of the heap array to the first element. */
+    /** int64: the offset of the first element in the heap array, in bytes. */
     public static final int ARRAY_OFFSET = 8;
 
-    /** int64: elements; 0 for an absent tensor. */
+    /** int64: the number of elements; 0 for an absent tensor. */
     public static final int COUNT = 16;
 
-    /** int64: number of this piece's first tile in the plan. */
+    /** int64: the number of this piece's first tile in the plan. */
     public static final int FIRST_TILE = 24;
 
-    /** int32: the segment (tensor) this piece belongs to. */
+    /** int32: the segment that this piece belongs to. */
     public static final int SEGMENT = 32;
 
-    /** int32: ordinal of the DType. */
+    /** int32: the ordinal of the DType. */
     public static final int DTYPE = 36;
 
     public static final int PIECE_BYTES = 40;

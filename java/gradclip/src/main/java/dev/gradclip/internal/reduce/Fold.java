@@ -5,8 +5,8 @@ import java.nio.DoubleBuffer;
 import java.util.Arrays;
 
 /**
- * Adds entries up in the canonical order, in runs of 1024 and then runs of runs, as they come: memory does not grow
- * with the number of entries. Entries are not negative, or NaN.
+ * Adds entries up in the canonical order as they come: in runs of 1024, then the sums of runs in runs again. The memory
+ * is a run for each level. Entries are 0 or more, or NaN.
  */
 public final class Fold {
     private static final int RUN = 1024;
@@ -15,27 +15,27 @@ public final class Fold {
     private double[][] levels = new double[][] {new double[RUN], new double[RUN]};
     private int[] sizes = new int[2];
 
-    /** The sum of the entries {@code [from, to)} of a buffer, whatever came before. */
+    /** Returns the sum of the entries {@code [from, to)} of a buffer alone; entries added before are dropped. */
     public double sum(DoubleBuffer entries, int from, int to) {
         Arrays.fill(sizes, 0);
         addAll(entries, from, to);
         return finish();
     }
 
-    /** The sum of the entries {@code [from, to)} of an array, whatever came before. */
+    /** Returns the sum of the entries {@code [from, to)} of an array alone; entries added before are dropped. */
     double sum(double[] entries, int from, int to) {
         Arrays.fill(sizes, 0);
         addAll(entries, from, to);
         return finish();
     }
 
-    /** The next entry. */
+    /** Adds one entry. */
     void add(double entry) {
         levels[0][sizes[0]++] = entry;
         if (sizes[0] == RUN) carry(0);
     }
 
-    /** The entries {@code [from, to)} of a buffer, next. */
+    /** Adds the entries {@code [from, to)} of a buffer. */
     void addAll(DoubleBuffer entries, int from, int to) {
         while (from < to) {
             int n = Math.min(to - from, RUN - sizes[0]);
@@ -46,7 +46,7 @@ public final class Fold {
         }
     }
 
-    /** The entries {@code [from, to)} of an array, next. */
+    /** Adds the entries {@code [from, to)} of an array. */
     void addAll(double[] entries, int from, int to) {
         while (from < to) {
             int n = Math.min(to - from, RUN - sizes[0]);
@@ -57,7 +57,7 @@ public final class Fold {
         }
     }
 
-    /** The sum of all entries since the last call, 0 when there were none; starts anew. */
+    /** Returns the sum of all entries added since the last sum, 0 if there were none, and starts again. */
     double finish() {
         double result = 0;
         for (int level = 0; level < levels.length; level++) {
@@ -91,7 +91,7 @@ public final class Fold {
         if (sizes[level] == RUN) carry(level);
     }
 
-    /** Overwrites the run. A missing entry would add +0.0, so it is left out. */
+    /** Sums a run and overwrites it. Missing entries would add +0.0, so they are left out. */
     private static double sumRun(double[] run, int n) {
         for (int block = WIDTH; block < n; block += WIDTH) {
             int width = Math.min(WIDTH, n - block);

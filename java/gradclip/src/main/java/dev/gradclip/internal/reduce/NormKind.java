@@ -5,13 +5,13 @@ import dev.gradclip.NormType;
 
 /** The kind of a tile's partial; the ordinals cross JNI. */
 public enum NormKind {
-    /** Sum of |x|. */
+    /** The sum of |x|. */
     L1,
-    /** Sum of x². */
+    /** The sum of x². */
     L2,
-    /** Maximum of |x|. */
+    /** The maximum of |x|. */
     INF,
-    /** Sum of (|x| / maximum of its segment)^p. */
+    /** The sum of (|x| / m)^p, where m is the maximum of the segment. */
     POWER;
 
     /** The kind of partial for a norm type. */

@@ -2,8 +2,8 @@
 package dev.gradclip.internal.reduce;
 
 /**
- * The p-norm of several segments from each one's maximum m and its sum s of (|x| / m)^p: {@code (Σ m^p · s)^(1/p)},
- * with the largest maximum taken out first so that nothing overflows on the way.
+ * The p-norm of several segments from each one's maximum m and its sum s of (|x| / m)^p: {@code (Σ m^p · s)^(1/p)}. The
+ * largest maximum is factored out first, so that no intermediate result overflows.
  */
 final class PowerNorm {
     private PowerNorm() {}
@@ -24,7 +24,7 @@ final class PowerNorm {
         double root = Math.pow(sum, 1 / p);
         if (root < 0x1p1000) {
             double value = unit * root;
-            // Out of a double's range only where the result itself is: then it stays scaled.
+            // The norm stays scaled if it is outside a double's range.
             boolean fits = exponent + Math.getExponent(value) < 1023 && exponent > -1000;
             norm.set(fits ? Math.scalb(value, exponent) : value, fits ? 0 : exponent);
         } else {

@@ -2,18 +2,17 @@
 package dev.gradclip.internal.reduce;
 
 /**
- * A norm as {@code mantissa · 2^exponent}, so that one beyond the largest double still gives the right coefficient. The
- * exponent is 0 for all norms that doubles hold well.
+ * A norm as {@code mantissa · 2^exponent}, so that a norm beyond the largest double still gives the right coefficient.
+ * The exponent is 0 for all norms well within a double's range.
  */
 public final class ScaledNorm {
     private static final double TWO_MINUS_600 = 0x1p-600;
-    private static final double TWO_MINUS_1200_ROOT = 0x1p-600;
 
     private double mantissa;
     private int exponent;
     private boolean given;
 
-    /** A norm that is not measured here. */
+    /** Sets a norm that the caller gives instead of measuring it. */
     public void setGiven(double norm) {
         set(norm, 0);
         given = true;
@@ -25,23 +24,23 @@ public final class ScaledNorm {
         given = false;
     }
 
-    /** Returns true if every element was found to be 0; a norm of 0 that is given says nothing of the elements. */
+    /** Returns true if every element was found to be 0; a given norm of 0 does not count. */
     public boolean isOfZeros() {
         return mantissa == 0 && !given;
     }
 
-    /** From the sums of squares: {@code low} of x·2^600, {@code middle} of x, {@code high} of x·2^-600. */
+    /** Sets the norm from sums of squares: {@code low} of x·2^600, {@code middle} of x, {@code high} of x·2^-600. */
     void setL2(double low, double middle, double high) {
         if (high != 0) {
-            set(Math.sqrt(high + middle * TWO_MINUS_1200_ROOT * TWO_MINUS_1200_ROOT), 600);
+            set(Math.sqrt(high + middle * TWO_MINUS_600 * TWO_MINUS_600), 600);
         } else if (low != 0 && middle == 0) {
             set(Math.sqrt(low), -600);
         } else {
-            set(Math.sqrt(middle + low * TWO_MINUS_1200_ROOT * TWO_MINUS_1200_ROOT), 0);
+            set(Math.sqrt(middle + low * TWO_MINUS_600 * TWO_MINUS_600), 0);
         }
     }
 
-    /** From the sums of absolute values: {@code middle} of x, {@code high} of x·2^-600. */
+    /** Sets the norm from sums of absolute values: {@code middle} of x, {@code high} of x·2^-600. */
     void setL1(double middle, double high) {
         if (high != 0) {
             set(high + middle * TWO_MINUS_600, 600);
@@ -50,18 +49,18 @@ public final class ScaledNorm {
         }
     }
 
-    /** Returns true if every gradient was finite; also true of a finite norm that no double holds. */
+    /** Returns true if every gradient was finite, even if the norm exceeds the largest double. */
     public boolean isFinite() {
         return Double.isFinite(mantissa);
     }
 
-    /** The norm as a double: infinite, though {@link #isFinite}, where it exceeds the largest. */
+    /** The norm as a double; infinite if it exceeds the largest double, even if {@link #isFinite}. */
     public double value() {
         if (Double.isNaN(mantissa)) return Double.NaN;
         return exponent == 0 ? mantissa : Math.scalb(mantissa, exponent);
     }
 
-    /** The norm of elements that are all multiplied by a factor above 0. */
+    /** Multiplies the norm by a factor above 0. */
     public void multiply(double factor) {
         double product = mantissa * factor;
         if (factor == 1 || mantissa == 0 || !Double.isFinite(mantissa)) return;
@@ -69,7 +68,7 @@ public final class ScaledNorm {
             mantissa = product;
             return;
         }
-        // Beyond what a double holds: the exponents are taken out first.
+        // The product is outside the range of normal doubles: multiply mantissas and add exponents.
         multiplyScaled(factor);
     }
 
@@ -83,15 +82,15 @@ public final class ScaledNorm {
     }
 
     /**
-     * {@code min(1, maxNorm / (norm / divisor + epsilon))}; 1 when maxNorm is infinite or nothing is to be scaled (0 /
-     * 0); NaN for a NaN norm.
+     * Returns {@code min(1, maxNorm / (norm / divisor + epsilon))}; 1 if maxNorm is infinite or the quotient would be
+     * 0 / 0; NaN for a NaN norm.
      */
     public double coefficient(double maxNorm, double epsilon, double divisor) {
         if (maxNorm == Double.POSITIVE_INFINITY || (mantissa / divisor == 0 && epsilon == 0)) return 1;
         return Math.min(quotient(maxNorm, epsilon, divisor), 1);
     }
 
-    /** {@code maxNorm / (norm / divisor + epsilon)}. */
+    /** Returns {@code maxNorm / (norm / divisor + epsilon)}. */
     public double quotient(double maxNorm, double epsilon, double divisor) {
         double m = mantissa / divisor;
         if (exponent > 0) return Math.scalb(maxNorm / (m + Math.scalb(epsilon, -exponent)), -exponent);

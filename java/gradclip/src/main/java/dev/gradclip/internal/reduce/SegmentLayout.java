@@ -4,11 +4,11 @@ package dev.gradclip.internal.reduce;
 import java.util.Arrays;
 
 /**
- * The segments of a plan, each with a norm of its own: one a tensor, or one a row of a tensor bound with rows. Those of
- * the parameters, where there are any, follow in the same order.
+ * The segments of a plan, each with a norm of its own: a tensor is one segment, or one for each of its rows if it is
+ * bound with rows. The segments of the weights, if there are any, follow in the same order.
  */
 public final class SegmentLayout {
-    /** Each is 40 bytes or more of a table, which is less than 2 GiB. */
+    /** The largest number of segments: each takes at least 40 bytes of a table of less than 2 GiB. */
     public static final int MOST = Integer.MAX_VALUE / 40;
 
     private final int[] first;
@@ -26,12 +26,12 @@ public final class SegmentLayout {
         if (weights) Math.multiplyExact(2, gradients());
     }
 
-    /** Segments of gradients. */
+    /** The number of segments of gradients. */
     public int gradients() {
         return first[first.length - 1];
     }
 
-    /** Segments of gradients and parameters. */
+    /** The number of segments of gradients and weights. */
     public int all() {
         return weights ? 2 * gradients() : gradients();
     }
@@ -40,7 +40,7 @@ public final class SegmentLayout {
         return weights;
     }
 
-    /** The first segment of a tensor; of one past the last, where the gradients' end. */
+    /** The first segment of a tensor; for the index after the last tensor, the number of segments of gradients. */
     public int from(int tensor) {
         return first[tensor];
     }
@@ -49,7 +49,7 @@ public final class SegmentLayout {
         return first[tensor + 1] - first[tensor];
     }
 
-    /** Elements of each of a tensor's segments. */
+    /** The number of elements of each of a tensor's segments. */
     public long length(int tensor) {
         return lengths[tensor];
     }
@@ -59,11 +59,11 @@ public final class SegmentLayout {
         return gradients() == lengths.length;
     }
 
-    /** The tensor, or the parameter counted on from the last tensor, that a segment is of. */
+    /** The tensor that a segment belongs to; for a segment of weights, its index plus the number of tensors. */
     public int ownerOf(int segment) {
         boolean isWeights = segment >= gradients();
         int at = Arrays.binarySearch(first, isWeights ? segment - gradients() : segment);
-        // Of tensors without a segment there is none.
+        // Every tensor has a segment, so the starts are distinct.
         int tensor = at >= 0 ? at : -at - 2;
         return isWeights ? tensor + lengths.length : tensor;
     }

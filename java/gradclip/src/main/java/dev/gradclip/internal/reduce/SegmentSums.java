@@ -5,8 +5,8 @@ import dev.gradclip.NormType;
 import java.util.Arrays;
 
 /**
- * Each segment's sum of squares, of absolute values or of powers, or its maximum, and the norms that follow. FLOAT64
- * tiles outside [2^-900, 2^900] are in {@code low} or {@code high}, scaled.
+ * The sum of squares, of absolute values or of powers, or the maximum, of each segment, and the norms computed from
+ * them. Sums of FLOAT64 tiles outside [2^-900, 2^900] are in {@code low} or {@code high}, scaled.
  */
 public final class SegmentSums {
     public final double[] low;
@@ -26,7 +26,7 @@ public final class SegmentSums {
         this.maximum = maximum;
     }
 
-    /** A copy with room for more. */
+    /** Returns a copy with room for {@code segments} segments. */
     public SegmentSums grown(int segments) {
         return new SegmentSums(
                 Arrays.copyOf(low, segments),
@@ -35,7 +35,7 @@ public final class SegmentSums {
                 Arrays.copyOf(maximum, segments));
     }
 
-    /** The norm of the segments {@code [from, to)} taken together. */
+    /** Writes the norm over the segments {@code [from, to)} to {@code norm}. */
     public void total(NormType type, int from, int to, ScaledNorm norm) {
         switch (NormKind.of(type)) {
             case INF -> {
@@ -54,7 +54,7 @@ public final class SegmentSums {
         return fold.sum(entries, from, to);
     }
 
-    /** Sums entries that are all 0 as a rule. */
+    /** Sums entries that are usually all 0. */
     private double rareSum(double[] entries, int from, int to) {
         for (int i = from; i < to; i++) if (entries[i] != 0) return sum(entries, from, to);
         return 0;

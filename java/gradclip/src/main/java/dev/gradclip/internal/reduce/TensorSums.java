@@ -3,7 +3,7 @@ package dev.gradclip.internal.reduce;
 
 import java.nio.DoubleBuffer;
 
-/** The sums of one tensor's pieces as they come. */
+/** Adds up the sums of one tensor's pieces as they come. */
 public final class TensorSums {
     private final Fold low = new Fold();
     private final Fold middle = new Fold();
@@ -11,7 +11,7 @@ public final class TensorSums {
     private double maximum;
     private double power;
 
-    /** The next tiles' partials: a plane of so many, then, where {@code planes} is 3, the low and the high one. */
+    /** Adds the next tiles' partials: the middle plane, then, if {@code planes} is 3, the low and the high one. */
     public void addPartials(DoubleBuffer partials, int tiles, int planes) {
         middle.addAll(partials, 0, tiles);
         if (planes == 1) return;
@@ -23,7 +23,7 @@ public final class TensorSums {
         maximum = Math.max(maximum, found);
     }
 
-    /** The sum of {@code (|x| / max)^p} of a piece whose largest element is {@code max}. */
+    /** Adds the sum of {@code (|x| / max)^p} of a piece whose largest element is {@code max}. */
     public void addPower(double p, double max, double sum) {
         if (max == 0) return;
         if (!(max <= maximum)) {
@@ -34,7 +34,7 @@ public final class TensorSums {
         }
     }
 
-    /** Writes the tensor's sums to its place and starts the next one. */
+    /** Writes the tensor's sums to its place in {@code to} and starts the next tensor. */
     public void finish(NormKind kind, SegmentSums to, int tensor) {
         to.low[tensor] = low.finish();
         to.high[tensor] = high.finish();

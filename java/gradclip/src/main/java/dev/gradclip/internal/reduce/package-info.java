@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Adds up in the canonical order, which gives a norm the same bits everywhere: docs/reduction.md. */
+/** Adds partials up in the canonical order, which gives a norm the same bits on every backend: docs/reduction.md. */
 @NullMarked
 package dev.gradclip.internal.reduce;
 

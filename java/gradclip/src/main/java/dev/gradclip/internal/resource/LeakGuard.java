@@ -6,11 +6,11 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lets go of what an object holds outside the heap, when it is closed or, with a report, when it is collected without
- * that; {@code -Ddev.gradclip.leaks=trace} says where it came from.
+ * Releases what an object holds outside the heap when it is closed, or when it is collected without having been closed,
+ * which it also reports as a leak; {@code -Ddev.gradclip.leaks=trace} adds where the object was created.
  */
 public final class LeakGuard {
-    /** A guard of nothing, for objects that hold nothing. */
+    /** The guard of objects that hold nothing outside the heap. */
     public static final LeakGuard NONE = unwatched(() -> {});
 
     private static final boolean TRACE = "trace".equals(System.getProperty("dev.gradclip.leaks"));
@@ -26,8 +26,8 @@ public final class LeakGuard {
     }
 
     /**
-     * Watches an object from now on; {@code release} must not refer to it. Where no thread can be had for that, the
-     * object goes unwatched.
+     * Watches an object from now on; {@code release} must not refer to it. If no thread can be started for that, the
+     * object is not watched.
      */
     public static LeakGuard watch(Object object, String what, Runnable release) {
         return watch(WATCH.cleaner(), object, what, release);
@@ -39,24 +39,24 @@ public final class LeakGuard {
         return new LeakGuard(report, cleaner.register(object, report));
     }
 
-    /** A guard that reports nothing and releases when it is closed, for objects that live for one call. */
+    /** Returns a guard that only releases on close and reports nothing, for objects that live for one call. */
     public static LeakGuard unwatched(Runnable release) {
         return new LeakGuard(new Report("", release, null), null);
     }
 
-    /** It need not be reported any more, though it is let go of later. */
+    /** Switches the report off for an object that was closed but is released later. */
     void unreported() {
         report.reported = true;
     }
 
-    /** It was closed as it should be; to be called once. */
+    /** Releases what the object holds, without a report; to be called once. */
     public void closed() {
         unreported();
         if (cleanable != null) cleanable.clean();
         else report.run();
     }
 
-    /** The cleaner, made when it is first needed; where that fails it is tried again the next time. */
+    /** Makes the cleaner when it is first needed; if that fails, the next call tries again. */
     public static final class Watch {
         private final Supplier<Cleaner> source;
         private volatile @Nullable Cleaner made;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.resource;
 
-/** Something on a device that is let go of once it is closed and nobody uses it any more. */
+/** A reference-counted device resource, freed after it was closed and its last user has released it. */
 public final class SharedResource {
     private final String what;
     private final LeakGuard leak;
@@ -17,7 +17,7 @@ public final class SharedResource {
         if (closed) throw new IllegalStateException("the " + what + " is closed");
     }
 
-    /** From here to {@link #release} it stays. */
+    /** Keeps the resource from being freed until {@link #release}. */
     public synchronized void retain() {
         requireOpen();
         users++;
@@ -28,7 +28,7 @@ public final class SharedResource {
         if (closed && users == 0) leak.closed();
     }
 
-    /** Closing again does nothing. */
+    /** Frees the resource after its last user has released it; closing again does nothing. */
     public synchronized void close() {
         if (closed) return;
         closed = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Counts the users of what lives outside the heap, and reports what was never closed. */
+/** Counts the users of resources outside the heap, and reports those that were never closed. */
 @NullMarked
 package dev.gradclip.internal.resource;
 

@@ -7,11 +7,10 @@ import dev.gradclip.internal.reduce.ScaledNorm;
 import java.util.Arrays;
 
 /**
- * From norms to coefficients: what each part of a rule makes of the segments that it covers, wherever their norms come
- * from.
+ * Decides the coefficient of every segment from the norms and a rule; subclasses supply the norms.
  */
 public abstract class Decision {
-    /** Per segment of gradients; what it is multiplied by. */
+    /** The factor of each segment of gradients. */
     private final double[] coefficients;
 
     /** True if a coefficient changes elements: {@code clips} does not count unscaling, {@code changes} does. */
@@ -19,7 +18,7 @@ public abstract class Decision {
 
     private boolean changes;
 
-    /** Until {@link #decide}, all is left as it is. */
+    /** Starts with coefficient 1 for every segment. */
     protected Decision(int segments) {
         coefficients = new double[segments];
         leave();
@@ -27,12 +26,12 @@ public abstract class Decision {
 
     protected abstract int tensors();
 
-    /** The first segment of a tensor; of one past the last, where the last one's end. */
+    /** The first segment of a tensor; for the index after the last tensor, the number of segments. */
     protected abstract int from(int tensor);
 
     protected abstract DType dtype(int tensor);
 
-    /** 0 of a tensor that is absent. */
+    /** The number of elements of a tensor; 0 if it is absent. */
     protected abstract long elements(int tensor);
 
     /** The norm of the unscaled segments {@code [from, to)}; the next call overwrites it. */
@@ -43,7 +42,7 @@ public abstract class Decision {
 
     protected abstract double weightsNorm(int segment);
 
-    /** Told of each tensor that has segments which are scaled, unscaling aside. */
+    /** Called for each tensor with segments that are clipped, with their number; unscaling is not counted. */
     protected void clips(int tensor, int segments) {}
 
     public final void leave() {
@@ -52,7 +51,7 @@ public abstract class Decision {
         changes = false;
     }
 
-    /** Decides all coefficients; returns the factor of every gradient, or NaN where that is not one number. */
+    /** Decides all coefficients; returns the factor of every gradient, or NaN if gradients have different factors. */
     public final double decide(ResolvedRule rule) {
         clips = false;
         changes = false;
@@ -60,7 +59,7 @@ public abstract class Decision {
             double decided = decideTogether(0, tensors(), rule.parts[0].normRule());
             return NormLimit.ofScaled(decided, rule.inverseScale);
         }
-        // What no part covers is unscaled all the same.
+        // Tensors that no part covers are still unscaled.
         if (!rule.coversAll) assign(0, tensors(), 1, rule.inverseScale);
         for (ResolvedRule.Part part : rule.parts) {
             NormRule norm = part.normRule();
@@ -77,7 +76,7 @@ public abstract class Decision {
         return Double.NaN;
     }
 
-    /** The factor of a segment; 1 until {@link #decide}. */
+    /** The factor of a segment; 1 before {@link #decide}. */
     public final double coefficient(int segment) {
         return coefficients[segment];
     }

@@ -8,29 +8,29 @@ import dev.gradclip.Scope;
 import dev.gradclip.internal.reduce.ScaledNorm;
 
 /**
- * From a norm to a coefficient, by one norm rule's numbers: the arithmetic of {@code gradclip::NormLimit} in
- * cuda/src/common/norms_and_coefficients.hpp. A rule of another form is one more case here and there.
+ * Makes a coefficient of a norm by the numbers of one norm rule, with the arithmetic of {@code gradclip::NormLimit} in
+ * cuda/src/common/norms_and_coefficients.hpp. A new form of rule is one more case in both files.
  */
 public final class NormLimit {
     private NormLimit() {}
 
-    /** The most that normalizing multiplies by. */
+    /** The largest factor of normalizing. */
     private static final double LARGEST = 0x1p127;
 
-    /** Least norm that adaptive clipping divides by, in Optax and in timm. */
+    /** The least norm that adaptive clipping divides by, in Optax and in timm. */
     private static final double LEAST_ADAPTIVE = 1e-6;
 
     /** The coefficient of a norm that is not finite; the ordinals cross JNI. */
     public enum AtNonFinite {
-        /** The formula's: 0 for an infinite norm, NaN for NaN. */
+        /** The coefficient that the formula gives: 0 for an infinite norm, NaN for NaN. */
         FORMULA,
-        /** NaN for both. */
+        /** NaN for an infinite norm and for NaN. */
         NAN,
-        /** 1 for NaN, which no comparison finds too large. */
+        /** 1 for NaN, because no comparison finds NaN too large. */
         COMPARISON
     }
 
-    /** The coefficient that a rule's convention has for a norm that is not finite. */
+    /** Returns the coefficient that the rule's convention gives to a norm that is not finite. */
     public static AtNonFinite atNonFinite(NormRule rule) {
         boolean compares = rule.form() != NormRule.Form.NORMALIZE;
         if (rule.convention() == Convention.DL4J && compares) return AtNonFinite.COMPARISON;
@@ -40,13 +40,12 @@ public final class NormLimit {
     }
 
     /**
-     * The factor of the unscaled gradients: 1 where the threshold is infinite, whatever the norm, and where all
+     * Returns the factor of the unscaled gradients. It is 1 if the threshold is infinite, whatever the norm, and if all
      * elements are 0, which epsilon would otherwise clip.
      *
-     * @param rule whose numbers count
-     * @param norm theirs
-     * @param elements how many there are, of {@link NormRule.Form#AVERAGE} and {@link NormRule.Form#RMS}
-     * @param weightsNorm of {@link NormRule.Form#ADAPTIVE}
+     * @param norm the norm of the unscaled gradients
+     * @param elements the number of elements; read by {@link NormRule.Form#AVERAGE} and {@link NormRule.Form#RMS}
+     * @param weightsNorm the norm of the weights; read by {@link NormRule.Form#ADAPTIVE}
      */
     public static double coefficient(NormRule rule, ScaledNorm norm, long elements, double weightsNorm) {
         double max = rule.max();
@@ -68,16 +67,16 @@ public final class NormLimit {
     }
 
     /**
-     * The factor of the gradients as they are: the coefficient of the unscaled ones times the unscaling, or the largest
-     * double where that is more, for infinity would make NaN of zeros.
+     * Returns the factor of the gradients before unscaling: the coefficient times the inverse scale, but at most the
+     * largest double, because an infinite factor would turn zeros into NaN.
      */
-    public static double ofScaled(double coefficient, double inverseScale) {
+    static double ofScaled(double coefficient, double inverseScale) {
         return Math.min(coefficient * inverseScale, Double.MAX_VALUE);
     }
 
     /**
-     * Returns true if a coefficient changes elements of a type: FLOAT64 takes it as it is, the others round it to float
-     * first.
+     * Returns true if a coefficient changes elements of a type. FLOAT64 elements are multiplied by the coefficient
+     * itself, all others by the coefficient rounded to float.
      */
     public static boolean changes(double coefficient, DType dtype) {
         return dtype == DType.FLOAT64 ? coefficient != 1 : (float) coefficient != 1;

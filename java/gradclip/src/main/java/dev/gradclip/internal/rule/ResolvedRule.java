@@ -14,55 +14,48 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** A rule resolved for one clipper: the numbers for each run of its tensors. */
+/** A rule resolved for one clipper: each part of it covers a range of the clipper's tensors. */
 public final class ResolvedRule {
-    /** A run of tensors {@code [from, to)} that goes by one rule, which is not a {@link GroupRule}. */
+    /** The tensors {@code [from, to)} and the rule for them, which is not a {@link GroupRule}. */
     public record Part(int from, int to, ClipRule rule) {
-        /** The rule, where it goes by norms. */
+        /** Returns the rule as a norm rule; throws if it clamps. */
         public NormRule normRule() {
             if (rule instanceof NormRule norm) return norm;
             throw new IllegalStateException("the rule measures no norm");
         }
 
-        /** The rule, where it clamps. */
+        /** Returns the rule as a value rule; throws if it measures a norm. */
         public ValueRule valueRule() {
             if (rule instanceof ValueRule value) return value;
             throw new IllegalStateException("the rule does not clamp");
         }
 
-        /** The scope of a coefficient; ALL is the run as a whole. */
+        /** The scope of a coefficient; ALL means all tensors of this part. */
         public Scope scope() {
             return rule instanceof NormRule norm ? norm.scope() : Scope.ALL;
-        }
-
-        boolean onlyMeasures() {
-            return rule instanceof NormRule norm && norm.onlyMeasures();
-        }
-
-        boolean isAdaptive() {
-            return rule instanceof NormRule norm && norm.form() == NormRule.Form.ADAPTIVE;
         }
     }
 
     public final ClipRule rule;
-    /** An array: a list's iterator is an allocation a clip. */
+
+    /** An array, because a list's iterator would be allocated at each clip. */
     public final Part[] parts;
 
     public final double inverseScale;
 
-    /** Asked at each clip, where a {@link GroupRule} would make an iterator to answer. */
+    /** A copy of the rule's policy, because {@link GroupRule} allocates an iterator to answer, at each clip. */
     private final NonFinitePolicy policy;
 
-    /** Null where it clamps. */
+    /** The type of norm measured; null if the rule clamps. */
     public final @Nullable NormType normType;
 
     public final boolean measuresWeights;
 
-    /** True if one part is all tensors. */
+    /** True if there is one part and it covers all tensors. */
     public final boolean coversAll;
 
-    /** True if it leaves every gradient as it is, unless by policy. */
-    final boolean onlyMeasures;
+    /** True if the rule changes no gradient; its policy still may. */
+    private final boolean onlyMeasures;
 
     private ResolvedRule(ClipRule rule, Part[] parts, int tensors) {
         this.rule = rule;
@@ -73,8 +66,8 @@ public final class ResolvedRule {
         boolean adaptive = false;
         boolean writes = false;
         for (Part part : parts) {
-            adaptive |= part.isAdaptive();
-            writes |= !part.onlyMeasures();
+            adaptive |= part.rule() instanceof NormRule norm && norm.form() == NormRule.Form.ADAPTIVE;
+            writes |= !(part.rule() instanceof NormRule norm && norm.onlyMeasures());
         }
         measuresWeights = adaptive;
         onlyMeasures = !writes;
@@ -82,9 +75,10 @@ public final class ResolvedRule {
     }
 
     /**
-     * Resolves a rule.
+     * Resolves a rule for the tensors of one clipper.
      *
-     * @throws IllegalArgumentException if it names a group that is not there, or needs parameters and there are none
+     * @throws IllegalArgumentException if the rule names a group that does not exist, or needs weights and there are
+     *     none
      */
     public static ResolvedRule of(ClipRule rule, Map<String, TensorRange> groups, SegmentLayout segments, int tensors) {
         ResolvedRule resolved = new ResolvedRule(rule, parts(rule, groups, tensors), tensors);
@@ -97,8 +91,8 @@ public final class ResolvedRule {
     }
 
     /**
-     * The parts of a rule. For a rule for all tensors it allocates no more than it keeps: a threshold may be another at
-     * each clip.
+     * Returns the parts of a rule. A rule for all tensors needs one allocation only, because a clip with a changing
+     * threshold resolves a new rule each time.
      */
     private static Part[] parts(ClipRule rule, Map<String, TensorRange> groups, int tensors) {
         if (rule instanceof GroupRule perGroup) {
@@ -133,12 +127,12 @@ public final class ResolvedRule {
         return normType == null;
     }
 
-    /** Returns true if all tensors go by one norm and one coefficient. */
+    /** Returns true if all tensors have one norm and one coefficient together. */
     public boolean isGlobal() {
         return rule instanceof NormRule norm && norm.hasOneCoefficient();
     }
 
-    /** Returns true if a tensor's rows have coefficients of their own. */
+    /** Returns true if each row of a tensor has a coefficient of its own. */
     public boolean hasRowCoefficients(int tensor) {
         for (Part part : parts) {
             if (part.scope() == Scope.ROW && part.from() <= tensor && tensor < part.to()) return true;

@@ -4,11 +4,11 @@ package dev.gradclip.internal.rule;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** A named run of tensors: {@code [from, to)} in the order bound. */
+/** The tensors {@code [from, to)} in the order bound: one group. */
 public record TensorRange(int from, int to) {
     /**
-     * By the tensor that each begins with, in ascending order: one ends where the next begins, the last after all
-     * tensors.
+     * Makes the groups from the tensor that each begins with, in ascending order. A group ends where the next begins,
+     * and the last one ends with the last tensor.
      */
     public static Map<String, TensorRange> of(Map<String, Integer> starts, int tensors) {
         Map<String, TensorRange> groups = new LinkedHashMap<>();

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Turns a rule and norms into coefficients: {@link dev.gradclip.internal.rule.NormLimit} has the formula of
- * each form.
- */
+/** Makes coefficients of norms: {@link dev.gradclip.internal.rule.NormLimit} has the formula of each form. */
 @NullMarked
 package dev.gradclip.internal.rule;
 

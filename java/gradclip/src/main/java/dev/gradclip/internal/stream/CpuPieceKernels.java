@@ -12,17 +12,14 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Pieces worked on where they are. A plan is kept as long as pieces have one type and length, as a long tensor's have.
+ * Works on pieces in place, on the CPU. A plan is reused while pieces have one type and length, as those of a long
+ * tensor do.
  */
 public final class CpuPieceKernels implements PieceKernels {
     private final Function<List<List<Piece>>, CpuPlan> planner;
     private @Nullable CpuPlan plan;
 
-    /**
-     * No piece yet.
-     *
-     * @param planner makes a plan of one segment
-     */
+    /** Takes a function that makes a plan of one segment. */
     public CpuPieceKernels(Function<List<List<Piece>>, CpuPlan> planner) {
         this.planner = planner;
     }

@@ -21,8 +21,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Pieces that are copied to a device, worked on there and copied back: a file of any size passes through memory of one
- * piece's size.
+ * Copies each piece to a device, works on it there and copies it back. A file of any size needs device memory for one
+ * piece only.
  */
 public final class CudaPieceKernels implements PieceKernels {
     private static final long DEFAULT_STREAM = 0;
@@ -35,7 +35,6 @@ public final class CudaPieceKernels implements PieceKernels {
     private ByteBuffer partials = ByteBuffer.allocateDirect(0);
     private final CudaRule rule = new CudaRule(0);
 
-    /** No piece yet. */
     public CudaPieceKernels(int device) {
         this.device = device;
     }
@@ -76,8 +75,8 @@ public final class CudaPieceKernels implements PieceKernels {
     public void scale(Piece piece, double coefficient) {
         if (piece.length() == 0) return;
         CudaPlan bound = uploaded(piece);
-        // The length that a norm of 1 is given, which is at most 2^127, times an unscaling; a norm that is NaN makes
-        // NaN.
+        // Normalizing a norm of 1 to a target multiplies by the target, which is at most 2^127; the inverse scale
+        // supplies the rest. A NaN norm makes a NaN coefficient.
         boolean isNaN = Double.isNaN(coefficient);
         double length = isNaN ? 1 : Math.min(coefficient, 0x1p127);
         double beyond = coefficient > length ? Math.min(coefficient / length, Double.MAX_VALUE) : 1;
@@ -105,7 +104,7 @@ public final class CudaPieceKernels implements PieceKernels {
         return changed;
     }
 
-    /** A plan of the piece on the device. */
+    /** Copies the piece to the device; returns a plan of it there. */
     private CudaPlan uploaded(Piece piece) {
         CudaPlan bound = planFor(piece);
         DeviceCopy.toDevice(device, DEFAULT_STREAM, address, List.of(piece));

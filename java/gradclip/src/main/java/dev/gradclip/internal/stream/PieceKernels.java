@@ -7,10 +7,9 @@ import dev.gradclip.internal.reduce.TensorSums;
 
 /** Measures and changes pieces in host memory one at a time, on the CPU or on a device. */
 public interface PieceKernels extends AutoCloseable {
-    /** Measures the next piece of a tensor into its sums. */
+    /** Measures the next piece of a tensor and adds the result to the tensor's sums. */
     void measure(Piece piece, NormType type, TensorSums sums);
 
-    /** Multiplies a piece. */
     void scale(Piece piece, double coefficient);
 
     /** Clamps a piece; returns how many elements changed. */

@@ -11,7 +11,7 @@ import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.rule.NormLimit;
 import org.jspecify.annotations.Nullable;
 
-/** Applies a decided rule to the pieces of a stream. */
+/** Applies a decided rule to the pieces of a streaming clip. */
 public final class StreamedApply {
     private final ClipRule rule;
     private final PieceKernels kernels;
@@ -21,7 +21,7 @@ public final class StreamedApply {
         this.kernels = kernels;
     }
 
-    /** A rule that tells what a rule per group does: all of them clamp, or all go by one type of norm. */
+    /** Returns the rule, or the first of a {@link GroupRule}, whose rules all clamp or all measure one type of norm. */
     public static ClipRule first(ClipRule rule) {
         return rule instanceof GroupRule groups
                 ? groups.rules().values().iterator().next()
@@ -48,7 +48,7 @@ public final class StreamedApply {
         return changed;
     }
 
-    /** Returns how many elements a clamp changed. */
+    /** Applies the rule to a piece that begins at an element; returns how many elements a value rule changed. */
     public long apply(StreamedDecision decision, int tensor, long from, HostMemory piece) {
         piece.requireLasting("the piece");
         long zeroed = rule.nonFinitePolicy() == NonFinitePolicy.ZERO ? zeroNonFinite(piece) : 0;
@@ -73,7 +73,7 @@ public final class StreamedApply {
         }
     }
 
-    /** Clamps; elements zeroed before count as changed, and one that is then clamped away from 0 counts once. */
+    /** Clamps; returns the changed elements, including the zeroed ones; one that was zeroed and clamped counts once. */
     private long clamp(@Nullable ValueRule clamp, HostMemory piece, long zeroed) {
         if (clamp == null && rule.inverseScale() == 1) return zeroed;
         requireWritable(piece.isReadOnly());

@@ -10,25 +10,24 @@ import dev.gradclip.internal.stream.StreamedTensors.Streamed;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** Decides the coefficient of each row from a stream's norms. */
+/** Decides the coefficient of each row of a streaming clip from the norms measured. */
 public final class StreamedDecision extends Decision {
     private final ResolvedRule rule;
     private final StreamedTensors tensors;
     private final StreamedSums gradients;
     private final StreamedSums weights;
 
-    /** Per tensor, how many rows are scaled, unscaling aside. */
+    /** The number of clipped rows of each tensor; unscaling is not counted. */
     private final int[] clippedRows;
 
-    /** Per tensor; null where it is in no group of a rule per group. */
+    /** The value rule of each tensor; null if the tensor is in no group of a {@link dev.gradclip.GroupRule}. */
     private final @Nullable ValueRule[] clamps;
 
-    /** The factor of every gradient, where that is one number. */
     private double coefficient;
 
-    /** A decision about the tensors that a stream has ended. */
+    /** Prepares a decision about the tensors that have ended; {@link #decide()} makes it. */
     public StreamedDecision(ResolvedRule rule, StreamedTensors tensors, StreamedSums gradients, StreamedSums weights) {
-        // None where the rule clamps.
+        // A value rule has no coefficients.
         super(rule.clamps() ? 0 : gradients.segments());
         this.rule = rule;
         this.tensors = tensors;
@@ -39,12 +38,12 @@ public final class StreamedDecision extends Decision {
         coefficient = rule.clamps() ? Double.NaN : 1;
     }
 
-    /** The factor of every gradient; NaN where that is not one number. */
+    /** The factor of every gradient; NaN if gradients have different factors. */
     public double coefficient() {
         return coefficient;
     }
 
-    /** Until it is called, everything is left as it is. */
+    /** Decides; without this call the coefficients are 1 and nothing is clamped. */
     public void decide() {
         if (!rule.clamps()) {
             coefficient = decide(rule);
@@ -101,7 +100,7 @@ public final class StreamedDecision extends Decision {
         return coefficient(row);
     }
 
-    /** Returns true if a tensor has more rows than one, each with a coefficient of its own. */
+    /** Returns true if a tensor has several rows, each with a coefficient of its own. */
     public boolean hasRowCoefficients(int tensor) {
         return tensors.get(tensor).rows() > 1 && rule.hasRowCoefficients(tensor);
     }
@@ -111,7 +110,7 @@ public final class StreamedDecision extends Decision {
         return coefficient(rowOf(tensor, element));
     }
 
-    /** The number of elements from one on that have its coefficient, or more than are left. */
+    /** The number of elements from this one on with the same coefficient, or a number beyond the tensor's end. */
     long runLength(int tensor, long element) {
         if (!hasRowCoefficients(tensor)) return Long.MAX_VALUE;
         Streamed ended = tensors.get(tensor);
@@ -128,12 +127,12 @@ public final class StreamedDecision extends Decision {
         return ended.firstRow() + (int) (element / (ended.length() / ended.rows()));
     }
 
-    /** The number of a tensor's rows that are scaled, unscaling aside. */
+    /** The number of clipped rows of a tensor; unscaling is not counted. */
     public int clippedRows(int tensor) {
         return clippedRows[tensor];
     }
 
-    /** The rule that clamps a tensor; null where none does. A rule for all tensors needs no names of them. */
+    /** The value rule of a tensor, or null; a rule for all tensors also applies to tensors that have not ended. */
     @Nullable
     ValueRule clampOf(int tensor) {
         return rule.rule instanceof ValueRule all ? all : clamps[tensor];

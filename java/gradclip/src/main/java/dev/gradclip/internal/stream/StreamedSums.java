@@ -13,10 +13,10 @@ import dev.gradclip.internal.reduce.Tiles;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Sums of tensors whose pieces come one after another, row by row; what is kept grows with the number of rows only. */
+/** Sums each row of tensors whose pieces come one after another; the memory needed grows with the number of rows. */
 public final class StreamedSums implements AutoCloseable {
     private final NormType type;
-    private final PieceKernels work;
+    private final PieceKernels kernels;
     private final ScaledNorm norm = new ScaledNorm();
     private final TensorSums current = new TensorSums();
     private @Nullable DType dtype;
@@ -27,25 +27,24 @@ public final class StreamedSums implements AutoCloseable {
     private boolean ended;
     private boolean closed;
 
-    /** True if something was thrown while a piece was measured, so that sums may hold a part of it. */
+    /** True if measuring a piece threw, so that the sums may contain a part of the piece. */
     private boolean broken;
 
     private SegmentSums sums = new SegmentSums(16);
     private int segments;
 
-    /** Starts with no tensor. */
-    public StreamedSums(NormType type, PieceKernels work) {
+    public StreamedSums(NormType type, PieceKernels kernels) {
         this.type = type;
-        this.work = work;
+        this.kernels = kernels;
     }
 
-    /** The tensor whose pieces come next is so many rows of so many elements; unless told, one row of any length. */
+    /** Sets the rows of the next tensor and their length; without this call it is one row of any length. */
     public void rows(int count, long length) {
         rows = count;
         rowLength = count == 1 ? Long.MAX_VALUE : length;
     }
 
-    /** The next piece or pieces of the current tensor. */
+    /** Measures the next pieces of the current tensor. */
     public void add(List<Piece> pieces) {
         for (Piece piece : pieces) add(piece);
     }
@@ -80,7 +79,7 @@ public final class StreamedSums implements AutoCloseable {
         ended = piece.length() % Tiles.elements(piece.dtype()) != 0;
         inRow += piece.length();
         broken = true;
-        work.measure(piece, type, current);
+        kernels.measure(piece, type, current);
         broken = false;
     }
 
@@ -92,7 +91,7 @@ public final class StreamedSums implements AutoCloseable {
         ended = false;
     }
 
-    /** Ends the current tensor; rows that no element came of count as empty. The next tensor is one row unless told. */
+    /** Ends the current tensor; rows without elements count as empty. */
     public void endTensor() {
         requireOpen();
         while (rowsEnded < rows) endRow();
@@ -101,18 +100,18 @@ public final class StreamedSums implements AutoCloseable {
         rows(1, 0);
     }
 
-    /** Rows of the tensors ended. */
+    /** The number of rows of all tensors that have ended. */
     public int segments() {
         return segments;
     }
 
-    /** The norm over the rows {@code [from, to)}, of all tensors ended; overwritten by the next call. */
+    /** Returns the norm over the rows {@code [from, to)}, in an object that the next call overwrites. */
     public ScaledNorm total(int from, int to) {
         sums.total(type, from, to, norm);
         return norm;
     }
 
-    /** The norm over all tensors ended; overwritten by the next call. */
+    /** Returns the norm over all tensors that have ended, in an object that the next call overwrites. */
     public ScaledNorm total() {
         requireOpen();
         return total(0, segments);
@@ -129,6 +128,6 @@ public final class StreamedSums implements AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        work.close();
+        kernels.close();
     }
 }

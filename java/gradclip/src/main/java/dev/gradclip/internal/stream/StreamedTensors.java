@@ -12,30 +12,30 @@ import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** The tensors that a stream has ended, and what is known of the one under way: what a rule is resolved against. */
+/** The tensors of a streaming clip that have ended, and the current one; a rule is resolved for them. */
 public final class StreamedTensors {
     /**
      * A tensor that has ended.
      *
-     * @param name that errors give
-     * @param dtype FLOAT64 where nothing came
-     * @param length elements measured
-     * @param firstRow among those of all tensors
-     * @param rows it is divided into
-     * @param hasWeights whether its weights were measured too
+     * @param name the name in error messages
+     * @param dtype the type of its pieces; FLOAT64 if it had none
+     * @param length the number of elements measured
+     * @param firstRow its first row, counted over all tensors
+     * @param rows the number of its rows
+     * @param hasWeights true if its weights were measured too
      */
     public record Streamed(String name, DType dtype, long length, int firstRow, int rows, boolean hasWeights) {
         public int endRow() {
             return firstRow + rows;
         }
 
-        /** Its row, counted among those of all tensors. */
+        /** The index of one of its rows, counted over all tensors. */
         public int row(int row) {
             return firstRow + Objects.checkIndex(row, rows);
         }
     }
 
-    /** The figures of each row are in arrays that double. */
+    /** The limit on rows, because the figures of each row are in arrays whose size is doubled. */
     private static final int MOST_ROWS = 1 << 30;
 
     private final List<Streamed> ended = new ArrayList<>();
@@ -55,12 +55,12 @@ public final class StreamedTensors {
         return ended.get(tensor);
     }
 
-    /** Rows of the tensors before one; before one past the last, of all. */
+    /** The number of rows of all tensors before this one, which may be the index after the last. */
     public int rowsBefore(int tensor) {
         return tensor == 0 ? 0 : ended.get(tensor - 1).endRow();
     }
 
-    /** Returns true if pieces have come since the last tensor ended. */
+    /** Returns true if a piece of the current tensor was added. */
     public boolean isOpen() {
         return dtype != null || hasWeights;
     }
@@ -92,9 +92,7 @@ public final class StreamedTensors {
         weightsLength += piece.length();
     }
 
-    /**
-     * Refuses a tensor whose elements are not those of its rows, or of its parameter, before anything is made of it.
-     */
+    /** Throws if the current tensor has another number of elements than its rows or its weights. */
     public void requireWhole(String name) {
         if ((long) rowsBefore(ended.size()) + rows > MOST_ROWS) {
             throw new IllegalArgumentException(
@@ -110,7 +108,7 @@ public final class StreamedTensors {
         }
     }
 
-    /** Ends the tensor under way. */
+    /** Ends the current tensor and returns it. */
     public Streamed end(String name) {
         DType type = dtype == null ? DType.FLOAT64 : dtype;
         Streamed tensor = new Streamed(name, type, length, rowsBefore(ended.size()), rows, hasWeights);
@@ -139,7 +137,7 @@ public final class StreamedTensors {
             weights |= ended.get(i).hasWeights();
             elements |= lengths[i] > 0;
         }
-        // Where nothing came there is nothing that weights could be missing for.
+        // Without elements no weights are missing.
         return new SegmentLayout(counts, lengths, weights || !elements);
     }
 }

@@ -11,31 +11,46 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Chunks of work that threads claim one by one. The caller works too and waits only for chunks that others have begun,
- * so a helper that comes late, or never, costs nothing.
+ * Chunks of work that the threads of a phase claim one by one. One object serves every phase of a plan.
  *
- * <p>Each thread begins in a share of its own, the same in every phase, and takes from the others' when that is done:
- * what it measured is then in its own cache when it scales (a clip of 1 Mi floats on two cores: 369 µs with one shared
- * queue, 245 µs with shares).
+ * <p><b>Assumptions:</b>
  *
- * <p>Reused for every phase: the chunks of a share are numbered on and on, and a phase is a range of these numbers.
+ * <ul>
+ *   <li>One thread at a time calls {@link #phase}: the caller.
+ *   <li>Helpers come at any time, through {@link #help}, {@link #work} or {@link #run}: before, during or after a
+ *       phase, late from an earlier one, or never.
+ *   <li>The work, the executor and the JVM may throw anything, a StackOverflowError included.
+ * </ul>
  *
- * <p>Whatever is thrown, wherever, ends the phase: a helper says by its seat that it works, before it claims and after
- * its last chunk, and the caller leaves when no seat says so. What is needed for that calls no method, because on a
- * thread whose stack is used up each call throws.
+ * <p><b>Guarantees:</b>
+ *
+ * <ul>
+ *   <li>Each chunk of a phase is done by one thread, once, unless something was thrown.
+ *   <li>The caller works too, and waits only for chunks that helpers have begun. A helper that is late costs nothing.
+ *   <li>When {@link #phase} returns or throws, no helper works any more and all that helpers wrote is visible.
+ *   <li>If anything was thrown, chunks that are not begun are left out, and {@link #phase} throws it.
+ *   <li>A phase allocates nothing here, unless it has more helpers than any before.
+ * </ul>
+ *
+ * <p><b>Design:</b> each thread begins with a share of its own, the same in every phase, and takes chunks of other
+ * shares when its own is done. The elements that it measured are then in its own cache when it scales them (a clip of
+ * 1 Mi floats on two cores: 369 µs with one shared queue, 245 µs with shares). The numbers of a share's chunks continue
+ * from phase to phase, so that a late helper cannot claim a chunk of an earlier phase again. A helper marks its seat as
+ * working before it claims and clears the mark after its last chunk; the caller returns when no seat is marked. The
+ * steps that end a phase call no method, because on a thread whose stack is used up each call throws.
  */
 public final class ChunkQueue implements Runnable {
-    /** One chunk, from 0 in each phase. */
+    /** The work on one chunk; chunks are numbered from 0 in each phase. */
     public interface Work {
         void run(long chunk);
     }
 
-    /** Whoever brings helpers to a phase that is open. */
+    /** Brings helpers to a phase that is open. */
     interface Helpers {
-        void invite(ChunkQueue job, int helpers);
+        void invite(ChunkQueue queue, int helpers);
     }
 
-    /** A seat that one helper at a time takes. */
+    /** A place for one helper at a time, with its state. */
     private static final class Seat {
         volatile int state;
     }
@@ -45,31 +60,32 @@ public final class ChunkQueue implements Runnable {
 
     private static final int FREE = 0;
 
-    /** Taken by one who claims nothing at the moment. */
+    /** The state of a seat whose helper claims no chunk at the moment. */
     private static final int IDLE = 1;
 
     private static final int WORKING = 2;
 
     private static final int MOST_SHARES = 16;
 
-    /** 128 bytes apart, so that threads in different shares don't fight over a cache line. */
+    /** The counters of two shares are 128 bytes apart, so that no cache line holds both. */
     private static final int STRIDE = 16;
 
     private static final int SPINS = 2000;
 
     /**
-     * About 15 µs, for which a share is left to its owner once that has begun with it: taken by another, its cache
-     * lines wander there and back in each phase (500 tensors of 4 KiB, measured and scaled by two threads on two cores:
-     * 80 µs; 110 where a thread that was done took what it found). Later the owner is taken to be elsewhere.
+     * The spins, about 15 µs, before a thread takes chunks of a share that its owner has begun. Taking them at once
+     * moves their cache lines to and fro in each phase: 500 tensors of 4 KiB, measured and scaled by two threads on two
+     * cores, took 80 µs with the wait and 110 without. An owner that takes longer is assumed not to be running.
      */
     private static final int OWNER_SPINS = 300;
 
     /**
-     * A caller that waits longer for its helpers than it worked itself would have been done sooner alone: where every
-     * processor is busy, a helper that has begun a chunk may get none for milliseconds (2 MiB, clipped in two threads
-     * beside three busy processes on two cores: one call in ten took 3.9 ms, alone 0.3). Then it works alone for so
-     * many times as long as it waited, twice as many each time that goes wrong, before helpers are tried again. By time
-     * and not by phases: one that lasts milliseconds loses half of them alone.
+     * The first multiple of a wait for which phases go without helpers. A caller that waits longer for its helpers than
+     * it worked itself would have finished sooner alone: if every processor is busy, a helper that has begun a chunk
+     * may not run for milliseconds (2 MiB, clipped in two threads beside three busy processes on two cores: one call in
+     * ten took 3.9 ms, alone 0.3). The caller then works alone for a multiple of the time it waited, and the multiple
+     * doubles each time this happens. It is counted in time rather than in phases, because a phase that lasts
+     * milliseconds loses half of them alone.
      */
     private static final int FIRST_ALONE = 4;
 
@@ -87,10 +103,10 @@ public final class ChunkQueue implements Runnable {
     private final Seat callers = new Seat();
     private volatile Seat[] seats = {};
 
-    /** Seats that may be taken. */
+    /** The number of seats that helpers may take. */
     private volatile int places;
 
-    /** True if chunks may be claimed; nobody claims between phases. */
+    /** True if chunks may be claimed; false between phases. */
     private volatile boolean isOpen;
 
     private volatile int shares;
@@ -109,17 +125,17 @@ public final class ChunkQueue implements Runnable {
         this(work, System::nanoTime);
     }
 
-    /** With another clock, for tests. */
+    /** Takes another clock than the system's, for tests. */
     public ChunkQueue(Work work, LongSupplier clock) {
         this.work = work;
         this.clock = clock;
     }
 
     /**
-     * Does so many chunks, with so many helpers at a time at most, and returns when they are done and no helper works
-     * any more, or throws what any of them threw.
+     * Does all chunks and returns when no helper works any more, or throws what any of the threads threw.
      *
-     * @param backwards whether each share is done from its last chunk to its first
+     * @param helpers the largest number of helpers at a time
+     * @param backwards true if each share is done from its last chunk to its first
      */
     void phase(long chunks, int helpers, boolean backwards, Helpers from) {
         long worked = 0;
@@ -148,7 +164,7 @@ public final class ChunkQueue implements Runnable {
         learn(worked - began, clock.getAsLong() - worked);
     }
 
-    /** Throws a checked exception of an executor, which some languages let it throw undeclared. */
+    /** Throws any exception, because executors in some languages throw checked ones undeclared. */
     @SuppressWarnings("unchecked")
     private static <E extends Throwable> void throwAsIs(Throwable thrown) throws E {
         throw (E) thrown;
@@ -168,7 +184,7 @@ public final class ChunkQueue implements Runnable {
         began = clock.getAsLong();
         for (int share = 0; share < MOST_SHARES; share++) {
             long first = limit.get(share * STRIDE);
-            // Where a phase failed, some were not claimed, and a late helper may go by the number of shares it had.
+            // A failed phase leaves chunks unclaimed, which a late helper with the old number of shares could claim.
             if (next.get(share * STRIDE) != first) next.set(share * STRIDE, first);
             if (share >= count) continue;
             long from = chunks * share / count;
@@ -188,7 +204,7 @@ public final class ChunkQueue implements Runnable {
         seats = more;
     }
 
-    /** Returns true if the next phase goes without helpers. */
+    /** Returns true if the next phase should go without helpers. */
     boolean isBetterAlone() {
         if (alone) alone = clock.getAsLong() - aloneSince < aloneFor;
         return alone;
@@ -216,8 +232,8 @@ public final class ChunkQueue implements Runnable {
     }
 
     /**
-     * Gives an executor tasks, so that it has one for each helper. Those it has not begun count, so that a busy one
-     * does not collect them without end, but for a second only, because some drop theirs.
+     * Gives an executor one task for each helper. Tasks that it has not begun count, so that a busy executor does not
+     * collect tasks without end; they count for a second only, because some executors drop tasks.
      */
     void ask(Executor executor, int helpers) {
         if (began - askedAt > LONGEST_ASKED) asked.set(0);
@@ -238,13 +254,13 @@ public final class ChunkQueue implements Runnable {
         asked.updateAndGet(tasks -> Math.max(0, tasks - 1));
     }
 
-    /** The part of a thread in a phase that has a number for each: 0 is the caller. */
+    /** Works as thread {@code thread} of an OpenMP region; thread 0 is the caller. */
     void work(int thread) {
         if (thread == 0) claimFrom(0, callers);
         else help(thread);
     }
 
-    /** A task's part in the current phase, in whichever share its seat says. */
+    /** Helps in the current phase as a task of an executor, beginning with the share of the seat it finds. */
     @Override
     public void run() {
         begun();
@@ -252,9 +268,10 @@ public final class ChunkQueue implements Runnable {
     }
 
     /**
-     * A helper's part, beginning in a share; a helper that has a number names the same one each time.
+     * Helps in the current phase.
      *
-     * @return false where there was nothing to do, or no seat
+     * @param share the share to begin with, which should be the same each time; -1 takes the share of the seat found
+     * @return false if there was nothing to do, or no free seat
      */
     boolean help(int share) {
         if (!isOpen || !hasUnclaimed()) return false;
@@ -276,14 +293,14 @@ public final class ChunkQueue implements Runnable {
         return false;
     }
 
-    /** Takes its own share, those that nobody has begun, and, when their owners have had time enough, all others. */
+    /** Claims the thread's own share, then shares without a claim yet, then, after {@link #OWNER_SPINS}, all others. */
     private void claimFrom(int own, Seat seat) {
         int count = shares;
         seat.state = WORKING;
         claimAll(own % count);
         for (int i = 1; i < count; i++) {
             int share = (own + i) % count;
-            // A helper late from an earlier phase may see these two out of step.
+            // A helper that is late from an earlier phase may read these two from different phases; that does no harm.
             if (next.get(share * STRIDE) <= firstNumber[share]) claimAll(share);
         }
         seat.state = IDLE;
@@ -296,13 +313,13 @@ public final class ChunkQueue implements Runnable {
 
     private void claimAll(int share) {
         for (long number = claim(share); number >= 0; number = claim(share)) {
-            // The phase can't end before this thread's seat says so, so what was written for the share belongs to it.
+            // The phase can't end while this thread's seat is marked, so the share's fields belong to this phase.
             long at = descending ? limit.get(share * STRIDE) - 1 - number : number - firstNumber[share];
             work.run(firstChunk[share] + at);
         }
     }
 
-    /** The number of a chunk that is now this thread's alone, or -1 when none is left or the phase is over. */
+    /** Claims a chunk; returns its number, or -1 if none is left or the phase is over. */
     private long claim(int share) {
         while (isOpen && failure == null) {
             long number = next.get(share * STRIDE);

@@ -5,9 +5,9 @@ import dev.gradclip.internal.jni.NativeLibrary;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The OpenMP threads that another library of this process has running for the calling thread. After a parallel region
- * they spin for milliseconds, waiting for the next: helpers of our own would fight them for their cores, while a region
- * of ours finds them awake.
+ * The OpenMP threads that another library of this process keeps for the calling thread. After a parallel region they
+ * spin for milliseconds and wait for the next one. Helpers of our own would compete with them for the cores; a parallel
+ * region of ours finds them awake.
  */
 final class OpenMp {
     private static final boolean PREPARED = prepared();
@@ -27,26 +27,23 @@ final class OpenMp {
         return NativeLibrary.instance().isLoaded();
     }
 
-    /**
-     * The OpenMP threads of a library, by its file name ({@code libtorch_cpu.so}); null where it is not loaded or has
-     * none.
-     */
+    /** Returns the OpenMP threads of a library like {@code libtorch_cpu.so}; null if it is not loaded or has none. */
     static @Nullable OpenMp of(String library) {
         if (!PREPARED) return null;
-        // What gcc compiles a region to; the runtimes of LLVM and Intel have it too.
+        // gcc compiles a region to this call; the runtimes of LLVM and Intel have it too.
         long parallel = NativeOpenMp.symbol(library, "GOMP_parallel");
         long number = NativeOpenMp.symbol(library, "omp_get_thread_num");
         long most = NativeOpenMp.symbol(library, "omp_get_max_threads");
         return parallel == 0 || number == 0 || most == 0 ? null : new OpenMp(parallel, number, most);
     }
 
-    /** The number of threads of a region that the calling thread opens, unless the region asks for another. */
+    /** The default number of threads of a region that the calling thread opens. */
     int threads() {
         return Math.max(1, NativeOpenMp.count(most));
     }
 
-    /** Does the chunks of a phase that is open in so many threads at most, the caller's among them. */
-    void run(ChunkQueue job, int threads) {
-        NativeOpenMp.run(parallel, number, threads, job);
+    /** Does the chunks of an open phase in at most {@code threads} threads, including the caller's. */
+    void run(ChunkQueue queue, int threads) {
+        NativeOpenMp.run(parallel, number, threads, queue);
     }
 }

@@ -9,17 +9,17 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Daemon threads that look for jobs in a few slots. A helper spins for a moment before it parks, because a clip's
- * second phase follows its first within microseconds and waking a parked thread costs about fifty. One that has had
- * nothing to do for seconds ends, so that a class loader can be collected; a new one starts when there is work.
- * Publishing a job allocates nothing.
+ * Daemon threads that help all clippers. A caller publishes its queue in a free slot, and the helpers look for work in
+ * all slots. A helper spins for a moment before it parks, because a clip's second phase follows its first within
+ * microseconds and waking a parked thread costs about fifty. A helper without work for seconds ends, so that its class
+ * loader can be collected; a new one starts when there is work. Publishing allocates nothing.
  */
 class SharedPool implements ChunkQueue.Helpers {
     private static final int SLOTS = 64;
     private static final int MOST_HELPERS = 256;
     private static final long SPIN_NANOS = 50_000;
 
-    /** To start a thread costs 60 µs, so that a clip every 5 s loses a hundred-thousandth. */
+    /** Starting a thread costs 60 µs, a hundred-thousandth of the time between clips every 5 s. */
     private static final long KEEP_NANOS = 5_000_000_000L;
 
     private static final long FIRST_RETRY = 100_000_000;
@@ -27,25 +27,25 @@ class SharedPool implements ChunkQueue.Helpers {
     private static final SharedPool INSTANCE = new SharedPool(KEEP_NANOS);
 
     private static final class Slot {
-        volatile @Nullable ChunkQueue job;
+        volatile @Nullable ChunkQueue queue;
     }
 
-    private static final AtomicReferenceFieldUpdater<Slot, @Nullable ChunkQueue> JOB =
-            AtomicReferenceFieldUpdater.newUpdater(Slot.class, ChunkQueue.class, "job");
+    private static final AtomicReferenceFieldUpdater<Slot, @Nullable ChunkQueue> QUEUE =
+            AtomicReferenceFieldUpdater.newUpdater(Slot.class, ChunkQueue.class, "queue");
 
     private final Slot[] slots = new Slot[SLOTS];
     private final AtomicReferenceArray<@Nullable Helper> helpers = new AtomicReferenceArray<>(MOST_HELPERS);
 
-    /** Helpers are in the places below. */
+    /** All helpers are in places below this number. */
     private volatile int places;
 
     /** Shorter in tests. */
     private volatile long keepNanos;
 
-    /** Guarded by this: when a thread could not be started. */
+    /** The time when a thread could not be started; guarded by this. */
     private long refusedAt;
 
-    /** Guarded by this: for how long none is tried then; twice as long each time, for the JVM prints two lines. */
+    /** The pause before the next try, doubled each time, as the JVM prints two lines per failure; guarded by this. */
     private long retryNanos;
 
     SharedPool(long keepNanos) {
@@ -57,27 +57,27 @@ class SharedPool implements ChunkQueue.Helpers {
         return INSTANCE;
     }
 
-    /** {@link ChunkQueue#phase} with helpers from here, or alone when all slots are taken. */
-    void run(ChunkQueue job, long chunks, int wanted, boolean backwards) {
-        Slot slot = publish(job);
+    /** Runs {@link ChunkQueue#phase} with helpers of this pool, or without if all slots are taken. */
+    void run(ChunkQueue queue, long chunks, int wanted, boolean backwards) {
+        Slot slot = publish(queue);
         try {
-            job.phase(chunks, slot == null ? 0 : wanted, backwards, this);
+            queue.phase(chunks, slot == null ? 0 : wanted, backwards, this);
         } finally {
-            // No call, which a thread whose stack is used up could not make.
-            if (slot != null) slot.job = null;
+            // Not a method call, because each call throws on a thread whose stack is used up.
+            if (slot != null) slot.queue = null;
         }
     }
 
-    private @Nullable Slot publish(ChunkQueue job) {
+    private @Nullable Slot publish(ChunkQueue queue) {
         for (Slot slot : slots) {
-            if (slot.job == null && JOB.compareAndSet(slot, null, job)) return slot;
+            if (slot.queue == null && QUEUE.compareAndSet(slot, null, queue)) return slot;
         }
         return null;
     }
 
-    /** Wakes as many helpers as are wanted, or starts them; where no thread can be had, the caller does their part. */
+    /** Wakes or starts as many helpers as are wanted; if no thread can be started, the caller does the work. */
     @Override
-    public void invite(ChunkQueue job, int wanted) {
+    public void invite(ChunkQueue queue, int wanted) {
         int left = wanted;
         for (int i = 0; left > 0 && i < Math.max(places, Math.min(wanted, MOST_HELPERS)); i++) {
             Helper helper = helpers.get(i);
@@ -106,12 +106,12 @@ class SharedPool implements ChunkQueue.Helpers {
         }
     }
 
-    /** Tests put a failure here. */
+    /** Starts a thread; tests override this to fail. */
     void start(Thread helper) {
         helper.start();
     }
 
-    /** Without the context of the thread that happens to clip first, whose class loaders a helper would keep. */
+    /** Makes a helper without the context of the calling thread, whose class loaders it would keep alive. */
     @SuppressWarnings("removal")
     private Helper detached(int place) {
         return AccessController.doPrivileged((PrivilegedAction<Helper>) () -> {
@@ -122,7 +122,7 @@ class SharedPool implements ChunkQueue.Helpers {
         });
     }
 
-    /** Helpers at the moment. */
+    /** The number of helpers at the moment. */
     int size() {
         int size = 0;
         for (int i = 0; i < places; i++) if (helpers.get(i) != null) size++;
@@ -136,8 +136,8 @@ class SharedPool implements ChunkQueue.Helpers {
     private boolean help(int share) {
         boolean helped = false;
         for (Slot slot : slots) {
-            ChunkQueue job = slot.job;
-            if (job != null) helped |= job.help(share);
+            ChunkQueue queue = slot.queue;
+            if (queue != null) helped |= queue.help(share);
         }
         return helped;
     }
@@ -158,10 +158,10 @@ class SharedPool implements ChunkQueue.Helpers {
             try {
                 helpUntilIdle();
             } finally {
-                // Whatever ended it, another takes its place.
+                // Even after an Error the place is free for another helper.
                 remove(this);
             }
-            // A job that was published before the removal may count on this one.
+            // A caller that published its queue before the removal may have counted on this helper.
             help(share());
         }
 
@@ -191,10 +191,10 @@ class SharedPool implements ChunkQueue.Helpers {
             }
         }
 
-        /** Unless there is something to do after all. */
+        /** Parks, unless there is work after all; returns true if there was. */
         private boolean park() {
             parked = true;
-            // An interrupt, which says nothing to a helper, would let it park no more.
+            // While a thread is interrupted, parkNanos returns at once; a helper ignores interrupts.
             Thread.interrupted();
             boolean helped = help(share());
             if (!helped) LockSupport.parkNanos(SharedPool.this, keepNanos);

@@ -5,7 +5,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 
-/** The threads that help a caller with its phases: {@link SharedPool}, an executor of the user's, or {@link OpenMp}. */
+/** The threads that help a caller with its phases: {@link SharedPool}, the user's executor, or {@link OpenMp}. */
 public final class Workers implements ChunkQueue.Helpers {
     private static final String THREADS_PROPERTY = "dev.gradclip.threads";
 
@@ -19,7 +19,7 @@ public final class Workers implements ChunkQueue.Helpers {
         this.openMp = openMp;
     }
 
-    /** So many threads, the caller's among them, from the pool that all clippers share. */
+    /** The caller's thread and up to {@code threads - 1} helpers of the pool that all clippers share. */
     public static Workers ofThreads(int threads) {
         return new Workers(threads, null, null);
     }
@@ -29,19 +29,19 @@ public final class Workers implements ChunkQueue.Helpers {
         return new Workers(threads, executor, null);
     }
 
-    /** The caller's thread and a library's OpenMP threads; {@link #ofThreads} where they can't be had. */
+    /** The caller's thread and a library's OpenMP threads, or {@link #ofThreads} if it has none. */
     public static Workers ofOpenMp(String library, int threads) {
         return new Workers(threads, null, OpenMp.of(library));
     }
 
-    /** Workers on as many OpenMP threads as the library uses; {@link #defaultThreads} where they can't be had. */
+    /** The library's OpenMP threads, as many as it uses, or {@link #defaultThreads} of the pool if it has none. */
     public static Workers ofOpenMp(String library) {
         OpenMp openMp = OpenMp.of(library);
         return new Workers(openMp == null ? defaultThreads() : openMp.threads(), null, openMp);
     }
 
     /**
-     * {@code -Ddev.gradclip.threads}, else the number of processors.
+     * The number given by {@code -Ddev.gradclip.threads}, else the number of processors.
      *
      * @throws IllegalArgumentException if the property is not a number of threads
      */
@@ -52,36 +52,36 @@ public final class Workers implements ChunkQueue.Helpers {
             int threads = Integer.parseInt(set.strip());
             if (threads > 0) return threads;
         } catch (NumberFormatException e) {
-            // Said below.
+            // The exception below reports it.
         }
         throw new IllegalArgumentException("-D" + THREADS_PROPERTY + "=" + set
                 + " is not a number of threads; give it a whole number from 1 on, or leave it out for one a processor");
     }
 
-    /** Threads at most, the caller's among them. */
+    /** The largest number of threads, including the caller's. */
     public int threads() {
         return threads;
     }
 
-    /** Runs all chunks, each thread's share backwards if so asked, and returns when they are done. */
-    public void run(ChunkQueue job, long chunks, boolean backwards) {
-        int helpers = job.isBetterAlone() ? 0 : (int) Math.min(threads - 1, chunks - 1);
+    /** Runs all chunks and returns when they are done; {@code backwards} runs each share from its end. */
+    public void run(ChunkQueue queue, long chunks, boolean backwards) {
+        int helpers = queue.isBetterAlone() ? 0 : (int) Math.min(threads - 1, chunks - 1);
         if (helpers > 0 && executor == null && openMp == null) {
-            SharedPool.instance().run(job, chunks, helpers, backwards);
+            SharedPool.instance().run(queue, chunks, helpers, backwards);
         } else {
-            job.phase(chunks, helpers, backwards, this);
+            queue.phase(chunks, helpers, backwards, this);
         }
     }
 
     @Override
-    public void invite(ChunkQueue job, int helpers) {
-        // All of them, even for few chunks: OpenMP ends threads that a region leaves out.
-        if (openMp != null) openMp.run(job, threads);
+    public void invite(ChunkQueue queue, int helpers) {
+        // All threads, even for few chunks, because OpenMP ends threads that a region leaves out.
+        if (openMp != null) openMp.run(queue, threads);
         if (executor == null) return;
         try {
-            job.ask(executor, helpers);
+            queue.ask(executor, helpers);
         } catch (RejectedExecutionException e) {
-            // The caller does what the executor will not.
+            // The caller does all the work.
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Shares the chunks of a phase among threads: {@link dev.gradclip.internal.threads.ChunkQueue}. */
+/** Divides the chunks of a phase among threads: {@link dev.gradclip.internal.threads.ChunkQueue}. */
 @NullMarked
 package dev.gradclip.internal.threads;
 
