@@ -3,11 +3,21 @@
 // exceptions left pending.
 #include "dev_gradclip_internal_jni_NativeCpu.h"
 
+#include <algorithm>
+
+#include "common/update.hpp"
 #include "gradclip/cpu.hpp"
 #include "guard.hpp"
 #include "pieces.hpp"
 
 using namespace gradclip;
+
+namespace {
+
+/// The power of 2 that the bytes of a chunk of state are: dev.gradclip.internal.cpu.CpuUpdateState.
+constexpr int kChunkShift = 30;
+
+}  // namespace
 
 extern "C" {
 
@@ -37,7 +47,7 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_jni_NativeCpu_measure(
   const Measure measure{levelKernels(level), static_cast<NormKind>(norm), p, pointer<double>(maxima)};
   unsigned planes = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<HeapAccess::Read>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachElements<HeapAccess::Read>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     planes |= measure(piece, x, range.count, pointer<double>(partials) + range.firstTile, planeStride);
   });
   return static_cast<jint>(planes);
@@ -49,7 +59,7 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCpu_scale(JNIEnv* en
   const FloatGuard guard;
   const ScaleKernels& kernels = *levelKernels(level).scale;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     kernels.scale[ordinal(piece.dtype)](x, range.count, pointer<double>(coefficients)[piece.segment]);
   });
 }
@@ -61,7 +71,7 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_clamp(JNIEnv* e
   const ClampKernels& kernels = *levelKernels(level).clamp;
   jlong changed = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     changed += kernels.clamp[ordinal(piece.dtype)](x, range.count, min, max);
   });
   return changed;
@@ -74,8 +84,53 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_zeroNonFinite(J
   const ClampKernels& kernels = *levelKernels(level).clamp;
   jlong changed = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachRow<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
     changed += kernels.zeroNonFinite[ordinal(piece.dtype)](x, range.count);
+  });
+  return changed;
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_update(
+    JNIEnv* env, jclass, jint level, jlong table, jint pieceCount, jobjectArray arrays, jlong numbers, jlong state,
+    jlong firstChunks, jint chunksOfSlot, jlong firstTile, jlong lastTile) {
+  const FloatGuard guard;
+  const UpdateKernels& kernels = *levelKernels(level).update;
+  const auto& head = *pointer<UpdateNumbers>(numbers);
+  const auto* segments = reinterpret_cast<const SegmentUpdate*>(pointer<UpdateNumbers>(numbers) + 1);
+  const auto* chunks = pointer<std::int64_t>(state);
+  const int slots = head.form;  // each form keeps one more than the form before it
+  jlong changed = 0;
+  const Pieces gradients{env, pointer<Piece>(table), pieceCount, arrays};
+  forEachPiece(gradients.table, pieceCount, firstTile, lastTile, [&](std::int64_t i, const PieceRange& range) {
+    const Piece& gradient = gradients.table[i];
+    const Piece& weights = gradients.table[pieceCount + i];
+    Elements gradientElements(gradients, i, HeapAccess::Write);
+    Elements weightElements(gradients, pieceCount + i, HeapAccess::Write);
+    if (!gradientElements.isThere() || !weightElements.isThere()) return false;
+    unsigned char* const g = gradientElements.enter();
+    unsigned char* const p = g == nullptr ? nullptr : weightElements.enter();
+    if (p == nullptr) {
+      gradientElements.leave();
+      return false;
+    }
+    const std::int64_t stateBytes = weights.dtype == DType::Float64 ? 8 : 4;
+    const std::int64_t chunkElements = (std::int64_t{1} << kChunkShift) / stateBytes;
+    for (std::int64_t at = range.firstElement; at < range.firstElement + range.count;) {
+      const std::int64_t chunk = at / chunkElements;
+      const std::int64_t n = std::min(range.firstElement + range.count - at, (chunk + 1) * chunkElements - at);
+      unsigned char* slot[2] = {nullptr, nullptr};
+      for (int s = 0; s < slots; ++s) {
+        slot[s] = pointer<unsigned char>(chunks[s * chunksOfSlot + pointer<std::int32_t>(firstChunks)[i] + chunk]) +
+                  (at - chunk * chunkElements) * stateBytes;
+      }
+      changed += kernels.update[ordinal(gradient.dtype)][ordinal(weights.dtype)](
+          head, segments[gradient.segment], g + at * elementBytes(gradient.dtype),
+          p + at * elementBytes(weights.dtype), slot[0], slot[1], n);
+      at += n;
+    }
+    weightElements.leave();
+    gradientElements.leave();
+    return true;
   });
   return changed;
 }

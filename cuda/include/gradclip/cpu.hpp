@@ -35,12 +35,26 @@ struct ClampKernels {
   ZeroNonFiniteFunction zeroNonFinite[kDTypes];
 };
 
+struct UpdateNumbers;
+struct SegmentUpdate;
+
+/// Updates `count` weights at `p` and their state from the gradients at `g`; returns how many gradients a limit changed. The
+/// state has doubles where the weights are float64, else floats.
+using UpdateFunction = std::int64_t (*)(const UpdateNumbers& numbers, const SegmentUpdate& segment, void* g, void* p,
+                                        void* first, void* second, std::int64_t count);
+
+/// Indexed by the gradients' DType, then the weights'; null where one alone is float64.
+struct UpdateKernels {
+  UpdateFunction update[kDTypes][kDTypes];
+};
+
 /// The kernels of one SIMD level. Pointers may have any alignment; nothing outside the `count` elements is touched.
 struct CpuKernels {
   const char* name;
   const MeasureKernels* measure;
   const ScaleKernels* scale;
   const ClampKernels* clamp;
+  const UpdateKernels* update;
 };
 
 /// Levels that this processor and its operating system can run: 0 to this number less one.

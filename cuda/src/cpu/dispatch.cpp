@@ -2,7 +2,7 @@
 #include "cpu/level_kernels.hpp"
 
 #define GRADCLIP_LEVEL_TABLE(level) \
-  CpuKernels { #level, &level::measureKernels, &level::scaleKernels, &level::clampKernels }
+  CpuKernels { #level, &level::measureKernels, &level::scaleKernels, &level::clampKernels, &level::updateKernels }
 
 namespace gradclip {
 namespace {

@@ -9,6 +9,7 @@
   extern const MeasureKernels measureKernels;  \
   extern const ScaleKernels scaleKernels;      \
   extern const ClampKernels clampKernels;      \
+  extern const UpdateKernels updateKernels;    \
   }
 
 namespace gradclip {

@@ -17,6 +17,8 @@ import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.resource.LeakGuard;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
+import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.UpdateMemory;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -25,6 +27,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceFieldUpdater;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -262,6 +265,66 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         forgetMeasured();
         observer.clip(filled);
         return new ClipResult(filled.figures(), source);
+    }
+
+    /**
+     * Updates the weights with the clipped gradients: measures, decides, then reads each gradient once more and writes
+     * its weights. The gradients stay as they are, unless {@link Update#zeroingGradients} or {@link
+     * NonFinitePolicy#ZERO} says otherwise; their weights are those of {@link GradientClipperBuilder#weights}. A
+     * gradient that is absent leaves its weights and state, and its step is not counted.
+     *
+     * <p>In float, the gradient times the coefficient has the bits that {@link #clip} would have written; the update's
+     * arithmetic is float, or double for FLOAT64. The state begins as zeros, and {@link #state} saves it. Where the
+     * policy skips, nothing moves.
+     *
+     * <pre>{@code
+     * clipper.step(Update.adamW(1e-3), ClipRule.globalNorm(1.0));
+     * }</pre>
+     *
+     * @throws NonFiniteGradientException under the policy ERROR; nothing was changed
+     * @throws IllegalArgumentException if the state is that of another form of update, or types or pieces of gradient
+     *     and weights do not go together
+     * @throws IllegalStateException if a gradient has no weights, they are read-only, or the clipper is closed or in
+     *     use
+     */
+    public ClipResult step(Update update, ClipRule rule) {
+        return step(update, rule, null);
+    }
+
+    /** Updates as {@link #step} does, after the work enqueued so far on the stream, as {@link #clipAsync} clips. */
+    public ClipResult stepAsync(Update update, ClipRule rule, CudaStream stream) {
+        return step(update, rule, Objects.requireNonNull(stream, "stream"));
+    }
+
+    private ClipResult step(Update update, ClipRule rule, @Nullable CudaStream stream) {
+        Objects.requireNonNull(update, "update");
+        acquire();
+        try {
+            forgetMeasured();
+            return run(call.step(resolve(rule), update, stream == null ? null : stream.streamHandle));
+        } finally {
+            user = null;
+        }
+    }
+
+    /** The state that {@link #step} keeps, to be saved and loaded. */
+    public UpdateState state() {
+        return new UpdateState(this);
+    }
+
+    /** Does work on the state of updates, made for a form where there is none and the form is not null. */
+    <T> T onUpdates(@Nullable UpdateForm form, Function<@Nullable UpdateMemory, T> work) {
+        acquire();
+        try {
+            return work.apply(form == null ? phases.updates() : phases.updates(form));
+        } finally {
+            user = null;
+        }
+    }
+
+    /** The number of elements that a tensor was bound with. */
+    long length(int tensor) {
+        return (long) segments.rows(tensor) * segments.length(tensor);
     }
 
     /**

@@ -161,4 +161,28 @@ class AllocationTest {
             TestSupport.release(memory, 2 << 20);
         }
     }
+
+    /** A step allocates its result and nothing else, once its state is there. */
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void steps(TestBackend backend) {
+        for (int threads : new int[] {1, 2}) {
+            GradientClipperBuilder builder = backend.builder().threads(threads);
+            for (int i = 0; i < 8; i++) {
+                DType dtype = DType.values()[i % 4];
+                builder.add(backend.place(Values.buffer(dtype, Values.normal(i, 5000, 1))))
+                        .weights(backend.place(Values.buffer(dtype, Values.normal(i, 5000, 1))));
+            }
+            try (GradientClipper clipper = builder.build()) {
+                Update update = Update.adamW(1e-3);
+                ClipRule rule = ClipRule.globalNorm(1);
+                double bytes = bytes(() -> clipper.step(update, rule), 300);
+                assertTrue(bytes <= 64, () -> bytes + " bytes a step in " + threads + " threads");
+            }
+        }
+    }
+
+    static Stream<TestBackend> hosts() {
+        return TestBackend.onHost();
+    }
 }

@@ -29,13 +29,14 @@ class ArchitectureTest {
             Map.entry("resource", Set.of()),
             Map.entry("reduce", Set.of()),
             Map.entry("rule", Set.of("reduce")),
+            Map.entry("update", Set.of()),
             Map.entry("memory", Set.of("jni", "resource")),
             Map.entry("threads", Set.of("jni")),
-            Map.entry("cpu", Set.of("jni", "memory", "reduce", "threads")),
+            Map.entry("cpu", Set.of("jni", "memory", "reduce", "threads", "update")),
             Map.entry("cuda", Set.of("jni", "memory", "reduce", "resource", "rule")),
             Map.entry("binding", Set.of("cpu", "cuda", "jni", "memory", "reduce")),
             Map.entry("stream", Set.of("cpu", "cuda", "jni", "memory", "reduce", "rule")),
-            Map.entry("clip", Set.of("binding", "cpu", "cuda", "memory", "reduce", "rule")));
+            Map.entry("clip", Set.of("binding", "cpu", "cuda", "memory", "reduce", "rule", "update")));
 
     /** The API types that internal packages may use: values, exceptions and the listener, none of which uses them. */
     private static final Set<Class<?>> VALUES = Set.of(
@@ -45,6 +46,9 @@ class ArchitectureTest {
             GroupRule.class,
             NormType.class,
             Scope.class,
+            Update.class,
+            SgdUpdate.class,
+            AdamUpdate.class,
             Convention.class,
             NonFinitePolicy.class,
             DType.class,

@@ -220,6 +220,30 @@ public final class HostBinding extends Binding {
         rebind(0, hosts);
     }
 
+    /** Throws where a gradient that is present has no weights that can be updated. */
+    public void requireUpdatable() {
+        for (int i = 0; i < size(); i++) {
+            if (!isPresent(i) || shapes[i].length() == 0) continue;
+            int weights = size() + i;
+            if (weights >= entries() || !isPresent(weights)) {
+                throw new IllegalStateException(name(i)
+                        + " has no weights to update; bind them with builder().add(name, gradient).weights(weights)");
+            }
+            HostMemory memory = bound[weights];
+            if (memory != null && memory.isReadOnly()) {
+                throw new IllegalStateException(name(weights) + " is read-only, and an update writes to it");
+            }
+            if ((shapes[i].dtype() == DType.FLOAT64) != (shapes[weights].dtype() == DType.FLOAT64)) {
+                throw new IllegalArgumentException(name(i) + " is " + shapes[i].dtype() + " and its weights are "
+                        + shapes[weights].dtype() + "; an update takes FLOAT64 for both or for neither");
+            }
+            if (!shapes[weights].hasPiecesOf(shapes[i])) {
+                throw new IllegalArgumentException(name(weights)
+                        + " is bound in pieces of other lengths than its gradient; bind both in the same pieces");
+            }
+        }
+    }
+
     @Override
     boolean fits(int tensor, TensorMemory memory) {
         HostMemory shape = shapes[tensor];

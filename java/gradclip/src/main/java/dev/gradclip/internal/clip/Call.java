@@ -2,6 +2,7 @@
 package dev.gradclip.internal.clip;
 
 import dev.gradclip.DeviceNorm;
+import dev.gradclip.Update;
 import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.rule.ResolvedRule;
 import org.jspecify.annotations.Nullable;
@@ -22,7 +23,9 @@ public final class Call {
         /** Decides from a norm that the caller gives, and applies. */
         NORM_GIVEN,
         /** Decides from a norm in device memory, and applies. */
-        NORM_ON_DEVICE
+        NORM_ON_DEVICE,
+        /** Measures, decides, and updates weights with the clipped gradients. */
+        STEP
     }
 
     private Kind kind = Kind.CLIP;
@@ -30,6 +33,7 @@ public final class Call {
     private double globalNorm;
     private @Nullable DeviceNorm deviceNorm;
     private @Nullable StreamHandle stream;
+    private @Nullable Update update;
     private final Figures figures = new Figures();
 
     /**
@@ -51,6 +55,19 @@ public final class Call {
         deviceNorm = normOnDevice;
         stream = onStream;
         return this;
+    }
+
+    /** Fills the call anew as {@link Kind#STEP}. */
+    public Call step(ResolvedRule byRule, Update byUpdate, @Nullable StreamHandle onStream) {
+        update = byUpdate;
+        return of(Kind.STEP, byRule, Double.NaN, null, onStream);
+    }
+
+    /** The update of {@link Kind#STEP}. */
+    Update update() {
+        Update current = update;
+        if (current == null) throw new IllegalStateException("the call was given no update");
+        return current;
     }
 
     Kind kind() {
@@ -80,7 +97,8 @@ public final class Call {
 
     /** Returns true if the call measures norms, which the clipper's listener gets for each group. */
     boolean measuresNorms() {
-        return kind == Kind.DECIDE || ((kind == Kind.CLIP || kind == Kind.APPLY) && !rule().clamps());
+        return kind == Kind.DECIDE
+                || ((kind == Kind.CLIP || kind == Kind.APPLY || kind == Kind.STEP) && !rule().clamps());
     }
 
     /** The figures, valid after a backend has done this call and before the next call. */

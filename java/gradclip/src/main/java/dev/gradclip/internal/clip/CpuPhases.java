@@ -5,6 +5,7 @@ import dev.gradclip.DType;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
+import dev.gradclip.Update;
 import dev.gradclip.ValueRule;
 import dev.gradclip.internal.binding.HostBinding;
 import dev.gradclip.internal.cpu.CpuPlan;
@@ -15,6 +16,8 @@ import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.rule.Decision;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
+import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.UpdateMemory;
 import org.jspecify.annotations.Nullable;
 
 /** Measures, decides and applies for one clipper on the CPU; a {@link CpuPlan} does the work on elements. */
@@ -30,6 +33,7 @@ public final class CpuPhases implements Phases {
     private @Nullable NormType measuredType;
     private double measuredScale = 1;
     private boolean foundNonFinite;
+    private @Nullable CpuUpdates updates;
     private long call;
 
     /** True if a clip has begun to write and has not returned normally. */
@@ -52,6 +56,7 @@ public final class CpuPhases implements Phases {
             case APPLY -> clip(rule, true, figures);
             case DECIDE -> decide(rule, figures);
             case NORM_GIVEN -> clipWithNorm(rule, clip.globalNorm(), figures);
+            case STEP -> step(rule, clip.update(), figures);
             case NORM_ON_DEVICE ->
                 throw new IllegalStateException(
                         "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with "
@@ -98,6 +103,84 @@ public final class CpuPhases implements Phases {
         }
         double coefficient = decision.decide(rule);
         figures.set(norm.value(), coefficient, decision.clips(), foundNonFinite, 0);
+    }
+
+    private void step(ResolvedRule rule, Update update, Figures figures) {
+        writing = false;
+        CpuUpdates now = updates(UpdateForm.of(update));
+        binding.requireUpdatable();
+        if (update.zeroesGradients() || rule.policy() == NonFinitePolicy.ZERO) binding.requireWritable();
+        if (rule.clamps()) stepByValue(rule, update, now, figures);
+        else if (measureForNorm(rule, false)) stepByNorm(rule, update, now, figures);
+        else leave(figures);
+    }
+
+    private void stepByNorm(ResolvedRule rule, Update update, CpuUpdates now, Figures figures) {
+        double coefficient = decision.decide(rule);
+        for (int i = 0; i < binding.size(); i++) {
+            for (int s = segments.from(i); s < segments.from(i + 1); s++) {
+                now.setClip(i, s, decision.coefficient(s), Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
+            }
+        }
+        writing = true;
+        now.step(update);
+        figures.set(norm.value(), coefficient, decision.clips(), foundNonFinite, 0);
+    }
+
+    private void stepByValue(ResolvedRule rule, Update update, CpuUpdates now, Figures figures) {
+        begin();
+        foundNonFinite = false;
+        if (rule.policy() != NonFinitePolicy.PROPAGATE && !heedNonFinite(rule, figures)) return;
+        for (int i = 0; i < binding.size(); i++) {
+            for (int s = segments.from(i); s < segments.from(i + 1); s++) {
+                now.setClip(i, s, rule.inverseScale, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
+            }
+        }
+        for (ResolvedRule.Part part : rule.parts) {
+            ValueRule value = part.valueRule();
+            for (int i = part.from(); i < part.to(); i++) {
+                for (int s = segments.from(i); s < segments.from(i + 1); s++) {
+                    now.setClip(i, s, rule.inverseScale, value.min(), value.max());
+                }
+            }
+        }
+        writing = true;
+        if (foundNonFinite) plan.zeroNonFinite(0, segments.gradients());
+        long changed = now.step(update);
+        figures.set(Double.NaN, Double.NaN, changed > 0, foundNonFinite, changed);
+    }
+
+    /**
+     * Looks for a NaN or an infinity before a value rule; returns false where the policy leaves everything as it is.
+     */
+    private boolean heedNonFinite(ResolvedRule rule, Figures figures) {
+        plan.measure(NormType.INF, 0, segments.gradients());
+        plan.total(NormType.INF, 0, segments.gradients(), norm);
+        foundNonFinite = !norm.isFinite();
+        if (foundNonFinite && rule.policy() == NonFinitePolicy.ERROR) throw nonFinite(NormType.INF);
+        boolean skips = foundNonFinite && rule.policy() == NonFinitePolicy.SKIP;
+        if (skips) figures.set(Double.NaN, Double.NaN, false, true, 0);
+        return !skips;
+    }
+
+    @Override
+    public CpuUpdates updates(UpdateForm form) {
+        CpuUpdates now = updates;
+        if (now == null) {
+            now = new CpuUpdates(binding, form);
+            updates = now;
+        }
+        if (now.form() != form) {
+            throw new IllegalArgumentException(
+                    "the clipper has the state of " + now.form().title() + ", which " + form.title()
+                            + " can't continue; give the other update a clipper of its own");
+        }
+        return now;
+    }
+
+    @Override
+    public @Nullable UpdateMemory updates() {
+        return updates;
     }
 
     private void clipWithNorm(ResolvedRule rule, double globalNorm, Figures figures) {
@@ -250,26 +333,11 @@ public final class CpuPhases implements Phases {
 
     private void clamp(ResolvedRule rule, Figures figures) {
         binding.requireWritable();
-        boolean nonFinite = false;
         begin();
-        boolean zeroes = false;
-        if (rule.policy() != NonFinitePolicy.PROPAGATE) {
-            plan.measure(NormType.INF, 0, segments.gradients());
-            plan.total(NormType.INF, 0, segments.gradients(), norm);
-            nonFinite = !norm.isFinite();
-            if (nonFinite) {
-                switch (rule.policy()) {
-                    case ERROR -> throw nonFinite(NormType.INF);
-                    case SKIP -> {
-                        figures.set(Double.NaN, Double.NaN, false, true, 0);
-                        return;
-                    }
-                    default -> zeroes = true;
-                }
-            }
-        }
+        foundNonFinite = false;
+        if (rule.policy() != NonFinitePolicy.PROPAGATE && !heedNonFinite(rule, figures)) return;
         writing = true;
-        long changed = zeroes ? zeroNonFinite(rule) : 0;
+        long changed = foundNonFinite ? zeroNonFinite(rule) : 0;
         if (rule.inverseScale != 1) unscaleAll(rule.inverseScale);
         for (ResolvedRule.Part part : rule.parts) {
             ValueRule value = part.valueRule();
@@ -277,7 +345,7 @@ public final class CpuPhases implements Phases {
             int to = segments.from(part.to());
             changed += plan.clamp(from, to, value.min(), value.max());
         }
-        figures.set(Double.NaN, Double.NaN, changed > 0, nonFinite, changed);
+        figures.set(Double.NaN, Double.NaN, changed > 0, foundNonFinite, changed);
     }
 
     /**

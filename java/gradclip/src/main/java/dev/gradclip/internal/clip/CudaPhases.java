@@ -18,6 +18,8 @@ import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
+import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.UpdateMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -83,13 +85,14 @@ public final class CudaPhases implements Phases {
                 long handle = begin(rule, on);
                 return plan.clipWithNorm(handle, numbers, norm);
             }
+            case STEP -> throw new UnsupportedOperationException("updates on a device are not there yet");
             case NORM_ON_DEVICE -> {
                 DeviceNorm norm = clip.deviceNorm();
                 long handle = begin(rule, on);
                 return plan.clipWithNorm(handle, numbers, norm);
             }
         }
-        throw new IllegalStateException("a call of no kind");
+        throw new IllegalStateException("updates on a device are not there yet");
     }
 
     /** Prepares a clip; a failure from here on may leave the tensors partly clipped. Returns the stream's handle. */
@@ -153,6 +156,16 @@ public final class CudaPhases implements Phases {
                 type,
                 binding.segments().from(range.from()),
                 binding.segments().from(range.to()));
+    }
+
+    @Override
+    public UpdateMemory updates(UpdateForm form) {
+        throw new UnsupportedOperationException("updates on a device are not there yet");
+    }
+
+    @Override
+    public @Nullable UpdateMemory updates() {
+        return null;
     }
 
     @Override

@@ -9,6 +9,8 @@ import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
+import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.UpdateMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,6 +63,13 @@ public interface Phases {
     default void latest(CudaCapture capture, Figures into) {
         throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
     }
+
+    /** The state of updates of a form, made where there is none yet. */
+    UpdateMemory updates(UpdateForm form);
+
+    /** The state of updates, or null before the first. */
+    @Nullable
+    UpdateMemory updates();
 
     /** Releases the streams. */
     default void clear() {}

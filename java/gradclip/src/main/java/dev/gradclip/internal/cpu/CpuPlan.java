@@ -11,10 +11,13 @@ import dev.gradclip.internal.reduce.SegmentSums;
 import dev.gradclip.internal.reduce.TensorSums;
 import dev.gradclip.internal.threads.ChunkQueue;
 import dev.gradclip.internal.threads.Workers;
+import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.UpdateTable;
 import java.lang.ref.Reference;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A set of segments bound on the CPU, and the phases of work on them: measure, total, apply.
@@ -49,7 +52,8 @@ public final class CpuPlan {
         MEASURE,
         SCALE,
         CLAMP,
-        ZERO_NON_FINITE
+        ZERO_NON_FINITE,
+        UPDATE
     }
 
     private final CpuPlanMemory memory;
@@ -66,6 +70,9 @@ public final class CpuPlan {
     private double p;
     private double min;
     private double max;
+    private @Nullable UpdateTable updateTable;
+    private @Nullable CpuUpdateState updateState;
+    private int firstWeights;
     private long phaseFirstTile;
     private long phaseLastTile;
     private long chunkTiles;
@@ -195,6 +202,48 @@ public final class CpuPlan {
         return runCounting(Phase.ZERO_NON_FINITE, from, to);
     }
 
+    /** The index of a segment's first piece; of one past the last, the number of pieces. */
+    public int firstPiece(int segment) {
+        return firstPiece[segment];
+    }
+
+    /**
+     * State for updates of the weights in the segments {@code [gradients, 2 · gradients)}, which have the pieces of the
+     * gradients before them.
+     */
+    public CpuUpdateState updateState(UpdateForm form, int gradients) {
+        int pieces = firstPiece[gradients];
+        long[] lengths = new long[pieces];
+        boolean[] wide = new boolean[pieces];
+        for (int i = 0; i < pieces; i++) {
+            lengths[i] = memory.lengths[i];
+            wide[i] = memory.dtypes[pieces + i] == DType.FLOAT64;
+        }
+        return new CpuUpdateState(form, lengths, wide, memory.addressed);
+    }
+
+    /**
+     * Updates the weights of the gradient segments {@code [0, gradients)}; absent gradients leave theirs.
+     *
+     * @return the number of gradients that a limit changed
+     */
+    public long update(UpdateTable table, CpuUpdateState state, int gradients) {
+        updateTable = table;
+        updateState = state;
+        firstWeights = firstPiece[gradients];
+        changed.set(0);
+        // Backwards: what was measured last is still in the caches.
+        run(Phase.UPDATE, 0, gradients, true);
+        return changed.get();
+    }
+
+    private long update(long first, long last) {
+        UpdateTable table = updateTable;
+        CpuUpdateState state = updateState;
+        if (table == null || state == null) throw new IllegalStateException("no update is under way");
+        return kernels.update(table, state, firstWeights, first, last);
+    }
+
     private long runCounting(Phase counting, int from, int to) {
         changed.set(0);
         run(counting, from, to, false);
@@ -234,6 +283,7 @@ public final class CpuPlan {
             case SCALE -> kernels.scale(first, last);
             case CLAMP -> changed.addAndGet(kernels.clamp(min, max, first, last));
             case ZERO_NON_FINITE -> changed.addAndGet(kernels.zeroNonFinite(first, last));
+            case UPDATE -> changed.addAndGet(update(first, last));
         }
     }
 }

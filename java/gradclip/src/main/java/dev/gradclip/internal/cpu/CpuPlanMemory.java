@@ -31,6 +31,11 @@ final class CpuPlanMemory {
     final Piece[] pieces;
 
     final int[] segmentOf;
+
+    /** The type and the length that each piece was built with, which stay though it is absent. */
+    final DType[] dtypes;
+
+    final long[] lengths;
     final long[] firstTile;
 
     /** The bytes before each piece, with {@link #LEAST_COST} for a short one: an estimate of a phase's duration. */
@@ -47,7 +52,7 @@ final class CpuPlanMemory {
     final DoubleBuffer coefficients;
     final DoubleBuffer maxima;
     final DoubleBuffer partials;
-    private final boolean addressed;
+    final boolean addressed;
 
     /**
      * @param bound the pieces of each segment
@@ -61,6 +66,8 @@ final class CpuPlanMemory {
         for (List<Piece> segment : bound) count += segment.size();
         pieces = new Piece[count];
         segmentOf = new int[count];
+        dtypes = new DType[count];
+        lengths = new long[count];
         firstTile = new long[count + 1];
         cost = new long[count + 1];
         arrays = new Object[count];
@@ -71,6 +78,8 @@ final class CpuPlanMemory {
         for (int segment = 0; segment < segments; segment++) {
             for (Piece piece : bound.get(segment)) {
                 segmentOf[index] = segment;
+                dtypes[index] = piece.dtype();
+                lengths[index] = piece.length();
                 firstTile[index] = tile;
                 set(index, piece);
                 float64 |= piece.dtype() == DType.FLOAT64;

@@ -6,6 +6,7 @@ import dev.gradclip.internal.cpu.CpuPlan.Phase;
 import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.Tiles;
+import dev.gradclip.internal.update.UpdateTable;
 
 /** The kernels in plain Java: finds the piece of each tile and leaves the arithmetic to {@link JavaTile}. */
 final class JavaKernels implements Kernels {
@@ -74,10 +75,43 @@ final class JavaKernels implements Kernels {
                     case SCALE -> scratch.scale(memory.coefficients.get(segment), piece, from, n);
                     case CLAMP -> changed += scratch.clamp(a, b, piece, from, n);
                     case ZERO_NON_FINITE -> changed += scratch.zeroNonFinite(piece, from, n);
+                    case UPDATE -> throw new IllegalArgumentException("an update has its own method");
                 }
             }
         }
         return work == Phase.MEASURE ? planes : changed;
+    }
+
+    @Override
+    public long update(UpdateTable table, CpuUpdateState state, int firstWeights, long firstTile, long lastTile) {
+        if (Subnormals.areFlushed()) {
+            return Subnormals.keptFor(() -> updateTiles(table, state, firstWeights, firstTile, lastTile));
+        }
+        return updateTiles(table, state, firstWeights, firstTile, lastTile);
+    }
+
+    private long updateTiles(UpdateTable table, CpuUpdateState state, int firstWeights, long firstTile, long lastTile) {
+        JavaTile tileScratch = JavaTile.take();
+        try {
+            JavaUpdateTile scratch = tileScratch.updates();
+            long changed = 0;
+            long tile = firstTile;
+            for (int index = memory.pieceOf(firstTile); tile < lastTile; index++) {
+                Piece gradient = memory.pieces[index];
+                Piece weights = memory.pieces[firstWeights + index];
+                long end = Math.min(lastTile, memory.firstTile[index + 1]);
+                int size = Tiles.elements(gradient.dtype());
+                for (; gradient.length() > 0 && tile < end; tile++) {
+                    long from = (tile - memory.firstTile[index]) * size;
+                    int n = (int) Math.min(size, gradient.length() - from);
+                    changed += scratch.update(table, state, memory.segmentOf[index], index, gradient, weights, from, n);
+                }
+                tile = end;
+            }
+            return changed;
+        } finally {
+            tileScratch.leave();
+        }
     }
 
     private int measure(

@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
@@ -36,6 +37,17 @@ final class JavaTile {
     private final double[] lanes = new double[256];
 
     private double partial;
+    private @Nullable JavaUpdateTile updates;
+
+    /** The scratch of updates, made when it is first needed. */
+    JavaUpdateTile updates() {
+        JavaUpdateTile made = updates;
+        if (made == null) {
+            made = new JavaUpdateTile(this);
+            updates = made;
+        }
+        return made;
+    }
 
     /** Returns a tile for the calling thread alone, until {@link #leave}; usually the same one each time. */
     static JavaTile take() {
@@ -289,17 +301,46 @@ final class JavaTile {
         return changed;
     }
 
+    /** The scratch of floats. */
+    float[] floats() {
+        return floats;
+    }
+
+    /** The scratch of doubles. */
+    double[] doubles() {
+        return doubles;
+    }
+
+    /** The index of an element in the array that {@link #floatsOf} or {@link #doublesOf} gave. */
+    int startOf(Object array, Piece piece, long from) {
+        return array == floats || array == doubles ? 0 : start(piece, from);
+    }
+
+    /** Sets elements to +0. */
+    void zero(Piece piece, long from, int n) {
+        if (piece.dtype() == DType.FLOAT64) {
+            Arrays.fill(doubles, 0, n, 0);
+            if (piece.array() instanceof double[] array)
+                Arrays.fill(array, start(piece, from), start(piece, from) + n, 0);
+            else storeDoubles(piece, from, n);
+            return;
+        }
+        Arrays.fill(floats, 0, n, 0);
+        if (piece.array() instanceof float[] array) Arrays.fill(array, start(piece, from), start(piece, from) + n, 0);
+        else storeFloats(piece, from, n);
+    }
+
     /** Returns the index of an element in the piece's array. */
     private static int start(Piece piece, long from) {
         return (int) (piece.arrayOffset() / piece.dtype().bytes() + from);
     }
 
     /** Returns the piece's array, or {@link #floats} with the elements loaded; they begin at {@link #start} or at 0. */
-    private float[] floatsOf(Piece piece, long from, int n) {
+    float[] floatsOf(Piece piece, long from, int n) {
         return piece.array() instanceof float[] array ? array : loadFloats(piece, from, n);
     }
 
-    private double[] doublesOf(Piece piece, long from, int n) {
+    double[] doublesOf(Piece piece, long from, int n) {
         return piece.array() instanceof double[] array ? array : loadDoubles(piece, from, n);
     }
 
@@ -308,7 +349,7 @@ final class JavaTile {
         return doubles;
     }
 
-    private void storeDoubles(Piece piece, long from, int n) {
+    void storeDoubles(Piece piece, long from, int n) {
         ((DoubleBuffer) view(piece, from, n)).put(index(piece, from), doubles, 0, n);
     }
 
@@ -328,7 +369,7 @@ final class JavaTile {
         return floats;
     }
 
-    private void storeFloats(Piece piece, long from, int n) {
+    void storeFloats(Piece piece, long from, int n) {
         if (piece.dtype() == DType.FLOAT32) {
             ((FloatBuffer) view(piece, from, n)).put(index(piece, from), floats, 0, n);
             return;

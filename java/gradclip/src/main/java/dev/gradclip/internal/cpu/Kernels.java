@@ -2,6 +2,7 @@
 package dev.gradclip.internal.cpu;
 
 import dev.gradclip.internal.reduce.NormKind;
+import dev.gradclip.internal.update.UpdateTable;
 
 /**
  * The work of one backend on the elements of one plan. Many threads call it at once, on disjoint ranges of tiles. All
@@ -20,6 +21,14 @@ interface Kernels {
 
     /** Clamps every element; returns how many changed. */
     long clamp(double min, double max, long firstTile, long lastTile);
+
+    /**
+     * Updates the weights of the gradients in the tiles, and their state.
+     *
+     * @param firstWeights the index of the first piece of weights
+     * @return the number of gradients that a limit changed
+     */
+    long update(UpdateTable table, CpuUpdateState state, int firstWeights, long firstTile, long lastTile);
 
     /** Sets NaN and infinities to +0; returns how many elements changed. */
     long zeroNonFinite(long firstTile, long lastTile);

@@ -3,6 +3,7 @@ package dev.gradclip.internal.cpu;
 
 import dev.gradclip.internal.jni.NativeCpu;
 import dev.gradclip.internal.reduce.NormKind;
+import dev.gradclip.internal.update.UpdateTable;
 import java.lang.ref.Reference;
 
 /** The SIMD kernels of the native library; {@link NativeCpu} documents each call. */
@@ -58,6 +59,27 @@ final class NativeKernels implements Kernels {
             return NativeCpu.clamp(level, table, memory.pieces.length, memory.arrays, min, max, firstTile, lastTile);
         } finally {
             Reference.reachabilityFence(memory);
+        }
+    }
+
+    @Override
+    public long update(UpdateTable table, CpuUpdateState state, int firstWeights, long firstTile, long lastTile) {
+        try {
+            return NativeCpu.update(
+                    level,
+                    this.table,
+                    firstWeights,
+                    memory.arrays,
+                    NativeCpu.address(table.memory()),
+                    NativeCpu.address(state.addresses),
+                    NativeCpu.address(state.firstChunks),
+                    state.chunksOfSlot,
+                    firstTile,
+                    lastTile);
+        } finally {
+            Reference.reachabilityFence(memory);
+            Reference.reachabilityFence(table);
+            Reference.reachabilityFence(state);
         }
     }
 

@@ -78,4 +78,25 @@ public final class NativeCpu {
     /** Sets NaN and infinities to +0; returns how many elements changed. */
     public static native long zeroNonFinite(
             int level, long table, int pieces, @Nullable Object[] arrays, long firstTile, long lastTile);
+
+    /**
+     * Updates weights and state from the gradients in the tiles; returns how many gradients a limit changed.
+     *
+     * @param pieces the number of gradient pieces; the pieces of their weights follow in the table
+     * @param numbers address of an {@code UpdateTable}
+     * @param state addresses of the state's chunks, slot after slot
+     * @param firstChunks the number of each gradient piece's first chunk
+     * @param chunksOfSlot the number of chunks of a slot
+     */
+    public static native long update(
+            int level,
+            long table,
+            int pieces,
+            @Nullable Object[] arrays,
+            long numbers,
+            long state,
+            long firstChunks,
+            int chunksOfSlot,
+            long firstTile,
+            long lastTile);
 }

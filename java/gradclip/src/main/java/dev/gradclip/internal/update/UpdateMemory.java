@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.internal.update;
+
+import dev.gradclip.DType;
+import java.nio.ByteBuffer;
+import java.util.List;
+
+/** The state of a clipper's updates, on the host or on a device: a few tensors beside each tensor of weights. */
+public interface UpdateMemory {
+    /** The form of the updates that it is the state of. */
+    UpdateForm form();
+
+    /** The steps of each tensor. */
+    Progress progress();
+
+    /** The type of a tensor's state: FLOAT64 for weights of FLOAT64, else FLOAT32. */
+    DType dtype(int tensor);
+
+    /** The bytes of a state tensor, in order; the memory itself on the host, a copy of it on a device. */
+    List<ByteBuffer> read(int slot, int tensor);
+
+    /** Takes what was written into the buffers of {@link #read}. */
+    void written(int slot, int tensor, List<ByteBuffer> buffers);
+}
