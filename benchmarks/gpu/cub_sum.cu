@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times CUB's sum of squares of float32 on a device, as a norm's peer: in the order of additions that is the same on every GPU where
-// CUB has one (CCCL 3.1), and in the one that is the same from run to run. Lines of JSON, one a figure.
+// Times CUB's sum of squares of float32 on a device, as a norm's peer: in the order of additions that is the same on
+// every GPU where CUB has one (CCCL 3.1), and in the one that is the same from run to run. Lines of JSON, one a figure.
 //
 //   cub_sum BYTES [ROUNDS]
 #include <cub/cub.cuh>
@@ -51,8 +51,10 @@ void timed(const char* what, std::size_t bytes, int rounds, const float* result,
   std::sort(micros.begin(), micros.end());
   float value = 0;
   check(cudaMemcpy(&value, result, sizeof value, cudaMemcpyDeviceToHost), "cudaMemcpy");
-  std::printf("{\"library\": \"CUB %d\", \"what\": \"%s\", \"bytes\": %zu, \"micros\": %.3f, \"micros_least\": %.3f, \"sum\": \"%a\"}\n",
-              CUB_VERSION, what, bytes, micros[micros.size() / 2], micros.front(), static_cast<double>(value));
+  std::printf(
+      "{\"library\": \"CUB %d\", \"what\": \"%s\", \"bytes\": %zu, \"micros\": %.3f, \"micros_least\": %.3f, \"sum\": "
+      "\"%a\"}\n",
+      CUB_VERSION, what, bytes, micros[micros.size() / 2], micros.front(), static_cast<double>(value));
   std::fflush(stdout);
 }
 
@@ -78,7 +80,8 @@ int main(int argc, char** argv) {
   const int elements = static_cast<int>(count);
 #if CUB_VERSION >= 300100
   const auto same = cuda::execution::require(cuda::execution::determinism::gpu_to_gpu);
-  timed("NORM, the same on every GPU", bytes, rounds, result, [&] { return cub::DeviceReduce::Sum(squares, result, elements, same); });
+  timed("NORM, the same on every GPU", bytes, rounds, result,
+        [&] { return cub::DeviceReduce::Sum(squares, result, elements, same); });
 #else
   std::fprintf(stderr, "cub_sum: CUB %d has no sum that is the same on every GPU; CCCL 3.1 has\n", CUB_VERSION);
 #endif

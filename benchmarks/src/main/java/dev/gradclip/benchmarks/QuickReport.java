@@ -20,6 +20,7 @@ final class QuickReport {
     private static final String SMALL = "500x1024";
     private static final Pattern STEP =
             Pattern.compile("\\| bites \\| gradclip NATIVE \\|.*\\| ([0-9.]+) \\| [0-9.]+ % \\|");
+    private static final Pattern UPDATE = Pattern.compile("(?m)^update ([0-9.]+)$");
 
     private final Peers peers;
     private final String rates;
@@ -59,17 +60,19 @@ final class QuickReport {
                     PeerTable.ratio(sample, samples));
         }
         out.printf(Locale.ROOT, "%nPlain C reads in %.1f and scales in %.1f µs.%n", limit.read(), limit.scale());
-        double step = step(out);
+        double step = judged(out, STEP, "--steps=7", "--warmup=3", "--beside=native", "--cases=bites");
+        double update = judged(out, UPDATE, "--steps=5", "--warmup=2", "--updates");
         out.printf(
                 Locale.ROOT,
-                "quick: bites %.2f nobite %.2f small %.2f clamp %.2f limit %.2f step %.2f%n",
+                "quick: bites %.2f nobite %.2f small %.2f clamp %.2f limit %.2f step %.2f update %.2f%n",
                 peerRatio(samples, LARGE, DuelCase.BITES.toString()),
                 peerRatio(samples, LARGE, DuelCase.DOES_NOT_BITE.toString()),
                 peerRatio(samples, SMALL, DuelCase.BITES + Duel.AGAIN),
                 peerRatio(samples, LARGE, DuelCase.CLAMP.toString()),
                 (limit.read() + limit.scale())
                         / find(samples, LARGE, DuelCase.BITES.toString(), true).micros(),
-                step);
+                step,
+                update);
         return samples;
     }
 
@@ -89,18 +92,22 @@ final class QuickReport {
         throw new IllegalStateException("nothing was timed for " + workload + ", " + what);
     }
 
-    /** The time of LibTorch's clip in the training-step program, where it scales, as a multiple of this library's. */
-    private double step(PrintStream out) throws IOException, InterruptedException {
-        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        Process process = new ProcessBuilder(
-                        java, "-jar", judge.toString(), "--steps=7", "--warmup=3", "--beside=native", "--cases=bites")
+    /**
+     * A ratio that the training-step program prints: how many times the time of gradclip LibTorch takes, for a clip
+     * that scales, or for a clip and an update by AdamW.
+     */
+    private double judged(PrintStream out, Pattern ratio, String... options) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(
+                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-jar", judge.toString()));
+        command.addAll(List.of(options));
+        Process process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
-        String table = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        if (process.waitFor() != 0) throw new IOException("the judge failed: java -jar " + judge);
-        out.println(table);
-        Matcher row = STEP.matcher(table);
-        if (!row.find()) throw new IOException("the judge printed no row for gradclip NATIVE that bites");
-        return Double.parseDouble(row.group(1));
+        String tables = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (process.waitFor() != 0) throw new IOException("the judge failed: " + String.join(" ", command));
+        out.println(tables);
+        Matcher found = ratio.matcher(tables);
+        if (!found.find()) throw new IOException("the judge printed nothing like " + ratio);
+        return Double.parseDouble(found.group(1));
     }
 }

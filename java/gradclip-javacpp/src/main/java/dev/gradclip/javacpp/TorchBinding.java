@@ -36,8 +36,8 @@ final class TorchBinding {
         boolean java = now.backend() == Backend.JAVA;
         if (java) now.rebind(buffers(gradients.addresses, gradients.dtypes));
         else now.rebind(gradients.addresses);
-        if (gradients.units && java) now.rebindWeights(buffers(gradients.weights, gradients.weightTypes));
-        else if (gradients.units) now.rebindWeights(gradients.weights);
+        if (gradients.bindsWeights && java) now.rebindWeights(buffers(gradients.weights, gradients.weightTypes));
+        else if (gradients.bindsWeights) now.rebindWeights(gradients.weights);
         return now;
     }
 
@@ -52,7 +52,6 @@ final class TorchBinding {
             throw new IllegalArgumentException("the gradients are on " + (onDevice ? "a CUDA device" : "the CPU")
                     + ", which backend " + choice + " does not reach; leave the backend to the gradients");
         }
-        close();
         GradientClipperBuilder builder = settings.get();
         if (choice != null) builder.backend(choice);
         else if (onDevice) builder.backend(Backend.CUDA);
@@ -64,9 +63,22 @@ final class TorchBinding {
             // A buffer says which device; on the host the rebinding that follows brings the memory.
             if (onDevice && address != 0) builder.add(name, DeviceBuffer.wrap(address, length, dtype, null));
             else builder.declare(name, dtype, length);
-            if (gradients.units) builder.rows(gradients.rows[i]).weights(gradients.weightTypes[i]);
+            if (!gradients.bindsWeights) continue;
+            long weights = gradients.weights[i];
+            builder.rows(gradients.rows[i]);
+            if (onDevice && weights != 0)
+                builder.weights(DeviceBuffer.wrap(weights, length, gradients.weightTypes[i], null));
+            else builder.weights(gradients.weightTypes[i]);
         }
         GradientClipper built = builder.build();
+        try {
+            // A clipper that is made anew goes on with the steps that the one before it has done.
+            if (clipper != null && clipper.state().steps() > 0) built.state().copyFrom(clipper.state());
+        } catch (Throwable e) {
+            built.close();
+            throw e;
+        }
+        close();
         clipper = built;
         gradients.changed = false;
         return built;

@@ -9,8 +9,12 @@ import dev.gradclip.CudaStream;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.NormType;
+import dev.gradclip.Update;
+import dev.gradclip.UpdateState;
 import dev.gradclip.adapter.OneThread;
+import java.io.IOException;
 import java.lang.ref.Reference;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -123,6 +127,80 @@ public final class TorchClipper implements Clipper, AutoCloseable {
                 onHost() ? clipper.clip(rule) : clipper.clipAsync(rule, TorchCuda.currentStream(gradients.place)));
     }
 
+    /**
+     * Updates the parameters with the clipped gradients, between {@code backward()} and the next forward pass, instead
+     * of {@code optimizer.step()}: {@link GradientClipper#step}. Gradients stay as they are; a parameter whose gradient
+     * is absent stays too. LibTorch's graph is not told of the write, as under {@code NoGradGuard} it is not: call it
+     * once the backward pass is done.
+     *
+     * <pre>{@code
+     * loss.backward();
+     * clipper.step(Update.adamW(1e-3), ClipRule.globalNorm(1.0));
+     * }</pre>
+     *
+     * @throws IllegalArgumentException as {@link #clip}, or naming a parameter that lies in memory in another order
+     *     than its gradient
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
+     * @throws IllegalStateException if the clipper is closed, or in use by another thread
+     */
+    public ClipResult step(Update update, ClipRule rule) {
+        return onWeights(clipper -> {
+            if (onHost()) return clipper.step(update, rule);
+            CudaStream stream = TorchCuda.currentStream(gradients.place);
+            ClipResult result = clipper.stepAsync(update, rule, stream);
+            stream.synchronize();
+            // Throws what the step did.
+            result.nonFinite();
+            return result;
+        });
+    }
+
+    /**
+     * Updates as {@link #step} does; on a CUDA device the step is only enqueued on LibTorch's current stream, and
+     * nothing waits. On the CPU it is complete on return.
+     */
+    public ClipResult stepAsync(Update update, ClipRule rule) {
+        return onWeights(clipper -> onHost()
+                ? clipper.step(update, rule)
+                : clipper.stepAsync(update, rule, TorchCuda.currentStream(gradients.place)));
+    }
+
+    /**
+     * Writes the state of the updates to a safetensors file: {@link UpdateState#save}.
+     *
+     * @throws IOException if the file can't be written
+     * @throws IllegalStateException if there was no step yet
+     */
+    public void saveState(Path file) throws IOException {
+        clipperOfSteps().state().save(file);
+    }
+
+    /**
+     * Reads the state of the updates from a file of {@link #saveState}: {@link UpdateState#load}. Gradients need not be
+     * there yet.
+     *
+     * @throws IOException if the file can't be read or is no state of gradclip
+     * @throws IllegalArgumentException naming a parameter that is missing, or has another length or type
+     */
+    public void loadState(Path file) throws IOException {
+        clipperOfSteps().state().load(file);
+    }
+
+    private GradientClipper clipperOfSteps() {
+        use.acquire();
+        try {
+            gradients.bindWeights();
+            collectNow();
+            return binding.bind();
+        } finally {
+            use.release();
+        }
+    }
+
+    private <T> T onWeights(Function<GradientClipper, T> work) {
+        return onGradients(work, true);
+    }
+
     /** Scales by a norm that the caller has: {@link GradientClipper#clipWithNorm(double, double)}. */
     public ClipResult clipWithNorm(double maxNorm, double globalNorm) {
         return onGradients(clipper -> {
@@ -190,8 +268,13 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     }
 
     private <T> T onGradients(Function<GradientClipper, T> work) {
+        return onGradients(work, false);
+    }
+
+    private <T> T onGradients(Function<GradientClipper, T> work, boolean weights) {
         use.acquire();
         try {
+            if (weights) gradients.bindWeights();
             collectNow();
             return work.apply(binding.bind());
         } finally {

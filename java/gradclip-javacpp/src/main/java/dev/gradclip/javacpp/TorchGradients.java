@@ -34,11 +34,14 @@ final class TorchGradients {
     /** Units of each parameter, where they are bound, else 1. */
     final int[] rows;
 
-    /** Type and address of each parameter's weights, where units are bound; 0 where its gradient is absent. */
+    /** Type and address of each parameter's weights, where they are bound; 0 where its gradient is absent. */
     final DType[] weightTypes;
 
     final long[] weights;
-    final boolean units;
+    private final boolean units;
+
+    /** True if weights are bound beside gradients: for units, and from the first step on. */
+    boolean bindsWeights;
 
     /** {@link #HOST}, or the number of a CUDA device. */
     int place = HOST;
@@ -48,6 +51,7 @@ final class TorchGradients {
 
     TorchGradients(List<String> names, List<Tensor> parameters, boolean units) {
         this.units = units;
+        bindsWeights = units;
         this.names = List.copyOf(names);
         this.parameters = parameters.toArray(new Tensor[0]);
         int n = this.parameters.length;
@@ -96,14 +100,27 @@ final class TorchGradients {
                 throw Refusal.places(names.get(first), placeName(place), names.get(i), placeName(at));
             }
             addresses[i] = address(i, gradient);
-            if (units) weights[i] = weights(i);
+            if (bindsWeights) weights[i] = weights(i);
         }
+    }
+
+    /** Binds weights from the next collection on. */
+    void bindWeights() {
+        changed |= !bindsWeights;
+        bindsWeights = true;
     }
 
     private long weights(int i) {
         Tensor parameter = parameters[i];
         DType dtype = TorchTypes.of(parameter.scalar_type());
-        if (dtype == null || !parameter.is_contiguous() || !slots[i].is_contiguous()) {
+        boolean contiguous = parameter.is_contiguous() && slots[i].is_contiguous();
+        if (dtype != null && !contiguous && !units) {
+            if (!parameter.strides().equals(slots[i].strides())) {
+                throw new IllegalArgumentException(
+                        names.get(i) + " lies in memory in another order than its gradient, so the two"
+                                + " can't be stepped through together; give both one memory format");
+            }
+        } else if (dtype == null || !contiguous) {
             throw new IllegalArgumentException(
                     names.get(i) + " has no units that lie one after the other: parameter and gradient must be"
                             + " contiguous and of a floating-point type (channels_last is not); leave units() out, or "

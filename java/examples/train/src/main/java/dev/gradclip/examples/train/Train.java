@@ -44,6 +44,7 @@ import picocli.CommandLine.Spec;
             "  java -jar train.jar",
             "  java -jar train.jar --steps 10 --warmup 5 --gradients kept --frozen 0",
             "  java -jar train.jar --rules --steps 10 --warmup 3",
+            "  java -jar train.jar --updates --steps 20 --warmup 20",
             "  java -jar train.jar --beside native --own-threads   # what LibTorch's idle threads cost others, see "
                     + "docs/javacpp.md"
         })
@@ -104,6 +105,12 @@ public final class Train implements Callable<Integer> {
             description = "Times each clipping rule instead, on gradients bound by units; nothing is learnt.")
     private boolean rules;
 
+    @Option(
+            names = "--updates",
+            description =
+                    "Times clip and update together instead, by AdamW and by SGD with momentum; nothing is learnt.")
+    private boolean updates;
+
     @Option(names = "--json", paramLabel = "FILE", description = "Writes the figures there too.")
     private @Nullable Path json;
 
@@ -160,6 +167,10 @@ public final class Train implements Callable<Integer> {
             }
             return 0;
         }
+        if (updates) {
+            updates(training, norm);
+            return 0;
+        }
         out.println("Added to a step between backward() and step(), median microseconds of " + steps + " steps:");
         out.println();
         out.println(Row.HEAD);
@@ -182,6 +193,30 @@ public final class Train implements Callable<Integer> {
                 worst);
         if (json != null) Files.writeString(json, json(rows));
         return 0;
+    }
+
+    /**
+     * Clip and update on ResNet-50, then on many small tensors; the last line has gradclip's speed as a multiple of
+     * LibTorch's.
+     */
+    private void updates(Training training, double norm) {
+        int own = ownThreads ? threads : 0;
+        double ratio = 0;
+        training.backward();
+        for (boolean adam : new boolean[] {false, true}) {
+            String by = adam ? "AdamW" : "SGD with momentum";
+            out.printf(Locale.ROOT, "%nClip and update by %s, %d steps:%n%n", by, steps);
+            try (FreshGradients fresh = new FreshGradients(training.parameters());
+                    UpdateTimes times = new UpdateTimes(training.parameters(), fresh::allocate, norm, adam, own)) {
+                ratio = times.run(out, warmup, steps, threads);
+            }
+            out.printf(Locale.ROOT, "%nThe same for 100 tensors of 1 Ki, %d steps:%n%n", 10 * steps);
+            SmallTensors small = new SmallTensors(100, 1024);
+            try (UpdateTimes times = new UpdateTimes(small.parameters(), small::backward, small.norm(), adam, own)) {
+                times.run(out, 20 * warmup, 10 * steps, threads);
+            }
+        }
+        out.printf(Locale.ROOT, "%nupdate %.2f%n", ratio);
     }
 
     private Map<String, Supplier<Clipping>> ways(Training training) {

@@ -3,7 +3,7 @@ package dev.gradclip.examples.train;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gradclip.cli.FrameworkDemo;
+import dev.gradclip.cli.demo.FrameworkDemo;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.bytedeco.pytorch.global.torch;
