@@ -47,9 +47,10 @@ JNIEXPORT jint JNICALL Java_dev_gradclip_internal_jni_NativeCpu_measure(
   const Measure measure{levelKernels(level), static_cast<NormKind>(norm), p, pointer<double>(maxima)};
   unsigned planes = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachElements<HeapAccess::Read>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
-    planes |= measure(piece, x, range.count, pointer<double>(partials) + range.firstTile, planeStride);
-  });
+  forEachElements<HeapAccess::Read>(
+      pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+        planes |= measure(piece, x, range.count, pointer<double>(partials) + range.firstTile, planeStride);
+      });
   return static_cast<jint>(planes);
 }
 
@@ -59,9 +60,10 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCpu_scale(JNIEnv* en
   const FloatGuard guard;
   const ScaleKernels& kernels = *levelKernels(level).scale;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
-    kernels.scale[ordinal(piece.dtype)](x, range.count, pointer<double>(coefficients)[piece.segment]);
-  });
+  forEachElements<HeapAccess::Write>(
+      pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
+        kernels.scale[ordinal(piece.dtype)](x, range.count, pointer<double>(coefficients)[piece.segment]);
+      });
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_clamp(JNIEnv* env, jclass, jint level, jlong table,
@@ -71,9 +73,10 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_clamp(JNIEnv* e
   const ClampKernels& kernels = *levelKernels(level).clamp;
   jlong changed = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
-    changed += kernels.clamp[ordinal(piece.dtype)](x, range.count, min, max);
-  });
+  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile,
+                                     [&](const Piece& piece, const PieceRange& range, void* x) {
+                                       changed += kernels.clamp[ordinal(piece.dtype)](x, range.count, min, max);
+                                     });
   return changed;
 }
 
@@ -84,9 +87,10 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_zeroNonFinite(J
   const ClampKernels& kernels = *levelKernels(level).clamp;
   jlong changed = 0;
   const Pieces pieces{env, pointer<Piece>(table), rows, arrays};
-  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile, [&](const Piece& piece, const PieceRange& range, void* x) {
-    changed += kernels.zeroNonFinite[ordinal(piece.dtype)](x, range.count);
-  });
+  forEachElements<HeapAccess::Write>(pieces, firstTile, lastTile,
+                                     [&](const Piece& piece, const PieceRange& range, void* x) {
+                                       changed += kernels.zeroNonFinite[ordinal(piece.dtype)](x, range.count);
+                                     });
   return changed;
 }
 

@@ -236,6 +236,32 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_setNumbers(JNIE
   checked(env, planOf(plan).setNumbers(stream, capture, ruleOf(rule)));
 }
 
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_createUpdates(JNIEnv* env, jclass, jlong plan,
+                                                                               jint form, jlong firstPieces,
+                                                                               jint tensors) {
+  checked(env, planOf(plan).createUpdates({form, tensors, pointer<std::int32_t>(firstPieces)}));
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_step(JNIEnv* env, jclass, jlong plan, jlong stream,
+                                                                       jlong rule, jboolean clamps, jlong numbers) {
+  const FloatGuard guard;
+  const UpdateNumbers& update = *pointer<UpdateNumbers>(numbers);
+  std::int64_t ticket = 0;
+  const CudaStatus status = clamps != JNI_FALSE
+                                ? planOf(plan).stepByValue(stream, ruleOf(rule), update, &ticket)
+                                : planOf(plan).stepByNorm(stream, ruleOf(rule), update, &ticket);
+  return ticketOf(env, status, ticket);
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_progressAddress(JNIEnv*, jclass, jlong plan) {
+  return planOf(plan).progressAddress();
+}
+
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_updateStateAddress(JNIEnv*, jclass, jlong plan,
+                                                                                     jint slot, jint tensor) {
+  return planOf(plan).updateStateAddress(slot, tensor);
+}
+
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_closeCapture(JNIEnv*, jclass, jlong plan,
                                                                               jint capture) {
   planOf(plan).closeCapture(capture);

@@ -23,8 +23,8 @@ struct Pieces {
 
 enum class HeapAccess { Read, Write };
 
-/// The elements of one piece while it is worked on. A heap array is held in a critical section, from enter() on: no other call of
-/// JNI may come in between, so a second piece is looked up before the first is entered.
+/// The elements of one piece while it is worked on. A heap array is held in a critical section, from enter() on: no
+/// other call of JNI may come in between, so a second piece is looked up before the first is entered.
 class Elements {
  public:
   Elements(const Pieces& pieces, std::int64_t index, HeapAccess access)

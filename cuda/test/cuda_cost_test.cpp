@@ -3,6 +3,7 @@
 // for another where it need not is a failing test.
 #include <cstdlib>
 
+#include "common/update.hpp"
 #include "cost.hpp"
 #include "cuda_support.hpp"
 
@@ -52,6 +53,32 @@ TEST_CASE("loads that wait for others: two a tile, 16 a decision, whatever the n
       CHECK(scale.most.waits <= each * clipped.tilesOf(scale) + 3);
       CHECK(decide.most.waits <= 16);
     }
+  }
+}
+
+TEST_CASE("loads that wait for others in an update: eight a tile, whatever the number of tensors") {
+  for (auto [tensors, elements] : {std::pair<std::size_t, std::size_t>{1, 2048}, {161, 2048}, {1, 2048 * 1024}}) {
+    const Tensor tensor{DType::Float32, normal(DType::Float32, elements, 1)};
+    Bound bound(std::vector<Tensor>(2 * tensors, tensor), tensors);
+    std::vector<std::int32_t> firstPiece;
+    for (std::size_t i = 0; i <= tensors; ++i) firstPiece.push_back(static_cast<std::int32_t>(i));
+    REQUIRE_OK(bound->createUpdates({2, static_cast<std::int32_t>(tensors), firstPiece.data()}));
+    const gradclip::UpdateNumbers adam{2, gradclip::kDecoupled, 0.1, 0.01, 0.0, 0.0, 0.9, 0.999, 1e-8};
+    std::int64_t ticket = 0;
+    gradclip::ptx::resetCosts();
+    REQUIRE_OK(bound->stepByNorm(0, normRule(Granularity::All, kL2, 1e-3, 0, Policy::Propagate), adam, &ticket));
+    bound.result(ticket);
+    const KernelCost cost = costOf("updateKernelILNS_10UpdateFormE2");
+    INFO(tensors << " tensors of " << elements << " elements");
+    CHECK(cost.launches == 1);
+    const auto tiles = static_cast<std::uint32_t>(tensors * elements / 2048);
+    const auto warps = static_cast<std::uint32_t>(cost.threads / 32);
+    const std::uint32_t each = (tiles + warps - 1) / warps;
+    // Four times four rows, and the pieces, the state's place, the coefficient and the tensor's steps before them;
+    // eight more to begin with and to end, for the result and to count the step.
+    CHECK(cost.most.waits <= 8 * each + 8);
+    CHECK(cost.most.vectors >= 64 * each);
+    CHECK(cost.most.vectors <= 72 * each);
   }
 }
 

@@ -80,9 +80,9 @@ void check(const Case& c, DType gradients, DType weights, std::size_t count) {
     store(state, v, vMemory.atEnd());
     const auto update = gradclip::levelKernels(level).update->update[ordinal(gradients)][ordinal(weights)];
     REQUIRE((update != nullptr));
-    const std::int64_t changed =
-        update(c.numbers, c.segment, gMemory.atEnd(), pMemory.atEnd(), form == UpdateForm::Sgd ? nullptr : mMemory.atEnd(),
-               form == UpdateForm::Adam ? vMemory.atEnd() : nullptr, static_cast<std::int64_t>(count));
+    const std::int64_t changed = update(
+        c.numbers, c.segment, gMemory.atEnd(), pMemory.atEnd(), form == UpdateForm::Sgd ? nullptr : mMemory.atEnd(),
+        form == UpdateForm::Adam ? vMemory.atEnd() : nullptr, static_cast<std::int64_t>(count));
     CAPTURE(level);
     CAPTURE(ordinal(gradients));
     CAPTURE(ordinal(weights));

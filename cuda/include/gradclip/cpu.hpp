@@ -38,8 +38,8 @@ struct ClampKernels {
 struct UpdateNumbers;
 struct SegmentUpdate;
 
-/// Updates `count` weights at `p` and their state from the gradients at `g`; returns how many gradients a limit changed. The
-/// state has doubles where the weights are float64, else floats.
+/// Updates `count` weights at `p` and their state from the gradients at `g`; returns how many gradients a limit
+/// changed. The state has doubles where the weights are float64, else floats.
 using UpdateFunction = std::int64_t (*)(const UpdateNumbers& numbers, const SegmentUpdate& segment, void* g, void* p,
                                         void* first, void* second, std::int64_t count);
 

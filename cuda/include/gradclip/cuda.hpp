@@ -140,6 +140,15 @@ struct Counts {
   std::int32_t parts;      ///< at most, of one rule
 };
 
+struct UpdateNumbers;
+
+/// Which tensors updates are of: each has a run of the gradients' pieces.
+struct Updated {
+  std::int32_t form;  ///< an UpdateForm
+  std::int32_t tensors;
+  const std::int32_t* firstPiece;  ///< of each tensor, and one more at the end
+};
+
 /// Tensors bound on one device. Calls enqueue and return; one thread at a time, one stream at a time: on another stream
 /// a call waits there for the last one. After a fault every call returns it.
 class CudaPlan {
@@ -168,6 +177,21 @@ class CudaPlan {
   CudaStatus clipWithNorm(std::int64_t stream, const RuleNumbers& rule, const GivenNorm& norm, std::int64_t* ticket);
 
   CudaStatus clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket);
+
+  /// Makes the state of updates, all 0, complete on return; once, of a plan whose weights have the gradients' lengths.
+  CudaStatus createUpdates(const Updated& updated);
+
+  /// Updates weights with gradients clipped by a norm rule, or by a value rule, and counts the step where one happens.
+  CudaStatus stepByNorm(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
+                        std::int64_t* ticket);
+  CudaStatus stepByValue(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
+                         std::int64_t* ticket);
+
+  /// Device address of {int64 steps; double products of betas[2]; 8 bytes} for each tensor of updates.
+  std::int64_t progressAddress() const;
+
+  /// Device address of a tensor's state.
+  std::int64_t updateStateAddress(std::int32_t slot, std::int32_t tensor) const;
 
   // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph
   // orders that with this plan's other calls. Its numbers can be changed between replays, its pieces can't.

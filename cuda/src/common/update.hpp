@@ -49,7 +49,8 @@ GRADCLIP_HD inline double canonical(double x) {
 GRADCLIP_HD inline float rootOf(float x) { return sqrtf(x); }
 GRADCLIP_HD inline double rootOf(double x) { return sqrt(x); }
 
-/// The numbers of a step for one segment, in the type A of the arithmetic: double where weights are FLOAT64, else float.
+/// The numbers of a step for one segment, in the type A of the arithmetic: double where weights are FLOAT64, else
+/// float.
 template <class A>
 struct UpdateStep {
   A coefficient, min, max;

@@ -10,7 +10,8 @@
 GRADCLIP_BEGIN_LEVEL
 namespace {
 
-/// Elements that are widened at a time, where a type is not that of the arithmetic: 12 KiB of scratch stay in the nearest cache.
+/// Elements that are widened at a time, where a type is not that of the arithmetic: 12 KiB of scratch stay in the
+/// nearest cache.
 constexpr std::int64_t kBlock = 1024;
 
 template <class A>
@@ -105,8 +106,7 @@ struct UpdateVectors {
     if constexpr (Form == UpdateForm::Sgd) {
       w = hn::Sub(w, hn::Mul(rate, x));
     } else if constexpr (Form == UpdateForm::SgdMomentum) {
-      const V b = canonicalVector<A>(
-          first ? x : hn::Add(hn::Mul(momentum, loadVector<A>(s1)), hn::Mul(undamped, x)));
+      const V b = canonicalVector<A>(first ? x : hn::Add(hn::Mul(momentum, loadVector<A>(s1)), hn::Mul(undamped, x)));
       storeVector(b, s1);
       w = hn::Sub(w, hn::Mul(rate, nesterov ? hn::Add(x, hn::Mul(momentum, b)) : b));
     } else {
@@ -202,7 +202,8 @@ std::int64_t update(const UpdateNumbers& numbers, const SegmentUpdate& segment, 
         widen<P>(w, wideWeights, n);
         wide = reinterpret_cast<Byte*>(wideWeights);
       }
-      changed += updateForm<float>(form, u, x, wide, s1 == nullptr ? s1 : s1 + 4 * at, s2 == nullptr ? s2 : s2 + 4 * at, n);
+      changed +=
+          updateForm<float>(form, u, x, wide, s1 == nullptr ? s1 : s1 + 4 * at, s2 == nullptr ? s2 : s2 + 4 * at, n);
       if constexpr (!std::is_same_v<P, float>) narrow<P>(wideWeights, w, n);
     }
   }

@@ -2,19 +2,13 @@
 // Clamps in one pass; writes only vectors of which an element changes, and counts these.
 #include <initializer_list>
 
+#include "kernels/changes.cuh"
 #include "kernels/grids.hpp"
-#include "kernels/last_block.cuh"
 #include "kernels/launch.hpp"
 #include "kernels/transform.cuh"
 
 namespace gradclip {
 namespace {
-
-/// What a thread has changed: 32 bits count what even one multiprocessor's threads can meet in a device's memory.
-struct Changes {
-  unsigned elements;
-  unsigned zeroed;  ///< 1 if any
-};
 
 /// Clamps elements as they are. What lies beyond a limit becomes the limit rounded to the type, and as no number of the
 /// type lies between the two, the rounded one is compared with. A NaN is neither above nor below.
@@ -108,26 +102,6 @@ __device__ __forceinline__ bool plain(const ClampLimits& limits, std::int32_t dt
          !vanishes(limits.max, dtype);
 }
 
-/// One atomic a warp.
-__device__ __forceinline__ void countChanges(Control* control, const Changes& changes) {
-  using Count = unsigned long long;
-  const Count elements = acrossLanes(Count{changes.elements}, [](Count a, Count b) { return a + b; });
-  const bool zeroed = __any_sync(kAllLanes, changes.zeroed != 0) != 0;
-  if (laneIndex() != 0) return;
-  if (elements != 0) atomicAdd(&control->changed, elements);
-  if (zeroed) atomicOr(&control->zeroed, 1u);
-}
-
-__device__ inline void publishClamp(const ClampParams& params) {
-  Slot slot = {};
-  slot.ticket = ticketOf(params.ticket, params.capture);
-  slot.globalNorm = slot.coefficient = notANumber();
-  slot.changed = static_cast<std::int64_t>(atomicExch(&params.control->changed, 0ull));
-  slot.flags = (slot.changed > 0 ? kClipped : 0u) | (atomicExch(&params.control->zeroed, 0u) != 0 ? kNonFinite : 0u);
-  slot.badSegment = -1;
-  publish(params.slot, slot);
-}
-
 /// A piece's limits. They are read anew for each tile: kept, they would take registers that its elements need.
 __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const DevicePiece& piece) {
   ClampLimits limits = params.limits;
@@ -194,7 +168,8 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
       params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
       [&](std::uint32_t tile, const DevicePiece& piece) { clampTile(limitsOf(params, piece), tile, piece, changes); });
   countChanges(params.control, changes);
-  if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0) publishClamp(params);
+  if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0)
+    publishChanges(params.control, params.slot, ticketOf(params.ticket, params.capture));
 }
 
 cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel, &grids->clamp); }
@@ -205,7 +180,7 @@ cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampPar
 
 cudaError_t findGrids(int device, Grids* grids) {
   grids->follow = true;
-  for (auto* find : {findMeasureGrids, findDecideGrid, findScaleGrid, findClampGrid}) {
+  for (auto* find : {findMeasureGrids, findDecideGrid, findScaleGrid, findClampGrid, findUpdateGrids}) {
     const cudaError_t error = find(device, grids);
     if (error != cudaSuccess) return error;
   }

@@ -29,6 +29,32 @@ struct TileTable {
   const std::uint32_t* pieceOfTile;
 };
 
+/// The steps of one tensor so far.
+struct alignas(16) TensorProgress {
+  std::int64_t steps;
+  double power1, power2;  ///< the products of its betas
+  double unused;
+};
+
+static_assert(sizeof(TensorProgress) == 32, "layout that Java reads and writes");
+
+/// Where a gradient's piece has its state.
+struct alignas(16) UpdatePiece {
+  std::uint64_t state;  ///< bytes from the start of each slot
+  std::uint32_t tensor;
+  std::uint32_t unused;
+};
+
+/// What updates keep on the device: momentum, or two averages, of every weight, and the steps of each tensor.
+struct UpdateTable {
+  const UpdatePiece* pieces;  ///< one for each of the gradients'
+  TensorProgress* progress;
+  const std::uint32_t* firstPiece;   ///< of each tensor, and one more at the end
+  const std::uint32_t* segmentTile;  ///< as FoldTable's
+  std::uint32_t tensors;
+  std::uint64_t slots[2];  ///< addresses
+};
+
 /// Per tile or per segment: the middle plane, then, where a piece is FLOAT64, the low and the high one at `stride`.
 struct Planes {
   double* values;

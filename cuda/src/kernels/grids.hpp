@@ -36,5 +36,6 @@ cudaError_t findMeasureGrids(int device, Grids* grids);
 cudaError_t findDecideGrid(int device, Grids* grids);
 cudaError_t findScaleGrid(int device, Grids* grids);
 cudaError_t findClampGrid(int device, Grids* grids);
+cudaError_t findUpdateGrids(int device, Grids* grids);
 
 }  // namespace gradclip

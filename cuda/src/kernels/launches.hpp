@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include "common/norms_and_coefficients.hpp"
+#include "common/update.hpp"
 #include "kernels/device_structs.hpp"
 #include "gradclip/cuda.hpp"
 
@@ -17,6 +18,7 @@ struct Grids {
   unsigned measure[4];  ///< by norm
   unsigned decide, decideWide;
   unsigned scale, clamp;
+  unsigned update[3];  ///< by form
   bool follow;  ///< whether decide and scale can be launched behind another kernel
 };
 
@@ -137,6 +139,26 @@ struct ClampParams {
 };
 
 cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params);
+
+/// Updates the weights of all gradients, each clipped on the way.
+struct UpdateParams {
+  TileTable tiles;
+  std::uint32_t tileCount;
+  std::uint32_t weights;        ///< distance from a gradient's piece to its weights'
+  const Decision* decision;     ///< null where the step does not depend on what was measured
+  const double* coefficients;   ///< per segment
+  const Slot* result;           ///< of a norm rule: what decide left, for the host
+  Slot* slot;                   ///< where the host reads it
+  std::int64_t ticket;          ///< of a value rule
+  bool clamps;                  ///< a value rule, which `limits` and `parts` are of
+  ClampLimits limits;
+  PartTable parts;
+  Control* control;
+  UpdateNumbers numbers;
+  UpdateTable updates;
+};
+
+cudaError_t enqueueUpdate(const Grids& grids, cudaStream_t stream, const UpdateParams& params, bool behind);
 
 /// New numbers for a captured clip.
 struct SetNumbersParams {

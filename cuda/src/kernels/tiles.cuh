@@ -49,11 +49,12 @@ struct Loaded {
   }
 };
 
-/// Calls work(tile, piece) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's number in the plan.
-/// The piece of the next one is looked up before the work on one: that table is read once, so it comes from memory.
+/// Calls work(tile, number of its piece) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's number
+/// in the plan. The piece of the next one is looked up before the work on one: that table is read once, so it comes
+/// from memory.
 template <class NumberOf, class Work>
-__device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
-                                            const Work& work) {
+__device__ __forceinline__ void forEachTileNumber(const TileTable& tiles, std::uint32_t count,
+                                                  const NumberOf& numberOf, const Work& work) {
   const auto pieceOf = [&](std::uint32_t i) { return loadGlobal<std::uint32_t>(tiles.pieceOfTile + numberOf(i)); };
   std::uint32_t step = warpCount(), i = warpIndex();
   if constexpr (!kTuning.sideBySide) {
@@ -64,10 +65,19 @@ __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_
   }
   if (i >= count) return;
   for (std::uint32_t next = pieceOf(i); i < count; i += step) {
-    const DevicePiece piece = loadStruct(tiles.pieces + next);
+    const std::uint32_t piece = next;
     if (i + step < count) next = pieceOf(i + step);
     work(numberOf(i), piece);
   }
+}
+
+/// Calls work(tile, piece) as forEachTileNumber does.
+template <class NumberOf, class Work>
+__device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
+                                            const Work& work) {
+  forEachTileNumber(tiles, count, numberOf, [&](std::uint32_t tile, std::uint32_t piece) {
+    work(tile, loadStruct(tiles.pieces + piece));
+  });
 }
 
 template <class T>

@@ -33,6 +33,9 @@ class BoundPieces {
   std::int32_t size() const { return static_cast<std::int32_t>(bound_.size()); }
   const Piece& operator[](std::int32_t i) const { return bound_[static_cast<std::size_t>(i)]; }
 
+  /// Elements of a piece, present or not.
+  std::int64_t length(std::int32_t i) const { return lengths_[static_cast<std::size_t>(i)]; }
+
  private:
   /// A piece's memory.
   struct Range {

@@ -7,7 +7,6 @@
 #include <new>
 
 #include "plan/state.hpp"
-#include "plan/profiler_range.hpp"
 
 namespace gradclip {
 
@@ -320,28 +319,9 @@ CudaStatus CudaPlan::globalNorm(std::int64_t stream, NormOf norm, std::int64_t* 
 
 namespace {
 
-bool isAdaptive(const RuleNumbers& rule) {
-  const auto adaptive = [](const Part& part) { return part.limit.form == Form::Adaptive; };
-  return rule.limit.form == Form::Adaptive || std::any_of(rule.parts(), rule.parts() + rule.partCount, adaptive);
-}
-
 /// Whether it leaves every gradient as it is, unless by policy.
 bool onlyMeasures(const RuleNumbers& rule) {
   return rule.granularity != Granularity::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0;
-}
-
-/// A clip by a rule, given a stream and a ticket. Work is a function of a target.
-template <class State, class Work>
-CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket, const Work& work) {
-  const ClipRange range;
-  if (auto s = state.setParts(rule); !s.ok()) return s;
-  return onStream(state, stream, [&] { return work(state.nextTarget(ticket)); });
-}
-
-constexpr Purpose purposeOf(Granularity granularity) {
-  return granularity == Granularity::All       ? Purpose::Global
-         : granularity == Granularity::Segment ? Purpose::PerSegment
-                                               : Purpose::Parts;
 }
 
 }  // namespace
@@ -384,18 +364,21 @@ CudaStatus CudaPlan::clipWithNorm(std::int64_t stream, const RuleNumbers& rule, 
                  [&](const Target& target) { return state_->clipWithNorm(rule, norm, target); });
 }
 
+/// Under some policies a value rule measures; where these leave everything as it is, the decision is the result.
+CudaStatus CudaPlan::State::lookFirst(const RuleNumbers& rule, const Target& target) {
+  if (!looksFirst(rule)) return {};
+  RuleNumbers maximum = measuring({NormKind::Inf, 0.0});
+  maximum.policy = rule.policy;
+  if (auto status = measure({NormKind::Inf, 0.0}, 0, tables.gradients, false); !status.ok()) return status;
+  return decide(decideParams(Purpose::Value, maximum, gradients(), target));
+}
+
 CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& target) {
-  const bool looksFirst = rule.policy == Policy::Error || rule.policy == Policy::Skip;
-  if (looksFirst) {
-    RuleNumbers maximum = measuring({NormKind::Inf, 0.0});
-    maximum.policy = rule.policy;
-    if (auto status = measure({NormKind::Inf, 0.0}, 0, tables.gradients, false); !status.ok()) return status;
-    if (auto status = decide(decideParams(Purpose::Value, maximum, gradients(), target)); !status.ok()) return status;
-  }
+  if (auto status = lookFirst(rule, target); !status.ok()) return status;
   ClampParams params{};
   params.tiles = memory.tiles;
   params.tileCount = tables.gradientTiles();
-  params.decision = looksFirst ? memory.decision : nullptr;
+  params.decision = looksFirst(rule) ? memory.decision : nullptr;
   params.limits = {rule.min, rule.max, rule.limit.inverseScale, rule.policy == Policy::Zero};
   params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(rule.partCount)};
   params.control = memory.control;

@@ -2,8 +2,12 @@
 // What a plan is made of, for the files that implement it.
 #pragma once
 
+#include <algorithm>
+
+#include "plan/profiler_range.hpp"
 #include "plan/status.hpp"
 #include "plan/device_memory.hpp"
+#include "plan/updates.hpp"
 
 namespace gradclip {
 
@@ -40,6 +44,7 @@ struct CudaPlan::State {
   Tables tables;
   BoundPieces pieces;
   PlanMemory memory;
+  UpdateMemory updates;
   unsigned types = 0;     ///< kHasFloat, kHasDouble over all gradients
   double elements = 0.0;  ///< of all gradients
   HostArray<Part> parts;  ///< of the rule given last that has some
@@ -76,6 +81,11 @@ struct CudaPlan::State {
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);
   CudaStatus clipWithNorm(const RuleNumbers& rule, const GivenNorm& norm, const Target& target);
   CudaStatus clipByValue(const RuleNumbers& rule, const Target& target);
+  CudaStatus update(const RuleNumbers& rule, const UpdateNumbers& numbers, const Target& target, bool clamps,
+                    bool readsDecision);
+  CudaStatus stepByNorm(const RuleNumbers& rule, const UpdateNumbers& numbers, const Target& target);
+  CudaStatus stepByValue(const RuleNumbers& rule, const UpdateNumbers& numbers, const Target& target);
+  CudaStatus lookFirst(const RuleNumbers& rule, const Target& target);
   bool hasCaptures() const;
   void noteTypes();
 
@@ -111,6 +121,28 @@ CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
     const CudaStatus noted = state.noteWork(streamBefore, usedBefore);
     return status.ok() ? noted : status;
   });
+}
+
+inline bool isAdaptive(const RuleNumbers& rule) {
+  const auto adaptive = [](const Part& part) { return part.limit.form == Form::Adaptive; };
+  return rule.limit.form == Form::Adaptive || std::any_of(rule.parts(), rule.parts() + rule.partCount, adaptive);
+}
+
+/// Whether a value rule's policy needs to know of non-finite elements before one is written.
+inline bool looksFirst(const RuleNumbers& rule) { return rule.policy == Policy::Error || rule.policy == Policy::Skip; }
+
+constexpr Purpose purposeOf(Granularity granularity) {
+  return granularity == Granularity::All       ? Purpose::Global
+         : granularity == Granularity::Segment ? Purpose::PerSegment
+                                               : Purpose::Parts;
+}
+
+/// A clip by a rule, given a stream and a ticket. Work is a function of a target.
+template <class State, class Work>
+CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket, const Work& work) {
+  const ClipRange range;
+  if (auto s = state.setParts(rule); !s.ok()) return s;
+  return onStream(state, stream, [&] { return work(state.nextTarget(ticket)); });
 }
 
 }  // namespace gradclip

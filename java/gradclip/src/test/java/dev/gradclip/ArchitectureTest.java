@@ -33,7 +33,7 @@ class ArchitectureTest {
             Map.entry("memory", Set.of("jni", "resource")),
             Map.entry("threads", Set.of("jni")),
             Map.entry("cpu", Set.of("jni", "memory", "reduce", "threads", "update")),
-            Map.entry("cuda", Set.of("jni", "memory", "reduce", "resource", "rule")),
+            Map.entry("cuda", Set.of("jni", "memory", "reduce", "resource", "rule", "update")),
             Map.entry("binding", Set.of("cpu", "cuda", "jni", "memory", "reduce")),
             Map.entry("stream", Set.of("cpu", "cuda", "jni", "memory", "reduce", "rule")),
             Map.entry("clip", Set.of("binding", "cpu", "cuda", "memory", "reduce", "rule", "update")));

@@ -26,7 +26,7 @@ class StepStateTest {
     private Path folder = Path.of("");
 
     static Stream<TestBackend> backends() {
-        return TestBackend.onHost();
+        return TestBackend.all();
     }
 
     private static final List<Update> UPDATES = List.of(

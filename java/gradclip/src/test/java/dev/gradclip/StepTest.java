@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Weights that are updated with clipped gradients. */
 class StepTest {
     static Stream<TestBackend> backends() {
-        return TestBackend.onHost();
+        return TestBackend.all();
     }
 
     /** A tensor where the backend works. */

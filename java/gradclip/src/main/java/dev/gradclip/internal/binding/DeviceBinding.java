@@ -80,6 +80,40 @@ public final class DeviceBinding extends Binding {
         return plan;
     }
 
+    /** The type of a gradient's weights. */
+    public DType weightsType(int tensor) {
+        return shapes[size() + tensor].dtype();
+    }
+
+    /** The number of elements that a gradient was bound with. */
+    public long length(int tensor) {
+        return shapes[tensor].length();
+    }
+
+    /**
+     * Throws where an update can't write the weights of a gradient that is present.
+     *
+     * @throws IllegalStateException if a gradient has no weights
+     * @throws IllegalArgumentException if their types do not go together
+     */
+    public void requireUpdatable() {
+        if (size() > 0 && !segments().hasWeights()) throw noWeights(0);
+        for (int i = 0; i < size(); i++) {
+            if (addresses[i] == 0 || shapes[i].length() == 0) continue;
+            int weights = size() + i;
+            if (addresses[weights] == 0) throw noWeights(i);
+            if ((shapes[i].dtype() == DType.FLOAT64) != (shapes[weights].dtype() == DType.FLOAT64)) {
+                throw new IllegalArgumentException(name(i) + " is " + shapes[i].dtype() + " and its weights are "
+                        + shapes[weights].dtype() + "; an update takes FLOAT64 for both or for neither");
+            }
+        }
+    }
+
+    private IllegalStateException noWeights(int tensor) {
+        return new IllegalStateException(name(tensor)
+                + " has no weights to update; bind them with builder().add(name, gradient).weights(weights)");
+    }
+
     @Override
     public int tensors() {
         return tensors;

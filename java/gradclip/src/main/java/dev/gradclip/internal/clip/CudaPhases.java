@@ -35,6 +35,7 @@ public final class CudaPhases implements Phases {
 
     private @Nullable NormType measuredType;
     private double measuredScale = 1;
+    private @Nullable CudaUpdates updates;
     private long call;
 
     /** True if a clip was enqueued and its call did not return normally: some elements may have been written. */
@@ -85,14 +86,20 @@ public final class CudaPhases implements Phases {
                 long handle = begin(rule, on);
                 return plan.clipWithNorm(handle, numbers, norm);
             }
-            case STEP -> throw new UnsupportedOperationException("updates on a device are not there yet");
+            case STEP -> {
+                writing = false;
+                CudaUpdates now = updates(UpdateForm.of(clip.update()));
+                binding.requireUpdatable();
+                long handle = begin(rule, on);
+                return measured(rule, plan.step(handle, numbers, now.state(), clip.update()));
+            }
             case NORM_ON_DEVICE -> {
                 DeviceNorm norm = clip.deviceNorm();
                 long handle = begin(rule, on);
                 return plan.clipWithNorm(handle, numbers, norm);
             }
         }
-        throw new IllegalStateException("updates on a device are not there yet");
+        throw new IllegalStateException("unknown kind of call: " + clip.kind());
     }
 
     /** Prepares a clip; a failure from here on may leave the tensors partly clipped. Returns the stream's handle. */
@@ -159,13 +166,23 @@ public final class CudaPhases implements Phases {
     }
 
     @Override
-    public UpdateMemory updates(UpdateForm form) {
-        throw new UnsupportedOperationException("updates on a device are not there yet");
+    public CudaUpdates updates(UpdateForm form) {
+        CudaUpdates now = updates;
+        if (now == null) {
+            now = new CudaUpdates(binding, form);
+            updates = now;
+        }
+        if (now.form() != form) {
+            throw new IllegalArgumentException(
+                    "the clipper has the state of " + now.form().title() + ", which " + form.title()
+                            + " can't continue; give the other update a clipper of its own");
+        }
+        return now;
     }
 
     @Override
     public @Nullable UpdateMemory updates() {
-        return null;
+        return updates;
     }
 
     @Override

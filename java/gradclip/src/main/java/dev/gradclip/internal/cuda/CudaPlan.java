@@ -6,10 +6,12 @@ import dev.gradclip.CudaFatalException;
 import dev.gradclip.DType;
 import dev.gradclip.DeviceNorm;
 import dev.gradclip.NormType;
+import dev.gradclip.Update;
 import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.jni.UnboundPieceException;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.TensorSums;
+import dev.gradclip.internal.update.UpdateForm;
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
@@ -27,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * read from a copy.
  */
 public final class CudaPlan implements AutoCloseable {
+    private final int device;
     private final CudaPieceTable table;
     private final long tableAddress;
     private final long coefficientAddress;
@@ -46,6 +49,7 @@ public final class CudaPlan implements AutoCloseable {
      * @throws UnboundPieceException if a piece can't be bound at its address
      */
     public CudaPlan(int device, CudaPieceTable table, int mostParts) {
+        this.device = device;
         this.table = table;
         tableAddress = NativeCuda.address(table.pieces);
         handle = NativeCuda.createPlan(device, tableAddress, table.size(), table.gradients(), mostParts);
@@ -114,6 +118,57 @@ public final class CudaPlan implements AutoCloseable {
             throw poisonedBy(e);
         } finally {
             Reference.reachabilityFence(rule);
+        }
+    }
+
+    /** Updates weights with the gradients that a rule clips; returns the call. */
+    public synchronized long step(long stream, CudaRule rule, CudaUpdateState state, Update update) {
+        long plan = usable();
+        try {
+            return NativeCuda.step(plan, stream, rule.address, rule.clamps(), state.numbers(update));
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
+            Reference.reachabilityFence(state);
+        }
+    }
+
+    /** Makes the state of updates, of tensors which begin at these pieces, and where the last one ends. */
+    synchronized void createUpdates(UpdateForm form, ByteBuffer firstPieces) {
+        long plan = usable();
+        try {
+            NativeCuda.createUpdates(
+                    plan, form.ordinal(), NativeCuda.address(firstPieces), firstPieces.capacity() / 4 - 1);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(firstPieces);
+        }
+    }
+
+    /** Copies the steps of all tensors to the host, or from there, after all work so far. */
+    synchronized void copyProgress(ByteBuffer memory, boolean toHost) {
+        copy(NativeCuda.progressAddress(usable()), memory, toHost);
+    }
+
+    /** Copies a part of a tensor's state to the host, or from there, after all work so far. */
+    synchronized void copyState(int slot, int tensor, long from, ByteBuffer memory, boolean toHost) {
+        copy(NativeCuda.updateStateAddress(usable(), slot, tensor) + from, memory, toHost);
+    }
+
+    /** The last call's stream may be gone, so it is that call that is waited for. */
+    private void copy(long onDevice, ByteBuffer memory, boolean toHost) {
+        if (memory.capacity() == 0) return;
+        waitFor(handle);
+        long onHost = NativeCuda.address(memory);
+        try {
+            if (toHost) NativeCuda.copyToHost(device, 0, onHost, onDevice, memory.capacity());
+            else NativeCuda.copyToDevice(device, 0, onDevice, onHost, memory.capacity());
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(memory);
         }
     }
 

@@ -135,6 +135,29 @@ public final class NativeCuda {
     /** Replaces a captured rule's numbers, except its parts, for replays enqueued on the stream from here on. */
     public static native void setNumbers(long plan, long stream, int capture, long rule);
 
+    /**
+     * Makes the state of updates, all 0; complete on return.
+     *
+     * @param form the ordinal of an {@code UpdateForm}
+     * @param firstPieces ints: the first segment of each tensor, and where the last one's end
+     */
+    public static native void createUpdates(long plan, int form, long firstPieces, int tensors);
+
+    /**
+     * Updates weights with clipped gradients; returns the call.
+     *
+     * @param rule {@code CudaRule}
+     * @param clamps true for a value rule
+     * @param numbers the head of an {@code UpdateTable}
+     */
+    public static native long step(long plan, long stream, long rule, boolean clamps, long numbers);
+
+    /** Device address of each tensor's steps and products of betas: 32 bytes a tensor. */
+    public static native long progressAddress(long plan);
+
+    /** Device address of a tensor's state. */
+    public static native long updateStateAddress(long plan, int slot, int tensor);
+
     /** Frees the number of a captured clip for another one. */
     public static native void closeCapture(long plan, int capture);
 

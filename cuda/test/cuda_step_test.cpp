@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// Updates of weights with clipped gradients on the device, against common/update.hpp element by element on the host.
+#include "common/update.hpp"
+#include "cuda_support.hpp"
+
+using gradclip::kClipped;
+using gradclip::kNonFinite;
+using gradclip::SegmentUpdate;
+using gradclip::TensorProgress;
+using gradclip::UpdateForm;
+using gradclip::UpdateNumbers;
+using gradclip::UpdateStep;
+
+namespace {
+
+UpdateNumbers sgd(double rate) { return {0, 0, rate, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}; }
+
+UpdateNumbers momentum(double rate, std::int32_t flags = 0) {
+  return {1, flags, rate, 0.01, 0.9, flags == 0 ? 0.3 : 0.0, 0.0, 0.0, 0.0};
+}
+
+UpdateNumbers adam(double rate, std::int32_t flags) { return {2, flags, rate, 0.02, 0.0, 0.0, 0.9, 0.999, 1e-8}; }
+
+std::vector<UpdateNumbers> everyForm() {
+  return {sgd(0.1), momentum(0.05), momentum(0.05, gradclip::kNesterov), adam(0.01, 0),
+          adam(0.01, gradclip::kDecoupled)};
+}
+
+/// Tensors of weights and their state on the host.
+struct Model {
+  UpdateNumbers numbers;
+  std::vector<Tensor> gradients, weights;
+  std::vector<std::vector<double>> first, second;
+  std::vector<TensorProgress> progress;
+
+  Model(const UpdateNumbers& update, const std::vector<Tensor>& g, const std::vector<Tensor>& w)
+      : numbers(update), gradients(g), weights(w) {
+    for (const Tensor& tensor : w) {
+      first.emplace_back(tensor.elements.size());
+      second.emplace_back(tensor.elements.size());
+      progress.push_back({0, 1.0, 1.0, 0.0});
+    }
+  }
+
+  template <class A>
+  std::int64_t stepOf(std::size_t i, const SegmentUpdate& segment, bool zero) {
+    const UpdateStep<A> u(numbers, segment);
+    std::int64_t changed = 0;
+    Tensor &g = gradients[i], &w = weights[i];
+    for (std::size_t k = 0; k < g.elements.size(); ++k) {
+      if (zero) g.elements[k] = reference::finite(g.dtype, g.elements[k]);
+      A x = u.clipped(static_cast<A>(reference::decode(g.dtype, g.elements[k])));
+      changed += u.clamp(x) ? 1 : 0;
+      A p = static_cast<A>(reference::decode(w.dtype, w.elements[k]));
+      A a = static_cast<A>(first[i][k]), b = static_cast<A>(second[i][k]);
+      switch (static_cast<UpdateForm>(numbers.form)) {
+        case UpdateForm::Sgd:
+          u.sgd(x, p);
+          break;
+        case UpdateForm::SgdMomentum:
+          u.sgdMomentum(x, p, a);
+          break;
+        case UpdateForm::Adam:
+          u.adam(x, p, a, b);
+          break;
+      }
+      first[i][k] = a;
+      second[i][k] = b;
+      w.elements[k] = reference::encode(w.dtype, p);
+      if ((numbers.flags & gradclip::kZeroGradients) != 0) g.elements[k] = 0;
+    }
+    return changed;
+  }
+
+  std::int64_t step(std::size_t i, double coefficient, double min = -reference::kInf, double max = reference::kInf,
+                    bool zero = false) {
+    TensorProgress& own = progress[i];
+    SegmentUpdate segment = {coefficient, min, max, numbers.learningRate, 1.0, own.steps == 0 ? 1.0 : 0.0};
+    if (numbers.form == 2) {
+      segment.stepSize = numbers.learningRate / (1.0 - own.power1 * numbers.beta1);
+      segment.rootCorrection2 = std::sqrt(1.0 - own.power2 * numbers.beta2);
+      own.power1 *= numbers.beta1;
+      own.power2 *= numbers.beta2;
+    }
+    ++own.steps;
+    return weights[i].dtype == DType::Float64 ? stepOf<double>(i, segment, zero) : stepOf<float>(i, segment, zero);
+  }
+};
+
+/// The same on the device; a tensor's gradient is one piece.
+struct Device {
+  Model model;
+  Bound bound;
+
+  explicit Device(const Model& like) : model(like), bound(both(like), like.weights.size()) {
+    std::vector<std::int32_t> firstPiece;
+    for (std::size_t i = 0; i <= model.weights.size(); ++i) firstPiece.push_back(static_cast<std::int32_t>(i));
+    REQUIRE_OK(
+        bound->createUpdates({model.numbers.form, static_cast<std::int32_t>(model.weights.size()), firstPiece.data()}));
+  }
+
+  static std::vector<Tensor> both(const Model& model) {
+    std::vector<Tensor> all = model.gradients;
+    all.insert(all.end(), model.weights.begin(), model.weights.end());
+    return all;
+  }
+
+  Slot byNorm(const Rule& rule) {
+    std::int64_t ticket = 0;
+    REQUIRE_OK(bound->stepByNorm(0, rule, model.numbers, &ticket));
+    return bound.result(ticket);
+  }
+
+  Slot byValue(const Rule& rule) {
+    std::int64_t ticket = 0;
+    REQUIRE_OK(bound->stepByValue(0, rule, model.numbers, &ticket));
+    return bound.result(ticket);
+  }
+
+  /// A step by a norm rule, on both; the coefficients are the device's, which other tests check.
+  void stepBoth(const Rule& rule) {
+    byNorm(rule);
+    for (std::size_t i = 0; i < model.weights.size(); ++i) model.step(i, bound.coefficient(i));
+  }
+
+  void check() {
+    const std::size_t n = model.weights.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      INFO("tensor " << i << " form " << model.numbers.form);
+      REQUIRE(bound.now(i) == model.gradients[i].elements);
+      REQUIRE(bound.now(n + i) == model.weights[i].elements);
+      REQUIRE(bound.before(n + i) == std::vector<std::uint8_t>(bound.before(n + i).size()));
+      checkState(i);
+      TensorProgress found{};
+      const auto bytes =
+          readDevice(bound->progressAddress() + static_cast<std::int64_t>(i * sizeof found), sizeof found);
+      std::memcpy(&found, bytes.data(), sizeof found);
+      CHECK(found.steps == model.progress[i].steps);
+      CHECK(found.power1 == model.progress[i].power1);
+      CHECK(found.power2 == model.progress[i].power2);
+    }
+  }
+
+  void checkState(std::size_t i) {
+    const DType dtype = model.weights[i].dtype == DType::Float64 ? DType::Float64 : DType::Float32;
+    for (std::int32_t slot = 0; slot < model.numbers.form; ++slot) {
+      const std::vector<double>& want = slot == 0 ? model.first[i] : model.second[i];
+      if (want.empty()) continue;
+      const std::int64_t address = bound->updateStateAddress(slot, static_cast<std::int32_t>(i));
+      const auto bytes = static_cast<std::size_t>(gradclip::elementBytes(dtype)) * want.size();
+      Bits encoded;
+      for (double value : want) encoded.push_back(reference::encode(dtype, value));
+      REQUIRE(load(dtype, want.size(), readDevice(address, bytes).data()) == encoded);
+    }
+  }
+};
+
+/// Each type of gradient beside each of weights that goes with it; lengths around rows and tiles, at odd elements too.
+Model everyPair(const UpdateNumbers& numbers) {
+  std::vector<Tensor> gradients, weights;
+  unsigned seed = 1;
+  for (DType g : kAllTypes) {
+    for (DType w : kAllTypes) {
+      if ((g == DType::Float64) != (w == DType::Float64)) continue;
+      const auto tile = static_cast<std::size_t>(gradclip::tileElements(g));
+      for (std::size_t count : {std::size_t{1}, std::size_t{77}, tile, 2 * tile + 5}) {
+        gradients.push_back({g, normal(g, count, 1, seed++), seed % 3 == 0 ? 1u : 0u});
+        weights.push_back({w, normal(w, count, 1, seed++), seed % 5 == 0 ? 1u : 0u});
+      }
+    }
+  }
+  gradients.push_back({DType::Float32, {}});
+  weights.push_back({DType::Float32, {}});
+  return {numbers, gradients, weights};
+}
+
+constexpr Granularity kGranularities[] = {Granularity::All, Granularity::Segment};
+
+}  // namespace
+
+TEST_CASE("every form, every pair of types, three steps by norm: the host's bits") {
+  for (const UpdateNumbers& numbers : everyForm()) {
+    for (Granularity granularity : kGranularities) {
+      Device device(everyPair(numbers));
+      for (int step = 0; step < 3; ++step) device.stepBoth(normRule(granularity, kL2, 5.0, 1e-6, Policy::Propagate));
+      device.check();
+    }
+  }
+}
+
+TEST_CASE("coefficients that need doubles, and that change nothing") {
+  for (double max : {1e-33, 1e300}) {
+    Device device(everyPair(adam(0.01, gradclip::kDecoupled)));
+    device.stepBoth(normRule(Granularity::All, kL2, max, 0, Policy::Propagate));
+    device.check();
+  }
+}
+
+TEST_CASE("the gradients become 0 on request") {
+  for (UpdateNumbers numbers : everyForm()) {
+    numbers.flags |= gradclip::kZeroGradients;
+    Device device(everyPair(numbers));
+    device.stepBoth(normRule(Granularity::All, kL1, 5.0, 1e-6, Policy::Propagate));
+    device.check();
+  }
+}
+
+TEST_CASE("limits: the host's bits and counts") {
+  for (const UpdateNumbers& numbers : everyForm()) {
+    for (double inverseScale : {1.0, 0.25}) {
+      for (Policy policy : {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero}) {
+        Device device(everyPair(numbers));
+        Rule rule = valueRule(-0.25, 0.5, policy);
+        rule.limit.inverseScale = inverseScale;
+        for (int step = 0; step < 2; ++step) {
+          const Slot slot = device.byValue(rule);
+          std::int64_t changed = 0;
+          for (std::size_t i = 0; i < device.model.weights.size(); ++i)
+            changed += device.model.step(i, inverseScale, -0.25, 0.5);
+          CHECK(slot.changed == changed);
+          CHECK(has(slot, kClipped));
+          CHECK_FALSE(has(slot, kNonFinite));
+        }
+        device.check();
+      }
+    }
+  }
+}
+
+TEST_CASE("a NaN or an infinity under each policy") {
+  for (const UpdateNumbers& numbers : everyForm()) {
+    for (double value : {reference::kInf, reference::kNaN}) {
+      for (bool byValue : {false, true}) {
+        for (Policy policy : {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero}) {
+          Model model = everyPair(numbers);
+          for (std::size_t i : {3u, 7u, 11u}) {
+            Tensor& bad = model.gradients[i];
+            bad.elements[bad.elements.size() / 2] = reference::encode(bad.dtype, value);
+          }
+          Device device(model);
+          const Slot slot = byValue ? device.byValue(valueRule(-0.25, 0.5, policy))
+                                    : device.byNorm(normRule(Granularity::All, kL2, 5.0, 1e-6, policy));
+          CHECK(has(slot, kNonFinite) == !(byValue && policy == Policy::Propagate));
+          CHECK(has(slot, gradclip::kRefused) == (policy == Policy::Error));
+          if (policy == Policy::Error || policy == Policy::Skip) {
+            CHECK(slot.badSegment == 3);
+          } else {
+            const double limit = byValue ? 0.5 : reference::kInf, least = byValue ? -0.25 : -reference::kInf;
+            for (std::size_t i = 0; i < device.model.weights.size(); ++i) {
+              device.model.step(i, byValue ? 1.0 : device.bound.coefficient(i), least, limit, policy == Policy::Zero);
+            }
+          }
+          device.check();
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("an absent gradient leaves weights, state and steps") {
+  Device device(everyPair(adam(0.01, 0)));
+  const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);
+  const std::size_t absent = 6;
+  for (int step = 0; step < 4; ++step) {
+    const bool here = step % 2 == 0;
+    here ? device.bound.comeBack(absent) : device.bound.drop(absent);
+    device.bound.rebind();
+    device.byNorm(rule);
+    for (std::size_t i = 0; i < device.model.weights.size(); ++i) {
+      if (here || i != absent) device.model.step(i, device.bound.coefficient(i));
+    }
+  }
+  device.bound.comeBack(absent);
+  device.bound.rebind();
+  device.check();
+}
+
+TEST_CASE("a step is at most three launches and nothing else") {
+  Device device(everyPair(adam(0.01, 0)));
+  const auto launches = [&](const Rule& rule, bool clamps) {
+    std::int64_t ticket = 0;
+    if (clamps) {
+      REQUIRE_OK(device.bound->stepByValue(0, rule, device.model.numbers, &ticket));
+    } else {
+      REQUIRE_OK(device.bound->stepByNorm(0, rule, device.model.numbers, &ticket));
+    }
+    const emulator::Counters counted = emulator::counters();
+    emulator::resetCounters();
+    CHECK(counted.allocations + counted.copiesToDevice + counted.copiesToHost + counted.synchronisations == 0);
+    return counted.launches;
+  };
+  if (!kEmulated) return;
+  emulator::resetCounters();
+  for (Policy policy : {Policy::Propagate, Policy::Error, Policy::Skip, Policy::Zero}) {
+    for (Granularity granularity : kGranularities)
+      CHECK(launches(normRule(granularity, kL2, 5.0, 1e-6, policy), false) == 3);
+    const bool looks = policy == Policy::Error || policy == Policy::Skip;
+    CHECK(launches(valueRule(-1, 1, policy), true) == (looks ? 3 : 1));
+  }
+}
+
+TEST_CASE("launches that are brought up early: the same bits") {
+  setenv("GRADCLIP_CUDA_DEPENDENT_LAUNCH", "1", 1);
+  Device device(everyPair(adam(0.01, gradclip::kDecoupled)));
+  unsetenv("GRADCLIP_CUDA_DEPENDENT_LAUNCH");
+  for (int step = 0; step < 3; ++step) device.stepBoth(normRule(Granularity::Segment, kL2, 5.0, 1e-6, Policy::Skip));
+  device.check();
+}
+
+TEST_CASE("what does not fit is refused") {
+  const Model model = everyPair(sgd(0.1));
+  Bound without(model.gradients);
+  std::vector<std::int32_t> firstPiece = {0, static_cast<std::int32_t>(model.gradients.size())};
+  CHECK_FALSE(without->createUpdates({0, 1, firstPiece.data()}).ok());
+  Device device(model);
+  CHECK_FALSE(device.bound->createUpdates({0, 1, firstPiece.data()}).ok());
+  std::int64_t ticket = 0;
+  const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);
+  CHECK_FALSE(device.bound->stepByNorm(0, rule, adam(0.1, 0), &ticket).ok());
+  device.check();
+}
