@@ -51,7 +51,7 @@ pack() { tar -czf "$results.tar.gz" -C "$(dirname -- "$results")" "$(basename --
 } | tee -a "$summary"
 
 if [ "$what" = test ]; then
-  for test in bits range clip rules plan capture launches; do step 60 "device-$test" "$here/device_${test}_test"; done
+  for test in bits range clip rules step plan capture launches; do step 60 "device-$test" "$here/device_${test}_test"; done
   if command -v compute-sanitizer > /dev/null 2>&1; then
     for tool in memcheck racecheck initcheck synccheck; do
       step 60 "sanitizer-$tool" compute-sanitizer --tool $tool --error-exitcode 9 "$here/device_rules_test"
