@@ -49,12 +49,12 @@ struct Loaded {
   }
 };
 
-/// Calls work(tile, number of its piece) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's number
-/// in the plan. The piece of the next one is looked up before the work on one: that table is read once, so it comes
-/// from memory.
-template <class NumberOf, class Work>
-__device__ __forceinline__ void forEachTileNumber(const TileTable& tiles, std::uint32_t count,
-                                                  const NumberOf& numberOf, const Work& work) {
+/// Calls work(tile, read(number of its piece)) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's
+/// number in the plan. The piece of the next one is looked up before the work on one: that table is read once, so it
+/// comes from memory.
+template <class NumberOf, class Read, class Work>
+__device__ __forceinline__ void forEachTileRead(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
+                                                const Read& read, const Work& work) {
   const auto pieceOf = [&](std::uint32_t i) { return loadGlobal<std::uint32_t>(tiles.pieceOfTile + numberOf(i)); };
   std::uint32_t step = warpCount(), i = warpIndex();
   if constexpr (!kTuning.sideBySide) {
@@ -65,19 +65,24 @@ __device__ __forceinline__ void forEachTileNumber(const TileTable& tiles, std::u
   }
   if (i >= count) return;
   for (std::uint32_t next = pieceOf(i); i < count; i += step) {
-    const std::uint32_t piece = next;
+    const auto piece = read(next);
     if (i + step < count) next = pieceOf(i + step);
     work(numberOf(i), piece);
   }
 }
 
-/// Calls work(tile, piece) as forEachTileNumber does.
+/// Calls work(tile, piece). The piece is read before the next one is looked up: the other order costs registers.
 template <class NumberOf, class Work>
 __device__ __forceinline__ void forEachTile(const TileTable& tiles, std::uint32_t count, const NumberOf& numberOf,
                                             const Work& work) {
-  forEachTileNumber(tiles, count, numberOf, [&](std::uint32_t tile, std::uint32_t piece) {
-    work(tile, loadStruct(tiles.pieces + piece));
-  });
+  forEachTileRead(tiles, count, numberOf, [&](std::uint32_t piece) { return loadStruct(tiles.pieces + piece); }, work);
+}
+
+/// Calls work(tile, number of its piece).
+template <class NumberOf, class Work>
+__device__ __forceinline__ void forEachTileNumber(const TileTable& tiles, std::uint32_t count,
+                                                  const NumberOf& numberOf, const Work& work) {
+  forEachTileRead(tiles, count, numberOf, [](std::uint32_t piece) { return piece; }, work);
 }
 
 template <class T>
