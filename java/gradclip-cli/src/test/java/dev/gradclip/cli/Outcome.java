@@ -8,7 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 
 /** The output of one command in this process, and its exit code. */
@@ -21,6 +24,13 @@ public record Outcome(int code, String out, String err) {
                 new PrintStream(out, true, StandardCharsets.UTF_8),
                 new PrintStream(err, true, StandardCharsets.UTF_8));
         return new Outcome(code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    }
+
+    /** Runs {@code gradclip clip in -o out}, then the options. */
+    public static Outcome ofClip(Path in, Path out, Object... options) {
+        List<Object> arguments = new ArrayList<>(List.of("clip", in, "-o", out));
+        arguments.addAll(Arrays.asList(options));
+        return of(arguments.toArray());
     }
 
     public Outcome expect(int expected) {

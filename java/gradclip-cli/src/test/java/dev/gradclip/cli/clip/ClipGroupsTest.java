@@ -15,7 +15,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -45,9 +44,7 @@ class ClipGroupsTest {
     }
 
     private Outcome clip(Object... options) {
-        List<Object> arguments = new ArrayList<>(List.of("clip", in, "-o", out));
-        arguments.addAll(Arrays.asList(options));
-        return Outcome.of(arguments.toArray());
+        return Outcome.ofClip(in, out, options);
     }
 
     /** The five floats, without the integer between them. */

@@ -27,7 +27,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -58,9 +57,7 @@ class ClipRulesTest {
     }
 
     private Outcome clip(String options) {
-        List<Object> arguments = new ArrayList<>(List.of("clip", in, "-o", out));
-        if (!options.isEmpty()) arguments.addAll(List.of(options.split(" ", -1)));
-        return Outcome.of(arguments.toArray());
+        return options.isEmpty() ? Outcome.ofClip(in, out) : Outcome.ofClip(in, out, (Object[]) options.split(" ", -1));
     }
 
     private Map<String, Object> json(String options) {

@@ -44,9 +44,7 @@ class ExclusionTest {
     }
 
     private Outcome clip(Object... options) {
-        List<Object> arguments = new ArrayList<>(List.of("clip", in, "-o", out));
-        arguments.addAll(Arrays.asList(options));
-        return Outcome.of(arguments.toArray());
+        return Outcome.ofClip(in, out, options);
     }
 
     private Map<String, Object> json(Object... options) {

@@ -131,18 +131,10 @@ public final class CpuPhases implements Phases {
         begin();
         foundNonFinite = false;
         if (rule.policy() != NonFinitePolicy.PROPAGATE && !heedNonFinite(rule, figures)) return;
-        for (int i = 0; i < binding.size(); i++) {
-            for (int s = segments.from(i); s < segments.from(i + 1); s++) {
-                now.setClip(i, s, rule.inverseScale, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
-            }
-        }
+        now.setClips(0, binding.size(), rule.inverseScale, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
         for (ResolvedRule.Part part : rule.parts) {
             ValueRule value = part.valueRule();
-            for (int i = part.from(); i < part.to(); i++) {
-                for (int s = segments.from(i); s < segments.from(i + 1); s++) {
-                    now.setClip(i, s, rule.inverseScale, value.min(), value.max());
-                }
-            }
+            now.setClips(part.from(), part.to(), rule.inverseScale, value.min(), value.max());
         }
         writing = true;
         if (foundNonFinite) plan.zeroNonFinite(0, segments.gradients());
@@ -170,11 +162,7 @@ public final class CpuPhases implements Phases {
             now = new CpuUpdates(binding, form);
             updates = now;
         }
-        if (now.form() != form) {
-            throw new IllegalArgumentException(
-                    "the clipper has the state of " + now.form().title() + ", which " + form.title()
-                            + " can't continue; give the other update a clipper of its own");
-        }
+        now.requireForm(form);
         return now;
     }
 

@@ -43,6 +43,13 @@ final class CpuUpdates implements UpdateMemory {
         table.setClip(segment, coefficient, min, max, dtype(tensor));
     }
 
+    /** Sets one scale and one pair of limits for all segments of the tensors {@code [from, to)}. */
+    void setClips(int from, int to, double coefficient, double min, double max) {
+        for (int i = from; i < to; i++) {
+            for (int s = segments.from(i); s < segments.from(i + 1); s++) setClip(i, s, coefficient, min, max);
+        }
+    }
+
     /**
      * Updates the weights by the clip that was set, and counts the step; returns how many gradients a limit changed.
      */
@@ -68,7 +75,7 @@ final class CpuUpdates implements UpdateMemory {
 
     @Override
     public DType dtype(int tensor) {
-        return binding.shape(binding.size() + tensor).dtype() == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
+        return UpdateMemory.typeBeside(binding.shape(binding.size() + tensor).dtype());
     }
 
     @Override

@@ -172,11 +172,7 @@ public final class CudaPhases implements Phases {
             now = new CudaUpdates(binding, form);
             updates = now;
         }
-        if (now.form() != form) {
-            throw new IllegalArgumentException(
-                    "the clipper has the state of " + now.form().title() + ", which " + form.title()
-                            + " can't continue; give the other update a clipper of its own");
-        }
+        now.requireForm(form);
         return now;
     }
 

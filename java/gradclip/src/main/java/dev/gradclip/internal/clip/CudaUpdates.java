@@ -37,7 +37,7 @@ final class CudaUpdates implements UpdateMemory {
 
     @Override
     public DType dtype(int tensor) {
-        return binding.weightsType(tensor) == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
+        return UpdateMemory.typeBeside(binding.weightsType(tensor));
     }
 
     @Override

@@ -10,11 +10,28 @@ public interface UpdateMemory {
     /** The form of the updates that it is the state of. */
     UpdateForm form();
 
+    /**
+     * Checks that an update of some form can continue this state.
+     *
+     * @throws IllegalArgumentException if it is the state of another form
+     */
+    default void requireForm(UpdateForm wanted) {
+        if (form() != wanted) {
+            throw new IllegalArgumentException("the clipper has the state of " + form().title() + ", which "
+                    + wanted.title() + " can't continue; give the other update a clipper of its own");
+        }
+    }
+
     /** The steps of each tensor. */
     Progress progress();
 
     /** The type of a tensor's state: FLOAT64 for weights of FLOAT64, else FLOAT32. */
     DType dtype(int tensor);
+
+    /** The type of the state of weights of some type. */
+    static DType typeBeside(DType weights) {
+        return weights == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
+    }
 
     /** The bytes of a state tensor, in order; the memory itself on the host, a copy of it on a device. */
     List<ByteBuffer> read(int slot, int tensor);
