@@ -11,8 +11,9 @@ namespace {
 struct Both {
   Bound three, one;
 
+  /// Three launches after each other beside the way that a variable asks for.
   explicit Both(const std::vector<Tensor>& tensors, const char* variable = "GRADCLIP_CUDA_ONE_LAUNCH")
-      : three(tensors), one(asked(tensors, variable)) {
+      : three(asked(tensors, kFollowing, "0")), one(asked(tensors, variable, "1")) {
     unsetenv(variable);
   }
 
@@ -57,8 +58,11 @@ struct Both {
   static std::uint64_t bits(double value) { return gradclip::bitCast<std::uint64_t>(value); }
 
  private:
-  static const std::vector<Tensor>& asked(const std::vector<Tensor>& tensors, const char* variable) {
-    setenv(variable, "1", 1);
+  static constexpr const char* kFollowing = "GRADCLIP_CUDA_DEPENDENT_LAUNCH";
+
+  static const std::vector<Tensor>& asked(const std::vector<Tensor>& tensors, const char* variable, const char* value) {
+    unsetenv(kFollowing);
+    setenv(variable, value, 1);
     return tensors;
   }
 };

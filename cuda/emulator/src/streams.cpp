@@ -49,6 +49,11 @@ cudaError_t cudaStreamGetDevice(cudaStream_t handle, int* device) {
     std::lock_guard<std::mutex> state(world().state);
     const auto stream = findStream(handle);
     if (stream == nullptr) return cudaErrorInvalidResourceHandle;
+    // As seen on an H200 with driver 580: the question is refused, and the capture is lost.
+    if (stream->capture != nullptr) {
+      invalidate(*stream->capture);
+      return cudaErrorStreamCaptureUnsupported;
+    }
     *device = stream->device->ordinal;
     return cudaSuccess;
   });

@@ -34,10 +34,10 @@ CudaStatus CudaPlan::create(int device, const Piece* table, std::int32_t pieceCo
 
 namespace {
 
-/// Whether a way of launching that has not yet run on a GPU is asked for: 1.
-bool isSet(const char* variable) {
+/// Whether a way of launching is asked for, or turned off.
+bool isSetTo(const char* variable, const char* wanted) {
   const char* const value = std::getenv(variable);
-  return value != nullptr && std::strcmp(value, "1") == 0;
+  return value != nullptr && std::strcmp(value, wanted) == 0;
 }
 
 }  // namespace
@@ -47,10 +47,10 @@ CudaStatus CudaPlan::State::create(const Piece* table, std::int32_t pieceCount, 
   if (!parts.allocate(tables.mostParts)) return outOfMemory();
   const char* const occupancy = "cudaOccupancyMaxActiveBlocksPerMultiprocessor";
   if (auto s = called(findGrids(device, &grids), occupancy); !s.ok()) return s;
-  if (isSet("GRADCLIP_CUDA_ONE_LAUNCH")) {
+  if (isSetTo("GRADCLIP_CUDA_ONE_LAUNCH", "1")) {
     if (auto s = called(findOneLaunch(device, tables.gradientTiles(), &oneLaunch), occupancy); !s.ok()) return s;
   }
-  follows = grids.follow && isSet("GRADCLIP_CUDA_DEPENDENT_LAUNCH");
+  follows = grids.follow && !isSetTo("GRADCLIP_CUDA_DEPENDENT_LAUNCH", "0");
   if (auto s = pieces.bind(device, table, pieceCount); !s.ok()) return s;
   noteTypes();
   // The legacy stream would wait for everybody's work, and break a capture.
@@ -167,10 +167,11 @@ CudaStatus onDevice(cudaStream_t stream, int device) {
 /// Makes `handle` the plan's stream and brings the device's pieces up to date.
 CudaStatus CudaPlan::State::begin(std::int64_t handle) {
   const cudaStream_t next = streamOf(handle);
+  // First, for any other question about a stream that is being captured spoils the capture.
+  if (auto s = usable(next); !s.ok()) return s;
   if (!used || next != stream) {
     if (auto s = onDevice(next, device); !s.ok()) return s;
   }
-  if (auto s = usable(next); !s.ok()) return s;
   if (used && next != stream) {
     if (auto s = called(cudaStreamWaitEvent(next, worked, 0), "cudaStreamWaitEvent"); !s.ok()) return s;
   }
