@@ -398,6 +398,47 @@ TEST_CASE("values among non-finite ones") {
   }
 }
 
+TEST_CASE("values among non-finite ones, unscaled: every half, and whole tiles of each type") {
+  for (DType dtype : kAllTypes) {
+    Bits all;
+    if (gradclip::elementBytes(dtype) == 2) {
+      for (std::size_t i = 0; i < 65536; ++i) all.push_back(i);
+    } else {
+      all = normal(dtype, 3 * static_cast<std::size_t>(gradclip::tileElements(dtype)) + 7, 1, 5);
+      for (std::size_t i = 0; i < all.size(); i += 11) {
+        const double odd[] = {reference::kInf, -reference::kInf, reference::kNaN, 0.0, -0.0, 1e-310, 1e-44, 3e38};
+        all[i] = reference::encode(dtype, odd[i / 11 % 8]);
+      }
+    }
+    Bound bound({{dtype, all}, {dtype, all, 1}});
+    for (double inverseScale : {1.0, 0.37, 0x1p-4, 3e5, 1e-35, 1e200}) {
+      for (Policy policy : {Policy::Propagate, Policy::Zero}) {
+        for (auto [min, max] : {std::pair{-0.5, 0.5}, {0.25, 3.0}, {-1e-60, 3.0}, {1e-60, 3.0}, {0.0, kNoLimit}}) {
+          bound.restore();
+          Rule rule = valueRule(min, max, policy);
+          rule.limit.inverseScale = inverseScale;
+          const Slot slot = bound.clipByValue(rule);
+          std::int64_t changed = 0;
+          Bits want = all;
+          for (auto& bits : want) {
+            const std::uint64_t zeroed = policy == Policy::Zero ? reference::finite(dtype, bits) : bits;
+            const bool zero = policy == Policy::Zero && !std::isfinite(reference::decode(dtype, bits));
+            const std::uint64_t kept =
+                zero || inverseScale == 1.0 ? zeroed : reference::scaled(dtype, bits, inverseScale);
+            bits = reference::clamped(dtype, kept, min, max);
+            changed += bits != kept || (zero && min <= 0 && max >= 0) ? 2 : 0;
+          }
+          INFO("dtype " << ordinal(dtype) << " scale " << inverseScale << " min " << min << " max " << max);
+          CHECK(slot.changed == changed);
+          CHECK(has(slot, kNonFinite) == (policy == Policy::Zero));
+          CHECK(bound.now(0) == want);
+          CHECK(bound.now(1) == want);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("power norms, within rounding") {
   Bound bound(mixed());
   for (double p : {0.5, 1.5, 3.0, 17.0}) {

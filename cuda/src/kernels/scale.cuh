@@ -21,15 +21,6 @@ struct Scaling {
   __device__ __forceinline__ bool plain() const { return !zero && !needsDouble(coefficient); }
 };
 
-/// The bits of a product. A device's NaN is the canonical one already.
-template <class T>
-__device__ __forceinline__ typename Element<T>::Bits productBits(typename Element<T>::A product) {
-#if defined(__CUDA_ARCH__)
-  if constexpr (sizeof(T) == 4) return bitCast<typename Element<T>::Bits>(product);
-#endif
-  return Element<T>::encode(product);
-}
-
 struct Multiply {
   double coefficient;
 

@@ -32,18 +32,21 @@ struct ChangeWhole {
   __device__ __forceinline__ void unknown() const {}
 };
 
-/// The bits of those vectors that are to be stored.
+/// The bits of those of the first `count` vectors that are to be stored.
 template <class Change>
 struct ChangeFew {
   Vectors<kFew>& v;
   const Change& change;
+  int count = kFew;
 
   template <class T>
   __device__ __forceinline__ unsigned run() const {
     const auto one = change.template of<T>();
     unsigned writes = 0;
     GRADCLIP_UNROLL
-    for (int k = 0; k < kFew; ++k) writes |= one(v.at[k]) ? 1u << k : 0u;
+    for (int k = 0; k < kFew; ++k) {
+      if (k < count) writes |= one(v.at[k]) ? 1u << k : 0u;
+    }
     return writes;
   }
 

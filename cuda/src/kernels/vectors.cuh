@@ -120,6 +120,21 @@ __device__ __forceinline__ std::uint32_t wordOf(const Pair& pair) {
 #endif
 }
 
+/// The bits of a product. A device's NaN is the canonical one already.
+template <class T>
+__device__ __forceinline__ typename Element<T>::Bits productBits(typename Element<T>::A product) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 4) return bitCast<typename Element<T>::Bits>(product);
+#endif
+  return Element<T>::encode(product);
+}
+
+/// 0x8000 for each half that is NaN or infinite: there what lacks to 0x8000 carries into the sign.
+template <class T>
+__device__ __forceinline__ std::uint32_t nonFinite(std::uint32_t halves) {
+  return ((halves & 0x7fff7fffu) + (0x8000u - Element<T>::kInfinity) * 0x10001u) & 0x80008000u;
+}
+
 /// 0xffff for each half of a that is greater than b's, else 0.
 template <class T>
 __device__ __forceinline__ std::uint32_t greater(std::uint32_t a, std::uint32_t b) {
