@@ -52,6 +52,9 @@ pack() { tar -czf "$results.tar.gz" -C "$(dirname -- "$results")" "$(basename --
 
 if [ "$what" = test ]; then
   for test in bits range clip rules step plan capture launches; do step 60 "device-$test" "$here/device_${test}_test"; done
+  for test in clip rules step; do
+    step 60 "device-$test-in-turn" env GRADCLIP_CUDA_DEPENDENT_LAUNCH=0 "$here/device_${test}_test"
+  done
   if command -v compute-sanitizer > /dev/null 2>&1; then
     for tool in memcheck racecheck initcheck synccheck; do
       step 60 "sanitizer-$tool" compute-sanitizer --tool $tool --error-exitcode 9 "$here/device_rules_test"
@@ -62,7 +65,7 @@ else
   for variant in "$here"/bench_*; do
     [ -x "$variant" ] || continue
     label=$(basename "$variant")
-    step 35 "$label" "$variant" "$results/bench.jsonl" --quick --seconds 25 --label "$label"
+    step 20 "$label" "$variant" "$results/bench.jsonl" --shape 1x1GiB --seconds 10 --label "$label"
   done
   if command -v ncu > /dev/null 2>&1; then
     step 60 ncu ncu --set basic --launch-skip 20 --launch-count 30 --csv "$here/gradclip_bench" "$results/ncu.jsonl" --quick --seconds 20

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs on a GPU host, from the folder java/ that scripts/gpu-bundle.sh made; run-device.sh of its neighbour device/ comes first:
-#   run.sh test  [RESULTS]   the contract suite with the CUDA backend required, parity with cuBLAS, compute-sanitizer
+#   run.sh test  [RESULTS]   the contract suite with CUDA required, gradclip parity, parity with cuBLAS, compute-sanitizer
 #   run.sh bench [RESULTS]   times from Java
 # Results go to the folder RESULTS (default: results), as JSON with device, driver, CUDA version, date and commit, and at the end to
 # RESULTS.tar.gz. Every step has a limit of its own, and each of the two takes less than ten minutes.
@@ -54,16 +54,17 @@ limited() {
   return $code
 }
 
-jars() { find "$here/jars" -name '*.jar' ! -name '*standalone*' | tr '\n' ':'; }
+jars() { find "$here/jars" -name '*.jar' | tr '\n' ':'; }
 
 java_tests() { # folder of classes, options of the JUnit console...
-  tests=$1
+  tests=$here/tests/$1
+  library=$(find "$here/jars" -name "$1-0*.jar")
   shift
   # JCuda unpacks its natives under fixed names: a folder of this run's own.
   LD_LIBRARY_PATH="$scratch${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" $wrapper "$java" -Xmx6g -XX:MaxDirectMemorySize=12g \
     -Djava.io.tmpdir="$scratch" -Ddev.gradclip.native.path="$here/natives" -Dnative.dir="$here/natives" \
-    -Ddev.gradclip.test.cuda=required -jar "$here"/jars/junit-platform-console-standalone-*.jar execute \
-    --exclude-tag emulated --disable-banner --details=summary --class-path "$here/tests/$tests:$(jars)" "$@"
+    -Dbuild.classes="$library" -Dbuild.testClasses="$tests" -Ddev.gradclip.test.cuda=required -cp "$tests:$(jars)" \
+    org.junit.platform.console.ConsoleLauncher execute --exclude-tag emulated --disable-banner --details=summary "$@"
 }
 wrapper=""
 
@@ -75,9 +76,13 @@ forward_cublas() {
     "$here/cublas_forwarder.c" -o "$scratch/libcublas.so.12" -ldl
 }
 
+# These look at the checkout, at a JDK, or at what Maven built.
+checkout='.*(Native|Leak|Readme|Loading|JarContents|ModularUser|ClipRecording|OpenMpThreads|Architecture).*Test'
+
 case "$what" in
   test)
-    step 240 contract java_tests gradclip --scan-class-path "$here/tests/gradclip" --exclude-classname '.*(Native|Leak|Readme|Loading).*Test'
+    step 240 contract java_tests gradclip --scan-class-path "$here/tests/gradclip" --exclude-classname "$checkout"
+    step 60 parity "$java" -Ddev.gradclip.native.path="$here/natives" -jar "$here/command/gradclip-cli.jar" parity --format=json
     forward_cublas || echo "no libcublas.so.12, and none could be made"
     step 60 cublas java_tests gradclip-jcuda --scan-class-path "$here/tests/gradclip-jcuda"
     if command -v compute-sanitizer > /dev/null 2>&1; then

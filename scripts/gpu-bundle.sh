@@ -22,7 +22,7 @@ nvcc=$(command -v nvcc || echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
   exit 1
 }
 rm -rf "$out"
-mkdir -p "$out/device" "$out/java/jars" "$out/java/natives/test" "$out/java/tests"
+mkdir -p "$out/device" "$out/java/jars" "$out/java/natives/test" "$out/java/tests" "$out/java/command"
 out=$(CDPATH="" cd -- "$out" && pwd)
 cd "$root"
 git rev-parse HEAD > "$out/device/commit" 2> /dev/null || echo unknown > "$out/device/commit"
@@ -84,6 +84,8 @@ maven -N dependency:copy "-Dartifact=org.junit.platform:junit-platform-console-s
 cp -r java/gradclip/target/test-classes "$java/tests/gradclip"
 cp -r java/gradclip-jcuda/target/test-classes "$java/tests/gradclip-jcuda"
 cp benchmarks/target/benchmarks.jar "$java/benchmarks.jar"
+cp java/gradclip-cli/target/gradclip-cli.jar "$java/command/"
+cp -r java/gradclip-cli/target/lib "$java/command/"
 cp java/gradclip/target/native/libgradclip.so java/gradclip/target/native/libgradclip_cuda.so "$java/natives/"
 cp java/gradclip/target/native/test/*.so "$java/natives/test/" 2> /dev/null || true
 cp scripts/gpu-bundle-run.sh "$java/run.sh"

@@ -149,6 +149,27 @@ class PyTorch:
             ("CLAMP", lambda: nn.clip_grad_value_(weights, 100.0, foreach=True)),
         ):
             yield self.name, what, self.timed(call, seconds)
+        if all(d == "float32" for d, _ in shapes):
+            yield from self.updates(weights, norm / 2, seconds)
+
+    def updates(self, weights, max_norm, seconds):
+        """Clip and update, and the update alone, by the kernels that PyTorch has by default and by its fused ones."""
+        torch, clip = self.torch, self.torch.nn.utils.clip_grad_norm_
+        for update, make in (
+            ("ADAMW", lambda **how: torch.optim.AdamW(weights, lr=1e-5, **how)),
+            ("SGD_MOMENTUM", lambda **how: torch.optim.SGD(weights, lr=1e-5, momentum=0.9, weight_decay=0.01, **how)),
+        ):
+            for kernels, how in (("", {}), ("_FUSED", {"fused": True})):
+                optimizer = make(**how)
+                threshold = Threshold(max_norm, [("float32", 1)])
+
+                def step():
+                    clip(weights, threshold.next(), foreach=True)
+                    optimizer.step()
+
+                yield self.name, f"BITES_{update}{kernels}", self.timed(step, seconds)
+                yield self.name, f"{update}{kernels}", self.timed(optimizer.step, seconds)
+                optimizer.state.clear()
 
 
 class TransformerEngine(PyTorch):

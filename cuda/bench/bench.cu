@@ -2,7 +2,7 @@
 // Times clips on a device by events, beside what the device itself reads and copies in the same run, and each clip in
 // every way that kernels can be launched. Each figure is a line of JSON, written as it comes.
 //
-//   gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT]
+//   gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT] [--shape NAME]
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "common/update.hpp"
 #include "gradclip/cuda.hpp"
 #include "gradclip/piece.hpp"
 
@@ -23,6 +24,8 @@ using gradclip::DType;
 using gradclip::NormKind;
 using gradclip::Piece;
 using gradclip::RuleNumbers;
+using gradclip::UpdateForm;
+using gradclip::UpdateNumbers;
 
 namespace {
 
@@ -67,6 +70,37 @@ __global__ void flipKernel(uint4* at, std::size_t vectors) {
   for (; i < vectors; i += step) at[i].x ^= 1u;
 }
 
+/// Moves what an update of float32 moves: reads gradients, weights and `states` of their length, writes all but the
+/// gradients.
+template <int states>
+__global__ void updateTrafficKernel(const uint4* gradients, uint4* weights, uint4* first, uint4* second,
+                                    std::size_t vectors) {
+  const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
+  for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < vectors; i += 2 * step) {
+    uint4 v[2][4];
+    for (int k = 0; k < 2; ++k) {
+      const std::size_t at = i + k * step;
+      if (at >= vectors) break;
+      v[k][0] = gradients[at];
+      v[k][1] = weights[at];
+      v[k][2] = first[at];
+      if (states == 2) v[k][3] = second[at];
+    }
+    for (int k = 0; k < 2; ++k) {
+      const std::size_t at = i + k * step;
+      if (at >= vectors) break;
+      v[k][1].x ^= v[k][0].x;
+      v[k][2].x ^= v[k][0].y;
+      weights[at] = v[k][1];
+      first[at] = v[k][2];
+      if (states == 2) {
+        v[k][3].x ^= v[k][0].z;
+        second[at] = v[k][3];
+      }
+    }
+  }
+}
+
 /// Numbers of a type around 1, one in `rare` above 4, from a counter.
 __global__ void fillKernel(unsigned char* to, std::size_t elements, int dtype, unsigned rare) {
   const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
@@ -95,9 +129,15 @@ struct Options {
   std::FILE* out = nullptr;
   bool quick = false;
   double seconds = 300;
-  std::string label = "default", device;
+  std::string label = "default", device, shape;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 
+  bool wants(const std::string& name) const {
+    if (!shape.empty() && shape != name) return false;
+    if (elapsed() <= seconds) return true;
+    std::printf("left out for want of time: %s\n", name.c_str());
+    return false;
+  }
   double elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
 };
 
@@ -161,9 +201,18 @@ struct Tensor {
 struct Way {
   const char* name;
   const char* variable;
+  const char* value;
+
+  void ask() const {
+    if (variable != nullptr) setenv(variable, value, 1);
+  }
+  void forget() const {
+    if (variable != nullptr) unsetenv(variable);
+  }
 };
-constexpr Way kWays[] = {
-    {"", nullptr}, {", dependent", "GRADCLIP_CUDA_DEPENDENT_LAUNCH"}, {", one launch", "GRADCLIP_CUDA_ONE_LAUNCH"}};
+constexpr Way kWays[] = {{"", nullptr, nullptr},
+                         {", one after another", "GRADCLIP_CUDA_DEPENDENT_LAUNCH", "0"},
+                         {", one launch", "GRADCLIP_CUDA_ONE_LAUNCH", "1"}};
 constexpr std::size_t kWayCount = sizeof kWays / sizeof *kWays, kOneLaunch = 2;
 
 /// Tensors in one allocation, each aligned to 256 bytes but for its offset, and a plan of them for every way.
@@ -191,9 +240,9 @@ class Gradients {
     check(cudaDeviceSynchronize(), "fill");
     const auto count = static_cast<std::int32_t>(table_.size());
     for (std::size_t way = 0; way < kWayCount; ++way) {
-      if (kWays[way].variable != nullptr) setenv(kWays[way].variable, "1", 1);
+      kWays[way].ask();
       check(CudaPlan::create(0, table_.data(), count, {count, count, 0}, &plans_[way]));
-      if (kWays[way].variable != nullptr) unsetenv(kWays[way].variable);
+      kWays[way].forget();
     }
   }
   ~Gradients() {
@@ -306,10 +355,7 @@ void reportWays(const Options& options, Gradients& gradients, std::size_t count,
 }
 
 void benchShape(const Options& options, const Shape& shape, const char* type) {
-  if (options.elapsed() > options.seconds) {
-    std::printf("left out for want of time: %s %s\n", shape.name.c_str(), type);
-    return;
-  }
+  if (!options.wants(shape.name)) return;
   Gradients gradients(shape.tensors, 100);
   const double bytes = gradients.moved;
   unsigned* sink = nullptr;
@@ -367,9 +413,103 @@ void benchShape(const Options& options, const Shape& shape, const char* type) {
   clamps("clamp, unscaling", values, 2 * bytes, flip.median);
 }
 
+/// Lengths of ResNet-50's parameters in their order.
+std::vector<std::int64_t> resNet50() {
+  std::vector<std::int64_t> lengths = {64 * 3 * 49, 64, 64};
+  const int blocks[] = {3, 4, 6, 3};
+  std::int64_t in = 64;
+  for (int stage = 0; stage < 4; ++stage) {
+    const std::int64_t width = std::int64_t{64} << stage, out = 4 * width;
+    for (int block = 0; block < blocks[stage]; ++block) {
+      for (std::int64_t length : {in * width, width, width, width * width * 9, width, width, width * out, out, out}) {
+        lengths.push_back(length);
+      }
+      if (block == 0) {
+        for (std::int64_t length : {in * out, out, out}) lengths.push_back(length);
+      }
+      in = out;
+    }
+  }
+  lengths.push_back(2048 * 1000);
+  lengths.push_back(1000);
+  return lengths;
+}
+
+/// Weights with gradients and state, updated by clipped gradients, beside what the same bytes take.
+void benchUpdate(const Options& options, const std::string& shape, const std::vector<std::int64_t>& lengths) {
+  if (!options.wants(shape)) return;
+  const auto count = static_cast<std::int32_t>(lengths.size());
+  std::vector<Piece> table;
+  std::int64_t bytes = 0, tiles = 0, elements = 0;
+  const std::int64_t tile = gradclip::tileElements(DType::Float32);
+  for (std::int32_t i = 0; i < 2 * count; ++i) {
+    const std::int64_t length = lengths[static_cast<std::size_t>(i % count)];
+    table.push_back({bytes, 0, length, tiles, i, DType::Float32});
+    tiles += (length + tile - 1) / tile;
+    bytes += (4 * length + 255) / 256 * 256;
+    elements += i < count ? length : 0;
+  }
+  void* memory = nullptr;
+  check(cudaMalloc(&memory, static_cast<std::size_t>(bytes)), "cudaMalloc");
+  fillKernel<<<1024, 256>>>(static_cast<unsigned char*>(memory), static_cast<std::size_t>(bytes / 4), 1, 100);
+  check(cudaDeviceSynchronize(), "fill");
+  for (Piece& piece : table) {
+    piece.address += static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(memory));
+  }
+  std::vector<std::int32_t> firstPiece;
+  for (std::int32_t i = 0; i <= count; ++i) firstPiece.push_back(i);
+
+  // The same bytes in four allocations of one length.
+  const std::size_t vectors = static_cast<std::size_t>(elements) / 4;
+  uint4* same[4];
+  for (uint4*& one : same) {
+    check(cudaMalloc(reinterpret_cast<void**>(&one), vectors * 16), "cudaMalloc");
+    check(cudaMemset(one, 1, vectors * 16), "cudaMemset");
+  }
+  unsigned* sink = nullptr;
+  check(cudaMalloc(reinterpret_cast<void**>(&sink), 4), "cudaMalloc");
+  const double gradients = 4.0 * static_cast<double>(elements);
+  const Times read = timed(options, [&] { readKernel<<<132 * 8, 256>>>(same[0], vectors, sink); });
+  for (UpdateForm form : {UpdateForm::Adam, UpdateForm::SgdMomentum}) {
+    const bool adam = form == UpdateForm::Adam;
+    const char* name = adam ? "AdamW" : "SGD with momentum";
+    const double moved = (adam ? 7 : 5) * gradients;
+    const Times traffic = timed(options, [&] {
+      if (adam) updateTrafficKernel<2><<<132 * 8, 256>>>(same[0], same[1], same[2], same[3], vectors);
+      else updateTrafficKernel<1><<<132 * 8, 256>>>(same[0], same[1], same[2], same[3], vectors);
+    });
+    report(options, std::string("bytes of ") + name, shape, "FLOAT32", moved, traffic, 0);
+    const UpdateNumbers numbers = {static_cast<std::int32_t>(form), adam ? gradclip::kDecoupled : 0,
+                                   1e-5, 0.01, 0.9, 0.0, 0.9, 0.999, 1e-8};
+    for (std::size_t way = 0; way < kOneLaunch; ++way) {
+      CudaPlan* plan = nullptr;
+      kWays[way].ask();
+      check(CudaPlan::create(0, table.data(), 2 * count, {2 * count, count, 0}, &plan));
+      kWays[way].forget();
+      check(plan->createUpdates({numbers.form, count, firstPiece.data()}));
+      std::int64_t ticket = 0;
+      RuleNumbers values;
+      values.min = -4;
+      values.max = 4;
+      const std::string ways = kWays[way].name;
+      const Times alone = timed(options, [&] { check(plan->stepByValue(0, values, numbers, &ticket)); });
+      report(options, std::string("clamp + ") + name + ways, shape, "FLOAT32", moved, alone, traffic.median);
+      const Times step = timed(options, [&] { check(plan->stepByNorm(0, clipTo(1), numbers, &ticket)); });
+      report(options, std::string("clip + ") + name + ways, shape, "FLOAT32", moved + gradients, step,
+             read.median + traffic.median);
+      check(plan->synchronize());
+      (void)CudaPlan::destroy(plan);
+    }
+  }
+  cudaFree(sink);
+  for (uint4* one : same) cudaFree(one);
+  cudaFree(memory);
+}
+
 /// A clamp changes what it clamps: each round has gradients of its own.
 void benchClamp(const Options& options, DType dtype, const char* type) {
-  if (options.elapsed() > options.seconds) return;
+  const std::string name = options.quick ? "1x64MiB" : "1x512MiB";
+  if (!options.wants(name)) return;
   RuleNumbers values;
   values.min = -4;
   values.max = 4;
@@ -394,7 +534,7 @@ void benchClamp(const Options& options, DType dtype, const char* type) {
     cudaEventDestroy(to);
   }
   std::sort(device.begin(), device.end());
-  report(options, "clamp, 1 % over", options.quick ? "1x64MiB" : "1x512MiB", type, bytes, {device[0], device[2], 0}, 0);
+  report(options, "clamp, 1 % over", name, type, bytes, {device[0], device[2], 0}, 0);
 }
 
 void benchSpecial(const Options& options) {
@@ -433,11 +573,12 @@ void benchSpecial(const Options& options) {
 }
 
 void usage() {
-  std::puts("gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT]\n"
+  std::puts("gradclip_bench OUT.jsonl [--quick] [--seconds N] [--label TEXT] [--shape NAME]\n"
             "Times clips on the first CUDA device and appends a line of JSON for each figure.\n"
             "  --quick      small gradients, few rounds\n"
             "  --seconds N  begins nothing more after so long (300)\n"
-            "  --label TEXT which build this is");
+            "  --label TEXT which build this is\n"
+            "  --shape NAME one of the shapes that a run prints, and no other");
 }
 
 }  // namespace
@@ -454,6 +595,7 @@ int main(int count, char** arguments) {
     if (argument == "--quick") options.quick = true;
     else if (argument == "--seconds" && i + 1 < count) options.seconds = std::atof(arguments[++i]);
     else if (argument == "--label" && i + 1 < count) options.label = arguments[++i];
+    else if (argument == "--shape" && i + 1 < count) options.shape = arguments[++i];
     else if (argument[0] != '-' && out == nullptr) out = arguments[i];
     else {
       std::fprintf(stderr, "gradclip_bench: unknown argument %s\n", argument.c_str());
@@ -478,7 +620,10 @@ int main(int count, char** arguments) {
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   options.device = properties.name;
-  benchSpecial(options);
+  if (options.shape.empty()) benchSpecial(options);
+  benchUpdate(options, "resnet50", resNet50());
+  benchUpdate(options, "10000x100", std::vector<std::int64_t>(10000, 100));
+  benchUpdate(options, "1x1GiB", {std::int64_t{1} << (options.quick ? 24 : 28)});
   const std::pair<DType, const char*> types[] = {{DType::Float32, "FLOAT32"},
                                                  {DType::BFloat16, "BFLOAT16"},
                                                  {DType::Float16, "FLOAT16"},

@@ -31,6 +31,7 @@ final class GpuCases {
                 titled("40 MB f32", Shape.equal(DType.FLOAT32, 1, Math.min(bytes, 40_000_000) / 4)),
                 titled("1000 x 4", Shape.equal(DType.FLOAT32, 1000, 4)),
                 titled("2000 x 512", Shape.equal(DType.FLOAT32, 2000, 512)),
+                Shapes.RESNET50.of(DType.FLOAT32, limit),
                 Shapes.NEMO_MIXED.of(DType.BFLOAT16, limit),
                 Shapes.NEMO_EMBEDDING.of(DType.BFLOAT16, limit),
                 Shapes.NEMO_MATRICES.of(DType.BFLOAT16, limit),

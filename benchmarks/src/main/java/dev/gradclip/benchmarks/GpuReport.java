@@ -60,6 +60,7 @@ public final class GpuReport implements Callable<Integer> {
     private void measure(Shape shape, List<GpuSample> samples) {
         try (GpuTensors tensors = new GpuTensors(shape)) {
             for (GpuTensors.Work work : GpuTensors.Work.values()) {
+                if (work == GpuTensors.Work.BITES_ADAMW) tensors.addWeights(shape);
                 GpuSample sample = GpuSample.of(shape, work, tensors, seconds);
                 samples.add(sample);
                 System.out.printf(
@@ -96,6 +97,7 @@ public final class GpuReport implements Callable<Integer> {
                 out.writeStringField("case", sample.shape());
                 out.writeStringField("what", sample.what());
                 out.writeNumberField("bytes", sample.bytes());
+                out.writeNumberField("moved", sample.moved());
                 out.writeNumberField("micros", sample.micros());
                 out.writeNumberField("micros_least", sample.least());
                 out.writeNumberField("enqueue_micros", sample.enqueueMicros());

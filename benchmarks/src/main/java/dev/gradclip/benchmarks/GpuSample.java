@@ -9,11 +9,12 @@ import java.util.Arrays;
  * One measurement on a device.
  *
  * @param bytes of all gradients
+ * @param moved bytes that the work must move
  * @param micros median over batches: wall time of a batch of enqueued calls until the stream is done, by call
  * @param least the fastest batch
  * @param enqueueMicros median over batches of what the calling thread takes, by call
  */
-record GpuSample(String shape, String what, long bytes, double micros, double least, double enqueueMicros) {
+record GpuSample(String shape, String what, long bytes, long moved, double micros, double least, double enqueueMicros) {
     /** Calls enqueued before the stream is waited for: enough to hide the wait, well within the ring of results. */
     private static final int BATCH = 20;
 
@@ -33,7 +34,8 @@ record GpuSample(String shape, String what, long bytes, double micros, double le
         }
         Arrays.sort(device, 0, n);
         Arrays.sort(enqueue, 0, n);
-        return new GpuSample(shape.name(), work.name(), shape.bytes(), device[n / 2], device[0], enqueue[n / 2]);
+        return new GpuSample(
+                shape.name(), work.name(), shape.bytes(), work.bytes(shape), device[n / 2], device[0], enqueue[n / 2]);
     }
 
     private static void batch(GpuTensors.Work work, GpuTensors tensors, double[] times) {
@@ -49,6 +51,6 @@ record GpuSample(String shape, String what, long bytes, double micros, double le
 
     /** Bytes that the work must move, by second. */
     double gigabytesPerSecond() {
-        return (what.equals("BITES") ? 3 : 1) * bytes / micros / 1e3;
+        return moved / micros / 1e3;
     }
 }

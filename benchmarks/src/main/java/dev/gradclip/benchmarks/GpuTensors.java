@@ -10,10 +10,13 @@ import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
+import dev.gradclip.Update;
 import dev.gradclip.measure.Elements;
 import dev.gradclip.measure.Shape;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /** The gradients of a case in device memory, bound once, and the calls that are timed. */
 final class GpuTensors implements AutoCloseable {
@@ -26,10 +29,23 @@ final class GpuTensors implements AutoCloseable {
         /** Above it: two passes. */
         BITES,
         /** Clamp with nothing over the limit: one pass. */
-        CLAMP
+        CLAMP,
+        /** Above the threshold, in an update of weights of the gradients' type by AdamW: one pass, and the update's. */
+        BITES_ADAMW;
+
+        /** What must be read and written. */
+        long bytes(Shape shape) {
+            return switch (this) {
+                case NORM, DOES_NOT_BITE, CLAMP -> shape.bytes();
+                case BITES -> 3 * shape.bytes();
+                // Gradients twice, weights both ways, two float32 of state both ways.
+                case BITES_ADAMW -> 4 * shape.bytes() + 16 * shape.elements();
+            };
+        }
     }
 
     private static final int BLOCK = 1 << 20;
+    private static final Update ADAMW = Update.adamW(1e-5);
 
     private final List<DeviceBuffer> buffers = new ArrayList<>();
     private final GradientClipper clipper;
@@ -37,6 +53,7 @@ final class GpuTensors implements AutoCloseable {
     private final double norm;
     private final double shrink;
     private double threshold;
+    private @Nullable GradientClipper updating;
 
     /**
      * Allocates, fills and binds.
@@ -46,12 +63,7 @@ final class GpuTensors implements AutoCloseable {
     GpuTensors(Shape shape) {
         GradientClipperBuilder builder = GradientClipper.builder();
         try {
-            for (Shape.Tensor tensor : shape.tensors()) {
-                DeviceBuffer buffer = DeviceBuffer.allocate(tensor.dtype(), tensor.length());
-                buffers.add(buffer);
-                fill(buffer);
-                builder.add(buffer);
-            }
+            for (Shape.Tensor tensor : shape.tensors()) builder.add(filled(tensor));
         } catch (CudaException e) {
             buffers.forEach(DeviceBuffer::close);
             throw e;
@@ -64,6 +76,23 @@ final class GpuTensors implements AutoCloseable {
         boolean halves = shape.isHalves();
         shrink = halves ? 0 : 1e-5;
         if (halves) threshold = 0.9999 * norm;
+    }
+
+    private DeviceBuffer filled(Shape.Tensor tensor) {
+        DeviceBuffer buffer = DeviceBuffer.allocate(tensor.dtype(), tensor.length());
+        buffers.add(buffer);
+        fill(buffer);
+        return buffer;
+    }
+
+    /** Gives each gradient weights and their state, for the work that updates them. */
+    void addWeights(Shape shape) {
+        GradientClipperBuilder builder = GradientClipper.builder();
+        int gradients = buffers.size();
+        for (int i = 0; i < gradients; i++) {
+            builder.add(buffers.get(i)).weights(filled(shape.tensors().get(i)));
+        }
+        updating = builder.build();
     }
 
     /** A block of values over and over. */
@@ -93,6 +122,9 @@ final class GpuTensors implements AutoCloseable {
                 yield clipper.clipByGlobalNormAsync(threshold, stream);
             }
             case CLAMP -> clipper.clipByValueAsync(100, stream);
+            case BITES_ADAMW ->
+                Objects.requireNonNull(updating, "call addWeights first")
+                        .stepAsync(ADAMW, ClipRule.globalNorm(norm / 4), stream);
         };
     }
 
@@ -102,11 +134,13 @@ final class GpuTensors implements AutoCloseable {
 
     /** Throws if a result is not what the work is named for. */
     static void check(Work work, ClipResult result) {
-        if (result.clipped() != (work == Work.BITES)) throw new IllegalStateException(work + " gave " + result);
+        boolean bites = work == Work.BITES || work == Work.BITES_ADAMW;
+        if (result.clipped() != bites) throw new IllegalStateException(work + " gave " + result);
     }
 
     @Override
     public void close() {
+        if (updating != null) updating.close();
         clipper.close();
         stream.close();
         buffers.forEach(DeviceBuffer::close);

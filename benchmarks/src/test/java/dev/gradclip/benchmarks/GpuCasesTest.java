@@ -31,6 +31,7 @@ class GpuCasesTest {
     void largeOnesAtTheirRealSize() {
         List<Shape> shapes = GpuCases.all(1 << 30);
         assertEquals(8_030_261_248L, named(shapes, "llama8b").elements());
+        assertEquals(25_557_032, named(shapes, "resnet50").elements());
         assertEquals(225_181_696, named(shapes, "nemo-mixed").elements());
         assertEquals(3_072_133_632L, named(shapes, "nemo-embedding").bytes());
         assertEquals(20_520_000_000L, named(shapes, "nemo-matrices").bytes());

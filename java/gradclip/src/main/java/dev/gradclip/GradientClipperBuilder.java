@@ -113,8 +113,8 @@ public final class GradientClipperBuilder {
     }
 
     /**
-     * Sets the weights whose gradient the tensor added last is, for {@link ClipRule#adaptive}; they are never written.
-     * They may be of another type, but not of another length.
+     * Sets the weights whose gradient the tensor added last is, for {@link ClipRule#adaptive}, which reads them, and
+     * {@link GradientClipper#step}, which updates them. They may be of another type, but not of another length.
      *
      * @throws IllegalArgumentException if the length differs
      * @throws IllegalStateException if no tensor was added
