@@ -16,6 +16,7 @@ namespace gradclip {
 /// thread's fences do for a block, where one a thread would be 512.
 __device__ __forceinline__ bool lastBlock(Control* control, unsigned* arrivedBefore) {
   __syncthreads();
+  if (gridDim.x == 1) return true;  // as most decisions are: they save two fences and an atomic
   if (threadIdx.x == 0) {
     __threadfence();
     *arrivedBefore = atomicAdd(&control->arrived, 1u);
