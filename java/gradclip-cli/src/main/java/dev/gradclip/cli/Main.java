@@ -8,6 +8,7 @@ import dev.gradclip.cli.clip.ClipCommand;
 import dev.gradclip.cli.demo.DemoCommand;
 import dev.gradclip.cli.info.InfoCommand;
 import dev.gradclip.cli.inspect.InspectCommand;
+import dev.gradclip.cli.inspect.InspectOrder;
 import dev.gradclip.cli.parity.ParityCommand;
 import dev.gradclip.cli.rules.NormTypes;
 import dev.gradclip.cli.rules.RulesCommand;
@@ -85,6 +86,7 @@ public final class Main {
                 .registerConverter(NormType.class, read(NormTypes::parse))
                 .registerConverter(NamePattern.class, read(NamePattern::of))
                 .registerConverter(Format.class, word(Format.class))
+                .registerConverter(InspectOrder.class, word(InspectOrder.class))
                 .registerConverter(NonFinitePolicy.class, word(NonFinitePolicy.class))
                 .setExpandAtFiles(false)
                 .setUsageHelpWidth(80)

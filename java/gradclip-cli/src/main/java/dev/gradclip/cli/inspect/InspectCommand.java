@@ -22,12 +22,14 @@ import picocli.CommandLine.Parameters;
         sortOptions = false,
         description = {
             "Shows what the gradients in a safetensors file are like.",
-            "Per tensor and in total: L1 and L2 norm, largest absolute value, mean, share of zeros, and how many "
-                    + "elements are NaN or infinite. Tensors that no rule clips are listed without."
+            "Per tensor and in total: share of the norm, L2 norm, largest absolute value, share of zeros, and how many "
+                    + "elements are NaN or infinite; in JSON also L1 norm and mean. A tensor's share is (its L2 norm / "
+                    + "the norm over all)^2. Tensors that no rule clips are listed without."
         },
         footerHeading = "%nExamples:%n",
         footer = {
             "  gradclip inspect grads.safetensors",
+            "  gradclip inspect grads.safetensors --sort file",
             "  gradclip inspect grads.safetensors --format json",
             "  gradclip inspect grads.safetensors --exclude '.*_scale'",
         },
@@ -43,6 +45,12 @@ public final class InspectCommand extends Subcommand {
 
     @Mixin
     private final Exclusion exclusion = new Exclusion();
+
+    @Option(
+            names = "--sort",
+            paramLabel = "share|file",
+            description = "the text's order: the largest share of the norm first, or as in the file (default: share)")
+    private InspectOrder sort = InspectOrder.SHARE;
 
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
     private Format format = Format.TEXT;
@@ -60,7 +68,7 @@ public final class InspectCommand extends Subcommand {
                 inspection.run(file, exclusion.rest(file), progress);
             }
             int excluded = file.header().tensors().size() - inspection.tensors().size();
-            new InspectReport(in, inspection.tensors(), inspection.total(), excluded).print(terminal, format);
+            new InspectReport(in, inspection.tensors(), inspection.total(), excluded, sort).print(terminal, format);
         }
         return ExitCode.DONE;
     }

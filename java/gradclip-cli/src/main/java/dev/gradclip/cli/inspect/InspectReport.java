@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -25,8 +26,9 @@ import org.jspecify.annotations.Nullable;
  * @param tensors each of its tensors
  * @param total over those that were measured
  * @param excluded how many tensors the user left out
+ * @param order of the tensors in the text
  */
-record InspectReport(Path file, List<Inspected> tensors, Measures total, int excluded) {
+record InspectReport(Path file, List<Inspected> tensors, Measures total, int excluded, InspectOrder order) {
     void print(Terminal terminal, Format format) throws IOException {
         if (format == Format.JSON) json(terminal);
         else text(terminal);
@@ -37,10 +39,10 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
     }
 
     private void text(Terminal terminal) {
-        List<String> header = new ArrayList<>(List.of("tensor", "type", "L1", "L2", "max|x|", "mean", "zeros"));
+        List<String> header = new ArrayList<>(List.of("tensor", "type", "share", "L2", "max|x|", "zeros"));
         if (hasNonFinite()) header.addAll(List.of("NaN", "Inf"));
         Table table = new Table(2, header.toArray(String[]::new));
-        for (Inspected tensor : tensors) {
+        for (Inspected tensor : sorted()) {
             table.add(row(tensor.entry().name(), type(tensor.entry()), tensor.measures()));
         }
         table.add(row("total", "", total));
@@ -57,6 +59,32 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
         if (excluded > 0) terminal.out().println(Numbers.count(excluded, "tensor") + " excluded");
     }
 
+    private List<Inspected> sorted() {
+        if (order == InspectOrder.FILE) return tensors;
+        Comparator<Inspected> largestFirst = Comparator.comparingDouble(InspectReport::rank);
+        return tensors.stream().sorted(largestFirst.reversed()).toList();
+    }
+
+    /** Above every norm where that is not a number, below where there is none. */
+    private static double rank(Inspected tensor) {
+        Measures measures = tensor.measures();
+        return measures == null ? -1 : measures.l2();
+    }
+
+    /** Returns the share of a norm in the total: squares add up to 1. NaN where no share can be told. */
+    private double share(Measures measures) {
+        double ratio = measures.l2() / total.l2();
+        return ratio * ratio;
+    }
+
+    private static boolean isUndefined(double share) {
+        return !Double.isFinite(share);
+    }
+
+    private static String percent(double share) {
+        return isUndefined(share) ? "-" : String.format(Locale.ROOT, "%.1f%%", 100 * share);
+    }
+
     /** Tells if a NaN or an infinity was found; columns of zeros would say in ten characters what a word says. */
     private boolean hasNonFinite() {
         return total.counts().nan() + total.counts().infinite() > 0;
@@ -65,16 +93,15 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
     private List<String> row(String name, String type, @Nullable Measures measures) {
         List<String> row = new ArrayList<>(List.of(name, type));
         if (measures == null) {
-            row.addAll(Collections.nCopies(hasNonFinite() ? 7 : 5, "-"));
+            row.addAll(Collections.nCopies(hasNonFinite() ? 6 : 4, "-"));
             return row;
         }
         ElementStats counts = measures.counts();
         row.addAll(List.of(
-                Numbers.brief(measures.l1()),
+                percent(share(measures)),
                 Numbers.brief(measures.l2()),
                 Numbers.brief(measures.max()),
-                counts.elements() == 0 ? "-" : Numbers.brief(counts.mean()),
-                counts.elements() == 0 ? "-" : String.format(Locale.ROOT, "%.1f%%", 100 * counts.zeroShare())));
+                percent(counts.zeroShare())));
         if (hasNonFinite()) {
             row.add(String.format(Locale.ROOT, "%,d", counts.nan()));
             row.add(String.format(Locale.ROOT, "%,d", counts.infinite()));
@@ -95,6 +122,8 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
                 json.array("shape", tensor.entry().shape());
                 json.put("elements", tensor.entry().elements());
                 measures(json, tensor.measures());
+                Measures measures = tensor.measures();
+                json.put("share", measures == null || isUndefined(share(measures)) ? null : (Double) share(measures));
             });
             json.object("total", () -> {
                 json.put("tensors", measured());

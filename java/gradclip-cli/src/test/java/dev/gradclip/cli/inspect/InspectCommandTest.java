@@ -12,6 +12,7 @@ import dev.gradclip.cli.shell.ExitCode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -58,6 +59,50 @@ class InspectCommandTest {
         assertMeasures(total, 10, "nan", "nan", "nan", "nan", 0.2, 1, 1);
     }
 
+    @Test
+    void theLargestShareFirst() {
+        Path in = new Gradients()
+                .floats("small", 3)
+                .add("i", "U8", new byte[4], 4)
+                .floats("zero", 0, -0f)
+                .floats("large", 0, 4)
+                .write(folder.resolve("in"));
+        assertEquals(List.of("large", "small", "zero", "i", "total"), names(in, "--sort", "share"));
+        assertEquals(List.of("small", "i", "zero", "large", "total"), names(in, "--sort", "file"));
+        List<Map<String, Object>> tensors =
+                Json.maps(Outcome.of("inspect", in, "--format", "json").json(), "tensors");
+        assertEquals(
+                List.of(9.0 / 25, "null", 0.0, 16.0 / 25),
+                tensors.stream()
+                        .map(t -> t.get("share"))
+                        .map(InspectCommandTest::rounded)
+                        .toList());
+        Path zeros = new Gradients().floats("a", 0, 0).write(folder.resolve("zeros"));
+        assertTrue(Outcome.of("inspect", zeros).out().contains("a       F32[2]      -  "));
+    }
+
+    private static Object rounded(Object share) {
+        return share instanceof Double number ? Math.round(number * 1e12) / 1e12 : share;
+    }
+
+    @Test
+    void whatIsNotFiniteComesFirst() {
+        assertEquals(List.of("b", "c", "a.weight", "d", "e", "index", "total"), names(write()));
+    }
+
+    private static List<String> names(Path in, String... options) {
+        List<String> command = new ArrayList<>(List.of("inspect", in.toString()));
+        command.addAll(List.of(options));
+        return Outcome.of(command.toArray())
+                .expect(ExitCode.DONE)
+                .out()
+                .lines()
+                .skip(1)
+                .takeWhile(line -> !line.contains("tensors,") && !line.contains("tensor,"))
+                .map(line -> line.substring(0, line.indexOf(' ')))
+                .toList();
+    }
+
     private static void assertMeasures(Map<String, Object> found, double elements, Object... expected) {
         assertEquals(elements, found.get("elements"));
         List<String> keys = List.of("l1", "l2", "max_abs", "mean", "zero_share", "nan", "inf");
@@ -81,7 +126,7 @@ class InspectCommandTest {
         String cut = name.substring(0, 60) + "…" + name.substring(name.length() - 60);
         assertTrue(lines.get(1).startsWith(cut + "  F32[3]"), lines.get(1));
         assertTrue(lines.get(2).startsWith("évil\\u000a\\u001b[31m "), lines.get(2));
-        assertTrue(lines.get(3).matches("i +U8\\[2×2\\]( +-){5}"), lines.get(3));
+        assertTrue(lines.get(3).matches("i +U8\\[2×2\\]( +-){4}"), lines.get(3));
         assertTrue(lines.get(4).startsWith("total "), lines.get(4));
         assertEquals("2 tensors, 4 elements, no NaN and no infinity", lines.get(5));
         assertEquals("1 tensor of a dtype that is not clipped, not in the total", lines.get(6));
@@ -92,7 +137,7 @@ class InspectCommandTest {
 
     @Test
     void aTableFitsATerminalWhereNamesAllow() throws IOException {
-        for (String file : List.of("rnn-calm", "rnn-exploding")) {
+        for (String file : List.of("rnn-calm", "rnn-exploding", "gpt-mixed")) {
             Path in = Files.write(folder.resolve(file), RealGradientsTest.resource(file + ".safetensors"));
             Outcome.of("inspect", in)
                     .expect(ExitCode.DONE)
@@ -110,8 +155,8 @@ class InspectCommandTest {
                 .lines()
                 .toList();
         assertTrue(lines.get(0).endsWith("zeros  NaN  Inf"), lines.get(0));
-        assertTrue(lines.get(2).matches("index +I32\\[2\\]( +-){7}"), lines.get(2));
-        assertTrue(lines.get(3).matches("b .* 1 +0"), lines.get(3));
+        assertTrue(lines.get(1).matches("b .* 1 +0"), lines.get(1));
+        assertTrue(lines.get(6).matches("index +I32\\[2\\]( +-){6}"), lines.get(6));
         assertTrue(lines.get(7).matches("total .* 20.0% +1 +1"), lines.get(7));
         assertEquals("5 tensors, 10 elements", lines.get(8));
     }
