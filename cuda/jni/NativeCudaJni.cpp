@@ -253,6 +253,21 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_step(JNIEnv* e
   return ticketOf(env, status, ticket);
 }
 
+JNIEXPORT jint JNICALL Java_dev_gradclip_internal_jni_NativeCuda_captureStep(JNIEnv* env, jclass, jlong plan,
+                                                                             jlong stream, jlong rule, jboolean clamps,
+                                                                             jlong numbers) {
+  const UpdateNumbers& update = *pointer<UpdateNumbers>(numbers);
+  std::int32_t capture = 0;
+  checked(env, clamps != JNI_FALSE ? planOf(plan).captureStepByValue(stream, ruleOf(rule), update, &capture)
+                                   : planOf(plan).captureStepByNorm(stream, ruleOf(rule), update, &capture));
+  return capture;
+}
+
+JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_setUpdate(JNIEnv* env, jclass, jlong plan,
+                                                                           jlong stream, jint capture, jlong numbers) {
+  checked(env, planOf(plan).setUpdate(stream, capture, *pointer<UpdateNumbers>(numbers)));
+}
+
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_progressAddress(JNIEnv*, jclass, jlong plan) {
   return planOf(plan).progressAddress();
 }

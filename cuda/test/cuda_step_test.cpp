@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Updates of weights with clipped gradients on the device, against common/update.hpp element by element on the host.
 #include "common/update.hpp"
-#include "cuda_support.hpp"
+#include "cuda_graphs.hpp"
 
 using gradclip::kClipped;
 using gradclip::kNonFinite;
@@ -297,6 +297,176 @@ TEST_CASE("a step is at most three launches and nothing else") {
     const bool looks = policy == Policy::Error || policy == Policy::Skip;
     CHECK(launches(valueRule(-1, 1, policy), true) == (looks ? 3 : 1));
   }
+}
+
+namespace {
+
+/// A model's steps as part of a graph.
+struct Captured {
+  Device device;
+  Stream stream;
+  std::int32_t capture = -1;
+  Graph graph;
+
+  Captured(const Model& model, const Rule& rule, bool clamps)
+      : device(model), graph(stream, [&] {
+          CudaPlan& plan = *device.bound.operator->();
+          const UpdateNumbers& numbers = device.model.numbers;
+          REQUIRE_OK(clamps ? plan.captureStepByValue(stream, rule, numbers, &capture)
+                            : plan.captureStepByNorm(stream, rule, numbers, &capture));
+        }) {}
+
+  /// Replays, which is at most three launches and nothing else.
+  Slot replay() {
+    emulator::resetCounters();
+    graph.replay();
+    const emulator::Counters counted = emulator::counters();
+    CHECK(counted.launches <= 3);
+    CHECK(counted.allocations + counted.copiesToDevice + counted.copiesToHost + counted.synchronisations == 0);
+    graph.wait();
+    return latest(device.bound, capture);
+  }
+};
+
+void put(Device& device, std::size_t i, const Bits& elements) {
+  Tensor& gradient = device.model.gradients[i];
+  gradient.elements = elements;
+  std::vector<std::uint8_t> bytes(gradient.bytes());
+  store(gradient.dtype, elements, bytes.data());
+  writeDevice(device.bound.table[i].address, bytes);
+}
+
+void checkSame(Device& captured, Device& plain) {
+  for (std::size_t i = 0; i < plain.model.weights.size(); ++i) {
+    const std::size_t at = i + plain.model.weights.size();
+    INFO("tensor " << i << " form " << plain.model.numbers.form);
+    REQUIRE(captured.bound.now(i) == plain.bound.now(i));
+    REQUIRE(captured.bound.now(at) == plain.bound.now(at));
+    const auto tensor = static_cast<std::int32_t>(i);
+    const auto own = static_cast<std::int64_t>(i * sizeof(TensorProgress));
+    REQUIRE(readDevice(captured.bound->progressAddress() + own, sizeof(TensorProgress)) ==
+            readDevice(plain.bound->progressAddress() + own, sizeof(TensorProgress)));
+    const bool isDouble = plain.model.weights[i].dtype == DType::Float64;
+    const std::size_t bytes = (isDouble ? 8 : 4) * plain.model.weights[i].elements.size();
+    for (std::int32_t slot = 0; slot < plain.model.numbers.form; ++slot) {
+      REQUIRE(readDevice(captured.bound->updateStateAddress(slot, tensor), bytes) ==
+              readDevice(plain.bound->updateStateAddress(slot, tensor), bytes));
+    }
+  }
+}
+
+/// Some of every pair, so that a hundred steps end soon.
+Model somePairs(const UpdateNumbers& numbers) {
+  const Model all = everyPair(numbers);
+  std::vector<Tensor> gradients, weights;
+  for (std::size_t i : {1u, 7u, 14u, 19u, 26u, 30u, 40u}) {
+    gradients.push_back(all.gradients[i]);
+    weights.push_back(all.weights[i]);
+  }
+  return {numbers, gradients, weights};
+}
+
+}  // namespace
+
+TEST_CASE("a captured step, replayed a hundred times, with other numbers halfway: the bits of a hundred steps") {
+  for (const UpdateNumbers& numbers : everyForm()) {
+    for (bool clamps : {false, true}) {
+      const Rule rule =
+          clamps ? valueRule(-0.25, 0.5, Policy::Skip) : normRule(Granularity::Segment, kL2, 5.0, 1e-6, Policy::Skip);
+      const Model model = somePairs(numbers);
+      Captured captured(model, rule, clamps);
+      Device plain(model);
+      UpdateNumbers now = numbers;
+      for (int step = 0; step < 100; ++step) {
+        if (step == 50) {
+          now.learningRate /= 8;
+          now.weightDecay /= 2;
+          now.beta1 *= 0.75;
+          REQUIRE_OK(captured.device.bound->setUpdate(captured.stream, captured.capture, now));
+          plain.model.numbers = now;
+        }
+        // Nothing moves where a gradient is not finite, and no step is counted.
+        const bool bad = step % 20 == 7;
+        Bits elements = model.gradients[2].elements;
+        if (bad) elements[elements.size() / 2] = reference::encode(model.gradients[2].dtype, reference::kNaN);
+        put(captured.device, 2, elements);
+        put(plain, 2, elements);
+        const Slot slot = captured.replay();
+        const Slot want = clamps ? plain.byValue(rule) : plain.byNorm(rule);
+        CHECK(slot.ticket == step + 1);
+        CHECK(slot.flags == want.flags);
+        CHECK(slot.changed == want.changed);
+        CHECK(has(slot, kNonFinite) == bad);
+      }
+      checkSame(captured.device, plain);
+      TensorProgress progress{};
+      std::memcpy(&progress, readDevice(plain.bound->progressAddress(), sizeof progress).data(), sizeof progress);
+      CHECK(progress.steps == 95);
+    }
+  }
+}
+
+TEST_CASE("a captured step takes other limits, and keeps its update's numbers") {
+  for (bool clamps : {false, true}) {
+    const auto ruleOf = [&](double limit) {
+      Rule rule = clamps ? valueRule(-limit, limit, Policy::Propagate)
+                         : normRule(Granularity::All, kL2, limit, 1e-6, Policy::Propagate);
+      rule.limit.inverseScale = limit;
+      return rule;
+    };
+    const Model model = somePairs(adam(0.01, gradclip::kDecoupled));
+    Captured captured(model, ruleOf(0.5), clamps);
+    Device plain(model);
+    for (double limit : {0.5, 0.25, 2.0}) {
+      REQUIRE_OK(captured.device.bound->setNumbers(captured.stream, captured.capture, ruleOf(limit)));
+      captured.replay();
+      clamps ? plain.byValue(ruleOf(limit)) : plain.byNorm(ruleOf(limit));
+    }
+    checkSame(captured.device, plain);
+  }
+}
+
+TEST_CASE("a captured step that takes the place of another has the numbers of its own capture") {
+  const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);
+  const Model model = somePairs(sgd(0.1));
+  Captured captured(model, rule, false);
+  Device plain(model);
+  REQUIRE_OK(captured.device.bound->setUpdate(captured.stream, captured.capture, sgd(0.7)));
+  captured.device.bound->closeCapture(captured.capture);
+  std::int32_t again = -1;
+  Graph graph(captured.stream,
+              [&] { REQUIRE_OK(captured.device.bound->captureStepByNorm(captured.stream, rule, sgd(0.1), &again)); });
+  CHECK(again == captured.capture);
+  graph.replay();
+  graph.wait();
+  plain.byNorm(rule);
+  checkSame(captured.device, plain);
+}
+
+TEST_CASE("refused captures speak of steps, and leave all as it was") {
+  const auto says = [](const CudaStatus& status, const char* word) {
+    CHECK(status.code == cudaErrorStreamCaptureUnsupported);
+    CHECK(std::strstr(status.call, "step") != nullptr);
+    CHECK(std::strstr(status.call, word) != nullptr);
+  };
+  const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);
+  Device device(somePairs(sgd(0.1)));
+  const Stream stream;
+  std::int64_t ticket = 0;
+  std::int32_t capture = -1;
+  says(device.bound->captureStepByNorm(stream, rule, sgd(0.1), &capture), "captures nothing");
+  Graph empty(stream, [&] {
+    says(device.bound->stepByNorm(stream, rule, sgd(0.1), &ticket), "CapturedStep");
+    says(device.bound->stepByValue(stream, valueRule(-1, 1, Policy::Skip), sgd(0.1), &ticket), "CapturedStep");
+  });
+  device.bound.move(0);
+  device.bound.rebind();
+  Graph dirty(stream, [&] {
+    says(device.bound->captureStepByNorm(stream, rule, sgd(0.1), &capture), "rebind");
+    CHECK_FALSE(device.bound->captureStepByNorm(stream, rule, adam(0.1, 0), &capture).ok());
+  });
+  CHECK_FALSE(device.bound->setUpdate(stream, 0, adam(0.1, 0)).ok());
+  device.check();
 }
 
 TEST_CASE("launches that wait for each other: the same bits") {

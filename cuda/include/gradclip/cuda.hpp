@@ -200,8 +200,17 @@ class CudaPlan {
                              std::int32_t* capture);
   CudaStatus captureByValue(std::int64_t stream, const RuleNumbers& rule, std::int32_t* capture);
 
+  // A captured step likewise.
+  CudaStatus captureStepByNorm(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
+                               std::int32_t* capture);
+  CudaStatus captureStepByValue(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
+                                std::int32_t* capture);
+
   /// Other limits for replays that the stream is given from here on. Parts keep theirs.
   CudaStatus setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule);
+
+  /// Other numbers of a captured step's update, of the form that was captured, likewise.
+  CudaStatus setUpdate(std::int64_t stream, std::int32_t capture, const UpdateNumbers& numbers);
 
   /// Its graph is replayed no more.
   void closeCapture(std::int32_t capture);

@@ -3,8 +3,29 @@
 #pragma once
 
 #include "kernels/last_block.cuh"
+#include "kernels/launches.hpp"
 
 namespace gradclip {
+
+/// Limits as they were captured, or as they were set since.
+__device__ __forceinline__ ClampLimits limitsNow(const Capture& capture, ClampLimits limits) {
+  if (hasNewNumbers(capture)) {
+    limits.min = loadGlobal<double>(&capture.numbers->min);
+    limits.max = loadGlobal<double>(&capture.numbers->max);
+    limits.inverseScale = loadGlobal<double>(&capture.numbers->limit.inverseScale);
+  }
+  return limits;
+}
+
+/// A segment's own limits, where a rule has parts.
+__device__ __forceinline__ ClampLimits limitsOf(const PartTable& parts, std::uint32_t segment, ClampLimits limits) {
+  if (parts.count != 0) {
+    const Part* const part = parts.parts + loadGlobal<std::uint32_t>(parts.ofSegment + segment);
+    limits.min = loadGlobal<double>(&part->min);
+    limits.max = loadGlobal<double>(&part->max);
+  }
+  return limits;
+}
 
 /// What a thread has changed: 32 bits count what even one multiprocessor's threads can meet in a device's memory.
 struct Changes {

@@ -144,19 +144,7 @@ __device__ __forceinline__ Before before(const ClampLimits& limits) {
 
 /// A piece's limits. They are read anew for each tile: kept, they would take registers that its elements need.
 __device__ __forceinline__ ClampLimits limitsOf(const ClampParams& params, const DevicePiece& piece) {
-  ClampLimits limits = params.limits;
-  if (hasNewNumbers(params.capture)) {
-    const Numbers* const now = params.capture.numbers;
-    limits.min = loadGlobal<double>(&now->min);
-    limits.max = loadGlobal<double>(&now->max);
-    limits.inverseScale = loadGlobal<double>(&now->limit.inverseScale);
-  }
-  if (params.parts.count != 0) {
-    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + piece.segment);
-    limits.min = loadGlobal<double>(&part->min);
-    limits.max = loadGlobal<double>(&part->max);
-  }
-  return limits;
+  return limitsOf(params.parts, static_cast<std::uint32_t>(piece.segment), limitsNow(params.capture, params.limits));
 }
 
 GRADCLIP_NOINLINE __device__ Clamped clampedEach(std::int32_t dtype, Vector v, int bytes, ClampLimits limits) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "common/update.hpp"
 #include "gradclip/cuda.hpp"
 #include "gradclip/dtype.hpp"
 
@@ -114,21 +115,29 @@ struct alignas(16) Finding {
 
 static_assert(sizeof(Finding) == 32, "layout that Java reads");
 
-/// What a captured clip reads anew each time its graph runs.
+/// The numbers of a captured step's update.
+struct alignas(16) CapturedUpdate {
+  UpdateNumbers numbers;
+  std::int64_t owner;  ///< as that of Numbers
+  std::int64_t unused;
+};
+
+/// What a captured clip or step reads anew each time its graph runs.
 struct alignas(16) Numbers {
   NormLimit limit;
   double min, max;
   std::int64_t owner;    ///< the captured clip whose numbers these are; another still has those of its capture
   std::int64_t replays;  ///< results so far: the ticket of the last one
+  CapturedUpdate update;
 };
 
-/// A captured clip, to its kernels; null numbers where the clip is not captured.
+/// A captured clip or step, to its kernels; null numbers where it is not captured.
 struct Capture {
   Numbers* numbers;
   std::int64_t id;  ///< above 0, never the same again in a plan
 };
 
-/// Captured clips that a plan has room for.
+/// Captured clips and steps that a plan has room for.
 constexpr unsigned kCaptures = 16;
 
 /// One result, in mapped host memory.

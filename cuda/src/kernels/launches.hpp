@@ -156,6 +156,7 @@ struct UpdateParams {
   Control* control;
   UpdateNumbers numbers;
   UpdateTable updates;
+  Capture capture;
 };
 
 cudaError_t enqueueUpdate(const Grids& grids, cudaStream_t stream, const UpdateParams& params, bool behind);
@@ -167,5 +168,13 @@ struct SetNumbersParams {
 };
 
 cudaError_t enqueueSetNumbers(cudaStream_t stream, const SetNumbersParams& params);
+
+/// New numbers for a captured step's update.
+struct SetUpdateParams {
+  Capture capture;
+  UpdateNumbers numbers;
+};
+
+cudaError_t enqueueSetUpdate(cudaStream_t stream, const SetUpdateParams& params);
 
 }  // namespace gradclip

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives a captured clip other numbers: they travel as a kernel's parameters, so no host memory has to stay for a copy.
+// Gives a captured clip or step other numbers: they travel as a kernel's parameters, so no host memory has to stay for
+// a copy.
 #include "kernels/device_words.cuh"
 #include "kernels/launches.hpp"
 #include "kernels/launch.hpp"
@@ -20,6 +21,15 @@ __global__ void setNumbersKernel(const SetNumbersParams params) {
 
 cudaError_t enqueueSetNumbers(cudaStream_t stream, const SetNumbersParams& params) {
   return launch(setNumbersKernel, 1, 32, 0, stream, params);
+}
+
+__global__ void setUpdateKernel(const SetUpdateParams params) {
+  if (threadIdx.x != 0) return;
+  storeStruct(&params.capture.numbers->update, CapturedUpdate{params.numbers, params.capture.id, 0});
+}
+
+cudaError_t enqueueSetUpdate(cudaStream_t stream, const SetUpdateParams& params) {
+  return launch(setUpdateKernel, 1, 32, 0, stream, params);
 }
 
 }  // namespace gradclip

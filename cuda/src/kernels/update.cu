@@ -16,6 +16,14 @@ struct Decided {
   bool perSegment, zeroesNonFinite;
 };
 
+/// What a block keeps. The numbers lie here because they are either parameters or, of a captured step, in the device's
+/// memory: in registers they would make Adam's spill.
+struct UpdateShared {
+  UpdateNumbers numbers;
+  ClampLimits limits;
+  unsigned arrivedBefore;
+};
+
 namespace {
 
 /// The type of the arithmetic, by the size of a weight.
@@ -106,6 +114,13 @@ struct UpdateTile {
   std::int32_t gradientType, weightType;
 };
 
+/// The update's numbers, which for a captured step may have been set since.
+__device__ __forceinline__ UpdateNumbers numbersOf(const UpdateParams& params) {
+  if (params.capture.numbers == nullptr) return params.numbers;
+  const CapturedUpdate now = loadStruct(&params.capture.numbers->update);
+  return now.owner == params.capture.id ? now.numbers : params.numbers;
+}
+
 /// A tensor's numbers in this step.
 __device__ __forceinline__ SegmentUpdate segmentUpdate(const UpdateNumbers& numbers, const TensorProgress& progress,
                                                        double coefficient, double min, double max) {
@@ -135,16 +150,16 @@ __device__ __forceinline__ unsigned updateOne(const UpdateStep<A>& u, A g, A& p,
 // ---- whole tiles ---------------------------------------------------------------------------------------------------
 
 /// Rows that are loaded before the first is used: as many as 64 registers hold, or half as many where some spilled, of
-/// momentum's halves and of doubles, and from 12.0 on of all of Adam.
+/// momentum's halves and of doubles, and from 10.0 on of all of Adam and of plain SGD's halves.
 constexpr int atOnce(UpdateForm form, int wordsOfRow, bool isDouble) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
-  constexpr bool kFewForAdam = true;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+  constexpr bool kFewer = true;
 #else
-  constexpr bool kFewForAdam = false;
+  constexpr bool kFewer = false;
 #endif
-  if (form == UpdateForm::Adam) return isDouble || kFewForAdam ? 2 : 4;
+  if (form == UpdateForm::Adam) return isDouble || kFewer ? 2 : 4;
   if (form == UpdateForm::SgdMomentum) return 4;
-  return wordsOfRow <= 4 ? 16 : isDouble ? 4 : 8;
+  return wordsOfRow <= 4 && !kFewer ? 16 : isDouble ? 4 : 8;
 }
 
 /// Rows of a warp's elements: a lane's of each lie beside those of the next lane.
@@ -342,30 +357,26 @@ struct Clip {
 };
 
 template <class A>
-__device__ __forceinline__ Clip clipOf(const UpdateParams& params, const Decided& decided, std::uint32_t segment) {
+__device__ __forceinline__ Clip clipOf(const UpdateParams& params, const UpdateShared& shared, const Decided& decided,
+                                       std::uint32_t segment) {
   const double infinite = bitCast<double>(Element<double>::Bits{Element<double>::kInfinity});
   if (!params.clamps) {
     // One of all gradients is read anew for each tile, too: kept, it would take registers that elements need.
     const double* const at = decided.perSegment ? params.coefficients + segment : &params.decision->coefficient;
     return {loadGlobal<double>(at), -infinite, infinite};
   }
-  Clip clip = {params.limits.inverseScale, params.limits.min, params.limits.max};
-  if (params.parts.count != 0) {
-    const Part* const part = params.parts.parts + loadGlobal<std::uint32_t>(params.parts.ofSegment + segment);
-    clip.min = loadGlobal<double>(&part->min);
-    clip.max = loadGlobal<double>(&part->max);
-  }
-  clip.min = static_cast<double>(limitIn<A>(clip.min));
-  clip.max = static_cast<double>(limitIn<A>(clip.max));
-  return clip;
+  const ClampLimits limits = limitsOf(params.parts, segment, shared.limits);
+  return {limits.inverseScale, static_cast<double>(limitIn<A>(limits.min)),
+          static_cast<double>(limitIn<A>(limits.max))};
 }
 
 template <UpdateForm Form, class A>
-__device__ __forceinline__ Changes updateTile(const UpdateParams& params, const Decided& decided,
-                                              const UpdateTile& tile, std::uint32_t segment, std::uint32_t tensor) {
+__device__ __forceinline__ Changes updateTile(const UpdateParams& params, const UpdateShared& shared,
+                                              const Decided& decided, const UpdateTile& tile, std::uint32_t segment,
+                                              std::uint32_t tensor) {
   const TensorProgress progress = loadStruct(params.updates.progress + tensor);
-  const Clip clip = clipOf<A>(params, decided, segment);
-  const UpdateNumbers& n = params.numbers;
+  const Clip clip = clipOf<A>(params, shared, decided, segment);
+  const UpdateNumbers& n = shared.numbers;
   if (decided.zeroesNonFinite || (sizeof(A) == 4 && needsDouble(clip.coefficient)) || !isWhole(tile)) {
     const SegmentUpdate numbers = segmentUpdate(n, progress, clip.coefficient, clip.min, clip.max);
     return updateAny<Form, A>(tile, n, numbers, decided.zeroesNonFinite);
@@ -388,7 +399,7 @@ __device__ __forceinline__ Changes updateTile(const UpdateParams& params, const 
 }
 
 /// Counts the step of each tensor that is present; one without elements is. By all threads of the last block.
-__device__ inline void countStep(const UpdateParams& params) {
+__device__ inline void countStep(const UpdateParams& params, const UpdateNumbers& numbers) {
   const UpdateTable& updates = params.updates;
   for (std::uint32_t i = threadIdx.x; i < updates.tensors; i += blockDim.x) {
     const std::uint32_t first = loadGlobal<std::uint32_t>(updates.firstPiece + i);
@@ -398,9 +409,9 @@ __device__ inline void countStep(const UpdateParams& params) {
     if (!empty && loadGlobal<std::uint64_t>(&params.tiles.pieces[first].bytes) == 0) continue;
     TensorProgress progress = loadStruct(updates.progress + i);
     ++progress.steps;
-    if (static_cast<UpdateForm>(params.numbers.form) == UpdateForm::Adam) {
-      progress.power1 *= params.numbers.beta1;
-      progress.power2 *= params.numbers.beta2;
+    if (static_cast<UpdateForm>(numbers.form) == UpdateForm::Adam) {
+      progress.power1 *= numbers.beta1;
+      progress.power2 *= numbers.beta2;
     }
     storeStruct(updates.progress + i, progress);
   }
@@ -417,6 +428,12 @@ __global__ void __launch_bounds__(kBlockThreads, 2) updateKernel(const UpdatePar
   Decision decision = {};
   if (params.decision != nullptr) decision = loadStruct(params.decision);
   if (decision.mode == Mode::Untouched) return;
+  UpdateShared& shared = *sharedMemory<UpdateShared>();
+  if (threadIdx.x == 0) {
+    shared.numbers = numbersOf(params);
+    shared.limits = limitsNow(params.capture, params.limits);
+  }
+  __syncthreads();
   const Decided decided = {decision.mode != Mode::Global,
                            params.clamps ? params.limits.zeroNonFinite : decision.zero != 0};
   Changes changes = {0, 0};
@@ -429,15 +446,16 @@ __global__ void __launch_bounds__(kBlockThreads, 2) updateKernel(const UpdatePar
         const UpdateTile tile = tileOf(params, number, piece, weights, own);
         if (tile.count == 0) return;
         const Changes more = tile.weightType == static_cast<std::int32_t>(DType::Float64)
-                                 ? updateTile<Form, double>(params, decided, tile, i, own.tensor)
-                                 : updateTile<Form, float>(params, decided, tile, i, own.tensor);
+                                 ? updateTile<Form, double>(params, shared, decided, tile, i, own.tensor)
+                                 : updateTile<Form, float>(params, shared, decided, tile, i, own.tensor);
         changes.elements += more.elements;
         changes.zeroed |= more.zeroed;
       });
   if (params.clamps) countChanges(params.control, changes);
-  if (!lastBlock(params.control, sharedMemory<unsigned>())) return;
-  countStep(params);
-  if (params.clamps && threadIdx.x == 0) publishChanges(params.control, params.slot, params.ticket);
+  if (!lastBlock(params.control, &shared.arrivedBefore)) return;
+  countStep(params, shared.numbers);
+  if (params.clamps && threadIdx.x == 0)
+    publishChanges(params.control, params.slot, ticketOf(params.ticket, params.capture));
 }
 
 namespace {
@@ -471,7 +489,7 @@ cudaError_t enqueueUpdate(const Grids& grids, cudaStream_t stream, const UpdateP
   const Kernel kernel = kernelOf(form);
   if (kernel == nullptr) return cudaErrorInvalidValue;
   const unsigned blocks = blocksFor(params.tileCount, grids.update[static_cast<int>(form)]);
-  return launch(kernel, blocks, kBlockThreads, sizeof(unsigned), stream, params, behind ? How::Behind : How::Alone);
+  return launch(kernel, blocks, kBlockThreads, sizeof(UpdateShared), stream, params, behind ? How::Behind : How::Alone);
 }
 
 }  // namespace gradclip

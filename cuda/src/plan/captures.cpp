@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clips that become part of a graph.
+// Clips and steps that become part of a graph.
 #include "plan/state.hpp"
 
 namespace gradclip {
@@ -8,29 +8,25 @@ namespace {
 CudaStatus refusedCapture(const char* why) { return called(cudaErrorStreamCaptureUnsupported, why); }
 
 /// What has to hold before work is captured, for a stream that must be.
-CudaStatus capturable(cudaStream_t stream, bool dirty) {
+CudaStatus capturable(cudaStream_t stream, bool dirty, const Refusals& refusals) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
-  if (status != cudaStreamCaptureStatusActive)
-    return refusedCapture("a captured clip on a stream that captures nothing");
+  if (status != cudaStreamCaptureStatusActive) return refusedCapture(refusals.nothingCaptured);
   // The upload would be captured with what the pinned memory holds when the graph runs.
-  if (dirty)
-    return refusedCapture(
-        "a captured clip after a rebind, or the first by a rule for groups (run a clip by the rule before the capture "
-        "begins)");
-  return {};
+  return dirty ? refusedCapture(refusals.notUploaded) : CudaStatus{};
 }
 
-/// Captures a clip by a rule on a stream, and leaves the plan's own stream as it was. Work is a function of a target.
+/// Captures a clip or a step by a rule on a stream, and leaves the plan's own stream as it was. Work is a function of a
+/// target.
 template <class State, class Work>
-CudaStatus captured(State& state, std::int64_t handle, const RuleNumbers& rule, std::int32_t* capture,
-                    const Work& work) {
+CudaStatus captured(State& state, std::int64_t handle, const RuleNumbers& rule, std::int32_t* capture, const Work& work,
+                    const Refusals& refusals = kOfClips) {
   if (auto s = state.setParts(rule); !s.ok()) return s;
   return inContext(state, [&] {
-    if (auto s = capturable(streamOf(handle), state.dirty); !s.ok()) return s;
+    if (auto s = capturable(streamOf(handle), state.dirty, refusals); !s.ok()) return s;
     unsigned number = 0;
     while (number < kCaptures && state.captures[number] != 0) ++number;
-    if (number == kCaptures) return refusedCapture("a captured clip beyond the 16 that one clipper has at once");
+    if (number == kCaptures) return refusedCapture(refusals.tooMany);
     Slot* const slot = state.memory.deviceSlot(PlanMemory::captureTicket(number));
     const Capture id{state.memory.captures + number, ++state.lastCapture};
     const cudaStream_t usual = state.stream;
@@ -62,11 +58,33 @@ CudaStatus CudaPlan::captureByValue(std::int64_t stream, const RuleNumbers& rule
                   [&](const Target& target) { return state_->clipByValue(rule, target); });
 }
 
+CudaStatus CudaPlan::captureStepByNorm(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
+                                       std::int32_t* capture) {
+  return captured(
+      *state_, stream, rule, capture, [&](const Target& target) { return state_->stepByNorm(rule, numbers, target); },
+      kOfSteps);
+}
+
+CudaStatus CudaPlan::captureStepByValue(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
+                                        std::int32_t* capture) {
+  return captured(
+      *state_, stream, rule, capture, [&](const Target& target) { return state_->stepByValue(rule, numbers, target); },
+      kOfSteps);
+}
+
 CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const RuleNumbers& rule) {
   State& s = *state_;
   return inContext(s, [&] {
-    const Capture id{s.memory.captures + capture, s.captures[capture]};
-    return called(enqueueSetNumbers(streamOf(stream), {id, rule}), "cudaLaunchKernel");
+    return called(enqueueSetNumbers(streamOf(stream), {s.captureOf(capture), rule}), "cudaLaunchKernel");
+  });
+}
+
+CudaStatus CudaPlan::setUpdate(std::int64_t stream, std::int32_t capture, const UpdateNumbers& numbers) {
+  State& s = *state_;
+  if (numbers.form != s.updates.form())
+    return called(cudaErrorInvalidValue, "an update of another form than its state");
+  return inContext(s, [&] {
+    return called(enqueueSetUpdate(streamOf(stream), {s.captureOf(capture), numbers}), "cudaLaunchKernel");
   });
 }
 

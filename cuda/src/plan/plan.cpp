@@ -123,7 +123,7 @@ CudaStatus CudaPlan::State::setParts(const RuleNumbers& rule) {
   const auto wanted = static_cast<unsigned>(rule.partCount);
   if (wanted == 0 || !fault.ok()) return fault;
   if (wanted == partCount && std::memcmp(next, parts.data(), wanted * sizeof(Part)) == 0) return {};
-  const char* const why = "another rule for groups while a captured clip of groups is open (close it first)";
+  const char* const why = "another rule for groups while a captured clip or step of groups is open (close it first)";
   if (partCount > 0 && hasCaptures()) return called(cudaErrorStreamCaptureUnsupported, why);
   if (wanted > tables.mostParts)
     return called(cudaErrorInvalidValue, "a rule of more parts than the plan has room for");
@@ -139,11 +139,11 @@ namespace {
 
 /// Whether a call may work on a stream. A ticket would be the same at every replay, so what is captured has calls of
 /// its own.
-CudaStatus usable(cudaStream_t stream) {
+CudaStatus usable(cudaStream_t stream, const Refusals& refusals) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   if (auto s = called(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing"); !s.ok()) return s;
-  const char* const captured = "a clip on a stream that is being captured (CapturedClip is for that)";
-  return called(status == cudaStreamCaptureStatusNone ? cudaSuccess : cudaErrorStreamCaptureUnsupported, captured);
+  return called(status == cudaStreamCaptureStatusNone ? cudaSuccess : cudaErrorStreamCaptureUnsupported,
+                refusals.onCapturedStream);
 }
 
 /// Whether a stream is one of a device. Asked where the stream is another than before.
@@ -165,10 +165,10 @@ CudaStatus onDevice(cudaStream_t stream, int device) {
 }  // namespace
 
 /// Makes `handle` the plan's stream and brings the device's pieces up to date.
-CudaStatus CudaPlan::State::begin(std::int64_t handle) {
+CudaStatus CudaPlan::State::begin(std::int64_t handle, const Refusals& refusals) {
   const cudaStream_t next = streamOf(handle);
   // First, for any other question about a stream that is being captured spoils the capture.
-  if (auto s = usable(next); !s.ok()) return s;
+  if (auto s = usable(next, refusals); !s.ok()) return s;
   if (!used || next != stream) {
     if (auto s = onDevice(next, device); !s.ok()) return s;
   }

@@ -29,6 +29,25 @@ struct Target {
   Capture capture;
 };
 
+/// What refusals say of a call, by what it is.
+struct Refusals {
+  const char *onCapturedStream, *nothingCaptured, *notUploaded, *tooMany;
+};
+
+constexpr Refusals kOfClips = {
+    "a clip on a stream that is being captured (CapturedClip is for that)",
+    "a captured clip on a stream that captures nothing",
+    "a captured clip after a rebind, or the first by a rule for groups (run a clip by the rule before the capture "
+    "begins)",
+    "a captured clip beyond the 16 that one clipper has at once"};
+
+constexpr Refusals kOfSteps = {
+    "a step on a stream that is being captured (CapturedStep is for that)",
+    "a captured step on a stream that captures nothing",
+    "a captured step after a rebind, or the first by a rule for groups (run a step by the rule before the capture "
+    "begins)",
+    "a captured step beyond the 16 clips and steps that one clipper has at once"};
+
 /// Segments that a decision looks at, with the weights of gradients or without.
 struct Span {
   std::uint32_t from, to;
@@ -59,14 +78,14 @@ struct CudaPlan::State {
   unsigned nextStage = 0;
   bool dirty = false;  ///< pieces differ from what was uploaded
   std::int64_t lastTicket = 0;
-  std::int64_t captures[kCaptures] = {};  ///< ids of those open, else 0
+  std::int64_t captures[kCaptures] = {};  ///< ids of clips and steps that are open, else 0
   std::int64_t lastCapture = 0;
   CudaStatus fault;
 
   CudaStatus create(const Piece* table, std::int32_t pieceCount, const Counts& counts);
   CudaStatus setParts(const RuleNumbers& rule);
   CudaStatus stagePieces(unsigned stage, cudaStream_t on);
-  CudaStatus begin(std::int64_t handle);
+  CudaStatus begin(std::int64_t handle, const Refusals& refusals);
   CudaStatus noteWork(cudaStream_t streamBefore, bool usedBefore);
   CudaStatus uploadPieces();
   CudaStatus measure(NormOf norm, std::uint32_t from, std::uint32_t to, bool zero);
@@ -88,6 +107,8 @@ struct CudaPlan::State {
   CudaStatus lookFirst(const RuleNumbers& rule, const Target& target);
   bool hasCaptures() const;
   void noteTypes();
+
+  Capture captureOf(std::int32_t number) const { return {memory.captures + number, captures[number]}; }
 
   Span gradients() const { return {0, tables.gradients}; }
 
@@ -112,11 +133,11 @@ CudaStatus inContext(State& state, const Work& work) {
 
 /// A call that gives its stream work.
 template <class State, class Work>
-CudaStatus onStream(State& state, std::int64_t handle, const Work& work) {
+CudaStatus onStream(State& state, std::int64_t handle, const Work& work, const Refusals& refusals = kOfClips) {
   return inContext(state, [&] {
     const cudaStream_t streamBefore = state.stream;
     const bool usedBefore = state.used;
-    CudaStatus status = state.begin(handle);
+    CudaStatus status = state.begin(handle, refusals);
     if (status.ok()) status = work();
     const CudaStatus noted = state.noteWork(streamBefore, usedBefore);
     return status.ok() ? noted : status;
@@ -137,12 +158,14 @@ constexpr Purpose purposeOf(Granularity granularity) {
                                                : Purpose::Parts;
 }
 
-/// A clip by a rule, given a stream and a ticket. Work is a function of a target.
+/// A clip or a step by a rule, given a stream and a ticket. Work is a function of a target.
 template <class State, class Work>
-CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket, const Work& work) {
+CudaStatus clipped(State& state, std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket, const Work& work,
+                   const Refusals& refusals = kOfClips) {
   const ClipRange range;
   if (auto s = state.setParts(rule); !s.ok()) return s;
-  return onStream(state, stream, [&] { return work(state.nextTarget(ticket)); });
+  return onStream(
+      state, stream, [&] { return work(state.nextTarget(ticket)); }, refusals);
 }
 
 }  // namespace gradclip

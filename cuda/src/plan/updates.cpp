@@ -154,7 +154,9 @@ CudaStatus CudaPlan::State::update(const RuleNumbers& rule, const UpdateNumbers&
   params.control = memory.control;
   params.numbers = numbers;
   params.updates = updates.table();
-  return called(enqueueUpdate(grids, stream, params, follows && behindOwn), "cudaLaunchKernel");
+  params.capture = target.capture;
+  const bool behind = follows && behindOwn && params.capture.numbers == nullptr;
+  return called(enqueueUpdate(grids, stream, params, behind), "cudaLaunchKernel");
 }
 
 CudaStatus CudaPlan::State::stepByNorm(const RuleNumbers& rule, const UpdateNumbers& numbers, const Target& target) {
@@ -174,14 +176,16 @@ CudaStatus CudaPlan::State::stepByValue(const RuleNumbers& rule, const UpdateNum
 
 CudaStatus CudaPlan::stepByNorm(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
                                 std::int64_t* ticket) {
-  return clipped(*state_, stream, rule, ticket,
-                 [&](const Target& target) { return state_->stepByNorm(rule, numbers, target); });
+  return clipped(
+      *state_, stream, rule, ticket, [&](const Target& target) { return state_->stepByNorm(rule, numbers, target); },
+      kOfSteps);
 }
 
 CudaStatus CudaPlan::stepByValue(std::int64_t stream, const RuleNumbers& rule, const UpdateNumbers& numbers,
                                  std::int64_t* ticket) {
-  return clipped(*state_, stream, rule, ticket,
-                 [&](const Target& target) { return state_->stepByValue(rule, numbers, target); });
+  return clipped(
+      *state_, stream, rule, ticket, [&](const Target& target) { return state_->stepByValue(rule, numbers, target); },
+      kOfSteps);
 }
 
 }  // namespace gradclip

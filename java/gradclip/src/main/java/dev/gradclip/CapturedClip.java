@@ -27,9 +27,9 @@ import dev.gradclip.internal.cuda.CudaCapture;
  * double norm = clip[0].latest().globalNorm();
  * }</pre>
  */
-public final class CapturedClip implements AutoCloseable {
-    private final Phases phases;
-    private final CudaCapture capture;
+public sealed class CapturedClip implements AutoCloseable permits CapturedStep {
+    final Phases phases;
+    final CudaCapture capture;
     private volatile ClipRule rule;
 
     CapturedClip(Phases phases, CudaCapture capture, ClipRule rule) {

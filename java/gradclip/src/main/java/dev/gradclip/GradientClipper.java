@@ -307,6 +307,29 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
     }
 
+    /** Steps by a rule that is resolved for this clipper; without a stream the step is complete on return. */
+    ClipResult step(Update update, ResolvedRule rule, @Nullable CudaStream stream) {
+        acquire();
+        try {
+            resolved = rule;
+            return run(call.step(rule, update, stream == null ? null : stream.streamHandle));
+        } finally {
+            user = null;
+        }
+    }
+
+    /** Captures a step by a rule that is resolved for this clipper. */
+    CapturedStep captureStep(Update update, ResolvedRule rule, CudaStream stream) {
+        Objects.requireNonNull(stream, "stream");
+        acquire();
+        try {
+            forgetMeasured();
+            return new CapturedStep(phases, phases.captureStep(rule, update, stream.streamHandle), rule.rule, update);
+        } finally {
+            user = null;
+        }
+    }
+
     /** The state that {@link #step} keeps, to be saved and loaded. */
     public UpdateState state() {
         return new UpdateState(this);
@@ -543,6 +566,25 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         acquire();
         try {
             return new PreparedClip(this, resolve(rule));
+        } finally {
+            user = null;
+        }
+    }
+
+    /**
+     * Prepares a step that is run every step or captured. The update's state is made now, where there is none yet.
+     *
+     * @throws IllegalArgumentException if the rule names a group that does not exist, the state is that of another form
+     *     of update, or types or pieces of gradient and weights do not go together
+     * @throws IllegalStateException if a gradient has no weights or they are read-only
+     */
+    public PreparedStep prepare(Update update, ClipRule rule) {
+        Objects.requireNonNull(update, "update");
+        acquire();
+        try {
+            ResolvedRule known = resolve(rule);
+            phases.updates(UpdateForm.of(update));
+            return new PreparedStep(this, update, known);
         } finally {
             user = null;
         }

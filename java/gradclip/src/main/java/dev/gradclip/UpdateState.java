@@ -30,9 +30,9 @@ public final class UpdateState {
     public long steps() {
         return clipper.onUpdates(null, updates -> {
             long most = 0;
-            for (int i = 0; updates != null && i < clipper.names().size(); i++) {
-                most = Math.max(most, updates.progress().steps(i));
-            }
+            if (updates == null) return most;
+            Progress progress = updates.progress();
+            for (int i = 0; i < clipper.names().size(); i++) most = Math.max(most, progress.steps(i));
             return most;
         });
     }
@@ -124,6 +124,8 @@ public final class UpdateState {
                                         + clipper.length(i) + " of " + to.dtype(i)));
             }
         }
+        Progress progress = from.progress();
+        Progress own = to.progress();
         for (int i = 0; i < names.size(); i++) {
             int at = other.names().indexOf(names.get(i));
             for (int slot = 0; slot < to.form().slots(); slot++) {
@@ -131,9 +133,9 @@ public final class UpdateState {
                 copy(from.read(slot, at), target);
                 to.written(slot, i, target);
             }
-            Progress progress = from.progress();
-            to.progress().set(i, progress.steps(at), progress.power1(at), progress.power2(at));
+            own.set(i, progress.steps(at), progress.power1(at), progress.power2(at));
         }
+        to.progressSet();
     }
 
     /** Copies bytes that may be cut in other places; leaves the positions of the target as they were. */

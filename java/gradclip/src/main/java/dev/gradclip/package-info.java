@@ -15,15 +15,15 @@
  * {@link dev.gradclip.Scope}, a {@link dev.gradclip.NormType} and a {@link dev.gradclip.Convention}; a
  * {@link dev.gradclip.ValueRule}; or a {@link dev.gradclip.GroupRule} with a rule for each group.
  * {@link dev.gradclip.NonFinitePolicy} says what happens at a NaN or an infinity. A {@link dev.gradclip.PreparedClip}
- * is a rule made ready for one clipper.
+ * is a rule made ready for one clipper, and a {@link dev.gradclip.PreparedStep} an update and a rule.
  *
  * <p><b>What it found.</b> Each clip returns a {@link dev.gradclip.ClipResult}; a {@link dev.gradclip.ClipListener}
  * receives a {@link dev.gradclip.ClipEvent} for each, and {@link dev.gradclip.NormHistory} keeps the norms of the
  * latest. {@link dev.gradclip.DynamicLossScaler} chooses the loss scale of mixed precision by the results.
  *
  * <p><b>On a device.</b> Clips are enqueued on a {@link dev.gradclip.CudaStream}, captured into a
- * {@link dev.gradclip.CudaGraph} as a {@link dev.gradclip.CapturedClip}, and can take a {@link dev.gradclip.DeviceNorm}
- * that the host never sees.
+ * {@link dev.gradclip.CudaGraph} as a {@link dev.gradclip.CapturedClip} or {@link dev.gradclip.CapturedStep}, and can
+ * take a {@link dev.gradclip.DeviceNorm} that the host never sees.
  *
  * <p>Adapters to frameworks are built on {@link dev.gradclip.adapter}. docs/architecture.md draws how the parts fit
  * together.

@@ -14,9 +14,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Updates on the emulated device: what they cost there, and the bits of plain Java. */
@@ -74,13 +77,21 @@ class CudaStepTest {
         /** Binds new gradients, one of them absent where it says so, one with a NaN. */
         void bind(int step, int absent, int bad) {
             gradients = new ArrayList<>();
-            for (int i = 0; i < weights.size(); i++) {
-                double[] g =
-                        Values.normal(1000L * step + i, (int) weights.get(i).length(), 2);
-                if (i == bad) g[g.length / 2] = Double.NaN;
-                gradients.add(i == absent ? null : Values.buffer(dtypes.get(i), g));
-            }
+            for (int i = 0; i < weights.size(); i++) gradients.add(i == absent ? null : gradient(i, step, bad));
             clipper.rebind(backend.place(gradients));
+        }
+
+        private HostBuffer gradient(int i, int step, int bad) {
+            double[] g = Values.normal(1000L * step + i, (int) weights.get(i).length(), 2);
+            if (i == bad) g[g.length / 2] = Double.NaN;
+            return Values.buffer(dtypes.get(i), g);
+        }
+
+        /** Writes new gradients where those lie on the device that were bound last. */
+        void fill(int step, int bad) {
+            for (int i = 0; i < weights.size(); i++) {
+                Placed.onDevice(Objects.requireNonNull(gradients.get(i))).copyFrom(gradient(i, step, bad));
+            }
         }
 
         List<long[]> bits() {
@@ -279,23 +290,169 @@ class CudaStepTest {
         }
     }
 
-    /** Steps can't be captured yet. */
+    /** A model's step in a graph. */
+    private static final class Captured implements AutoCloseable {
+        final Model cuda = new Model(CUDA);
+        final CudaStream stream = CudaStream.create();
+        final CapturedStep step;
+        final CudaGraph graph;
+
+        Captured(Update update, ClipRule rule) {
+            cuda.bind(0, -1, -1);
+            PreparedStep prepared = cuda.clipper.prepare(update, rule);
+            // What was rebound, and the parts of a rule for groups, are uploaded by an uncaptured call.
+            cuda.clipper.clip(rule);
+            List<CapturedStep> captured = new ArrayList<>();
+            graph = CudaGraph.capture(stream, () -> captured.add(prepared.capture(stream)));
+            step = captured.get(0);
+        }
+
+        void launch(int number, int bad) {
+            cuda.fill(number, bad);
+            EmulatedCuda.counters();
+            graph.launch(stream);
+            assertCosts(3, 0, step.update());
+            stream.synchronize();
+        }
+
+        @Override
+        public void close() {
+            graph.close();
+            step.close();
+            cuda.close();
+            stream.close();
+        }
+    }
+
+    /** Nothing moves at a launch that meets a NaN, and it counts no step. */
     @Test
-    void aStepOnAStreamThatIsCapturedIsRefused() {
-        try (Model cuda = new Model(CUDA);
-                CudaStream stream = CudaStream.create()) {
-            cuda.bind(1, -1, -1);
-            cuda.clipper.step(Update.sgd(0.1), ClipRule.globalNorm(1));
-            List<long[]> before = cuda.bits();
+    void aHundredLaunchesOfACapturedStepHaveTheBitsOfAHundredSteps() {
+        List<ClipRule> rules = List.of(
+                ClipRule.value(0.5),
+                ClipRule.globalNorm(1),
+                ClipRule.perGroup(Map.of("first", ClipRule.globalNorm(1), "second", ClipRule.globalNorm(2))));
+        for (int i = 0; i < UPDATES.size(); i++) {
+            Update update = UPDATES.get(i);
+            ClipRule rule =
+                    rules.get(i).withNonFinitePolicy(NonFinitePolicy.SKIP).withInverseScale(0.5);
+            try (Model java = new Model(JAVA);
+                    Captured captured = new Captured(update, rule)) {
+                Update now = update;
+                for (int step = 0; step < 100; step++) {
+                    if (step == 50) {
+                        now = update.withLearningRate(0.001);
+                        captured.step.setUpdate(now, captured.stream);
+                        assertEquals(now, captured.step.update());
+                    }
+                    int bad = step % 10 == 9 ? 2 : -1;
+                    java.bind(step, -1, bad);
+                    captured.launch(step, bad);
+                    ClipResult want = java.clipper.step(now, rule);
+                    ClipResult found = captured.step.latest();
+                    assertEquals(want.globalNorm(), found.globalNorm());
+                    assertEquals(want.nonFinite(), found.nonFinite());
+                    assertEquals(want.elementsChanged(), found.elementsChanged());
+                }
+                assertSame(java, captured.cuda, update + " " + rule);
+                assertEquals(100, captured.step.replays());
+                assertEquals(90, captured.cuda.clipper.state().steps());
+            }
+        }
+    }
+
+    /** The limits of the rule and the numbers of the update are set apart from each other. */
+    @Test
+    void aCapturedStepTakesAnotherRuleAndKeepsItsUpdate() {
+        for (ClipRule rule : List.of(ClipRule.globalNorm(1), ClipRule.value(0.5))) {
+            ClipRule next = rule instanceof NormRule ? ClipRule.globalNorm(0.25) : ClipRule.value(-1, 0.125);
+            try (Model java = new Model(JAVA);
+                    Captured captured = new Captured(UPDATES.get(2), rule)) {
+                for (int step = 0; step < 3; step++) {
+                    ClipRule now = step == 0 ? rule : next.withInverseScale(1 / (1.0 + step));
+                    if (step > 0) captured.step.setRule(now, captured.stream);
+                    java.bind(step, -1, -1);
+                    captured.launch(step, -1);
+                    java.clipper.step(UPDATES.get(2), now);
+                }
+                assertSame(java, captured.cuda, rule);
+            }
+        }
+    }
+
+    /** The state of launches is saved, and launches go on with a state that was loaded meanwhile. */
+    @Test
+    void launchesGoOnFromAStateThatWasLoaded() throws IOException {
+        ClipRule rule = ClipRule.globalNorm(1);
+        Path file = folder.resolve("state.safetensors");
+        for (Update update : UPDATES) {
+            try (Model java = new Model(JAVA);
+                    Captured captured = new Captured(update, rule)) {
+                for (int step = 0; step < 3; step++) {
+                    java.bind(step, -1, -1);
+                    java.clipper.step(update, rule);
+                    captured.launch(step, -1);
+                }
+                captured.cuda.clipper.state().save(file);
+                for (int step = 3; step < 5; step++) captured.launch(step, -1);
+                captured.cuda.clipper.state().load(file);
+                for (int i = 0; i < java.weights.size(); i++) {
+                    Placed.onDevice(captured.cuda.weights.get(i)).copyFrom(java.weights.get(i));
+                }
+                java.bind(5, -1, -1);
+                java.clipper.step(update, rule);
+                captured.launch(5, -1);
+                assertSame(java, captured.cuda, update);
+            }
+        }
+    }
+
+    private static void assertRefused(Class<? extends Exception> type, String reason, Executable call) {
+        String message = String.valueOf(assertThrows(type, call).getMessage());
+        assertTrue(message.contains(reason) && !message.contains(" clip "), message);
+    }
+
+    @Test
+    void refusalsSpeakOfSteps() {
+        try (Captured captured = new Captured(Update.sgd(0.1), ClipRule.globalNorm(1))) {
+            GradientClipper clipper = captured.cuda.clipper;
+            CudaStream stream = captured.stream;
+            List<long[]> before = captured.cuda.bits();
+            PreparedStep prepared = clipper.prepare(Update.sgd(0.1), ClipRule.globalNorm(1));
+            assertRefused(
+                    IllegalArgumentException.class,
+                    "other update",
+                    () -> clipper.prepare(Update.adam(0.1), ClipRule.globalNorm(1)));
+            assertRefused(
+                    IllegalArgumentException.class,
+                    "other update",
+                    () -> captured.step.setUpdate(Update.adam(0.1), stream));
+            assertRefused(CudaException.class, "a captured step on a stream", () -> prepared.capture(stream));
             CudaGraph.capture(
                             stream,
-                            () -> assertThrows(
-                                    CudaException.class,
-                                    () -> cuda.clipper.stepAsync(Update.sgd(0.1), ClipRule.globalNorm(1), stream)))
+                            () -> assertRefused(
+                                    CudaException.class, "CapturedStep is for that", () -> prepared.runAsync(stream)))
                     .close();
-            for (int i = 0; i < before.size(); i++)
-                assertArrayEquals(before.get(i), cuda.bits().get(i));
-            assertEquals(1, cuda.clipper.state().steps());
+            List<HostBuffer> elsewhere = captured.cuda.weights.stream()
+                    .map(each -> Values.buffer(each.dtype(), Values.read(each)))
+                    .toList();
+            String moved = String.valueOf(
+                    assertThrows(IllegalStateException.class, () -> clipper.rebindWeights(CUDA.place(elsewhere)))
+                            .getMessage());
+            assertTrue(moved.contains("a captured clip or step still works"), moved);
+            captured.step.close();
+            assertRefused(
+                    IllegalStateException.class,
+                    "the captured step is closed",
+                    () -> captured.step.setUpdate(Update.sgd(1), stream));
+            for (int i = 0; i < before.size(); i++) {
+                assertArrayEquals(before.get(i), captured.cuda.bits().get(i));
+            }
+            captured.cuda.bind(2, -1, -1);
+            assertRefused(
+                    CudaException.class,
+                    "a captured step after a rebind",
+                    () -> CudaGraph.capture(stream, () -> prepared.capture(stream)));
+            assertEquals(0, clipper.state().steps());
         }
     }
 

@@ -308,6 +308,40 @@ class StepTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void aPreparedStepIsAStep(TestBackend backend) {
+        Tensor gradient = new Tensor(backend, Values.buffer(DType.FLOAT32, 3, 4));
+        Tensor weights = new Tensor(backend, Values.buffer(DType.FLOAT32, 1, 1));
+        Tensor other = new Tensor(backend, Values.buffer(DType.FLOAT32, 1, 1));
+        try (GradientClipper clipper = backend.builder()
+                        .add("weights", gradient.buffer())
+                        .weights(weights.buffer())
+                        .build();
+                GradientClipper plain = backend.builder()
+                        .add("weights", gradient.buffer())
+                        .weights(other.buffer())
+                        .build()) {
+            Update update = Update.adamW(0.1);
+            ClipRule rule = ClipRule.globalNorm(1);
+            PreparedStep prepared = clipper.prepare(update, rule);
+            assertEquals(update, prepared.update());
+            assertEquals(rule, prepared.rule());
+            assertEquals(0, clipper.state().steps());
+            for (int i = 0; i < 3; i++) {
+                ClipResult found = i == 2 ? prepared.runAsync(CudaStream.DEFAULT) : prepared.run();
+                assertEquals(plain.step(update, rule).globalNorm(), found.globalNorm());
+            }
+            assertArrayEquals(other.doubles(), weights.doubles());
+            assertEquals(3, clipper.state().steps("weights"));
+            if (backend.onDevice()) return;
+            String said =
+                    String.valueOf(assertThrows(IllegalStateException.class, () -> prepared.capture(CudaStream.DEFAULT))
+                            .getMessage());
+            assertTrue(said.contains("host memory") && said.contains("use step"), said);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void gradientsAreZeroedOnRequest(TestBackend backend) {
         for (DType dtype : DType.values()) {
             Tensor gradient = new Tensor(backend, Values.buffer(dtype, 3, -4, 0.5));

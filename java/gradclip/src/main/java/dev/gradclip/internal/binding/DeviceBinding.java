@@ -203,8 +203,9 @@ public final class DeviceBinding extends Binding {
 
     private void requireNotCaptured(int tensor) {
         if (plan.hasCaptures()) {
-            throw new IllegalStateException(name(tensor) + " has moved, but a captured clip still works where it was; "
-                    + "close the CapturedClip and its graph first, or keep gradients in place between replays");
+            throw new IllegalStateException(
+                    name(tensor) + " has moved, but a captured clip or step still works where it "
+                            + "was; close it and its graph first, or keep gradients in place between replays");
         }
     }
 

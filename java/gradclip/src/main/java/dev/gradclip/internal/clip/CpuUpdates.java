@@ -74,6 +74,9 @@ final class CpuUpdates implements UpdateMemory {
     }
 
     @Override
+    public void progressSet() {}
+
+    @Override
     public DType dtype(int tensor) {
         return UpdateMemory.typeBeside(binding.shape(binding.size() + tensor).dtype());
     }

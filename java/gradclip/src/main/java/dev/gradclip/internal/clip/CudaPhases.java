@@ -8,6 +8,7 @@ import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormRule;
 import dev.gradclip.NormType;
 import dev.gradclip.Scope;
+import dev.gradclip.Update;
 import dev.gradclip.ValueRule;
 import dev.gradclip.internal.binding.DeviceBinding;
 import dev.gradclip.internal.cuda.CudaCapture;
@@ -186,7 +187,7 @@ public final class CudaPhases implements Phases {
         return writing;
     }
 
-    // ---- captured clips ---------------------------------------------------------------------------------------------
+    // ---- captured clips and steps -----------------------------------------------------------------------------------
 
     @Override
     public CudaCapture capture(ResolvedRule rule, @Nullable DeviceNorm norm, StreamHandle on) {
@@ -196,13 +197,25 @@ public final class CudaPhases implements Phases {
     }
 
     @Override
+    public CudaCapture captureStep(ResolvedRule rule, Update update, StreamHandle on) {
+        CudaUpdates now = updates(UpdateForm.of(update));
+        binding.requireUpdatable();
+        forget();
+        return plan.captureStep(on.value(), numbers(rule), now.state(), update);
+    }
+
+    @Override
+    public void setUpdate(CudaCapture capture, Update update, StreamHandle on) {
+        capture.setUpdate(on.value(), updates(UpdateForm.of(update)).state(), update);
+    }
+
+    @Override
     public void setRule(CudaCapture capture, ClipRule rule, StreamHandle on) {
         if (rule instanceof NormRule norm
                 && norm.scope() == Scope.TENSOR
                 && !binding.segments().areTensors()) {
-            throw new IllegalArgumentException(
-                    "the numbers of a captured clip of each tensor can't change where tensors have "
-                            + "rows; capture it anew");
+            throw new IllegalArgumentException("the numbers of a captured " + capture.what()
+                    + " of each tensor can't change where tensors have rows; capture it anew");
         }
         CudaRule next = new CudaRule(0);
         if (rule instanceof NormRule norm) {

@@ -36,6 +36,11 @@ final class CudaUpdates implements UpdateMemory {
     }
 
     @Override
+    public void progressSet() {
+        state.progressSet();
+    }
+
+    @Override
     public DType dtype(int tensor) {
         return UpdateMemory.typeBeside(binding.weightsType(tensor));
     }

@@ -4,6 +4,7 @@ package dev.gradclip.internal.clip;
 import dev.gradclip.ClipRule;
 import dev.gradclip.DeviceNorm;
 import dev.gradclip.NormType;
+import dev.gradclip.Update;
 import dev.gradclip.internal.cuda.CudaCapture;
 import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
@@ -54,12 +55,22 @@ public interface Phases {
         throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use clip");
     }
 
-    /** Replaces the numbers of a captured clip's rule. */
+    /** Adds a step to the graph that the stream is captured into. */
+    default CudaCapture captureStep(ResolvedRule rule, Update update, StreamHandle stream) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing can be captured; use step");
+    }
+
+    /** Replaces the numbers of a captured step's update. */
+    default void setUpdate(CudaCapture capture, Update update, StreamHandle stream) {
+        throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
+    }
+
+    /** Replaces the numbers of a captured clip's or step's rule. */
     default void setRule(CudaCapture capture, ClipRule rule, StreamHandle stream) {
         throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
     }
 
-    /** Copies the figures of the latest replay of a captured clip. */
+    /** Copies the figures of the latest replay of a captured clip or step. */
     default void latest(CudaCapture capture, Figures into) {
         throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
     }

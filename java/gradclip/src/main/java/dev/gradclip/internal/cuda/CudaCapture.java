@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.cuda;
 
-/** A clip of a plan that is part of a CUDA graph. Each replay of the graph leaves its result in {@link #slot}. */
+import dev.gradclip.Update;
+
+/** A clip or a step of a plan that is part of a CUDA graph. Each replay of the graph leaves its result in {@link #slot}. */
 public final class CudaCapture {
     private final CudaPlan plan;
     private final int number;
     private final CudaResults slot;
 
-    /** The number of results that earlier captured clips left in the slot. */
+    /** The name of what was captured, in messages. */
+    private final String what;
+
+    /** The number of results that earlier captures left in the slot. */
     private final long before;
 
     private boolean closed;
 
-    CudaCapture(CudaPlan plan, int number, CudaResults slot) {
+    CudaCapture(CudaPlan plan, int number, CudaResults slot, String what) {
         this.plan = plan;
         this.number = number;
         this.slot = slot;
+        this.what = what;
         before = slot.latest();
     }
 
@@ -25,6 +31,19 @@ public final class CudaCapture {
             requireOpen();
             plan.setNumbers(stream, number, rule);
         }
+    }
+
+    /** Replaces the update's numbers, for replays enqueued on the stream from here on. */
+    public void setUpdate(long stream, CudaUpdateState state, Update update) {
+        synchronized (plan) {
+            requireOpen();
+            plan.setUpdate(stream, number, state, update);
+        }
+    }
+
+    /** The name of what was captured: a clip or a step. */
+    public String what() {
+        return what;
     }
 
     /** The slot of the latest replay's result, to be read while the plan's monitor is held. */
@@ -43,10 +62,10 @@ public final class CudaCapture {
     }
 
     private void requireOpen() {
-        if (closed) throw new IllegalStateException("the captured clip is closed");
+        if (closed) throw new IllegalStateException("the captured " + what + " is closed");
     }
 
-    /** Frees the clip's number for another capture; closing again does nothing. */
+    /** Frees the number for another capture; closing again does nothing. */
     public void close() {
         synchronized (plan) {
             if (closed) return;

@@ -214,13 +214,31 @@ public final class CudaPlan implements AutoCloseable {
             } else {
                 number = NativeCuda.captureByNorm(plan, stream, rule.address);
             }
-            captures++;
-            return new CudaCapture(this, number, CudaResults.at(NativeCuda.captureSlot(plan, number), 1));
+            return captured(plan, number, "clip");
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         } finally {
             Reference.reachabilityFence(rule);
         }
+    }
+
+    /** Adds a step to the graph that the stream is captured into. */
+    public synchronized CudaCapture captureStep(long stream, CudaRule rule, CudaUpdateState state, Update update) {
+        long plan = usable();
+        try {
+            long numbers = state.numbers(update);
+            return captured(plan, NativeCuda.captureStep(plan, stream, rule.address, rule.clamps(), numbers), "step");
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(rule);
+            Reference.reachabilityFence(state);
+        }
+    }
+
+    private CudaCapture captured(long plan, int number, String what) {
+        captures++;
+        return new CudaCapture(this, number, CudaResults.at(NativeCuda.captureSlot(plan, number), 1), what);
     }
 
     /** Replaces the numbers of a captured clip's rule, for replays enqueued on the stream from here on. */
@@ -235,6 +253,18 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
+    /** Replaces the numbers of a captured step's update, for replays enqueued on the stream from here on. */
+    synchronized void setUpdate(long stream, int capture, CudaUpdateState state, Update update) {
+        long plan = usable();
+        try {
+            NativeCuda.setUpdate(plan, stream, capture, state.numbers(update));
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        } finally {
+            Reference.reachabilityFence(state);
+        }
+    }
+
     synchronized void closeCapture(int capture) {
         captures--;
         if (handle != 0) NativeCuda.closeCapture(handle, capture);
@@ -245,7 +275,7 @@ public final class CudaPlan implements AutoCloseable {
         usable();
     }
 
-    /** Returns true if graphs hold clips of this plan. */
+    /** Returns true if graphs hold clips or steps of this plan. */
     public synchronized boolean hasCaptures() {
         return captures > 0;
     }

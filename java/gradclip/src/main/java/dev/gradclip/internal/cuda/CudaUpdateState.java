@@ -29,13 +29,10 @@ public final class CudaUpdateState {
     private final UpdateTable numbers = new UpdateTable(0);
     private final long numbersAddress = NativeCuda.address(numbers.memory());
 
-    /** The steps as they were copied last, which a file that is loaded may change here. */
+    /** The steps as they were copied last. */
     private final Progress progress;
 
     private final ByteBuffer copied;
-
-    /** True if the device has been given a step since the copy. */
-    private boolean isBehind;
 
     /** State for the weights of a plan's gradients. */
     public CudaUpdateState(CudaPlan plan, UpdateForm form, int tensors, SegmentLayout segments) {
@@ -44,7 +41,6 @@ public final class CudaUpdateState {
         this.tensors = tensors;
         progress = new Progress(tensors);
         copied = direct(Math.multiplyExact(tensors, PROGRESS_BYTES));
-        write();
         ByteBuffer firstPieces = direct(Math.multiplyExact(4, tensors + 1));
         for (int i = 0; i <= tensors; i++) firstPieces.putInt(4 * i, segments.from(i));
         plan.createUpdates(form, firstPieces);
@@ -59,45 +55,34 @@ public final class CudaUpdateState {
         return form;
     }
 
-    /** The address of an update's numbers, for a step that is enqueued before the next one asks. */
+    /** The address of an update's numbers, for a call that has read them before the next one asks. */
     long numbers(Update update) {
-        upload();
         numbers.setUpdate(update);
-        isBehind = true;
         return numbersAddress;
     }
 
-    /** The steps of each tensor, after all steps so far; what is set there goes to the device with the next step. */
+    /**
+     * The steps of each tensor, after all calls so far. They are copied each time: the graph of a captured step counts
+     * steps that the host does not see.
+     */
     public Progress progress() {
-        if (isBehind) {
-            plan.copyProgress(copied, true);
-            for (int i = 0; i < tensors; i++) {
-                int at = i * PROGRESS_BYTES;
-                progress.set(i, copied.getLong(at), copied.getDouble(at + 8), copied.getDouble(at + 16));
-            }
-            isBehind = false;
+        plan.copyProgress(copied, true);
+        for (int i = 0; i < tensors; i++) {
+            int at = i * PROGRESS_BYTES;
+            progress.set(i, copied.getLong(at), copied.getDouble(at + 8), copied.getDouble(at + 16));
         }
         return progress;
     }
 
-    /** Gives the device steps that were set here since the copy. */
-    private void upload() {
-        if (!isBehind && write()) plan.copyProgress(copied, false);
-    }
-
-    /** Writes the steps as they are here; returns true if any is another than was copied. */
-    private boolean write() {
-        boolean differs = false;
+    /** Gives the device the steps that were set in {@link #progress}. */
+    public void progressSet() {
         for (int i = 0; i < tensors; i++) {
             int at = i * PROGRESS_BYTES;
-            differs |= copied.getLong(at) != progress.steps(i)
-                    || copied.getDouble(at + 8) != progress.power1(i)
-                    || copied.getDouble(at + 16) != progress.power2(i);
             copied.putLong(at, progress.steps(i));
             copied.putDouble(at + 8, progress.power1(i));
             copied.putDouble(at + 16, progress.power2(i));
         }
-        return differs;
+        plan.copyProgress(copied, false);
     }
 
     /** A copy of a tensor's state of so many bytes. */

@@ -152,16 +152,22 @@ public final class NativeCuda {
      */
     public static native long step(long plan, long stream, long rule, boolean clamps, long numbers);
 
+    /** Captures {@link #step} into the stream's graph; returns the number of the captured step. */
+    public static native int captureStep(long plan, long stream, long rule, boolean clamps, long numbers);
+
+    /** Replaces the numbers of a captured step's update, for replays enqueued on the stream from here on. */
+    public static native void setUpdate(long plan, long stream, int capture, long numbers);
+
     /** Device address of each tensor's steps and products of betas: 32 bytes a tensor. */
     public static native long progressAddress(long plan);
 
     /** Device address of a tensor's state. */
     public static native long updateStateAddress(long plan, int slot, int tensor);
 
-    /** Frees the number of a captured clip for another one. */
+    /** Frees the number of a captured clip or step for another one. */
     public static native void closeCapture(long plan, int capture);
 
-    /** The host address of a captured clip's latest result, a {@code CudaResults} of one slot. */
+    /** The host address of a captured clip's or step's latest result, a {@code CudaResults} of one slot. */
     public static native long captureSlot(long plan, int capture);
 
     /** Waits until the call's result is complete. */

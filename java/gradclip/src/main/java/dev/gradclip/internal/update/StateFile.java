@@ -57,11 +57,11 @@ public final class StateFile {
         try {
             try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
                 write(channel, header(names, length, updates));
+                Progress steps = updates.progress();
                 for (int i = 0; i < names.size(); i++) {
                     ByteBuffer progress = ByteBuffer.allocate(24).order(ByteOrder.LITTLE_ENDIAN);
-                    progress.putLong(updates.progress().steps(i));
-                    progress.putDouble(updates.progress().power1(i))
-                            .putDouble(updates.progress().power2(i));
+                    progress.putLong(steps.steps(i));
+                    progress.putDouble(steps.power1(i)).putDouble(steps.power2(i));
                     write(channel, progress.flip());
                     for (int slot = 0; slot < updates.form().slots(); slot++) {
                         for (ByteBuffer buffer : updates.read(slot, i)) write(channel, buffer);
@@ -204,11 +204,14 @@ public final class StateFile {
                     + names.size() + " have " + expected);
         }
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            for (int i = 0; i < names.size(); i++) load(channel, names.get(i), i, updates);
+            Progress progress = updates.progress();
+            for (int i = 0; i < names.size(); i++) load(channel, names.get(i), i, updates, progress);
+            updates.progressSet();
         }
     }
 
-    private void load(FileChannel channel, String name, int tensor, UpdateMemory updates) throws IOException {
+    private void load(FileChannel channel, String name, int tensor, UpdateMemory updates, Progress progress)
+            throws IOException {
         ByteBuffer steps = read(channel, at(name + ".step"), 8, file);
         ByteBuffer products = read(channel, at(name + ".beta_products"), 16, file);
         for (int slot = 0; slot < form.slots(); slot++) {
@@ -222,7 +225,7 @@ public final class StateFile {
             }
             updates.written(slot, tensor, buffers);
         }
-        updates.progress().set(tensor, steps.getLong(0), products.getDouble(0), products.getDouble(8));
+        progress.set(tensor, steps.getLong(0), products.getDouble(0), products.getDouble(8));
     }
 
     private long at(String entry) {

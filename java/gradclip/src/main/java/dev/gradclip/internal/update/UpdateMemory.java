@@ -22,8 +22,11 @@ public interface UpdateMemory {
         }
     }
 
-    /** The steps of each tensor. */
+    /** The steps of each tensor by now; on a device this waits for the last call and copies them. */
     Progress progress();
+
+    /** Takes what was set in {@link #progress}. */
+    void progressSet();
 
     /** The type of a tensor's state: FLOAT64 for weights of FLOAT64, else FLOAT32. */
     DType dtype(int tensor);
