@@ -16,6 +16,9 @@ package dev.gradclip;
  * }
  * }</pre>
  *
+ * <p>{@link GradientClipper#step} takes the rule as well, and moves nothing where a gradient overflows; its result goes
+ * to {@link #update(ClipResult)} in the same way.
+ *
  * <p>One thread at a time uses a scaler.
  */
 public final class DynamicLossScaler {
