@@ -275,6 +275,22 @@ TEST_CASE("an absent gradient leaves weights, state and steps") {
   device.check();
 }
 
+TEST_CASE("a tensor without elements counts its step where it is present") {
+  Device device(everyPair(adam(0.01, 0)));
+  const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);
+  const std::size_t empty = device.model.weights.size() - 1;
+  REQUIRE(device.model.weights[empty].elements.empty());
+  for (bool here : {true, false, true}) {
+    here ? device.bound.comeBack(empty) : device.bound.drop(empty);
+    device.bound.rebind();
+    device.byNorm(rule);
+    for (std::size_t i = 0; i <= empty; ++i) {
+      if (here || i != empty) device.model.step(i, device.bound.coefficient(i));
+    }
+  }
+  device.check();
+}
+
 TEST_CASE("a step is at most three launches and nothing else") {
   Device device(everyPair(adam(0.01, 0)));
   const auto launches = [&](const Rule& rule, bool clamps) {

@@ -182,7 +182,7 @@ class Bound {
     table.push_back({0, 0, elements, tiles_, static_cast<std::int32_t>(table.size()), tensor.dtype});
     placed_.push_back(table.back());
     tiles_ += (elements + tile - 1) / tile;
-    fill(table.size() - 1, elements > 0 ? allocate(tensor) : 0);
+    fill(table.size() - 1, elements > 0 ? allocate(tensor) : kNowhere);
   }
 
   void fill(std::size_t i, std::int64_t address) {
@@ -196,6 +196,8 @@ class Bound {
     store(tensors[i].dtype, tensors[i].elements, bytes.data());
     writeDevice(placed_[i].address, bytes);
   }
+
+  static constexpr std::int64_t kNowhere = 64;  ///< a tensor without elements is present there
 
   CudaPlan* plan_ = nullptr;
   std::size_t weights_;

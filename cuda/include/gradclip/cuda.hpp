@@ -160,7 +160,8 @@ class CudaPlan {
   /// Waits for what is in flight.
   static CudaStatus destroy(CudaPlan* plan);
 
-  /// Same pieces, types and lengths, or absent: at address 0. Nothing is bound where one piece can't be.
+  /// Same pieces, types and lengths, or absent: at address 0. A piece without elements is present at any other address.
+  /// Nothing is bound where one piece can't be.
   CudaStatus rebind(const Piece* table);
 
   CudaStatus measure(std::int64_t stream, NormOf norm, std::int32_t fromSegment, std::int32_t toSegment);

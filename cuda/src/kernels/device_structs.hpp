@@ -12,8 +12,8 @@ namespace gradclip {
 
 /// One contiguous run of elements on the device.
 struct alignas(16) DevicePiece {
-  std::uint64_t address;
-  std::uint64_t bytes;  ///< 0 for a tensor that is absent this step
+  std::uint64_t address;     ///< 0 for a tensor that is absent this step
+  std::uint64_t bytes;       ///< 0 for that, too
   std::uint32_t firstTile;   ///< in the plan
   std::int32_t segment;
   std::uint32_t wholeTiles;  ///< that come first and lie at multiples of 16 bytes
@@ -50,8 +50,7 @@ struct alignas(16) UpdatePiece {
 struct UpdateTable {
   const UpdatePiece* pieces;  ///< one for each of the gradients'
   TensorProgress* progress;
-  const std::uint32_t* firstPiece;   ///< of each tensor, and one more at the end
-  const std::uint32_t* segmentTile;  ///< as FoldTable's
+  const std::uint32_t* firstPiece;  ///< of each tensor, and one more at the end
   std::uint32_t tensors;
   std::uint64_t slots[2];  ///< addresses
 };

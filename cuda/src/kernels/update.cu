@@ -398,15 +398,12 @@ __device__ __forceinline__ Changes updateTile(const UpdateParams& params, const 
   }
 }
 
-/// Counts the step of each tensor that is present; one without elements is. By all threads of the last block.
+/// Counts the step of each tensor that is present, whether it has elements or not. By all threads of the last block.
 __device__ inline void countStep(const UpdateParams& params, const UpdateNumbers& numbers) {
   const UpdateTable& updates = params.updates;
   for (std::uint32_t i = threadIdx.x; i < updates.tensors; i += blockDim.x) {
     const std::uint32_t first = loadGlobal<std::uint32_t>(updates.firstPiece + i);
-    const std::uint32_t next = loadGlobal<std::uint32_t>(updates.firstPiece + i + 1);
-    const bool empty =
-        loadGlobal<std::uint32_t>(updates.segmentTile + first) == loadGlobal<std::uint32_t>(updates.segmentTile + next);
-    if (!empty && loadGlobal<std::uint64_t>(&params.tiles.pieces[first].bytes) == 0) continue;
+    if (loadGlobal<std::uint64_t>(&params.tiles.pieces[first].address) == 0) continue;
     TensorProgress progress = loadStruct(updates.progress + i);
     ++progress.steps;
     if (static_cast<UpdateForm>(numbers.form) == UpdateForm::Adam) {

@@ -41,7 +41,7 @@ UpdateMemory::~UpdateMemory() {
 }
 
 CudaStatus UpdateMemory::create(const Updated& updated, const BoundPieces& pieces, const Tables& tables,
-                                const FoldTable& fold, cudaStream_t stream) {
+                                cudaStream_t stream) {
   const char* const unfit = "updates of a plan that does not have a piece of weights for each of its gradients";
   const auto gradients = static_cast<std::int32_t>(tables.gradients);
   bool fits = !exists() && pieces.size() == 2 * gradients;
@@ -57,7 +57,6 @@ CudaStatus UpdateMemory::create(const Updated& updated, const BoundPieces& piece
   if (auto s = called(cudaMalloc(reinterpret_cast<void**>(&memory), bytes), "cudaMalloc"); !s.ok()) return s;
   device_ = memory;
   layOut(tables);
-  table_.segmentTile = fold.segmentTile;
   CudaStatus status = fill(bytes, stream);
   if (!status.ok()) {
     cudaFree(device_);
@@ -121,8 +120,7 @@ CudaStatus CudaPlan::createUpdates(const Updated& updated) {
   State& s = *state_;
   return inContext(s, [&] {
     const PrivateStream own;
-    return own.status().ok() ? s.updates.create(updated, s.pieces, s.tables, s.memory.fold, own.stream())
-                             : own.status();
+    return own.status().ok() ? s.updates.create(updated, s.pieces, s.tables, own.stream()) : own.status();
   });
 }
 

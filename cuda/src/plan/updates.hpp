@@ -16,8 +16,7 @@ class UpdateMemory {
   UpdateMemory& operator=(const UpdateMemory&) = delete;
 
   /// Allocates state that is all 0; complete on return. A piece of weights follows each of the gradients'.
-  CudaStatus create(const Updated& updated, const BoundPieces& pieces, const Tables& tables, const FoldTable& fold,
-                    cudaStream_t stream);
+  CudaStatus create(const Updated& updated, const BoundPieces& pieces, const Tables& tables, cudaStream_t stream);
 
   bool exists() const { return device_ != nullptr; }
   std::int32_t form() const { return form_; }

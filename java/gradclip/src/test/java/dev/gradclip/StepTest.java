@@ -308,6 +308,46 @@ class StepTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void aTensorWithoutElementsCountsItsStepsWhereItIsPresent(TestBackend backend) {
+        Tensor here = new Tensor(backend, Values.buffer(DType.FLOAT32, 3, 4));
+        Tensor weights = new Tensor(backend, Values.buffer(DType.FLOAT32, 1, 1));
+        Tensor empty = new Tensor(backend, Values.buffer(DType.FLOAT32));
+        try (GradientClipper clipper = backend.builder()
+                .add("here", here.buffer())
+                .weights(weights.buffer())
+                .add("empty", empty.buffer())
+                .weights(empty.buffer())
+                .declare("absent", DType.FLOAT32, 0)
+                .weights(empty.buffer())
+                .build()) {
+            Update update = Update.adam(0.1);
+            ClipRule rule = ClipRule.globalNorm(1);
+            clipper.step(update, rule);
+            clipper.step(update, ClipRule.value(1));
+            assertSteps(clipper, 2, 2, 0);
+            clipper.rebind(Arrays.asList(here.buffer(), null, empty.buffer()));
+            clipper.step(update, rule);
+            assertSteps(clipper, 3, 2, 1);
+            clipper.rebind(Arrays.asList(null, empty.buffer(), null));
+            clipper.step(update, rule);
+            assertSteps(clipper, 3, 3, 1);
+            if (!(here.buffer() instanceof DeviceBuffer device)) return;
+            clipper.rebind(new long[] {0, 0, device.address()});
+            clipper.step(update, rule);
+            assertSteps(clipper, 3, 3, 2);
+        }
+    }
+
+    private static void assertSteps(GradientClipper clipper, long... steps) {
+        assertArrayEquals(
+                steps,
+                clipper.names().stream()
+                        .mapToLong(name -> clipper.state().steps(name))
+                        .toArray());
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void aPreparedStepIsAStep(TestBackend backend) {
         Tensor gradient = new Tensor(backend, Values.buffer(DType.FLOAT32, 3, 4));
         Tensor weights = new Tensor(backend, Values.buffer(DType.FLOAT32, 1, 1));

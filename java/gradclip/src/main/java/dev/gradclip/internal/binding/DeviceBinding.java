@@ -18,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * changed and makes one native call.
  */
 public final class DeviceBinding extends Binding {
+    /** Where memory without elements lies, for an address of 0 would make its tensor absent. */
+    private static final long NOWHERE = 64;
+
     private final TensorMemory[] shapes;
     private final int device;
     private final CudaPieceTable table;
@@ -166,7 +169,7 @@ public final class DeviceBinding extends Binding {
         System.arraycopy(next, 0, bound, from, next.length);
         tensors = 0;
         elements = 0;
-        for (int i = 0; i < size(); i++) if (addresses[i] != 0 || bound[i] != null) cover(i);
+        for (int i = 0; i < size(); i++) if (addresses[i] != 0) cover(i);
         release(before);
     }
 
@@ -221,7 +224,9 @@ public final class DeviceBinding extends Binding {
         try {
             for (; held < buffers.length; held++) {
                 DeviceMemory buffer = buffers[held];
-                if (buffer != null) addresses[held] = buffer.retain();
+                if (buffer == null) continue;
+                long address = buffer.retain();
+                addresses[held] = buffer.length() == 0 ? NOWHERE : address;
             }
             return addresses;
         } catch (Throwable e) {

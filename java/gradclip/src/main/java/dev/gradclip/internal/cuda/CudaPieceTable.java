@@ -69,7 +69,7 @@ public final class CudaPieceTable {
     }
 
     /**
-     * Sets the address of a tensor; 0 makes it absent.
+     * Sets the address of a tensor; 0 makes it absent. A tensor without elements is present at any other address.
      *
      * @throws UnboundPieceException if the address is not a multiple of the element size
      */
@@ -80,10 +80,9 @@ public final class CudaPieceTable {
                     "is at address 0x" + Long.toHexString(address) + ", which is not a multiple of its element size, "
                             + elementBytes[entry]);
         }
-        boolean present = lengths[entry] > 0 && address != 0;
         long bytes = pieceLength(entry) * elementBytes[entry];
         for (int piece = firstPiece[entry]; piece < firstPiece[entry + 1]; piece++) {
-            long at = present ? address + (piece - firstPiece[entry]) * bytes : 0;
+            long at = address != 0 ? address + (piece - firstPiece[entry]) * bytes : 0;
             pieces.putLong(piece * PieceTable.PIECE_BYTES + PieceTable.ADDRESS, at);
         }
     }
@@ -92,7 +91,8 @@ public final class CudaPieceTable {
     public int overlapping(int entry) {
         for (int i = 0; i < lengths.length; i++) {
             boolean apart = end(i) <= address(entry) || end(entry) <= address(i);
-            if (i != entry && !apart && address(i) != 0 && address(entry) != 0) return i;
+            boolean both = address(i) != 0 && address(entry) != 0 && lengths[i] > 0 && lengths[entry] > 0;
+            if (i != entry && !apart && both) return i;
         }
         return -1;
     }
