@@ -275,6 +275,24 @@ TEST_CASE("an absent gradient leaves weights, state and steps") {
   device.check();
 }
 
+TEST_CASE("thousands of tensors, some of them absent: each that is present counts its step") {
+  constexpr std::size_t kTensors = 2500;
+  const std::vector<Tensor> each(kTensors, {DType::Float32, normal(DType::Float32, 1, 1, 3)});
+  Device device(Model(adam(0.01, 0), each, each));
+  for (std::size_t i = 0; i < kTensors; i += 7) device.bound.drop(i);
+  device.bound.rebind();
+  const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);
+  for (int step = 0; step < 2; ++step) device.byNorm(rule);
+  const auto bytes = readDevice(device.bound->progressAddress(), kTensors * sizeof(TensorProgress));
+  for (std::size_t i = 0; i < kTensors; ++i) {
+    TensorProgress progress{};
+    std::memcpy(&progress, bytes.data() + i * sizeof progress, sizeof progress);
+    INFO("tensor " << i);
+    REQUIRE(progress.steps == (i % 7 == 0 ? 0 : 2));
+    REQUIRE(progress.power1 == (i % 7 == 0 ? 1.0 : 0.9 * 0.9));
+  }
+}
+
 TEST_CASE("a tensor without elements counts its step where it is present") {
   Device device(everyPair(adam(0.01, 0)));
   const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);

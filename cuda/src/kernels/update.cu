@@ -398,19 +398,31 @@ __device__ __forceinline__ Changes updateTile(const UpdateParams& params, const 
   }
 }
 
-/// Counts the step of each tensor that is present, whether it has elements or not. By all threads of the last block.
+/// Counts the step of each tensor that is present, whether it has elements or not. By all threads of the last block,
+/// each of which waits for several tensors at once.
 __device__ inline void countStep(const UpdateParams& params, const UpdateNumbers& numbers) {
+  constexpr int kAtOnce = 8;
   const UpdateTable& updates = params.updates;
-  for (std::uint32_t i = threadIdx.x; i < updates.tensors; i += blockDim.x) {
-    const std::uint32_t first = loadGlobal<std::uint32_t>(updates.firstPiece + i);
-    if (loadGlobal<std::uint64_t>(&params.tiles.pieces[first].address) == 0) continue;
-    TensorProgress progress = loadStruct(updates.progress + i);
-    ++progress.steps;
-    if (static_cast<UpdateForm>(numbers.form) == UpdateForm::Adam) {
-      progress.power1 *= numbers.beta1;
-      progress.power2 *= numbers.beta2;
+  for (std::uint32_t from = threadIdx.x; from < updates.tensors; from += kAtOnce * blockDim.x) {
+    TensorProgress progress[kAtOnce];
+    bool present[kAtOnce];
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kAtOnce; ++k) {
+      const std::uint32_t next = from + k * blockDim.x, i = next < updates.tensors ? next : from;
+      const std::uint32_t first = loadGlobal<std::uint32_t>(updates.firstPiece + i);
+      present[k] = loadGlobal<std::uint64_t>(&params.tiles.pieces[first].address) != 0 && i == next;
+      progress[k] = loadStruct(updates.progress + i);
     }
-    storeStruct(updates.progress + i, progress);
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (!present[k]) continue;
+      ++progress[k].steps;
+      if (static_cast<UpdateForm>(numbers.form) == UpdateForm::Adam) {
+        progress[k].power1 *= numbers.beta1;
+        progress[k].power2 *= numbers.beta2;
+      }
+      storeStruct(updates.progress + from + k * blockDim.x, progress[k]);
+    }
   }
 }
 
