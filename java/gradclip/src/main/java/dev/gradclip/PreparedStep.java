@@ -51,7 +51,8 @@ public final class PreparedStep {
      * own). The step runs each time the graph is launched, and is counted then.
      *
      * @throws CudaException if the stream is not being captured, gradients or weights were rebound and no call has run
-     *     since, or 16 captured clips and steps of this clipper are open
+     *     since, the rule is one for groups and no clip or step by it has run, or 16 captured clips and steps of this
+     *     clipper are open
      * @throws IllegalStateException if the gradients are in host memory, or a gradient has no weights
      */
     public CapturedStep capture(CudaStream stream) {
