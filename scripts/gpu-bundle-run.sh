@@ -77,14 +77,14 @@ forward_cublas() {
 }
 
 # These look at the checkout, at a JDK, or at what Maven built.
-checkout='.*(Native|Leak|Readme|Loading|JarContents|ModularUser|ClipRecording|OpenMpThreads|Architecture).*Test'
+checkout='.*(Native|Leak|Readme|Loading|JarContents|ModularUser|ClipRecording|OpenMpThreads|DocsExample|Architecture).*Test'
 
 case "$what" in
   test)
     step 240 contract java_tests gradclip --scan-class-path "$here/tests/gradclip" --exclude-classname "$checkout"
     step 60 parity "$java" -Ddev.gradclip.native.path="$here/natives" -jar "$here/command/gradclip-cli.jar" parity --format=json
     forward_cublas || echo "no libcublas.so.12, and none could be made"
-    step 60 cublas java_tests gradclip-jcuda --scan-class-path "$here/tests/gradclip-jcuda"
+    step 60 cublas java_tests gradclip-jcuda --scan-class-path "$here/tests/gradclip-jcuda" --exclude-classname "$checkout"
     if command -v compute-sanitizer > /dev/null 2>&1; then
       for tool in memcheck racecheck initcheck synccheck; do
         wrapper="compute-sanitizer --tool $tool --target-processes all --error-exitcode 9"

@@ -52,8 +52,11 @@ public final class GpuReport implements Callable<Integer> {
         List<GpuSample> samples = new ArrayList<>();
         System.out.println("| case | what | device µs | least | GB/s | CPU µs a call |");
         System.out.println("|---|---|---|---|---|---|");
-        for (Shape shape : GpuCases.all(bytes)) measure(shape, samples);
-        write(samples);
+        for (Shape shape : GpuCases.all(bytes)) {
+            measure(shape, samples);
+            // What was measured is kept where the rest is cut short.
+            write(samples);
+        }
         return 0;
     }
 
