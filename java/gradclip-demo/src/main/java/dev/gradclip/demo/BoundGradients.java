@@ -6,16 +6,20 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
 import dev.gradclip.DeviceBuffer;
+import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
+import dev.gradclip.Update;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The gradients of a network, bound to a clipper. A device is sent copies, and sends them back. */
+/** The gradients and weights of a network, bound to a clipper. A device is sent copies, and sends the weights back. */
 final class BoundGradients implements AutoCloseable {
     private final List<Parameter> parameters;
+    /** A gradient and its weights by turns. */
     private final List<DeviceBuffer> copies = new ArrayList<>();
+
     private final GradientClipper clipper;
 
     BoundGradients(List<Parameter> parameters, Backend backend) {
@@ -25,13 +29,8 @@ final class BoundGradients implements AutoCloseable {
                 GradientClipper.builder().backend(backend).threads(1);
         try {
             for (Parameter parameter : parameters) {
-                if (backend == Backend.CUDA) {
-                    DeviceBuffer copy = DeviceBuffer.allocate(DType.FLOAT32, parameter.gradient().length);
-                    copies.add(copy);
-                    builder.add(parameter.name(), copy);
-                } else {
-                    builder.add(parameter.name(), HostBuffer.wrap(parameter.gradient()));
-                }
+                builder.add(parameter.name(), buffer(parameter.gradient(), backend));
+                builder.weights(buffer(parameter.weights(), backend));
             }
             clipper = builder.build();
         } catch (RuntimeException | Error e) {
@@ -40,23 +39,30 @@ final class BoundGradients implements AutoCloseable {
         }
     }
 
+    private GradientBuffer buffer(float[] array, Backend backend) {
+        if (backend != Backend.CUDA) return HostBuffer.wrap(array);
+        DeviceBuffer copy = DeviceBuffer.allocate(DType.FLOAT32, array.length);
+        copies.add(copy);
+        return copy;
+    }
+
     /** Returns the global norm as it is now. */
     double norm() {
-        upload();
+        for (int i = 0; i < copies.size(); i += 2)
+            copies.get(i).copyFrom(parameters.get(i / 2).gradient());
         return clipper.globalNorm();
     }
 
-    ClipResult clip(ClipRule rule) {
-        upload();
-        ClipResult result = clipper.clip(rule);
-        for (int i = 0; i < copies.size(); i++)
-            copies.get(i).copyTo(parameters.get(i).gradient());
+    /** Updates the weights with the clipped gradients that {@link #norm} has just measured; these stay as they are. */
+    ClipResult step(Update update, ClipRule rule) {
+        parameters.forEach(Parameter::pack);
+        for (int i = 1; i < copies.size(); i += 2)
+            copies.get(i).copyFrom(parameters.get(i / 2).weights());
+        ClipResult result = clipper.step(update, rule);
+        for (int i = 1; i < copies.size(); i += 2)
+            copies.get(i).copyTo(parameters.get(i / 2).weights());
+        parameters.forEach(Parameter::unpack);
         return result;
-    }
-
-    private void upload() {
-        for (int i = 0; i < copies.size(); i++)
-            copies.get(i).copyFrom(parameters.get(i).gradient());
     }
 
     @Override

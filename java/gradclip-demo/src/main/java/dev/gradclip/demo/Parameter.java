@@ -9,12 +9,14 @@ final class Parameter {
     private final float[][] values;
     private final float[][] sums;
     private final float[] gradient;
+    private final float[] weights;
 
     Parameter(String name, int rows, int columns) {
         this.name = name;
         values = new float[rows][columns];
         sums = new float[rows][columns];
         gradient = new float[rows * columns];
+        weights = new float[rows * columns];
     }
 
     /** Returns the name that errors use. */
@@ -32,9 +34,14 @@ final class Parameter {
         return sums;
     }
 
-    /** Returns the gradient as one array, row after row, which is clipped. */
+    /** Returns the gradient as one array, row after row, which a clipper is bound to. */
     float[] gradient() {
         return gradient;
+    }
+
+    /** Returns the array, row after row, in which a step updates the matrix between {@link #pack} and {@link #unpack}. */
+    float[] weights() {
+        return weights;
     }
 
     void clear() {
@@ -43,14 +50,32 @@ final class Parameter {
 
     /** Copies the sums into the gradient. */
     void collect() {
+        join(sums, gradient);
+    }
+
+    /** Copies the rows of the matrix into the weights. */
+    void pack() {
+        join(values, weights);
+    }
+
+    /** Copies the weights into the rows of the matrix. */
+    void unpack() {
         int at = 0;
-        for (float[] row : sums) {
-            System.arraycopy(row, 0, gradient, at, row.length);
+        for (float[] row : values) {
+            System.arraycopy(weights, at, row, 0, row.length);
             at += row.length;
         }
     }
 
-    /** Takes one step of gradient descent. */
+    private static void join(float[][] rows, float[] to) {
+        int at = 0;
+        for (float[] row : rows) {
+            System.arraycopy(row, 0, to, at, row.length);
+            at += row.length;
+        }
+    }
+
+    /** Takes one step of gradient descent with the gradient as it is. */
     void descend(float learningRate) {
         int at = 0;
         for (float[] row : values) {

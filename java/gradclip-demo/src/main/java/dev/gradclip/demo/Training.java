@@ -2,21 +2,25 @@
 package dev.gradclip.demo;
 
 import dev.gradclip.Backend;
-import dev.gradclip.ClipResult;
+import dev.gradclip.ClipRule;
+import dev.gradclip.Update;
 import java.util.List;
 
-/** Trains the demo's own network by plain stochastic gradient descent, with one way to clip. */
+/**
+ * Trains the demo's own network by plain stochastic gradient descent, with one way to clip. Where it clips, one call
+ * clips and updates the weights; it leaves the bits that a clip and then {@link Parameter#descend} would leave.
+ */
 final class Training implements Learner {
     private final Network network;
     private final Clipping clipping;
-    private final float learningRate;
+    private final Update update;
     private final BoundGradients gradients;
     private final Trace trace = new Trace();
 
     Training(Network network, Clipping clipping, double learningRate, Backend backend) {
         this.network = network;
         this.clipping = clipping;
-        this.learningRate = (float) learningRate;
+        update = Update.sgd(learningRate);
         gradients = new BoundGradients(network.parameters(), backend);
     }
 
@@ -25,13 +29,15 @@ final class Training implements Learner {
         double loss = network.forward(batch);
         network.backward();
         double norm = gradients.norm();
+        ClipRule rule = clipping.rule();
         boolean clipped = false;
-        if (clipping.rule() != null) {
-            ClipResult result = gradients.clip(clipping.rule());
-            clipped = result.clipped();
-        }
+        if (rule == null) descend();
+        else clipped = gradients.step(update, rule).clipped();
         trace.add(loss, norm, clipped);
-        for (Parameter parameter : network.parameters()) parameter.descend(learningRate);
+    }
+
+    private void descend() {
+        for (Parameter parameter : network.parameters()) parameter.descend((float) update.learningRate());
     }
 
     @Override

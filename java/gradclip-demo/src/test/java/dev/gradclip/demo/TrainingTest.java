@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.Backend;
+import dev.gradclip.GradientBuffer;
+import dev.gradclip.GradientClipper;
+import dev.gradclip.HostBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -22,63 +25,142 @@ class TrainingTest {
         return new TanhRnn(TemporalOrder.SYMBOLS, 12, TemporalOrder.CLASSES, 20, 8, 0.4, new Random(3));
     }
 
-    private static double norm(Network network) {
-        double sum = 0;
-        for (Parameter parameter : network.parameters()) {
-            for (float g : parameter.gradient()) sum += (double) g * g;
+    /** A clip in place and then a loop over the weights, which a step takes the place of. */
+    private static final class ClipThenDescend implements AutoCloseable {
+        private final Network network = network();
+        private final Clipping clipping;
+        private final float rate;
+        private final GradientClipper clipper;
+
+        ClipThenDescend(Clipping clipping, double rate) {
+            this.clipping = clipping;
+            this.rate = (float) rate;
+            clipper = GradientClipper.of(network.parameters().stream()
+                    .map(parameter -> HostBuffer.wrap(parameter.gradient()))
+                    .toArray(GradientBuffer[]::new));
         }
+
+        double step(List<Example> batch) {
+            double loss = network.forward(batch);
+            network.backward();
+            if (clipping.rule() != null) clipper.clip(clipping.rule());
+            for (Parameter parameter : network.parameters()) parameter.descend(rate);
+            return loss;
+        }
+
+        @Override
+        public void close() {
+            clipper.close();
+        }
+    }
+
+    private static float[][] weights(Network network) {
+        return network.parameters().stream()
+                .flatMap(parameter -> Stream.of(parameter.values()))
+                .map(float[]::clone)
+                .toArray(float[][]::new);
+    }
+
+    /** The gradients, one row for each parameter. */
+    private static float[][] gradients(Network network) {
+        return network.parameters().stream().map(Parameter::gradient).toArray(float[][]::new);
+    }
+
+    /** What a step took from the weights, by the learning rate. */
+    private static float[][] applied(float[][] before, Network network, double rate) {
+        float[][] after = weights(network);
+        for (int i = 0; i < after.length; i++) {
+            for (int j = 0; j < after[i].length; j++) {
+                after[i][j] = (float) (((double) before[i][j] - after[i][j]) / rate);
+            }
+        }
+        return after;
+    }
+
+    private static double norm(float[][] rows) {
+        double sum = 0;
+        for (float[] row : rows) for (float g : row) sum += (double) g * g;
         return Math.sqrt(sum);
     }
 
-    private static double largest(Network network) {
+    private static double largest(float[][] rows) {
         double largest = 0;
-        for (Parameter parameter : network.parameters()) {
-            for (float g : parameter.gradient()) largest = Math.max(largest, Math.abs(g));
-        }
+        for (float[] row : rows) for (float g : row) largest = Math.max(largest, Math.abs(g));
         return largest;
     }
 
-    /** The gradients after a step are those that were applied: as they came, or within the threshold. */
+    /** The gradients that a step applies are those that came, or within the threshold; those that came stay. */
     @ParameterizedTest
     @MethodSource("backends")
     void clipsOrLeavesAlone(Backend backend) {
+        // The weights are far smaller than such steps, so that these have a gradient's digits.
+        double rate = 1 << 20;
         List<Example> batch = new TemporalOrder(20, new Random(4)).batch(8);
         for (Clipping clipping :
                 List.of(Clipping.NONE, Clipping.norm(0.05), Clipping.value(0.01), Clipping.norm(1e6))) {
             Network raw = network();
             raw.forward(batch);
             raw.backward();
-            double norm = norm(raw);
-            double largest = largest(raw);
-            assertTrue(norm > 0.1 && largest > 0.02, norm + " " + largest);
+            double norm = norm(gradients(raw));
+            assertTrue(norm > 0.1 && largest(gradients(raw)) > 0.02, "norm " + norm);
             Network network = network();
-            try (Training training = new Training(network, clipping, 0, backend)) {
+            float[][] before = weights(network);
+            try (Training training = new Training(network, clipping, rate, backend)) {
                 training.step(batch);
                 assertEquals(norm, training.trace().norms()[0], 1e-6 * norm, "the norm before clipping");
                 boolean bites =
                         clipping.name().equals("norm 0.05") || clipping.name().equals("value 0.01");
                 assertEquals(bites ? 1 : 0, training.trace().clipped(), clipping.name());
-                if (!bites) assertEquals(norm, norm(network), 0, clipping.name());
+                assertArrayEquals(gradients(raw), gradients(network), clipping.name());
+                if (!bites) assertEquals(norm, norm(applied(before, network, rate)), 1e-6 * norm, clipping.name());
             }
-            if (clipping.name().equals("norm 0.05")) assertEquals(0.05, norm(network), 1e-5);
-            if (clipping.name().equals("value 0.01")) assertEquals(0.01, largest(network), 1e-8);
+            if (clipping.name().equals("norm 0.05")) assertEquals(0.05, norm(applied(before, network, rate)), 1e-5);
+            if (clipping.name().equals("value 0.01")) assertEquals(0.01, largest(applied(before, network, rate)), 1e-8);
         }
     }
 
+    /** Step by step, the weights are those that gradients within the threshold lead to. */
     @ParameterizedTest
     @MethodSource("backends")
     void noClippedNormIsAboveTheThreshold(Backend backend) {
         Network network = network();
         TemporalOrder problem = new TemporalOrder(20, new Random(4));
         int below = 0;
-        try (Training training = new Training(network, Clipping.norm(0.6), 0.3, backend)) {
+        try (Training training = new Training(network, Clipping.norm(0.6), 0.3, backend);
+                ClipThenDescend inTwo = new ClipThenDescend(Clipping.norm(0.6), 0.3)) {
             for (int step = 0; step < 300; step++) {
-                training.step(problem.batch(8));
-                assertTrue(norm(network) <= 0.6 * (1 + 1e-6), "step " + step + ": " + norm(network));
+                List<Example> batch = problem.batch(8);
+                training.step(batch);
+                inTwo.step(batch);
+                double clipped = norm(gradients(inTwo.network));
+                assertTrue(clipped <= 0.6 * (1 + 1e-6), "step " + step + ": " + clipped);
+                assertArrayEquals(weights(inTwo.network), weights(network), "step " + step);
                 if (training.trace().norms()[step] < 0.6) below++;
             }
             assertEquals(300, training.trace().clipped() + below);
             assertTrue(below > 0 && below < 300, "both cases are to be seen, but " + below + " of 300 were below");
+        }
+    }
+
+    /** The update in the clip leaves the losses of a clip and then an update, to the bit. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void sameLossesAsClipAndThenUpdate(Backend backend) {
+        for (Clipping clipping : List.of(Clipping.norm(0.3), Clipping.value(0.01))) {
+            for (double rate : new double[] {0.1, 2}) {
+                TemporalOrder problem = new TemporalOrder(20, new Random(4));
+                TemporalOrder again = new TemporalOrder(20, new Random(4));
+                double[] inTwo = new double[200];
+                try (Training training = new Training(network(), clipping, rate, backend);
+                        ClipThenDescend other = new ClipThenDescend(clipping, rate)) {
+                    for (int step = 0; step < inTwo.length; step++) {
+                        training.step(problem.batch(8));
+                        inTwo[step] = other.step(again.batch(8));
+                    }
+                    assertArrayEquals(inTwo, training.trace().losses(), clipping.name() + ", rate " + rate);
+                    assertTrue(training.trace().clipped() > 0, clipping.name());
+                }
+            }
         }
     }
 

@@ -42,8 +42,9 @@ import picocli.CommandLine.Parameters;
                     + "How often SGD solves it without clipping and with the global norm clipped to 1, after "
                     + "Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063).",
             "",
-            "The networks are a few hundred lines on plain arrays; their gradients are clipped by this library. The "
-                    + "same seed gives the same numbers on every backend, machine and number of threads.",
+            "The networks are a few hundred lines on plain arrays. Where gradients are clipped, the call of this "
+                    + "library that clips them updates the weights, too. The same seed gives the same "
+                    + "numbers on every backend, machine and number of threads.",
             "",
             "--framework trains a network of LibTorch (torch), DJL or DL4J on the digits instead, clipped by the "
                     + "adapter that is made for it, on the framework's own threads. Its numbers are the framework's, "

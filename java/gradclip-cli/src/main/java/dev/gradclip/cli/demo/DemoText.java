@@ -23,6 +23,9 @@ final class DemoText {
         PrintStream out = terminal.out();
         out.println("gradclip " + Version.number() + ", seed " + demo.plan().seed() + ", backend "
                 + BackendOptions.name(demo.plan().backend()) + ", " + Numbers.fixed(took, 1) + " s");
+        if (demo.plan().framework() == null) {
+            out.println("A clipped run updates its weights in the clip: one call does both.");
+        }
         if (demo.digits() != null) digits(demo.digits(), terminal);
         if (demo.temporalOrder() != null) temporalOrder(demo.temporalOrder(), terminal);
         out.println();

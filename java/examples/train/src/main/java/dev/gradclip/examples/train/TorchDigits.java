@@ -5,6 +5,7 @@ import static org.bytedeco.pytorch.global.torch.cross_entropy;
 import static org.bytedeco.pytorch.global.torch.manual_seed;
 
 import dev.gradclip.ClipRule;
+import dev.gradclip.Update;
 import dev.gradclip.demo.Batch;
 import dev.gradclip.demo.Framework;
 import dev.gradclip.demo.FrameworkNetwork;
@@ -20,10 +21,13 @@ import org.bytedeco.pytorch.SGDOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/** The digits of {@code gradclip demo --framework torch}: LibTorch's LSTM, clipped by {@link TorchClipper}. */
+/**
+ * The digits of {@code gradclip demo --framework torch}: LibTorch's LSTM, clipped and updated by {@link TorchClipper}.
+ */
 public final class TorchDigits implements Framework {
     private static final int UNITS = 32;
     private static final double LEARNING_RATE = 20;
+    private static final Update UPDATE = Update.sgd(LEARNING_RATE);
 
     @Override
     public String name() {
@@ -88,8 +92,9 @@ public final class TorchDigits implements Framework {
                 Tensor loss = cross_entropy(forward(batch), labels(batch));
                 loss.backward();
                 double norm = clipper.globalNorm();
-                boolean clipped = rule != null && clipper.clip(rule).clipped();
-                optimizer.step();
+                boolean clipped = false;
+                if (rule == null) optimizer.step();
+                else clipped = clipper.step(UPDATE, rule).clipped();
                 return new Step(loss.item_double(), norm, clipped);
             }
         }
