@@ -4,6 +4,7 @@ package dev.gradclip.cli;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
 import dev.gradclip.cli.bench.BenchCommand;
+import dev.gradclip.cli.bench.BenchUpdate;
 import dev.gradclip.cli.clip.ClipCommand;
 import dev.gradclip.cli.demo.DemoCommand;
 import dev.gradclip.cli.info.InfoCommand;
@@ -85,6 +86,7 @@ public final class Main {
                 .registerConverter(Double.class, read(Numbers::parse))
                 .registerConverter(NormType.class, read(NormTypes::parse))
                 .registerConverter(NamePattern.class, read(NamePattern::of))
+                .registerConverter(BenchUpdate.class, word(BenchUpdate.class))
                 .registerConverter(Format.class, word(Format.class))
                 .registerConverter(InspectOrder.class, word(InspectOrder.class))
                 .registerConverter(NonFinitePolicy.class, word(NonFinitePolicy.class))

@@ -46,19 +46,8 @@ public record MemoryRates(double read, double rewrite) {
         return new MemoryRates(Math.max(read, other.read), Math.max(rewrite, other.rewrite));
     }
 
-    /**
-     * Returns the microseconds that a case takes at these rates: one read, and then a rewrite of everything if a clip
-     * bites, of the lines that change if it is a clamp.
-     *
-     * @param bytes of all gradients
-     * @param touched of the lines that a clamp changes
-     */
-    public double micros(Case what, long bytes, long touched) {
-        long rewritten = switch (what) {
-            case NORM, DOES_NOT_BITE -> 0;
-            case BITES -> bytes;
-            case CLAMP -> touched;
-        };
-        return bytes / read + rewritten / rewrite;
+    /** Returns the microseconds that a call takes at these rates. */
+    public double micros(Traffic traffic) {
+        return traffic.read() / read + traffic.rewritten() / rewrite;
     }
 }

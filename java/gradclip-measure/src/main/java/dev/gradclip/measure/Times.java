@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.measure;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * The time of one call, in microseconds.
@@ -28,6 +30,33 @@ public record Times(double median, double low, double high, long calls) {
         } while (System.nanoTime() - start < seconds / 3 * 1e9);
         long batch = Math.max(1, Math.round(SHORTEST_NANOS * warm / (System.nanoTime() - start)));
         return sample(call, batch, start + (long) (seconds * 1e9));
+    }
+
+    /**
+     * Times some calls by turns, so that what slows the machine down for a while slows all of them; else as {@link #of}
+     * does.
+     */
+    public static List<Times> byTurns(List<Runnable> calls, double seconds) {
+        long start = System.nanoTime();
+        do {
+            calls.forEach(Runnable::run);
+        } while (System.nanoTime() - start < seconds / 3 * 1e9);
+        long end = start + (long) (seconds * 1e9);
+        List<double[]> micros = new ArrayList<>();
+        for (int i = 0; i < calls.size(); i++) micros.add(new double[MOST_SAMPLES]);
+        int n = 0;
+        while (n < FEWEST_SAMPLES || (n < MOST_SAMPLES && System.nanoTime() < end)) {
+            for (int i = 0; i < calls.size(); i++) {
+                long before = System.nanoTime();
+                calls.get(i).run();
+                micros.get(i)[n] = (System.nanoTime() - before) / 1e3;
+            }
+            n++;
+        }
+        int samples = n;
+        return micros.stream()
+                .map(each -> of(Arrays.copyOf(each, samples), samples))
+                .toList();
     }
 
     private static Times sample(Runnable call, long batch, long end) {

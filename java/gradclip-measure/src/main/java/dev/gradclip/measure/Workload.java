@@ -58,6 +58,8 @@ public final class Workload implements AutoCloseable {
     /**
      * Brings the gradients into the state of a case, {@link Case#CLAMP} last; each call returned checks that it is the
      * case.
+     *
+     * @throws IllegalArgumentException if the case is none of {@link Case#CLIPS}
      */
     public Runnable prepare(Case what) {
         return switch (what) {
@@ -68,17 +70,23 @@ public final class Workload implements AutoCloseable {
                 plant();
                 yield this::clamp;
             }
+            case STEP, CLIP_THEN_UPDATE -> throw noClip(what);
         };
     }
 
-    /** Returns the bytes that one call has to read and to write; of a clamp, the 64-byte lines that change. */
-    public long moved(Case what) {
+    /** Returns what one call has to read and to write; a clamp rewrites the 64-byte lines that change, read already. */
+    public Traffic traffic(Case what) {
         long bytes = set.shape().bytes();
         return switch (what) {
-            case NORM, DOES_NOT_BITE -> bytes;
-            case BITES -> 3 * bytes;
-            case CLAMP -> bytes + set.touched();
+            case NORM, DOES_NOT_BITE -> Traffic.of(bytes, 0);
+            case BITES -> Traffic.of(bytes, bytes);
+            case CLAMP -> new Traffic(bytes, set.touched(), bytes + set.touched());
+            case STEP, CLIP_THEN_UPDATE -> throw noClip(what);
         };
+    }
+
+    private static IllegalArgumentException noClip(Case what) {
+        return new IllegalArgumentException("an UpdateWorkload does this, not a Workload: " + what.title());
     }
 
     private void doesNotBite() {

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.DType;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.Test;
@@ -41,6 +43,17 @@ class MeasureTest {
     }
 
     @Test
+    void callsTakeTurns() {
+        List<Integer> calls = new ArrayList<>();
+        List<Times> times = Times.byTurns(List.of(() -> calls.add(0), () -> calls.add(1), () -> calls.add(2)), 0);
+        for (int i = 0; i < calls.size(); i++) assertEquals(i % 3, calls.get(i));
+        // Once to warm up, and the fewest samples.
+        assertEquals(3 * 4, calls.size());
+        assertEquals(3, times.size());
+        for (Times each : times) assertEquals(3, each.calls());
+    }
+
+    @Test
     void everyPartOncePerRun() {
         AtomicIntegerArray counts = new AtomicIntegerArray(3);
         try (Lockstep lockstep = new Lockstep(3)) {
@@ -55,10 +68,9 @@ class MeasureTest {
     void limits() {
         MemoryRates rates = new MemoryRates(10, 4).faster(new MemoryRates(5, 5));
         assertEquals(new MemoryRates(10, 5), rates);
-        assertEquals(100, rates.micros(Case.NORM, 1000, 70));
-        assertEquals(100, rates.micros(Case.DOES_NOT_BITE, 1000, 70));
-        assertEquals(300, rates.micros(Case.BITES, 1000, 70));
-        assertEquals(114, rates.micros(Case.CLAMP, 1000, 70));
+        assertEquals(100, rates.micros(new Traffic(1000, 0, 1000)));
+        assertEquals(300, rates.micros(new Traffic(1000, 1000, 3000)));
+        assertEquals(114, rates.micros(new Traffic(1000, 70, 1070)));
     }
 
     @Test

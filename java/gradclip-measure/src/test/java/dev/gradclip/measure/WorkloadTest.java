@@ -41,6 +41,12 @@ class WorkloadTest {
             assertEquals(dtype == DType.FLOAT32, after < norm);
             repeat(work.prepare(Case.DOES_NOT_BITE), 10);
             repeat(work.prepare(Case.NORM), 10);
+            long bytes = set.shape().bytes();
+            assertEquals(new Traffic(bytes, 0, bytes), work.traffic(Case.NORM));
+            assertEquals(new Traffic(bytes, 0, bytes), work.traffic(Case.DOES_NOT_BITE));
+            assertEquals(new Traffic(bytes, bytes, 3 * bytes), work.traffic(Case.BITES));
+            assertThrows(IllegalArgumentException.class, () -> work.prepare(Case.STEP));
+            assertThrows(IllegalArgumentException.class, () -> work.traffic(Case.CLIP_THEN_UPDATE));
             assertEquals(after, norm(set));
         }
     }
@@ -56,7 +62,9 @@ class WorkloadTest {
             assertEquals(100.0, (double) set.changed(), 25.0);
             // Beyond 16,000 the limit has come down to ordinary values and begins again at the top.
             repeat(clamp, 17_000);
-            assertEquals(set.shape().bytes() + set.touched(), work.moved(Case.CLAMP));
+            assertEquals(
+                    set.shape().bytes() + set.touched(),
+                    work.traffic(Case.CLAMP).moved());
         }
     }
 

@@ -25,29 +25,35 @@ import picocli.CommandLine.Option;
             "Measures clipping on this machine: a table, a bar chart, and what it means.",
             "Norms, clips that bite and that do not, and clamps of 1%% of the elements, of 500 x 1Ki, 1Mi and 16Mi "
                     + "float32 and 16Mi bfloat16 elements. Beside them the machine's own limit, measured in the same "
-                    + "run."
+                    + "run. With --update also clips and updates of weights, in one call and one after the other."
         },
         customSynopsis = {
             "gradclip bench [--seconds S] [--backend auto|java|native|cuda]",
-            "               [--threads N] [--format text|json] [--png FILE]"
+            "               [--update none|sgd|momentum|adamw] [--threads N]",
+            "               [--format text|json] [--png FILE]"
         },
         footerHeading = "%nJSON:%n",
         footer = {
-            "  version, threads, processors, simd; seconds asked for and took_seconds",
+            "  version, threads, processors, simd, update; seconds asked for and",
+            "            took_seconds",
             "  limits    by size: read_gb_s, reading with as many threads; rewrite_gb_s,",
             "            reading and writing back",
             "  results   by measurement: backend; tensors, elements and bytes all told,",
-            "            dtype; case: norm, does_not_bite, bites or clamp; median_us, p10_us",
-            "            and p90_us of so many calls; moved_bytes: N of a norm and of a clip",
-            "            that does not bite, 3 N of one that bites, N and the 64-byte lines",
-            "            that change of a clamp; gb_s: moved_bytes by median_us; limit_us: at",
-            "            the machine's own rates; of_limit: limit_us by median_us; both null",
-            "            on a device",
+            "            dtype; case: norm, does_not_bite, bites or clamp, and with --update",
+            "            clip_then_update (a clip that bites, then the update by itself) and",
+            "            step (both in one call); median_us, p10_us and p90_us of so many",
+            "            calls; moved_bytes: N of a norm and of a clip that does not bite,",
+            "            3 N of one that bites, N and the 64-byte lines that change of a",
+            "            clamp, 2 N and weights and state twice of a step, 2 N more of",
+            "            clip_then_update; gb_s: moved_bytes by median_us; limit_us: at the",
+            "            machine's own rates; of_limit: limit_us by median_us; both null on a",
+            "            device",
             "  left_out  sizes that were not measured, and the reason",
             "",
             "Examples:",
             "  gradclip bench",
             "  gradclip bench --seconds 60 --png bench.png",
+            "  gradclip bench --update adamw",
             "  gradclip bench --backend native --threads 1 --format json"
         },
         exitCodeList = {
@@ -71,6 +77,13 @@ public final class BenchCommand extends Subcommand {
             description = "who is measured (default: auto, every one that is available)")
     private BackendOptions.Choice choice = BackendOptions.Choice.AUTO;
 
+    @Option(
+            names = "--update",
+            paramLabel = "none|sgd|momentum|adamw",
+            description = "also time a clip and this update of the weights: in one call, GradientClipper.step, and a "
+                    + "clip and then the library's own update; momentum is SGD with 0.9 of it (default: none)")
+    private BenchUpdate update = BenchUpdate.NONE;
+
     @Option(names = "--threads", paramLabel = "N", description = "how many threads work (default: all processors)")
     private int threads = Backend.defaultThreads();
 
@@ -90,10 +103,10 @@ public final class BenchCommand extends Subcommand {
         checked(BackendOptions::requireThreads, threads);
         List<Backend> backends = BackendOptions.chosen(choice, Backend.values());
         OutputTarget target = png == null ? null : OutputTarget.of(png);
-        BenchPlan plan = BenchPlan.of(seconds);
+        BenchPlan plan = BenchPlan.of(seconds, update);
         BenchReport report;
-        try (Progress progress = Progress.ofSteps(terminal, "bench", Bench.measurements(plan, backends))) {
-            report = new Bench(backends, threads, seconds, progress).run(plan);
+        try (Progress progress = Progress.ofSteps(terminal, "bench", Bench.measurements(plan, backends, update))) {
+            report = new Bench(backends, threads, seconds, update, progress).run(plan);
         }
         report.print(terminal, format);
         if (format == Format.TEXT) BackendOptions.sayFallback(terminal, choice);

@@ -19,6 +19,7 @@ final class BenchJson {
             json.put("threads", bench.threads());
             json.put("processors", Runtime.getRuntime().availableProcessors());
             json.put("simd", BackendOptions.simd());
+            json.put("update", bench.update().word());
             json.put("seconds", bench.seconds());
             json.put("took_seconds", bench.took());
             json.objects("limits", bench.limits(), limit -> {

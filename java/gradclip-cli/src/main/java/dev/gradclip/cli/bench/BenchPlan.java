@@ -2,8 +2,10 @@
 package dev.gradclip.cli.bench;
 
 import dev.gradclip.DType;
+import dev.gradclip.Update;
 import dev.gradclip.measure.MemoryBudget;
 import dev.gradclip.measure.Shape;
+import dev.gradclip.measure.UpdateWorkload;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -27,31 +29,44 @@ record BenchPlan(List<Shape> shapes, List<LeftOut> leftOut) {
     /** Filling and a few passes of plain Java take about a second for so much. */
     private static final long BYTES_A_SECOND = 16 << 20;
 
-    static BenchPlan of(double seconds) {
-        return of(seconds, MemoryBudget.memory(), Runtime.getRuntime().maxMemory());
+    /** So many bytes are in no cache, and the machine's rates over more are no others. */
+    private static final long MOST_FOR_RATES = 128 << 20;
+
+    static BenchPlan of(double seconds, BenchUpdate update) {
+        return of(seconds, update, MemoryBudget.memory(), Runtime.getRuntime().maxMemory());
+    }
+
+    /** Returns the bytes over which the machine's rates for an update are measured. */
+    static long ratesBytes(Shape shape, Update update) {
+        return Math.min(UpdateWorkload.footprint(shape, update), MOST_FOR_RATES) / Long.BYTES * Long.BYTES;
     }
 
     /**
      * Chooses the sizes that fit.
      *
+     * @param update to measure, too
      * @param memory that may be used
      * @param heap of this JVM
      */
-    static BenchPlan of(double seconds, long memory, long heap) {
+    static BenchPlan of(double seconds, BenchUpdate update, long memory, long heap) {
         List<Shape> shapes = new ArrayList<>();
         List<LeftOut> leftOut = new ArrayList<>();
+        Update wanted = update.update();
         for (Shape shape : ALL) {
-            if (2 * shape.bytes() > memory) {
+            long bound = wanted == null ? shape.bytes() : UpdateWorkload.footprint(shape, wanted);
+            long rates = wanted == null ? shape.bytes() : ratesBytes(shape, wanted);
+            // The buffers outside the heap may have as many bytes as the heap, and a size before may still be there.
+            long neededHeap = wanted == null ? 4 * rates : Math.max(4 * rates, 2 * bound);
+            if (bound + rates > memory) {
                 leftOut.add(new LeftOut(
                         shape,
-                        "needs " + mebibytes(2 * shape.bytes()) + " of the " + mebibytes(memory)
+                        "needs " + mebibytes(bound + rates) + " of the " + mebibytes(memory)
                                 + " that may be used, a quarter of the machine's memory"));
-            } else if (4 * shape.bytes() > heap) {
+            } else if (neededHeap > heap) {
                 leftOut.add(new LeftOut(
-                        shape,
-                        "needs a Java heap of " + mebibytes(4 * shape.bytes()) + ": GRADCLIP_JAVA_OPTS=-Xmx512m"));
-            } else if (!shapes.isEmpty() && shape.bytes() > seconds * BYTES_A_SECOND) {
-                double enough = Math.ceil((double) shape.bytes() / BYTES_A_SECOND);
+                        shape, "needs a Java heap of " + mebibytes(neededHeap) + ": GRADCLIP_JAVA_OPTS=-Xmx1g"));
+            } else if (!shapes.isEmpty() && bound > seconds * BYTES_A_SECOND) {
+                double enough = Math.ceil((double) bound / BYTES_A_SECOND);
                 leftOut.add(new LeftOut(shape, String.format(Locale.ROOT, "needs --seconds %.0f", enough)));
             } else {
                 shapes.add(shape);

@@ -14,6 +14,7 @@ import java.util.List;
  * @param rows every measurement
  * @param limits the machine's own rates, by size
  * @param leftOut sizes that were not measured
+ * @param update that was measured with the clips
  * @param threads that worked
  * @param seconds that were asked for
  * @param took seconds that it took
@@ -22,6 +23,7 @@ record BenchReport(
         List<BenchRow> rows,
         List<Limit> limits,
         List<BenchPlan.LeftOut> leftOut,
+        BenchUpdate update,
         int threads,
         double seconds,
         double took) {

@@ -26,9 +26,17 @@ final class BenchSummary {
                     + " many bytes and,");
             sentences.add("where gradients change, rewrite them. GB/s counts 1 pass of a norm, 3 of a clip that bites,"
                     + " and the lines a clamp changes.");
+            if (bench.update().update() != null) {
+                sentences.add("An update reads the gradients twice and rewrites weights and state; a clip before it"
+                        + " rewrites the gradients, too.");
+            }
         }
         for (Backend backend : Backend.values()) {
             String sentence = model(bench, backend);
+            if (sentence != null) sentences.add(sentence);
+        }
+        for (Backend backend : Backend.values()) {
+            String sentence = update(bench, backend);
             if (sentence != null) sentences.add(sentence);
         }
         if (sentences.stream().noneMatch(s -> s.startsWith("A model"))) {
@@ -47,6 +55,24 @@ final class BenchSummary {
                 + Numbers.fixed(bytes / 1e9, 0)
                 + " GB of gradients) would spend " + milliseconds(calm, bytes) + " ms a step in clips by "
                 + BackendOptions.name(backend) + ", and " + milliseconds(bites, bytes) + " ms where they bite.";
+    }
+
+    /** Compares both ways at the largest size. */
+    private static @Nullable String update(BenchReport bench, Backend backend) {
+        BenchRow step = last(bench, backend, Case.STEP);
+        BenchRow inTwo = last(bench, backend, Case.CLIP_THEN_UPDATE);
+        if (step == null || inTwo == null) return null;
+        double share = step.times().median() / inTwo.times().median();
+        return "Clip and update by " + bench.update().word() + " in one call take " + Numbers.fixed(share, 2)
+                + " of the time of a clip and then the update, by " + BackendOptions.name(backend) + ", "
+                + step.shape().label() + " " + step.shape().type() + ".";
+    }
+
+    private static @Nullable BenchRow last(BenchReport bench, Backend backend, Case what) {
+        return bench.rows().stream()
+                .filter(row -> row.backend() == backend && row.what() == what)
+                .reduce((first, second) -> second)
+                .orElse(null);
     }
 
     private static String milliseconds(BenchRow row, double bytes) {

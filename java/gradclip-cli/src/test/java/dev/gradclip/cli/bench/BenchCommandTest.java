@@ -29,6 +29,7 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class BenchCommandTest {
@@ -62,7 +63,7 @@ class BenchCommandTest {
         Set<String> expected = new HashSet<>();
         for (Backend backend : Backend.values()) {
             if (!backend.isAvailable()) continue;
-            for (Case what : Case.values()) {
+            for (Case what : Case.CLIPS) {
                 for (double elements : new double[] {500 << 10, 1 << 20}) {
                     String name = what.name().toLowerCase(Locale.ROOT);
                     expected.add(BackendOptions.name(backend) + " " + name + " " + elements);
@@ -77,9 +78,7 @@ class BenchCommandTest {
     }
 
     private static void assertSound(Map<String, Object> row) {
-        assertPositive(row, "median_us", "p10_us", "p90_us", "calls", "gb_s", "limit_us", "of_limit");
-        assertTrue(Json.number(row, "p10_us") <= Json.number(row, "median_us"), row::toString);
-        assertTrue(Json.number(row, "median_us") <= Json.number(row, "p90_us"), row::toString);
+        assertTimed(row);
         double passes = Json.number(row, "moved_bytes") / Json.number(row, "bytes");
         switch (Json.string(row, "case")) {
             case "norm", "does_not_bite" -> assertEquals(1, passes);
@@ -87,6 +86,12 @@ class BenchCommandTest {
             // One element in a hundred is in 1 - 0.99^16 of the lines of 16 floats.
             default -> assertEquals(1.1485, passes, 0.01);
         }
+    }
+
+    private static void assertTimed(Map<String, Object> row) {
+        assertPositive(row, "median_us", "p10_us", "p90_us", "calls", "gb_s", "limit_us", "of_limit");
+        assertTrue(Json.number(row, "p10_us") <= Json.number(row, "median_us"), row::toString);
+        assertTrue(Json.number(row, "median_us") <= Json.number(row, "p90_us"), row::toString);
         double rate = Json.number(row, "moved_bytes") / Json.number(row, "median_us") / 1e3;
         assertEquals(rate, Json.number(row, "gb_s"), 1e-9 * rate);
     }
@@ -112,12 +117,55 @@ class BenchCommandTest {
                 .out();
         List<String> rows =
                 text.lines().filter(line -> line.contains("  java ")).toList();
-        assertEquals(2 * Case.values().length, rows.size(), text);
+        assertEquals(2 * Case.CLIPS.size(), rows.size(), text);
         for (String row : rows) assertTrue(row.matches(".*[0-9]  #*[.]*[+]?"), row);
         assertTrue(text.contains("left out: 1 x 16Mi float32, needs --seconds 4"), text);
         assertTrue(text.contains("Limit: ") && text.contains("cannot be told from these sizes"), text);
         assertTrue(text.chars().allMatch(c -> c == '\n' || (c >= ' ' && c < 127)), text);
         assertFalse(text.contains("NaN") || text.contains("Infinity"), text);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"SGD", "MOMENTUM", "ADAMW"})
+    void updates(BenchUpdate update) {
+        Map<String, Object> bench = json("--update", update.word());
+        assertEquals(update.word(), bench.get("update"));
+        Set<String> found = new HashSet<>();
+        for (Map<String, Object> row : Json.maps(bench, "results")) {
+            String what = Json.string(row, "case");
+            if (Json.number(row, "elements") != 500 << 10) continue;
+            found.add(row.get("backend") + " " + what);
+            if (!what.equals("step") && !what.equals("clip_then_update")) {
+                assertSound(row);
+                continue;
+            }
+            assertTimed(row);
+            double states = update == BenchUpdate.ADAMW ? 2 : update == BenchUpdate.MOMENTUM ? 1 : 0;
+            double passes = Json.number(row, "moved_bytes") / Json.number(row, "bytes");
+            assertEquals((what.equals("step") ? 4 : 6) + 2 * states, passes, what);
+        }
+        Set<String> expected = new HashSet<>();
+        for (Backend backend : Backend.values()) {
+            if (!backend.isAvailable()) continue;
+            for (Case what : Case.values()) {
+                expected.add(BackendOptions.name(backend) + " " + what.name().toLowerCase(Locale.ROOT));
+            }
+        }
+        assertEquals(expected, found);
+    }
+
+    @Test
+    void updatesInText() {
+        String text = Outcome.of("bench", "--seconds", "0.5", "--backend", "java", "--update", "AdamW")
+                .expect(ExitCode.DONE)
+                .out();
+        for (String what : List.of("clip and update in one", "clip, then update")) {
+            String row = "500 x 1Ki +float32 +" + what + " +java +[0-9,.]+ .*[0-9]  #*[.]*[+]?";
+            assertTrue(text.lines().anyMatch(line -> line.matches(row)), text);
+        }
+        String sentence = "Clip and update by adamw in one call take [0-9.]+ of the time of a clip and then the update,"
+                + " by java, 500 x 1Ki float32[.]";
+        assertTrue(text.lines().anyMatch(line -> line.matches(sentence)), text);
     }
 
     @Test
@@ -173,15 +221,20 @@ class BenchCommandTest {
                 "--seconds",
                 "0.1",
                 "--backend",
-                "cuda");
+                "cuda",
+                "--update",
+                "adamw");
         assertEquals(ExitCode.DONE, child.await(), child::said);
-        String row = "500 x 1Ki +float32 +clip, bites +cuda +[0-9,.]+ +[0-9,.]+ +[0-9,.]+ +[0-9.]+ +-";
-        assertTrue(child.said().lines().anyMatch(line -> line.matches(row)), child::said);
+        for (String what : List.of("clip, bites", "clip and update in one", "clip, then update")) {
+            String row = "500 x 1Ki +float32 +" + what + " +cuda +[0-9,.]+ +[0-9,.]+ +[0-9,.]+ +[0-9.]+ +-";
+            assertTrue(child.said().lines().anyMatch(line -> line.matches(row)), child::said);
+        }
     }
 
     @Test
     void refusals() {
         Outcome.of("bench", "--backend", "rocm").refused(ExitCode.USAGE, "--backend", "rocm");
+        Outcome.of("bench", "--update", "lion").refused(ExitCode.USAGE, "--update", "lion");
         Outcome.of("bench", "--threads", "0").refused(ExitCode.USAGE, "--threads", "1 to 1024");
         Outcome.of("bench", "--png", folder.resolve("no/such/file.png")).refused(ExitCode.USAGE, "no folder");
         if (!Backend.CUDA.isAvailable()) {
@@ -197,15 +250,28 @@ class BenchCommandTest {
 
     @Test
     void sizesThatFit() {
-        assertEquals(List.of(), BenchPlan.of(20, 1L << 40, 1L << 40).leftOut());
-        List<Shape> all = BenchPlan.of(20, 1L << 40, 1L << 40).shapes();
-        BenchPlan small = BenchPlan.of(20, 100 << 20, 1L << 40);
+        assertEquals(
+                List.of(),
+                BenchPlan.of(20, BenchUpdate.NONE, 1L << 40, 1L << 40).leftOut());
+        List<Shape> all = BenchPlan.of(20, BenchUpdate.NONE, 1L << 40, 1L << 40).shapes();
+        BenchPlan small = BenchPlan.of(20, BenchUpdate.NONE, 100 << 20, 1L << 40);
         assertEquals(all.subList(0, 3), small.shapes());
         assertTrue(small.leftOut().get(0).reason().contains("128 MiB of the 100 MiB"), small::toString);
-        BenchPlan heap = BenchPlan.of(20, 1L << 40, 64 << 20);
+        BenchPlan heap = BenchPlan.of(20, BenchUpdate.NONE, 1L << 40, 64 << 20);
         assertEquals(all.subList(0, 2), heap.shapes());
         assertTrue(heap.leftOut().get(0).reason().contains("-Xmx"), heap::toString);
-        assertEquals(all.subList(0, 1), BenchPlan.of(0.1, 1L << 40, 1L << 40).shapes());
+        BenchPlan update = BenchPlan.of(20, BenchUpdate.ADAMW, 1L << 40, 500 << 20);
+        assertEquals(all.subList(0, 2), update.shapes());
+        // Gradients, weights, and two states of 16Mi elements, which are float32 beside bfloat16, too.
+        assertTrue(update.leftOut().get(0).reason().contains("heap of 512 MiB"), update::toString);
+        BenchPlan memory = BenchPlan.of(20, BenchUpdate.ADAMW, 320 << 20, 1L << 40);
+        assertEquals(all.subList(0, 3), memory.shapes());
+        assertTrue(memory.leftOut().get(0).reason().contains("384 MiB of the 320 MiB"), memory::toString);
+        assertEquals(
+                all, BenchPlan.of(20, BenchUpdate.ADAMW, 1L << 40, 1L << 40).shapes());
+        assertEquals(
+                all.subList(0, 1),
+                BenchPlan.of(0.1, BenchUpdate.NONE, 1L << 40, 1L << 40).shapes());
     }
 
     @Test
