@@ -9,18 +9,29 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The first Java example of a page in docs/, run as a program on this test's class path; for the tests of adapters too.
+ * A Java example of a page in docs/, run as a program on this test's class path; for the tests of adapters too.
  *
  * @param exit the exit code
  * @param output the text on standard output
  * @param errors the text on standard error
  */
 public record DocsExample(int exit, String output, String errors) {
-    /** Compiles and runs the example in a folder of its own. */
+    /** Compiles and runs the first example in a folder of its own. */
     public static DocsExample run(String page, Path folder, String... jvmOptions)
             throws IOException, InterruptedException {
+        return run(page, 1, folder, jvmOptions);
+    }
+
+    /** Compiles and runs an example, counted from 1, in a folder of its own. */
+    public static DocsExample run(String page, int number, Path folder, String... jvmOptions)
+            throws IOException, InterruptedException {
         String text = Files.readString(Path.of("../../docs", page));
-        int from = text.indexOf("```java\n") + 8;
+        int from = 0;
+        for (int i = 0; i < number; i++) {
+            int start = text.indexOf("```java\n", from);
+            if (start < 0) throw new IOException("docs/" + page + " has no example " + number);
+            from = start + 8;
+        }
         Path source = folder.resolve("Example.java");
         Files.writeString(source, text.substring(from, text.indexOf("```", from)));
         List<String> command = new ArrayList<>();

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The example in docs/javacpp.md compiles against this build, runs, and clips. */
+/** The examples for LibTorch in docs/ compile against this build, run, and clip. */
 @ExtendWith(Torch.class)
 class DocsExampleTest {
     @TempDir
@@ -20,6 +20,14 @@ class DocsExampleTest {
         DocsExample example = DocsExample.run("javacpp.md", folder);
         assertEquals(0, example.exit(), example::errors);
         assertEquals("2 gradients, clipped\n".repeat(3), example.output());
+        assertEquals("", example.errors());
+    }
+
+    @Test
+    void theFusedKernelUpdatesWithTheDecision() throws Exception {
+        DocsExample example = DocsExample.run("update.md", 2, folder);
+        assertEquals(0, example.exit(), example::errors);
+        assertEquals("clipped\n".repeat(3) + "the loss has fallen\n", example.output());
         assertEquals("", example.errors());
     }
 }

@@ -36,7 +36,8 @@ import picocli.CommandLine.Spec;
             "backward() and the optimizer's step(). Each way of clipping does every step, on equal gradients that a",
             "backward pass of its own has just left, in two cases: the threshold is a tenth of the norm (bites) and "
                     + "ten",
-            "times the norm (does not bite). The norms found must agree, or the exit code is 1."
+            "times the norm (does not bite). The norms found must agree, and with --updates the losses, or the exit "
+                    + "code is 1."
         },
         footer = {
             "",
@@ -45,10 +46,13 @@ import picocli.CommandLine.Spec;
             "  java -jar train.jar --steps 10 --warmup 5 --gradients kept --frozen 0",
             "  java -jar train.jar --rules --steps 10 --warmup 3",
             "  java -jar train.jar --updates --steps 20 --warmup 20",
+            "  java -jar train.jar --parity",
             "  java -jar train.jar --beside native --own-threads   # what LibTorch's idle threads cost others, see "
                     + "docs/javacpp.md"
         })
 public final class Train implements Callable<Integer> {
+    private static final int PARITY_STEPS = 50;
+
     @Option(names = "--steps", defaultValue = "30", description = "Steps that are timed. Default: ${DEFAULT-VALUE}.")
     private int steps;
 
@@ -108,8 +112,16 @@ public final class Train implements Callable<Integer> {
     @Option(
             names = "--updates",
             description =
-                    "Times clip and update together instead, by AdamW and by SGD with momentum; nothing is learnt.")
+                    "Times clip and update together instead, by AdamW and by SGD with momentum, on gradients of one "
+                            + "pass; then trains a model by AdamW with each way and compares the losses.")
     private boolean updates;
+
+    @Option(
+            names = "--parity",
+            description =
+                    "Compares the weights after 50 updates of this library and of LibTorch with the same formulas "
+                            + "in double instead, at ResNet-50's shapes; times nothing.")
+    private boolean parity;
 
     @Option(names = "--json", paramLabel = "FILE", description = "Writes the figures there too.")
     private @Nullable Path json;
@@ -149,6 +161,13 @@ public final class Train implements Callable<Integer> {
         requireKnown("--beside", beside, List.of("loop", "java", "native"));
         requireKnown("--cases", cases, List.of("bites", "does-not"));
         torch.set_num_threads(threads);
+        if (parity) {
+            out.printf(
+                    "Distance from the formulas in double after %d steps, in units of the last place:%n%n",
+                    PARITY_STEPS);
+            new UpdateParity(new ResNet50().parameters(), PARITY_STEPS).run(out);
+            return 0;
+        }
         Training training = Training.seeded(batch, image, frozen, gradients);
         double norm = firstNorm(training);
         out.printf(
@@ -199,7 +218,7 @@ public final class Train implements Callable<Integer> {
      * Clip and update on ResNet-50, then on many small tensors; the last line has gradclip's speed as a multiple of
      * LibTorch's.
      */
-    private void updates(Training training, double norm) {
+    private void updates(Training training, double norm) throws IOException {
         int own = ownThreads ? threads : 0;
         double ratio = 0;
         training.backward();
@@ -216,6 +235,11 @@ public final class Train implements Callable<Integer> {
                 times.run(out, 20 * warmup, 10 * steps, threads);
             }
         }
+        UpdateLosses.run(
+                out,
+                () -> Training.seeded(batch, image, frozen, gradients),
+                UpdateLosses.ways(norm / 10),
+                UpdateLosses.STEPS);
         out.printf(Locale.ROOT, "%nupdate %.2f%n", ratio);
     }
 

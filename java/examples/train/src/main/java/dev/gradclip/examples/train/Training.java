@@ -82,11 +82,16 @@ final class Training {
         return elements;
     }
 
-    /** Zeroes or frees the gradients of the last step, and computes this one's. The same parameters give the same. */
-    void backward() {
+    /**
+     * Zeroes or frees the gradients of the last step, and computes this one's; returns the loss. The same parameters
+     * give the same.
+     */
+    double backward() {
         if (bucket != null) bucket.zero_();
         else optimizer.zero_grad(habit == GradientHabit.FRESH);
-        cross_entropy(model.forward(pictures), labels).backward();
+        Tensor loss = cross_entropy(model.forward(pictures), labels);
+        loss.backward();
+        return loss.item_double();
     }
 
     void step() {

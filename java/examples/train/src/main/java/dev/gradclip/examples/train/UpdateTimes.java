@@ -8,6 +8,7 @@ import dev.gradclip.Update;
 import dev.gradclip.javacpp.TorchClipper;
 import dev.gradclip.javacpp.TorchClipperBuilder;
 import dev.gradclip.measure.MemoryRates;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,7 +28,7 @@ import org.bytedeco.pytorch.TensorVector;
 /**
  * Times clip and update together: LibTorch's clip and its optimizer, its optimizer alone, LibTorch's fused kernel with
  * gradclip's decision, and gradclip's step, each on gradients that a backward pass of its own has just left. The byte
- * limit stands beside them.
+ * limit stands beside them: plain C that moves as many bytes, which takes its turn with them.
  */
 final class UpdateTimes implements AutoCloseable {
     /** So small that the weights, and with them the gradients, stay what they are. */
@@ -85,40 +86,60 @@ final class UpdateTimes implements AutoCloseable {
     }
 
     /** Prints a row a way; returns the ratio of the first to gradclip's. */
-    double run(PrintStream out, int warmup, int steps, int threads) {
+    double run(PrintStream out, int warmup, int steps, int threads) throws IOException {
         Map<String, double[]> times = new LinkedHashMap<>();
         ways.keySet().forEach(name -> times.put(name, new double[steps]));
-        for (int step = -warmup; step < steps; step++) {
-            for (Map.Entry<String, Runnable> way : ways.entrySet()) {
-                double micros = time(way.getValue());
-                if (step >= 0) times.getOrDefault(way.getKey(), new double[steps])[step] = micros;
+        double[] limits = new double[steps];
+        // The gradients tell how many elements there are.
+        backward.run();
+        try (PlainC plain = PlainC.start(threads, elements(), adam ? 2 : 1)) {
+            for (int step = -warmup; step < steps; step++) {
+                for (Map.Entry<String, Runnable> way : ways.entrySet()) {
+                    double micros = time(way.getValue());
+                    if (step >= 0) times.getOrDefault(way.getKey(), new double[steps])[step] = micros;
+                }
+                if (plain == null) continue;
+                double micros = plain.micros();
+                if (step >= 0) limits[step] = micros;
             }
+            if (plain == null) Arrays.fill(limits, limitOfLoops(threads));
+            print(out, times, limits, plain == null ? "this JVM's own loops over" : "plain C that moves");
         }
+        double[] first = times.values().iterator().next();
+        double[] last = first;
+        for (double[] each : times.values()) last = each;
+        return first[steps / 2] / last[steps / 2];
+    }
+
+    private static void print(PrintStream out, Map<String, double[]> times, double[] limits, String by) {
+        int steps = limits.length;
+        Arrays.sort(limits);
         times.values().forEach(Arrays::sort);
-        double limit = limit(threads);
+        double limit = limits[steps / 2];
         double first = times.values().iterator().next()[steps / 2];
-        double last = first;
         out.println("| way | median µs (10 % to 90 %) | LibTorch's clip and step / this | byte limit / this |");
         out.println("|---|---|---|---|");
         for (Map.Entry<String, double[]> way : times.entrySet()) {
             double[] t = way.getValue();
-            last = t[steps / 2];
+            double median = t[steps / 2];
             out.printf(
                     Locale.ROOT,
                     "| %s | %,.0f (%,.0f to %,.0f) | %.2f | %.2f |%n",
                     way.getKey(),
-                    last,
+                    median,
                     t[steps / 10],
                     t[steps * 9 / 10],
-                    first / last,
-                    limit / last);
+                    first / median,
+                    limit / median);
         }
         out.printf(
                 Locale.ROOT,
-                "| byte limit: this JVM's own loops over as many bytes | %,.0f | %.2f | 1 |%n",
+                "| byte limit: %s as many bytes | %,.0f (%,.0f to %,.0f) | %.2f | 1 |%n",
+                by,
                 limit,
+                limits[steps / 10],
+                limits[steps * 9 / 10],
                 first / limit);
-        return first / last;
     }
 
     @SuppressWarnings("try") // a scope is there to be closed
@@ -131,13 +152,18 @@ final class UpdateTimes implements AutoCloseable {
         }
     }
 
-    /** The norm reads each gradient, the update reads it again and rewrites the weights and their state. */
-    private double limit(int threads) {
-        long bytes = 0;
+    private long elements() {
+        long elements = 0;
         for (long i = 0; i < parameters.size(); i++) {
             Tensor gradient = parameters.get(i).mutable_grad();
-            if (gradient.defined()) bytes += 4 * gradient.numel();
+            if (gradient.defined()) elements += gradient.numel();
         }
+        return elements;
+    }
+
+    /** The norm reads each gradient, the update reads it again and rewrites the weights and their state. */
+    private double limitOfLoops(int threads) {
+        long bytes = 4 * elements();
         MemoryRates rates = MemoryRates.measure(Math.min(bytes * (adam ? 5 : 4) / 4 * 4, 1 << 30), threads, 2);
         return 2 * bytes / rates.read() + (adam ? 3 : 2) * bytes / rates.rewrite();
     }

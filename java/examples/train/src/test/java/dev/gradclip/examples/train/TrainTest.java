@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.Backend;
+import dev.gradclip.Update;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -17,9 +18,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -144,6 +147,73 @@ class TrainTest {
         String message = String.valueOf(
                 assertThrows(IllegalStateException.class, () -> round.run(0, 1)).getMessage());
         assertTrue(message.startsWith("a liar found the norm"), message);
+    }
+
+    @Test
+    void updatesShowTimesLimitAndLosses() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        int exit = Train.commandLine(new PrintStream(bytes, true, StandardCharsets.UTF_8))
+                .execute("--updates", "--steps", "2", "--warmup", "1", "--image", "40", "--threads", "1");
+        String text = bytes.toString(StandardCharsets.UTF_8);
+        assertEquals(0, exit, text);
+        String micros = " \\| [0-9,]+ \\([0-9,]+ to [0-9,]+\\) \\| [0-9.]+ \\| [0-9.]+ \\|";
+        for (String row : new String[] {
+            "LibTorch: clip_grad_norm_, then step\\(\\)",
+            "gradclip decides, LibTorch's fused kernel updates",
+            "gradclip: step",
+            "byte limit: (plain C that moves|this JVM's own loops over) as many bytes"
+        }) {
+            assertTrue(text.lines().anyMatch(line -> line.matches("\\| " + row + micros)), row + " in " + text);
+        }
+        assertEquals(
+                3,
+                text.lines()
+                        .filter(line -> line.matches("\\| .*( \\| [0-9]+[.][0-9]{6}){4} \\|"))
+                        .count(),
+                text);
+        assertTrue(text.contains("the tolerance is 1e-03"), text);
+        assertTrue(text.lines().anyMatch(line -> line.matches("update [0-9.]+")), text);
+    }
+
+    @Test
+    void aWrongLossIsAnError() {
+        Map<String, Function<TensorVector, UpdateLosses.Way>> ways = new LinkedHashMap<>();
+        ways.put("LibTorch", parameters -> UpdateLosses.libTorch(parameters, 1, UpdateLosses.RATE));
+        ways.put("another rate", parameters -> UpdateLosses.libTorch(parameters, 1, 2 * UpdateLosses.RATE));
+        PrintStream out = new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8);
+        String message = String.valueOf(assertThrows(
+                        IllegalStateException.class,
+                        () -> UpdateLosses.run(out, () -> Training.seeded(2, 40, 3, GradientHabit.FRESH), ways, 4))
+                .getMessage());
+        assertTrue(message.startsWith("another rate has the loss "), message);
+    }
+
+    /** Few weights, so that it is quick; {@code --parity} does the same at ResNet-50's shapes. */
+    @Test
+    void weightsAreAsExactAsLibTorchs() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+        UpdateParity parity = new UpdateParity(new SmallTensors(20, 1000).parameters(), 50);
+        parity.run(out);
+        String text = bytes.toString(StandardCharsets.UTF_8);
+        assertEquals(4, text.lines().count(), text);
+        UpdateParity.Distances found = parity.distances(Update.adamW(1e-2));
+        // Not 0, so that weights were compared, and a few roundings.
+        assertTrue(found.ours() > 1 && found.ours() < 60 && found.apart() <= 8, found::toString);
+        // Weights after another rate are far from the exact ones.
+        UpdateParity.Distances wrong = parity.distances(Update.adamW(1.01e-2));
+        assertTrue(wrong.ours() > 1000, wrong::toString);
+        assertTrue(wrong.theirs() < 60, wrong::toString);
+    }
+
+    @Test
+    void plainCPassesOverMemory() throws Exception {
+        for (int states = 0; states <= 2; states++) {
+            try (PlainC plain = PlainC.start(2, 100_000, states)) {
+                assumeTrue(plain != null, "there is no C compiler");
+                for (int i = 0; plain != null && i < 3; i++) assertTrue(plain.micros() > 0);
+            }
+        }
     }
 
     private record Liar(Clipping honest) implements Clipping {
