@@ -13,6 +13,9 @@ import dev.gradclip.internal.clip.Figures;
 import dev.gradclip.internal.clip.Phases;
 import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.memory.TensorMemory;
+import dev.gradclip.internal.ranks.ContributionFormat;
+import dev.gradclip.internal.ranks.RankLayout;
+import dev.gradclip.internal.ranks.Verdict;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.resource.LeakGuard;
 import dev.gradclip.internal.rule.ResolvedRule;
@@ -79,6 +82,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     /** The memory that a rebind binds to, while it runs. */
     private final @Nullable TensorMemory[] given;
 
+    /** What this rank holds of every tensor, whether its gradient is present or not. */
+    private final RankLayout layout;
+
+    /** The bytes of the latest partial norm, until the gradients may have changed. */
+    private byte @Nullable [] contributed;
+
     private @Nullable NormType accumulatedType;
     private @Nullable ResolvedRule resolved;
     private volatile boolean closing;
@@ -87,6 +96,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     GradientClipper(GradientClipperBuilder builder) {
         backend = builder.resolve();
         groups = builder.groups();
+        layout = builder.rankLayout();
         TensorList tensors = builder.tensors();
         if (backend == Backend.CUDA) {
             DeviceBinding devices = new DeviceBinding(tensors);
@@ -660,6 +670,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     private void forgetMeasured() {
+        contributed = null;
         if (accumulatedType == null) return;
         Arrays.fill(accumulated, false);
         accumulatedType = null;
@@ -673,6 +684,139 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         ResolvedRule found = ResolvedRule.of(rule, groups, segments, binding.size());
         resolved = found;
         return found;
+    }
+
+    // ---- one norm over ranks ----------------------------------------------------------------------------------------
+
+    /**
+     * Measures what this rank adds to a norm over all ranks; {@link GlobalNorms#combine} adds them up.
+     *
+     * @throws IllegalArgumentException if the rule compares gradients with weights, or measures a norm under the policy
+     *     ZERO, which takes two exchanges: {@link #clip(ClipRule, Exchange)}
+     * @throws IllegalStateException if the clipper is closed, in use by another thread, or the rule would write to
+     *     read-only memory
+     */
+    public PartialNorm partialNorm(ClipRule rule) {
+        if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO && measuresNorm(rule)) {
+            throw new IllegalArgumentException(
+                    "under the policy ZERO the norm is that of the elements left, which takes"
+                            + " two exchanges; use clip(rule, exchange), or another policy");
+        }
+        acquire();
+        try {
+            return new PartialNorm(contribute(rule, false));
+        } finally {
+            user = null;
+        }
+    }
+
+    /** Measures what this rank adds to a norm alone: the partial norm of a rule that changes nothing. */
+    public PartialNorm partialNorm(NormType type) {
+        return partialNorm(ClipRule.globalNorm(Double.POSITIVE_INFINITY).withNormType(type));
+    }
+
+    /**
+     * Clips by norms over all ranks, of which one part is this clipper's latest {@link #partialNorm(ClipRule)} for the
+     * same rule. Norm, coefficients and elements have the bits of one process that holds everything. All ranks decide
+     * alike: under SKIP a NaN on one leaves the gradients of all, under ERROR every rank throws the same.
+     *
+     * <p>The result's norms and coefficients are those over all ranks, its rows those that this rank holds, and
+     * {@link ClipResult#tensors}, {@link ClipResult#elements} and {@link ClipResult#elementsChanged} count what this
+     * rank holds.
+     *
+     * @throws NonFiniteGradientException under the policy ERROR, with tensor and rank; nothing was changed on any rank
+     * @throws IllegalArgumentException if the norms were measured for another rule
+     * @throws IllegalStateException if the norms do not hold this clipper's latest partial norm
+     */
+    public ClipResult clip(ClipRule rule, GlobalNorms norms) {
+        acquire();
+        try {
+            byte[] own = contributed;
+            if (own == null || !norms.holds(own)) {
+                throw new IllegalStateException(
+                        "the norms do not hold what this clipper measured last; call partialNorm"
+                                + " in each step, and combine it with those of the other ranks");
+            }
+            return clip(resolve(rule), norms, false);
+        } finally {
+            user = null;
+        }
+    }
+
+    /**
+     * Clips by norms over all ranks in one call, as {@link #clip(ClipRule, GlobalNorms)} does. There is one exchange,
+     * and a second one where the policy is ZERO, the rule measures a norm and a rank found a NaN or an infinity.
+     *
+     * <pre>{@code
+     * clipper.clip(ClipRule.globalNorm(1.0), exchange); // on every rank
+     * }</pre>
+     *
+     * @throws RankMismatchException if the ranks do not hold every tensor exactly once, one of them could not measure,
+     *     or their rules differ; nothing was changed on any rank
+     * @throws ExchangeException if a rank does not answer
+     * @throws NonFiniteGradientException under the policy ERROR, with tensor and rank; nothing was changed on any rank
+     */
+    public ClipResult clip(ClipRule rule, Exchange exchange) {
+        acquire();
+        try {
+            GlobalNorms norms = gather(exchange, () -> contribute(rule, false));
+            boolean zeroes = rule.nonFinitePolicy() == NonFinitePolicy.ZERO && measuresNorm(rule) && norms.nonFinite();
+            if (zeroes) {
+                norms = gather(exchange, () -> contribute(rule, true));
+            }
+            return clip(resolve(rule), norms, zeroes);
+        } finally {
+            user = null;
+        }
+    }
+
+    private static boolean measuresNorm(ClipRule rule) {
+        return !(rule instanceof ValueRule)
+                && !(rule instanceof GroupRule perGroup
+                        && perGroup.rules().values().iterator().next() instanceof ValueRule);
+    }
+
+    private byte[] contribute(ClipRule rule, boolean zeroes) {
+        forgetMeasured();
+        ResolvedRule known = resolve(rule);
+        if (known.measuresWeights) {
+            throw new IllegalArgumentException("adaptive clipping compares each row with its weights on the rank that"
+                    + " holds both; it takes no norm over ranks: use clip(rule)");
+        }
+        byte[] own = ContributionFormat.write(phases.contribute(known, layout, zeroes));
+        contributed = own;
+        return own;
+    }
+
+    /** Gathers what all ranks measure; a rank that fails says so to the others, which would wait for it. */
+    private static GlobalNorms gather(Exchange exchange, Supplier<byte[]> measured) {
+        byte[] mine;
+        try {
+            mine = measured.get();
+        } catch (RuntimeException | Error e) {
+            try {
+                exchange.allGather(ContributionFormat.failure(e));
+            } catch (RuntimeException alsoFailed) {
+                e.addSuppressed(alsoFailed);
+            }
+            throw e;
+        }
+        byte[][] sent = exchange.allGather(mine);
+        if (sent.length != exchange.size() || !Arrays.equals(sent[exchange.rank()], mine)) {
+            throw new ExchangeException(
+                    "rank " + exchange.rank() + " of " + exchange.size()
+                            + " did not get its own bytes back in its place; rank and order must agree",
+                    null);
+        }
+        return GlobalNorms.combine(Arrays.asList(sent));
+    }
+
+    private ClipResult clip(ResolvedRule rule, GlobalNorms norms, boolean isZeroed) {
+        Verdict verdict = norms.decide(rule.rule, layout.shards(), isZeroed);
+        forgetMeasured();
+        Call decided = call.decided(rule, verdict);
+        observer.clip(decided);
+        return new ClipResult(decided.figures(), norms.source(verdict, rule));
     }
 
     // ---- rebind -----------------------------------------------------------------------------------------------------

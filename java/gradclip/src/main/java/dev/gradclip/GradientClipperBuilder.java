@@ -7,6 +7,7 @@ import dev.gradclip.internal.jni.NativeLibrary;
 import dev.gradclip.internal.memory.HostMemory;
 import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.memory.TensorMemory;
+import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.threads.Workers;
@@ -31,6 +32,7 @@ public final class GradientClipperBuilder {
     private final List<@Nullable GradientBuffer> weights = new ArrayList<>();
     private final List<@Nullable GradientBuffer> weightsShapes = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
+    private final ShardDeclarations shards = new ShardDeclarations();
     private @Nullable Backend backend;
     private @Nullable Workers team;
     private int level = -1;
@@ -82,6 +84,7 @@ public final class GradientClipperBuilder {
         rows.add(1);
         weights.add(null);
         weightsShapes.add(null);
+        shards.add();
         return this;
     }
 
@@ -109,7 +112,62 @@ public final class GradientClipperBuilder {
         }
         // An empty tensor is one empty row.
         rows.set(last, Math.max(count, 1));
+        shards.rows(last);
         return this;
+    }
+
+    /**
+     * Declares that the tensor added last is a shard: the elements from {@code firstElement} on of a tensor of {@code
+     * totalLength}, whose others lie on other ranks. A shard begins and ends at a multiple of 8 KiB, at the tensor's
+     * end, or, if it has {@link #rows}, between rows; {@link #build} checks that. It matters to a norm over ranks only
+     * ({@link GradientClipper#clip(ClipRule, Exchange)}).
+     *
+     * <pre>{@code
+     * builder.add("embedding", gradient).shard(rank * (total / ranks), total)
+     * }</pre>
+     *
+     * @throws IllegalStateException if no tensor was added
+     */
+    public GradientClipperBuilder shard(long firstElement, long totalLength) {
+        shards.shard(last("shard"), firstElement, totalLength);
+        return this;
+    }
+
+    /**
+     * Declares that the tensor or shard added last is on several ranks, of which one counts it; each rank names the
+     * same one. A norm over ranks then has it once, and every rank clips its own.
+     *
+     * <pre>{@code
+     * builder.add("norm.weight", gradient).replica(0)
+     * }</pre>
+     *
+     * @param owner the rank that counts it
+     * @throws IllegalArgumentException if owner is negative
+     * @throws IllegalStateException if no tensor was added
+     */
+    public GradientClipperBuilder replica(int owner) {
+        int last = last("replica");
+        if (owner < 0) throw new IllegalArgumentException("ranks begin with 0, but the owner is " + owner);
+        shards.replica(last, owner);
+        return this;
+    }
+
+    /**
+     * Adds a tensor of which this rank holds nothing. Every rank has all tensors in the same order, because a norm adds
+     * them up in that order.
+     *
+     * <pre>{@code
+     * builder.elsewhere("layer7.weight", DType.BFLOAT16, 4096 * 4096)
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if the name is taken
+     */
+    public GradientClipperBuilder elsewhere(String name, DType dtype, long totalLength) {
+        return declare(name, dtype, 0).shard(0, totalLength);
+    }
+
+    RankLayout rankLayout() {
+        return shards.layout(names, shapes, rows, groupStarts);
     }
 
     /**

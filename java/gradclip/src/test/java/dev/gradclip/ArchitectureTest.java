@@ -36,7 +36,8 @@ class ArchitectureTest {
             Map.entry("cuda", Set.of("jni", "memory", "reduce", "resource", "rule", "update")),
             Map.entry("binding", Set.of("cpu", "cuda", "jni", "memory", "reduce")),
             Map.entry("stream", Set.of("cpu", "cuda", "jni", "memory", "reduce", "rule")),
-            Map.entry("clip", Set.of("binding", "cpu", "cuda", "memory", "reduce", "rule", "update")));
+            Map.entry("ranks", Set.of("reduce", "rule")),
+            Map.entry("clip", Set.of("binding", "cpu", "cuda", "memory", "ranks", "reduce", "rule", "update")));
 
     /** The API types that internal packages may use: values, exceptions and the listener, none of which uses them. */
     private static final Set<Class<?>> VALUES = Set.of(
@@ -56,6 +57,7 @@ class ArchitectureTest {
             ClipEvent.class,
             ClipListener.class,
             NonFiniteGradientException.class,
+            RankMismatchException.class,
             CudaException.class,
             CudaFatalException.class);
 

@@ -4,6 +4,7 @@ package dev.gradclip.internal.clip;
 import dev.gradclip.DeviceNorm;
 import dev.gradclip.Update;
 import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.ranks.Verdict;
 import dev.gradclip.internal.rule.ResolvedRule;
 import org.jspecify.annotations.Nullable;
 
@@ -25,7 +26,9 @@ public final class Call {
         /** Decides from a norm in device memory, and applies. */
         NORM_ON_DEVICE,
         /** Measures, decides, and updates weights with the clipped gradients. */
-        STEP
+        STEP,
+        /** Applies what all ranks decided alike. */
+        DECIDED
     }
 
     private Kind kind = Kind.CLIP;
@@ -34,6 +37,7 @@ public final class Call {
     private @Nullable DeviceNorm deviceNorm;
     private @Nullable StreamHandle stream;
     private @Nullable Update update;
+    private @Nullable Verdict verdict;
     private final Figures figures = new Figures();
 
     /**
@@ -61,6 +65,19 @@ public final class Call {
     public Call step(ResolvedRule byRule, Update byUpdate, @Nullable StreamHandle onStream) {
         update = byUpdate;
         return of(Kind.STEP, byRule, Double.NaN, null, onStream);
+    }
+
+    /** Fills the call anew as {@link Kind#DECIDED}. */
+    public Call decided(ResolvedRule byRule, Verdict byRanks) {
+        verdict = byRanks;
+        return of(Kind.DECIDED, byRule, byRanks.globalNorm, null, null);
+    }
+
+    /** What {@link Kind#DECIDED} applies. */
+    Verdict verdict() {
+        Verdict current = verdict;
+        if (current == null) throw new IllegalStateException("the call was given nothing that ranks decided");
+        return current;
     }
 
     /** The update of {@link Kind#STEP}. */

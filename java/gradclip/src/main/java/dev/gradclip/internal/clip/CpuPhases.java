@@ -11,6 +11,10 @@ import dev.gradclip.internal.binding.HostBinding;
 import dev.gradclip.internal.cpu.CpuPlan;
 import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.ranks.Contribution;
+import dev.gradclip.internal.ranks.RankLayout;
+import dev.gradclip.internal.ranks.Shard;
+import dev.gradclip.internal.ranks.Verdict;
 import dev.gradclip.internal.reduce.ScaledNorm;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.rule.Decision;
@@ -57,6 +61,7 @@ public final class CpuPhases implements Phases {
             case DECIDE -> decide(rule, figures);
             case NORM_GIVEN -> clipWithNorm(rule, clip.globalNorm(), figures);
             case STEP -> step(rule, clip.update(), figures);
+            case DECIDED -> apply(rule, clip.verdict(), figures);
             case NORM_ON_DEVICE ->
                 throw new IllegalStateException(
                         "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with "
@@ -313,8 +318,7 @@ public final class CpuPhases implements Phases {
         double coefficient = decision.decide(rule);
         if (decision.changes()) {
             for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, decision.coefficient(i));
-            writing = true;
-            plan.scale(0, segments.gradients());
+            scaleAll();
         }
         figures.set(globalNorm, coefficient, decision.clips(), nonFinite, 0);
     }
@@ -324,8 +328,12 @@ public final class CpuPhases implements Phases {
         begin();
         foundNonFinite = false;
         if (rule.policy() != NonFinitePolicy.PROPAGATE && !heedNonFinite(rule, figures)) return;
+        clampAll(rule, figures);
+    }
+
+    private void clampAll(ResolvedRule rule, Figures figures) {
         writing = true;
-        long changed = foundNonFinite ? zeroNonFinite(rule) : 0;
+        long changed = foundNonFinite && rule.policy() == NonFinitePolicy.ZERO ? zeroNonFinite(rule) : 0;
         if (rule.inverseScale != 1) unscaleAll(rule.inverseScale);
         for (ResolvedRule.Part part : rule.parts) {
             ValueRule value = part.valueRule();
@@ -359,7 +367,62 @@ public final class CpuPhases implements Phases {
 
     private void unscaleAll(double inverseScale) {
         for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, inverseScale);
+        scaleAll();
+    }
+
+    private void scaleAll() {
+        writing = true;
         plan.scale(0, segments.gradients());
+    }
+
+    // ---- one norm over ranks ----------------------------------------------------------------------------------------
+
+    @Override
+    public Contribution contribute(ResolvedRule rule, RankLayout layout, boolean zeroes) {
+        writing = false;
+        if (rule.mayWrite()) binding.requireWritable();
+        begin();
+        if (zeroes) {
+            writing = true;
+            plan.zeroNonFinite(0, segments.gradients());
+        }
+        NormType type = rule.normType;
+        if (rule.clamps() && rule.policy() != NonFinitePolicy.PROPAGATE) type = NormType.INF;
+        Contribution own = Contribution.of(rule.rule, type, layout.present(binding::isPresent));
+        if (type == null) return own;
+        plan.measure(type, 0, segments.gradients());
+        int[] offsets = own.offsets();
+        for (int i = 0; i < binding.size(); i++) {
+            Shard shard = layout.shards().get(i);
+            int count = offsets[i + 1] - offsets[i];
+            if (shard.isOfSegments() || count == 1) {
+                plan.sums().copyTo(segments.from(i), count, own.sums(), offsets[i]);
+            } else {
+                plan.cut(segments.from(i), shard.cut(), own.sums(), offsets[i]);
+            }
+        }
+        return own;
+    }
+
+    private void apply(ResolvedRule rule, Verdict verdict, Figures figures) {
+        begin();
+        if (verdict.refusal != null) throw verdict.refusal;
+        if (verdict.leaves) {
+            figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
+            return;
+        }
+        foundNonFinite = verdict.isNonFinite;
+        if (rule.clamps()) {
+            clampAll(rule, figures);
+            return;
+        }
+        if (verdict.changes()) {
+            double[] coefficients = new double[segments.gradients()];
+            verdict.coefficients(segments, coefficients);
+            for (int i = 0; i < coefficients.length; i++) plan.setCoefficient(i, coefficients[i]);
+            scaleAll();
+        }
+        figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), foundNonFinite, 0);
     }
 
     // ---- results ----------------------------------------------------------------------------------------------------

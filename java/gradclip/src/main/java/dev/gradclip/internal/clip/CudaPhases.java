@@ -17,6 +17,8 @@ import dev.gradclip.internal.cuda.CudaResults;
 import dev.gradclip.internal.cuda.CudaRule;
 import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.ranks.Contribution;
+import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.update.UpdateForm;
@@ -94,6 +96,7 @@ public final class CudaPhases implements Phases {
                 long handle = begin(rule, on);
                 return measured(rule, plan.step(handle, numbers, now.state(), clip.update()));
             }
+            case DECIDED -> throw noRanks();
             case NORM_ON_DEVICE -> {
                 DeviceNorm norm = clip.deviceNorm();
                 long handle = begin(rule, on);
@@ -164,6 +167,16 @@ public final class CudaPhases implements Phases {
                 type,
                 binding.segments().from(range.from()),
                 binding.segments().from(range.to()));
+    }
+
+    @Override
+    public Contribution contribute(ResolvedRule rule, RankLayout layout, boolean zeroes) {
+        throw noRanks();
+    }
+
+    private static IllegalStateException noRanks() {
+        return new IllegalStateException("the gradients are in device memory, whose partial norms are not read yet; add"
+                + " squaredNormAddress up over ranks and use clipWithNormAsync");
     }
 
     @Override

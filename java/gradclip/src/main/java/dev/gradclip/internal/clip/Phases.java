@@ -8,6 +8,8 @@ import dev.gradclip.Update;
 import dev.gradclip.internal.cuda.CudaCapture;
 import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
+import dev.gradclip.internal.ranks.Contribution;
+import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.update.UpdateForm;
@@ -27,6 +29,13 @@ public interface Phases {
 
     /** Measures some of the gradients, for a later {@link Call.Kind#APPLY}. */
     void measure(NormType type, TensorRange range, StreamHandle stream);
+
+    /**
+     * Measures what this rank holds, for a norm over all ranks.
+     *
+     * @param zeroes true to set NaN and infinities to 0 first, because a rank found some
+     */
+    Contribution contribute(ResolvedRule rule, RankLayout layout, boolean zeroes);
 
     /** The norm of the segments {@code [fromSegment, toSegment)} as call {@code ofCall} measured them. */
     double norm(int fromSegment, int toSegment, long ofCall);

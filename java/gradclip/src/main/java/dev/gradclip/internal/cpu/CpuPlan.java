@@ -4,6 +4,7 @@ package dev.gradclip.internal.cpu;
 import dev.gradclip.DType;
 import dev.gradclip.NormType;
 import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.reduce.Cut;
 import dev.gradclip.internal.reduce.Fold;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.ScaledNorm;
@@ -172,6 +173,17 @@ public final class CpuPlan {
     /** Adds the partials of the last {@link #measure} to the sums of a tensor. */
     public void drain(TensorSums to) {
         to.addPartials(memory.partials, (int) memory.tiles, memory.planeStride > 0 ? 3 : 1);
+    }
+
+    /** Writes what the last {@link #measure} found of a segment that is a part of a longer one. */
+    public void cut(int segment, Cut cut, SegmentSums to, int at) {
+        if (absent[segment]) return;
+        int first = (int) memory.firstTile[firstPiece[segment]];
+        int stride = (int) memory.planeStride;
+        int used = planes.get();
+        cut.write(memory.partials, first, fold, to.middle, at);
+        if ((used & 1) != 0) cut.write(memory.partials, first + stride, fold, to.low, at);
+        if ((used & 2) != 0) cut.write(memory.partials, first + 2 * stride, fold, to.high, at);
     }
 
     /** The sums of the last {@link #measure}. */

@@ -9,7 +9,7 @@ import java.util.Arrays;
  * is a run for each level. Entries are 0 or more, or NaN.
  */
 public final class Fold {
-    private static final int RUN = 1024;
+    static final int RUN = 1024;
     private static final int WIDTH = 256;
 
     private double[][] levels = new double[][] {new double[RUN], new double[RUN]};
@@ -33,6 +33,12 @@ public final class Fold {
     void add(double entry) {
         levels[0][sizes[0]++] = entry;
         if (sizes[0] == RUN) carry(0);
+    }
+
+    /** Adds the sum of a run, whose entries come after all entries so far; they are whole runs. */
+    void addRun(double sum) {
+        if (sizes[0] != 0) throw new IllegalStateException("a run follows " + sizes[0] + " entries, which are none");
+        push(1, sum);
     }
 
     /** Adds the entries {@code [from, to)} of a buffer. */

@@ -35,6 +35,38 @@ public final class SegmentSums {
                 Arrays.copyOf(maximum, segments));
     }
 
+    /** Copies the sums of {@code count} segments, from {@code at} on, to {@code to} from {@code toAt} on. */
+    public void copyTo(int at, int count, SegmentSums to, int toAt) {
+        System.arraycopy(low, at, to.low, toAt, count);
+        System.arraycopy(middle, at, to.middle, toAt, count);
+        System.arraycopy(high, at, to.high, toAt, count);
+        System.arraycopy(maximum, at, to.maximum, toAt, count);
+    }
+
+    /** Returns true if {@code count} segments from {@code at} on have the bits of others from {@code otherAt} on. */
+    public boolean equal(int at, SegmentSums other, int otherAt, int count) {
+        return equal(low, at, other.low, otherAt, count)
+                && equal(middle, at, other.middle, otherAt, count)
+                && equal(high, at, other.high, otherAt, count)
+                && equal(maximum, at, other.maximum, otherAt, count);
+    }
+
+    private static boolean equal(double[] own, int at, double[] other, int otherAt, int count) {
+        return Arrays.equals(own, at, at + count, other, otherAt, otherAt + count);
+    }
+
+    /** Returns 0 if all elements of the segments {@code [from, to)} are finite; otherwise infinity or NaN. */
+    public double nonFinite(int from, int to) {
+        double found = 0;
+        boolean isFinite = true;
+        for (int i = from; i < to; i++) {
+            isFinite &= Double.isFinite(low[i]) && Double.isFinite(middle[i]) && Double.isFinite(high[i]);
+            found += low[i] + middle[i] + high[i];
+        }
+        if (isFinite) return 0;
+        return found;
+    }
+
     /** Writes the norm over the segments {@code [from, to)} to {@code norm}. */
     public void total(NormType type, int from, int to, ScaledNorm norm) {
         switch (NormKind.of(type)) {

@@ -19,6 +19,19 @@ public final class TensorSums {
         high.addAll(partials, 2 * tiles, 3 * tiles);
     }
 
+    /** Adds the sums of the tensor's next part, of which {@code sums[at]} is the first. */
+    public void addCut(NormKind kind, double p, Cut cut, SegmentSums sums, int at) {
+        switch (kind) {
+            case INF -> addMaximum(sums.middle[at]);
+            case POWER -> addPower(p, sums.maximum[at], sums.middle[at]);
+            case L1, L2 -> {
+                cut.addTo(low, sums.low, at);
+                cut.addTo(middle, sums.middle, at);
+                cut.addTo(high, sums.high, at);
+            }
+        }
+    }
+
     public void addMaximum(double found) {
         maximum = Math.max(maximum, found);
     }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip;
+
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * How ranks send each other bytes: processes over a network, or threads of one JVM. One thread at a time uses a rank's
+ * exchange, and every rank makes the same calls.
+ *
+ * <pre>{@code
+ * ClipResult result = clipper.clip(ClipRule.globalNorm(1.0), exchange);
+ * }</pre>
+ */
+public interface Exchange {
+    /** This rank, from 0 on. */
+    int rank();
+
+    /** The number of ranks. */
+    int size();
+
+    /**
+     * Sends these bytes to all ranks and waits for theirs, which may be of any length.
+     *
+     * @return the bytes of every rank; entry i is rank i's
+     * @throws ExchangeException if a rank does not answer
+     */
+    byte[][] allGather(byte[] mine);
+
+    /** Returns the exchanges of threads of this JVM, which wait a minute for each other. */
+    static List<Exchange> inProcess(int ranks) {
+        return inProcess(ranks, Duration.ofMinutes(1));
+    }
+
+    /**
+     * Returns the exchanges of threads of this JVM, one for each rank.
+     *
+     * @param patience how long a rank waits for the others; after that the exchange is over on all of them
+     * @throws IllegalArgumentException if there are no ranks
+     */
+    static List<Exchange> inProcess(int ranks, Duration patience) {
+        return ThreadExchange.of(ranks, patience);
+    }
+}
