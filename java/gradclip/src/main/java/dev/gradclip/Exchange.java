@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip;
 
+import dev.gradclip.internal.ranks.ContributionFormat;
 import java.time.Duration;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * How ranks send each other bytes: processes over a network, or threads of one JVM. One thread at a time uses a rank's
@@ -26,6 +28,27 @@ public interface Exchange {
      * @throws ExchangeException if a rank does not answer
      */
     byte[][] allGather(byte[] mine);
+
+    /**
+     * Does work that every rank does before it exchanges. Where it throws, the other ranks get the reason instead of
+     * bytes, so that {@link GlobalNorms#combine} throws there and they do not wait.
+     *
+     * <pre>{@code
+     * HostBuffer gradient = exchange.orTell(() -> gradientOf(parameter));
+     * }</pre>
+     */
+    default <T> T orTell(Supplier<T> work) {
+        try {
+            return work.get();
+        } catch (RuntimeException | Error e) {
+            try {
+                allGather(ContributionFormat.failure(e));
+            } catch (RuntimeException alsoFailed) {
+                e.addSuppressed(alsoFailed);
+            }
+            throw e;
+        }
+    }
 
     /** Returns the exchanges of threads of this JVM, which wait a minute for each other. */
     static List<Exchange> inProcess(int ranks) {

@@ -788,19 +788,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         return own;
     }
 
-    /** Gathers what all ranks measure; a rank that fails says so to the others, which would wait for it. */
+    /** Gathers what all ranks measure. */
     private static GlobalNorms gather(Exchange exchange, Supplier<byte[]> measured) {
-        byte[] mine;
-        try {
-            mine = measured.get();
-        } catch (RuntimeException | Error e) {
-            try {
-                exchange.allGather(ContributionFormat.failure(e));
-            } catch (RuntimeException alsoFailed) {
-                e.addSuppressed(alsoFailed);
-            }
-            throw e;
-        }
+        byte[] mine = exchange.orTell(measured);
         byte[][] sent = exchange.allGather(mine);
         if (sent.length != exchange.size() || !Arrays.equals(sent[exchange.rank()], mine)) {
             throw new ExchangeException(

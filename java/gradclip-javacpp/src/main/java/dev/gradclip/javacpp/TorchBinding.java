@@ -63,9 +63,10 @@ final class TorchBinding {
             // A buffer says which device; on the host the rebinding that follows brings the memory.
             if (onDevice && address != 0) builder.add(name, DeviceBuffer.wrap(address, length, dtype, null));
             else builder.declare(name, dtype, length);
+            gradients.shards.get(i).declare(builder);
+            if (gradients.rows[i] != TorchGradients.NO_ROWS) builder.rows(gradients.rows[i]);
             if (!gradients.bindsWeights) continue;
             long weights = gradients.weights[i];
-            builder.rows(gradients.rows[i]);
             if (onDevice && weights != 0)
                 builder.weights(DeviceBuffer.wrap(weights, length, gradients.weightTypes[i], null));
             else builder.weights(gradients.weightTypes[i]);

@@ -6,6 +6,7 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.Clipper;
 import dev.gradclip.CudaStream;
+import dev.gradclip.Exchange;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.NormType;
@@ -199,6 +200,37 @@ public final class TorchClipper implements Clipper, AutoCloseable {
 
     private <T> T onWeights(Function<GradientClipper, T> work) {
         return onGradients(work, true);
+    }
+
+    /**
+     * Clips by one norm over all ranks: {@link GradientClipper#clip(ClipRule, Exchange)}. What a parameter is of the
+     * whole, {@link TorchClipperBuilder#shard}, {@link TorchClipperBuilder#replica} and
+     * {@link TorchClipperBuilder#replicated} say.
+     *
+     * <pre>{@code
+     * loss.backward();
+     * clipper.clip(ClipRule.globalNorm(1.0), exchange);
+     * }</pre>
+     *
+     * @throws IllegalArgumentException as {@link #clip(ClipRule)}; the other ranks are told
+     * @throws dev.gradclip.RankMismatchException if the ranks do not hold every parameter exactly once; nothing was
+     *     changed on any rank
+     * @throws dev.gradclip.ExchangeException if a rank does not answer
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed on any rank
+     */
+    public ClipResult clip(ClipRule rule, Exchange exchange) {
+        use.acquire();
+        try {
+            GradientClipper clipper = exchange.orTell(() -> {
+                collectNow();
+                waitForBackward();
+                return binding.bind();
+            });
+            return clipper.clip(rule, exchange);
+        } finally {
+            use.release();
+            Reference.reachabilityFence(this);
+        }
     }
 
     /** Scales by a norm that the caller has: {@link GradientClipper#clipWithNorm(double, double)}. */

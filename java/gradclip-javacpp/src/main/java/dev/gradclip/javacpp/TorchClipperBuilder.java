@@ -15,8 +15,10 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.StringTensorDictItem;
 import org.bytedeco.pytorch.StringTensorDictItemVector;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 /** Collects the parameters whose gradients a {@link TorchClipper} clips. One that is added twice is taken once. */
@@ -24,6 +26,7 @@ public final class TorchClipperBuilder {
     private final List<String> names = new ArrayList<>();
     private final Set<String> taken = new HashSet<>();
     private final List<Tensor> parameters = new ArrayList<>();
+    private final List<TorchShard> shards = new ArrayList<>();
     private final Set<Long> identities = new HashSet<>();
     private @Nullable Backend backend;
     private @Nullable Executor executor;
@@ -79,7 +82,57 @@ public final class TorchClipperBuilder {
         names.add(name);
         // A handle of its own, which outlives the caller's, and the PointerScope that may be open here.
         parameters.add(new Tensor(parameter).retainReference());
+        shards.add(TorchShard.WHOLE);
         return this;
+    }
+
+    /**
+     * Declares that the parameter added last is a shard of one that ranks share: {@link GradientClipperBuilder#shard}.
+     *
+     * @throws IllegalStateException if no parameter was added
+     */
+    public TorchClipperBuilder shard(long firstElement, long totalLength) {
+        int last = last("shard");
+        shards.set(last, shards.get(last).at(firstElement, totalLength));
+        return this;
+    }
+
+    /**
+     * Declares that the parameter added last is on several ranks, of which one counts it:
+     * {@link GradientClipperBuilder#replica}.
+     *
+     * @throws IllegalArgumentException if owner is negative
+     * @throws IllegalStateException if no parameter was added
+     */
+    public TorchClipperBuilder replica(int owner) {
+        int last = last("replica");
+        shards.set(last, shards.get(last).ownedBy(owner));
+        return this;
+    }
+
+    /**
+     * Declares that every parameter added so far is whole on every rank, and that rank 0 counts it: plain data
+     * parallelism.
+     *
+     * <pre>{@code
+     * TorchClipper clipper = TorchClipper.builder().add(model).replicated().build();
+     * }</pre>
+     */
+    public TorchClipperBuilder replicated() {
+        shards.replaceAll(shard -> shard.ownedBy(0));
+        return this;
+    }
+
+    /** Adds a parameter of which this rank holds nothing: {@link GradientClipperBuilder#elsewhere}. */
+    public TorchClipperBuilder elsewhere(String name, ScalarType type, long totalLength) {
+        return add(name, torch.zeros(new long[] {0}, new TensorOptions(type))).shard(0, totalLength);
+    }
+
+    private int last(String method) {
+        if (names.isEmpty()) {
+            throw new IllegalStateException(method + " is about the parameter added last; add one first");
+        }
+        return names.size() - 1;
     }
 
     /**
@@ -133,7 +186,7 @@ public final class TorchClipperBuilder {
 
     /** The clipper. */
     public TorchClipper build() {
-        return new TorchClipper(new TorchGradients(names, parameters, units), backend, this::settings);
+        return new TorchClipper(new TorchGradients(names, parameters, shards, units), backend, this::settings);
     }
 
     private GradientClipperBuilder settings() {

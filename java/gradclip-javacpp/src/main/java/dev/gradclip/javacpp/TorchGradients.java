@@ -19,6 +19,9 @@ final class TorchGradients {
     /** In host memory. */
     static final int HOST = -1;
 
+    /** A parameter without rows, which is not one of one row: a shard of one row is cut between rows. */
+    static final int NO_ROWS = 0;
+
     private final List<String> names;
     private final Tensor[] parameters;
     private final Tensor[] slots;
@@ -31,7 +34,7 @@ final class TorchGradients {
     /** The address of each gradient that has elements, else 0. */
     final long[] addresses;
 
-    /** Units of each parameter, where they are bound, else 1. */
+    /** Units of each parameter, where they are bound, else {@link #NO_ROWS}. */
     final int[] rows;
 
     /** Type and address of each parameter's weights, where they are bound; 0 where its gradient is absent. */
@@ -49,8 +52,12 @@ final class TorchGradients {
     /** True if there are others now than those the latest clipper was built with: a type, a length, the place. */
     boolean changed = true;
 
-    TorchGradients(List<String> names, List<Tensor> parameters, boolean units) {
+    /** What each parameter is of a tensor that ranks share. */
+    final List<TorchShard> shards;
+
+    TorchGradients(List<String> names, List<Tensor> parameters, List<TorchShard> shards, boolean units) {
         this.units = units;
+        this.shards = List.copyOf(shards);
         bindsWeights = units;
         this.names = List.copyOf(names);
         this.parameters = parameters.toArray(new Tensor[0]);
@@ -69,7 +76,7 @@ final class TorchGradients {
             dtypes[i] = dtype == null ? DType.FLOAT32 : dtype;
             lengths[i] = parameter.numel();
             weightTypes[i] = dtypes[i];
-            rows[i] = units && parameter.dim() > 1 && lengths[i] > 0 ? Math.toIntExact(parameter.size(0)) : 1;
+            rows[i] = units && parameter.dim() > 1 && lengths[i] > 0 ? Math.toIntExact(parameter.size(0)) : NO_ROWS;
         }
     }
 
