@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
@@ -19,6 +20,7 @@ import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.Store;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.Work;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
@@ -129,13 +131,29 @@ public final class TorchExchange implements Exchange, AutoCloseable {
     @Override
     @SuppressWarnings("try") // a scope is there to be closed
     public byte[][] allGather(byte[] mine) {
-        if (over != null) throw new ExchangeException("the exchange is over: " + over, null);
         try (PointerScope scope = new PointerScope()) {
             byte[][] all = gatherOnce(mine);
             // Every rank sees the same lengths, so all gather again or none does.
             return all == null ? gatherAgain(mine) : all;
+        }
+    }
+
+    /**
+     * Does another collective of LibTorch's among these ranks, and waits for it.
+     *
+     * <pre>{@code
+     * exchange.collective(group -> group.allreduce(gradients));
+     * }</pre>
+     *
+     * @throws ExchangeException if a rank does not answer; it says which ranks of this machine have ended, and after
+     *     that no call succeeds
+     */
+    public void collective(Function<Backend, Work> collective) {
+        if (over != null) throw new ExchangeException("the exchange is over: " + over, null);
+        try {
+            collective.apply(group)._wait();
         } catch (RuntimeException e) {
-            over = "rank " + rank + " of " + size + " could not gather: " + who() + firstLine(e);
+            over = "rank " + rank + " of " + size + " got no answer: " + who() + firstLine(e);
             throw new ExchangeException(over, e);
         }
     }
@@ -155,7 +173,7 @@ public final class TorchExchange implements Exchange, AutoCloseable {
         BytePointer from = new BytePointer(own.data_ptr()).capacity(slot);
         from.putLong(0, mine.length);
         from.position(LENGTH_BYTES).put(mine, 0, (int) Math.min(room, mine.length));
-        group._allgather_base(all, own)._wait();
+        collective(ranks -> ranks._allgather_base(all, own));
         BytePointer to = new BytePointer(all.data_ptr()).capacity(slot * size);
         long longest = 0;
         for (int i = 0; i < size; i++) longest = Math.max(longest, to.getLong(i * slot));

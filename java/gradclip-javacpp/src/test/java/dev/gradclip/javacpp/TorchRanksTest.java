@@ -224,7 +224,7 @@ class TorchRanksTest {
             for (int r : new int[] {0, 2}) {
                 assertTrue(ranks.get(r).waitFor(60, TimeUnit.SECONDS));
                 String text = output(r);
-                assertTrue(text.contains("after 50: rank " + r + " of 3 could not gather: rank 1 has ended"), text);
+                assertTrue(text.contains("after 50: rank " + r + " of 3 got no answer: rank 1 has ended"), text);
             }
             // They wait for 60 s where nothing is seen.
             assertTrue(System.nanoTime() - killed < 10_000_000_000L);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.gradclip.examples.distributed;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(180)
+class TrainRanksTest {
+    private record Ended(int code, String text) {}
+
+    @BeforeAll
+    static void natives() {
+        try {
+            torch.set_num_threads(1);
+        } catch (LinkageError e) {
+            System.out.println("distributed: no LibTorch natives for this platform, tests skipped: " + e);
+            assumeTrue(false, e::toString);
+        }
+    }
+
+    private static Ended run(String... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home", ""), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path", ""),
+                TrainRanks.class.getName()));
+        command.addAll(List.of(arguments));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+        return new Ended(process.exitValue(), text);
+    }
+
+    private static double loss(String text, int step) {
+        String line = text.lines()
+                .filter(l -> l.startsWith(String.format("step %3d ", step)))
+                .findFirst()
+                .orElseThrow(() -> new AssertionError(text));
+        return Double.parseDouble(line.replaceAll(".*loss ([0-9.]+) .*", "$1"));
+    }
+
+    @Test
+    void threeRanksLearnAndClipByOneNorm() throws Exception {
+        Ended ended = run("--ranks=3", "--steps=31");
+        assertEquals(0, ended.code(), ended.text());
+        assertTrue(loss(ended.text(), 30) < 0.8 * loss(ended.text(), 0), ended.text());
+        assertTrue(ended.text().contains("(bits of one process)"), ended.text());
+    }
+
+    @Test
+    void aKilledRankEndsTheOthersByName() throws Exception {
+        long start = System.nanoTime();
+        Ended ended = run("--ranks=3", "--steps=20", "--kill=1");
+        assertEquals(TrainRanks.KILLED, ended.code(), ended.text());
+        for (int rank : new int[] {0, 2}) {
+            assertTrue(ended.text().contains("rank " + rank + " of 3 got no answer: rank 1 has ended"), ended.text());
+        }
+        // A rank that noticed nothing would wait for 60 s.
+        assertTrue(System.nanoTime() - start < 40_000_000_000L);
+    }
+}
