@@ -227,8 +227,8 @@ class CudaPlan {
   /// Of what was measured last, unscaled.
   CudaStatus norm(NormOf norm, double inverseScale, std::int32_t fromSegment, std::int32_t toSegment, double* value);
 
-  /// Of a plan of one segment, what was measured last: a partial per tile, then, for float64, the low and the high
-  /// plane.
+  /// What was measured last: a partial per tile, then, for float64, the low and the high plane; and after these as many
+  /// planes of a sum per segment, which are right for segments of one tile, whose partials are not.
   CudaStatus partials(double* to);
 
   CudaStatus coefficient(std::int32_t segment, double* value);

@@ -446,13 +446,17 @@ CudaStatus CudaPlan::norm(NormOf norm, double inverseScale, std::int32_t fromSeg
 CudaStatus CudaPlan::partials(double* to) {
   State& s = *state_;
   return onStream(s, addressOf(s.stream), [&] {
-    const std::uint32_t tiles = s.tables.segmentTile[s.tables.segments];
-    const Planes& from = tiles == 1 ? s.memory.fold.sums : s.memory.fold.partials;
-    for (unsigned plane = 0; plane < s.memory.fold.planes; ++plane) {
-      const cudaError_t error = cudaMemcpyAsync(to + plane * tiles, from.values + plane * from.stride,
-                                                tiles * sizeof(double), cudaMemcpyDeviceToHost, s.stream);
-      if (error != cudaSuccess) return called(error, "cudaMemcpyAsync");
-    }
+    double* at = to;
+    cudaError_t error = cudaSuccess;
+    const auto copy = [&](const Planes& from, std::uint32_t count) {
+      for (unsigned plane = 0; plane < s.memory.fold.planes && error == cudaSuccess; ++plane, at += count) {
+        error = cudaMemcpyAsync(at, from.values + plane * from.stride, count * sizeof(double), cudaMemcpyDeviceToHost,
+                                s.stream);
+      }
+    };
+    copy(s.memory.fold.partials, s.tables.segmentTile[s.tables.segments]);
+    copy(s.memory.fold.sums, s.tables.segments);
+    if (error != cudaSuccess) return called(error, "cudaMemcpyAsync");
     return called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
   });
 }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -26,8 +27,13 @@ class RanksTest {
 
     private static final List<NormType> EXACT = List.of(NormType.L1, NormType.L2, NormType.INF);
 
-    static List<TestBackend> hosts() {
-        return TestBackend.onHost().toList();
+    static List<TestBackend> backends() {
+        return TestBackend.all().toList();
+    }
+
+    /** The emulated device is a hundred times slower. */
+    private static int rounds(TestBackend backend, int onHost) {
+        return backend.onDevice() ? onHost / 4 : onHost;
     }
 
     private static Ranks.Whole tensor(Random random, DType dtype, @Nullable String group) {
@@ -63,15 +69,18 @@ class RanksTest {
     }
 
     @ParameterizedTest
-    @MethodSource("hosts")
+    @MethodSource("backends")
     void anyCutHasTheBitsOfOneProcess(TestBackend backend) {
-        for (int seed = 0; seed < 100; seed++) {
+        for (int seed = 0; seed < rounds(backend, 100); seed++) {
             Random random = new Random(seed);
             NormType type = EXACT.get(seed % 3);
             try (Ranks ranks = new Ranks(backend, tensors(random, seed % 5), RANKS[seed % 4], random)) {
                 double norm = ranks.whole.globalNorm(type);
                 assertBits(norm, norm(ranks, type), "seed " + seed);
                 ClipRule rule = rule(random, type, Math.min(norm, 1e300));
+                if (backend.onDevice() && !(rule instanceof NormRule one && one.hasOneCoefficient())) {
+                    rule = ClipRule.globalNorm(norm / 2).withNormType(type);
+                }
                 requireSame(ranks, ranks.whole.clip(rule), ranks.clip(rule), "seed " + seed + " " + rule);
             }
         }
@@ -116,9 +125,9 @@ class RanksTest {
 
     /** A tensor of more than a run, so that runs are sent as one sum, and tiles of runs that are shared. */
     @ParameterizedTest
-    @MethodSource("hosts")
+    @MethodSource("backends")
     void runsThatAreSharedAndRunsThatAreNot(TestBackend backend) {
-        for (int seed = 0; seed < 6; seed++) {
+        for (int seed = 0; seed < rounds(backend, 12) / 2; seed++) {
             Random random = new Random(seed);
             double[] values = Values.normal(seed, 2_100_000 + 77 * seed, 3);
             DType dtype = seed % 2 == 0 ? DType.FLOAT64 : DType.FLOAT32;
@@ -136,9 +145,9 @@ class RanksTest {
     }
 
     @ParameterizedTest
-    @MethodSource("hosts")
+    @MethodSource("backends")
     void powersAgreeToTheTwelfthDigit(TestBackend backend) {
-        for (int seed = 0; seed < 20; seed++) {
+        for (int seed = 0; seed < rounds(backend, 20); seed++) {
             Random random = new Random(seed);
             NormType type = NormType.p(new double[] {0.5, 3, 7}[seed % 3]);
             try (Ranks ranks = new Ranks(backend, tensors(random, 1 + seed % 3), RANKS[seed % 4], random)) {
@@ -149,7 +158,7 @@ class RanksTest {
     }
 
     @ParameterizedTest
-    @MethodSource("hosts")
+    @MethodSource("backends")
     void policiesAreDecidedAlike(TestBackend backend) {
         double[] bad = {Double.NaN, Double.POSITIVE_INFINITY};
         for (int seed = 0; seed < 40; seed++) {
@@ -274,6 +283,37 @@ class RanksTest {
             assertThrows(IllegalStateException.class, () -> clipper.clip(rule, before));
             clipper.partialNorm(rule);
             assertThrows(IllegalStateException.class, () -> clipper.clip(rule, before));
+        }
+    }
+
+    /** A clipper of host memory and one of device memory clip by one norm, from one thread. */
+    @ParameterizedTest
+    @MethodSource("dev.gradclip.TestBackend#onDevices")
+    void hostAndDeviceInOneProcess(TestBackend device) {
+        double[] values = Values.normal(5, 10_000, 2);
+        HostBuffer whole = Values.buffer(DType.FLOAT64, values);
+        HostBuffer left = Values.buffer(DType.FLOAT64, Arrays.copyOfRange(values, 0, 4096));
+        HostBuffer right = Values.buffer(DType.FLOAT64, Arrays.copyOfRange(values, 4096, 10_000));
+        ClipRule rule = ClipRule.globalNorm(1);
+        try (GradientClipper one = GradientClipper.of(whole);
+                GradientClipper onHost = GradientClipper.builder()
+                        .add("w", left)
+                        .shard(0, 10_000)
+                        .build();
+                GradientClipper onDevice = device.builder()
+                        .add("w", device.place(right))
+                        .shard(4096, 10_000)
+                        .build()) {
+            ClipResult want = one.clip(rule);
+            GlobalNorms norms = GlobalNorms.combine(List.of(
+                    onHost.partialNorm(rule).toBytes(),
+                    onDevice.partialNorm(rule).toBytes()));
+            assertBits(want.globalNorm(), onHost.clip(rule, norms).globalNorm(), "host");
+            assertBits(want.globalNorm(), onDevice.clip(rule, norms).globalNorm(), "device");
+            long[] bits = Arrays.copyOf(Values.bits(left), 10_000);
+            System.arraycopy(Values.bits(right), 0, bits, 4096, 5904);
+            assertArrayEquals(Values.bits(whole), bits);
+            assertThrows(IllegalStateException.class, () -> onDevice.partialNorm(ClipRule.perTensorNorm(1)));
         }
     }
 }

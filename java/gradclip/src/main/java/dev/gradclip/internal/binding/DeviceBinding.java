@@ -2,6 +2,7 @@
 package dev.gradclip.internal.binding;
 
 import dev.gradclip.DType;
+import dev.gradclip.internal.cuda.CudaPartials;
 import dev.gradclip.internal.cuda.CudaPieceTable;
 import dev.gradclip.internal.cuda.CudaPlan;
 import dev.gradclip.internal.jni.NativeCuda;
@@ -81,6 +82,15 @@ public final class DeviceBinding extends Binding {
 
     public CudaPlan plan() {
         return plan;
+    }
+
+    /** Returns room for the partials of the plan. */
+    public CudaPartials partials() {
+        return new CudaPartials(table);
+    }
+
+    public boolean isPresent(int tensor) {
+        return addresses[tensor] != 0;
     }
 
     /** The type of a gradient's weights. */

@@ -12,6 +12,7 @@ import dev.gradclip.Update;
 import dev.gradclip.ValueRule;
 import dev.gradclip.internal.binding.DeviceBinding;
 import dev.gradclip.internal.cuda.CudaCapture;
+import dev.gradclip.internal.cuda.CudaPartials;
 import dev.gradclip.internal.cuda.CudaPlan;
 import dev.gradclip.internal.cuda.CudaResults;
 import dev.gradclip.internal.cuda.CudaRule;
@@ -19,6 +20,9 @@ import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.ranks.Contribution;
 import dev.gradclip.internal.ranks.RankLayout;
+import dev.gradclip.internal.ranks.Shard;
+import dev.gradclip.internal.ranks.Verdict;
+import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.update.UpdateForm;
@@ -32,6 +36,11 @@ public final class CudaPhases implements Phases {
     private final CudaPlan plan;
     private final DeviceBinding binding;
     private final CudaRule numbers;
+
+    /** The numbers by which what ranks decided is applied. */
+    private final CudaRule decided = new CudaRule(0);
+
+    private @Nullable CudaPartials partials;
 
     /** The rule that {@link #numbers} was written from. */
     private @Nullable ResolvedRule written;
@@ -58,6 +67,11 @@ public final class CudaPhases implements Phases {
     @Override
     public void clip(Call clip) {
         ResolvedRule rule = clip.rule();
+        if (clip.kind() == Call.Kind.DECIDED) {
+            apply(rule, clip.verdict(), clip.figures());
+            cover(clip.figures());
+            return;
+        }
         StreamHandle on = clip.stream();
         call = enqueue(clip, rule, on == null ? StreamHandle.DEFAULT : on);
         Figures figures = clip.figures();
@@ -66,6 +80,10 @@ public final class CudaPhases implements Phases {
         // The device publishes a result before it scales the elements, so the stream is waited for above.
         if (on == null) read(call, figures);
         figures.isPending = on != null;
+        cover(figures);
+    }
+
+    private void cover(Figures figures) {
         figures.tensors = binding.tensors();
         figures.elements = binding.elements();
         figures.call = call;
@@ -96,7 +114,7 @@ public final class CudaPhases implements Phases {
                 long handle = begin(rule, on);
                 return measured(rule, plan.step(handle, numbers, now.state(), clip.update()));
             }
-            case DECIDED -> throw noRanks();
+            case DECIDED -> throw new IllegalStateException("what ranks decided is applied, not enqueued");
             case NORM_ON_DEVICE -> {
                 DeviceNorm norm = clip.deviceNorm();
                 long handle = begin(rule, on);
@@ -169,14 +187,81 @@ public final class CudaPhases implements Phases {
                 binding.segments().from(range.to()));
     }
 
+    // ---- one norm over ranks ----------------------------------------------------------------------------------------
+
     @Override
     public Contribution contribute(ResolvedRule rule, RankLayout layout, boolean zeroes) {
-        throw noRanks();
+        writing = false;
+        forget();
+        if (!rule.clamps() && !rule.isGlobal()) {
+            throw new IllegalStateException(
+                    "in device memory a norm over ranks is one over all tensors, scope ALL, but " + rule.rule.name()
+                            + " has one for each of many");
+        }
+        long handle = on(StreamHandle.DEFAULT);
+        if (zeroes) zeroNonFinite(handle);
+        NormType type = rule.normType;
+        if (rule.clamps() && rule.policy() != NonFinitePolicy.PROPAGATE) type = NormType.INF;
+        Contribution own = Contribution.of(rule.rule, type, layout.present(binding::isPresent));
+        if (type == null) return own;
+        NormKind kind = NormKind.of(type);
+        if (kind == NormKind.POWER) {
+            plan.globalNorm(handle, NormType.INF);
+            readSums(NormKind.INF, own);
+            System.arraycopy(own.sums().middle, 0, own.sums().maximum, 0, own.sums().middle.length);
+            plan.globalNorm(handle, type);
+        } else {
+            plan.measure(handle, type, 0, binding.segments().gradients());
+        }
+        readSums(kind, own);
+        return own;
     }
 
-    private static IllegalStateException noRanks() {
-        return new IllegalStateException("the gradients are in device memory, whose partial norms are not read yet; add"
-                + " squaredNormAddress up over ranks and use clipWithNormAsync");
+    private void zeroNonFinite(long handle) {
+        writing = true;
+        double none = Double.POSITIVE_INFINITY;
+        plan.clip(handle, decided.value(-none, none, 1, NonFinitePolicy.ZERO), false);
+    }
+
+    private void readSums(NormKind kind, Contribution to) {
+        CudaPartials read = partials;
+        if (read == null) {
+            read = binding.partials();
+            partials = read;
+        }
+        plan.partials(read);
+        int[] offsets = to.offsets();
+        for (int i = 0; i < binding.size(); i++) {
+            Shard shard = to.layout().shards().get(i);
+            int count = offsets[i + 1] - offsets[i];
+            if (!shard.isPresent()) continue;
+            int segment = binding.segments().from(i);
+            boolean isCut = !shard.isOfSegments() && (kind == NormKind.L1 || kind == NormKind.L2);
+            if (isCut) read.cut(segment, shard.cut(), to.sums(), offsets[i]);
+            else for (int row = 0; row < count; row++) read.segment(segment + row, kind, to.sums(), offsets[i] + row);
+        }
+    }
+
+    private void apply(ResolvedRule rule, Verdict verdict, Figures figures) {
+        if (verdict.refusal != null) throw verdict.refusal;
+        forget();
+        if (verdict.leaves) {
+            figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
+        } else if (rule.clamps()) {
+            long handle = begin(rule, StreamHandle.DEFAULT);
+            long clamp = plan.clip(handle, numbers, false);
+            plan.synchronize();
+            read(clamp, figures);
+            figures.nonFinite = verdict.isNonFinite;
+        } else {
+            if (verdict.changes()) {
+                writing = true;
+                plan.multiply(on(StreamHandle.DEFAULT), decided, verdict.coefficient);
+                plan.synchronize();
+            }
+            figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), verdict.isNonFinite, 0);
+        }
+        writing = false;
     }
 
     @Override

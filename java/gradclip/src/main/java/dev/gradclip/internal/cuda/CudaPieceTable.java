@@ -8,6 +8,7 @@ import dev.gradclip.internal.reduce.Tiles;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * The piece table of a CUDA plan, with one piece for each segment. A tensor (a gradient or its weights) has one piece,
@@ -19,6 +20,8 @@ public final class CudaPieceTable {
     private final int[] elementBytes;
     private final int[] firstPiece;
     private final int gradients;
+    private final int tiles;
+    private final boolean hasFloat64;
 
     /**
      * Makes a table of tensors that have no memory yet.
@@ -34,6 +37,7 @@ public final class CudaPieceTable {
         pieces = ByteBuffer.allocateDirect(Math.multiplyExact(size(), PieceTable.PIECE_BYTES))
                 .order(ByteOrder.nativeOrder());
         long tile = 0;
+        hasFloat64 = List.of(dtypes).contains(DType.FLOAT64);
         for (int i = 0; i < lengths.length; i++) {
             elementBytes[i] = dtypes[i].bytes();
             long length = pieceLength(i);
@@ -46,6 +50,7 @@ public final class CudaPieceTable {
                 tile = Math.addExact(tile, Tiles.count(dtypes[i], length));
             }
         }
+        tiles = (int) Math.min(tile, Integer.MAX_VALUE);
     }
 
     private long pieceLength(int entry) {
@@ -60,6 +65,20 @@ public final class CudaPieceTable {
     /** The number of pieces of gradients. */
     int gradients() {
         return gradients;
+    }
+
+    /** The first tile of each piece, and the number of tiles. */
+    int[] firstTiles() {
+        int[] first = new int[size() + 1];
+        first[size()] = tiles;
+        for (int i = 0; i < size(); i++) {
+            first[i] = Math.toIntExact(pieces.getLong(i * PieceTable.PIECE_BYTES + PieceTable.FIRST_TILE));
+        }
+        return first;
+    }
+
+    boolean hasFloat64() {
+        return hasFloat64;
     }
 
     /** The tensor that a piece belongs to. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.cuda;
 
+import dev.gradclip.ClipRule;
 import dev.gradclip.CudaException;
 import dev.gradclip.CudaFatalException;
 import dev.gradclip.DType;
@@ -10,7 +11,6 @@ import dev.gradclip.Update;
 import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.jni.UnboundPieceException;
 import dev.gradclip.internal.reduce.NormKind;
-import dev.gradclip.internal.reduce.TensorSums;
 import dev.gradclip.internal.update.UpdateForm;
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
@@ -184,6 +184,18 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
+    /** Multiplies all gradients by a coefficient that the caller has, by the numbers of a rule of its own. */
+    public long multiply(long stream, CudaRule numbers, double coefficient) {
+        // Normalizing a norm of 1 to a target multiplies by the target, which is at most 2^127; the inverse scale
+        // supplies the rest. A NaN norm makes a NaN coefficient.
+        boolean isNaN = Double.isNaN(coefficient);
+        double length = isNaN ? 1 : Math.min(coefficient, 0x1p127);
+        double beyond = coefficient > length ? Math.min(coefficient / length, Double.MAX_VALUE) : 1;
+        numbers.norm(
+                CudaRule.Granularity.ALL, ClipRule.normalizeAbove(0, length).withInverseScale(beyond));
+        return clipWithNorm(stream, numbers, isNaN ? Double.NaN : 1);
+    }
+
     /** Clips by a norm in device memory; returns the call. */
     public synchronized long clipWithNorm(long stream, CudaRule rule, DeviceNorm norm) {
         long plan = usable();
@@ -311,19 +323,17 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
-    /**
-     * Writes the partials of the last measurement, of a plan with one segment, as {@link TensorSums#addPartials} reads
-     * them.
-     */
-    public synchronized void partials(ByteBuffer to) {
+    /** Reads the partials of the last measurement. */
+    public synchronized void partials(CudaPartials to) {
         long plan = usable();
         try {
-            NativeCuda.partials(plan, NativeCuda.address(to));
+            NativeCuda.partials(plan, NativeCuda.address(to.memory));
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         } finally {
             Reference.reachabilityFence(to);
         }
+        to.place();
     }
 
     /** The factor by which the last clip multiplied a segment. */

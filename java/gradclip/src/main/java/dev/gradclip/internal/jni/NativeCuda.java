@@ -181,8 +181,9 @@ public final class NativeCuda {
             long plan, int norm, double p, double inverseScale, int fromSegment, int toSegment);
 
     /**
-     * Copies the partials of a plan of one segment, as last measured, to host memory: the middle plane, then, for
-     * FLOAT64, the low and the high one; synchronises.
+     * Copies the partials of all tiles, as last measured, to host memory: the middle plane, then, for FLOAT64, the low
+     * and the high one. After them come as many planes of a sum for each segment; those of segments of one tile are
+     * right, whose partials are not. Synchronises.
      */
     public static native void partials(long plan, long to);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.internal.stream;
 
-import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
+import dev.gradclip.internal.cuda.CudaPartials;
 import dev.gradclip.internal.cuda.CudaPieceTable;
 import dev.gradclip.internal.cuda.CudaPlan;
 import dev.gradclip.internal.cuda.CudaRule;
@@ -14,9 +14,6 @@ import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.SegmentSums;
 import dev.gradclip.internal.reduce.TensorSums;
-import dev.gradclip.internal.reduce.Tiles;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -32,7 +29,7 @@ public final class CudaPieceKernels implements PieceKernels {
     private long capacity;
     private @Nullable CudaPlan plan;
     private @Nullable Piece planned;
-    private ByteBuffer partials = ByteBuffer.allocateDirect(0);
+    private @Nullable CudaPartials partials;
     private final CudaRule rule = new CudaRule(0);
 
     public CudaPieceKernels(int device) {
@@ -49,39 +46,30 @@ public final class CudaPieceKernels implements PieceKernels {
                 double max = bound.total(bound.globalNorm(DEFAULT_STREAM, NormType.INF));
                 bound.globalNorm(DEFAULT_STREAM, type);
                 TensorSums ofPiece = new TensorSums();
-                readPartials(bound, piece, ofPiece);
+                readPartials(bound, ofPiece);
                 SegmentSums sum = new SegmentSums(1);
                 ofPiece.finish(NormKind.L1, sum, 0);
                 sums.addPower(type.p(), max, sum.middle[0]);
             }
             case L1, L2 -> {
                 bound.measure(DEFAULT_STREAM, type, 0, 1);
-                readPartials(bound, piece, sums);
+                readPartials(bound, sums);
             }
         }
     }
 
-    private void readPartials(CudaPlan bound, Piece piece, TensorSums sums) {
-        int tiles = Math.toIntExact(Tiles.count(piece.dtype(), piece.length()));
-        int planes = piece.dtype() == DType.FLOAT64 ? 3 : 1;
-        if (partials.capacity() < 8 * planes * tiles) {
-            partials = ByteBuffer.allocateDirect(8 * planes * tiles).order(ByteOrder.nativeOrder());
-        }
-        bound.partials(partials);
-        sums.addPartials(partials.asDoubleBuffer(), tiles, planes);
+    private void readPartials(CudaPlan bound, TensorSums sums) {
+        CudaPartials read = partials;
+        if (read == null) throw new IllegalStateException("no piece is bound");
+        bound.partials(read);
+        read.addTo(sums);
     }
 
     @Override
     public void scale(Piece piece, double coefficient) {
         if (piece.length() == 0) return;
         CudaPlan bound = uploaded(piece);
-        // Normalizing a norm of 1 to a target multiplies by the target, which is at most 2^127; the inverse scale
-        // supplies the rest. A NaN norm makes a NaN coefficient.
-        boolean isNaN = Double.isNaN(coefficient);
-        double length = isNaN ? 1 : Math.min(coefficient, 0x1p127);
-        double beyond = coefficient > length ? Math.min(coefficient / length, Double.MAX_VALUE) : 1;
-        rule.norm(CudaRule.Granularity.ALL, ClipRule.normalizeAbove(0, length).withInverseScale(beyond));
-        bound.clipWithNorm(DEFAULT_STREAM, rule, isNaN ? Double.NaN : 1);
+        bound.multiply(DEFAULT_STREAM, rule, coefficient);
         download(piece);
     }
 
@@ -133,6 +121,7 @@ public final class CudaPieceKernels implements PieceKernels {
         current = new CudaPlan(device, table, 0);
         plan = current;
         planned = piece;
+        partials = new CudaPartials(table);
         return current;
     }
 
