@@ -30,12 +30,12 @@ final class PlainC implements AutoCloseable {
     }
 
     /**
-     * Compiles and starts it for so many threads, elements and tensors of state beside the weights; returns null where
-     * there is no C compiler.
+     * Compiles and starts it for so many threads, elements and tensors of state beside the weights, in pages as tensors
+     * have them or in huge ones; returns null where there is no C compiler.
      *
      * @throws IOException if the compiler refuses the program
      */
-    static @Nullable PlainC start(int threads, long elements, int states) throws IOException {
+    static @Nullable PlainC start(int threads, long elements, int states, boolean huge) throws IOException {
         Path folder = Files.createTempDirectory("gradclip-limit");
         try {
             Path program = compiled(folder);
@@ -44,7 +44,8 @@ final class PlainC implements AutoCloseable {
                         program.toString(),
                         Integer.toString(threads),
                         Long.toString(elements),
-                        Integer.toString(states));
+                        Integer.toString(states),
+                        huge ? "huge" : "plain");
                 ProcessBuilder.Redirect err = ProcessBuilder.Redirect.INHERIT;
                 return new PlainC(
                         folder, new ProcessBuilder(command).redirectError(err).start());

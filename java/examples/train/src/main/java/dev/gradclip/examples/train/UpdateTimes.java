@@ -85,61 +85,57 @@ final class UpdateTimes implements AutoCloseable {
         return builder.build();
     }
 
-    /** Prints a row a way; returns the ratio of the first to gradclip's. */
+    /** Prints a row a way, and the byte limit; returns the ratio of the first to gradclip's. */
     double run(PrintStream out, int warmup, int steps, int threads) throws IOException {
         Map<String, double[]> times = new LinkedHashMap<>();
         ways.keySet().forEach(name -> times.put(name, new double[steps]));
         double[] limits = new double[steps];
+        double[] huge = new double[steps];
         // The gradients tell how many elements there are.
         backward.run();
-        try (PlainC plain = PlainC.start(threads, elements(), adam ? 2 : 1)) {
+        long elements = elements();
+        boolean inC;
+        try (PlainC plain = PlainC.start(threads, elements, adam ? 2 : 1, false);
+                PlainC inHugePages = PlainC.start(threads, elements, adam ? 2 : 1, true)) {
+            inC = plain != null && inHugePages != null;
             for (int step = -warmup; step < steps; step++) {
+                int at = Math.max(step, 0);
                 for (Map.Entry<String, Runnable> way : ways.entrySet()) {
                     double micros = time(way.getValue());
-                    if (step >= 0) times.getOrDefault(way.getKey(), new double[steps])[step] = micros;
+                    times.getOrDefault(way.getKey(), new double[steps])[at] = micros;
                 }
-                if (plain == null) continue;
-                double micros = plain.micros();
-                if (step >= 0) limits[step] = micros;
+                if (plain != null) limits[at] = plain.micros();
+                if (inHugePages != null) huge[at] = inHugePages.micros();
             }
-            if (plain == null) Arrays.fill(limits, limitOfLoops(threads));
-            print(out, times, limits, plain == null ? "this JVM's own loops over" : "plain C that moves");
         }
+        if (!inC) Arrays.fill(limits, limitOfLoops(threads));
         double[] first = times.values().iterator().next();
         double[] last = first;
         for (double[] each : times.values()) last = each;
+        if (inC) times.put("plain C that moves as many bytes, in huge pages", huge);
+        times.put(
+                "byte limit: " + (inC ? "plain C that moves" : "this JVM's own loops over") + " as many bytes", limits);
+        print(out, times, first, limits);
         return first[steps / 2] / last[steps / 2];
     }
 
-    private static void print(PrintStream out, Map<String, double[]> times, double[] limits, String by) {
+    private static void print(PrintStream out, Map<String, double[]> times, double[] libTorch, double[] limits) {
         int steps = limits.length;
-        Arrays.sort(limits);
         times.values().forEach(Arrays::sort);
-        double limit = limits[steps / 2];
-        double first = times.values().iterator().next()[steps / 2];
         out.println("| way | median µs (10 % to 90 %) | LibTorch's clip and step / this | byte limit / this |");
         out.println("|---|---|---|---|");
         for (Map.Entry<String, double[]> way : times.entrySet()) {
             double[] t = way.getValue();
-            double median = t[steps / 2];
             out.printf(
                     Locale.ROOT,
                     "| %s | %,.0f (%,.0f to %,.0f) | %.2f | %.2f |%n",
                     way.getKey(),
-                    median,
+                    t[steps / 2],
                     t[steps / 10],
                     t[steps * 9 / 10],
-                    first / median,
-                    limit / median);
+                    libTorch[steps / 2] / t[steps / 2],
+                    limits[steps / 2] / t[steps / 2]);
         }
-        out.printf(
-                Locale.ROOT,
-                "| byte limit: %s as many bytes | %,.0f (%,.0f to %,.0f) | %.2f | 1 |%n",
-                by,
-                limit,
-                limits[steps / 10],
-                limits[steps * 9 / 10],
-                first / limit);
     }
 
     @SuppressWarnings("try") // a scope is there to be closed

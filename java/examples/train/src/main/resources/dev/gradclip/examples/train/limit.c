@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The byte limit of a clip and update: plain C that reads the gradient for a norm, reads it once more, and reads and
 // writes the weights and their state, with next to no arithmetic.
-//   limit THREADS ELEMENTS STATES   STATES: 0 for SGD, 1 with momentum, 2 for AdamW
+//   limit THREADS ELEMENTS STATES PAGES   STATES: 0 for SGD, 1 with momentum, 2 for AdamW
+// PAGES is plain, for memory as LibTorch's tensors have it, or huge, which spares the processor most look-ups of pages.
 // For each line that it reads it prints the microseconds of a pass, the median of some.
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
-enum { MAX_THREADS = 256, MAX_PASSES = 1000, LANES = 64 };
+enum { HUGE_PAGE = 2 << 20, MAX_THREADS = 256, MAX_PASSES = 1000, LANES = 64 };
 
-static int threads, states;
+static int threads, states, huge;
 static size_t count;
 static float *gradient, *weights, *first, *second;
 static pthread_barrier_t request;
@@ -94,7 +98,12 @@ static void *helper(void *arg) {
 }
 
 static float *filled(float value) {
-  float *memory = aligned_alloc(4096, (count * sizeof(float) + 4095) / 4096 * 4096);
+  size_t page = huge ? HUGE_PAGE : 4096;
+  size_t bytes = (count * sizeof(float) + page - 1) / page * page;
+  float *memory = aligned_alloc(page, bytes);
+#ifdef MADV_HUGEPAGE
+  if (huge) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
   for (size_t i = 0; i < count; i++) memory[i] = value;
   return memory;
 }
@@ -123,12 +132,13 @@ static double median_micros(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4 || (threads = atoi(argv[1])) < 1 || threads > MAX_THREADS) {
-    fprintf(stderr, "usage: limit THREADS ELEMENTS STATES\n");
+  if (argc != 5 || (threads = atoi(argv[1])) < 1 || threads > MAX_THREADS) {
+    fprintf(stderr, "usage: limit THREADS ELEMENTS STATES PAGES\n");
     return 2;
   }
   count = strtoull(argv[2], NULL, 10);
   states = atoi(argv[3]);
+  huge = strcmp(argv[4], "huge") == 0;
   gradient = filled(1e-3f);
   weights = filled(1);
   if (states > 0) first = filled(1e-3f);
