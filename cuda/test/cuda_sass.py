@@ -4,7 +4,7 @@
 
     cuda_sass.py NVCC CUDA_FOLDER WORK_FOLDER
 
-Compiles measure, scale, clamp, decide and one_launch, disassembles them and prints a table. Fails (1) where a limit is exceeded; says why and
+Compiles measure, scale, clamp, update, decide and one_launch, disassembles them and prints a table. Fails (1) where a limit is exceeded; says why and
 exits with 77 where there is no disassembler: $NVDISASM, or nvdisasm beside NVCC or on the PATH. That of CUDA 11.8 will do, for three
 fields of the file's head are all that it does not know.
 
@@ -12,7 +12,8 @@ A whole tile's code for a type begins with its 16-byte loads, twelve or more of 
 first jump that is always taken. Counted are its instructions by 16 (per 16 bytes a lane), the loads issued before the first use of
 one of them, and the bytes that these keep in flight on a multiprocessor, of which so many blocks of 256 threads fit as registers allow.
 Of the fold the loads before the first addition are counted, of a run's 32, and of one_launch those before the first that goes to shared
-memory, of a tile's 16.
+memory, of a tile's 16. Of update, whose loads have a base register for each of gradient, weights and state, the most loads that are
+issued before the first use of one of them are counted.
 """
 import os
 import re
@@ -28,6 +29,7 @@ LIMITS = {("measure L2", "f32"): 12, ("measure L2", "bf16"): 28, ("measure L2", 
           ("scale", "f32"): 16, ("scale", "bf16"): 28, ("scale", "f16"): 28,
           ("clamp", "f64"): 45, ("clamp", "f32"): 45, ("clamp", "bf16"): 45, ("clamp", "f16"): 45}
 LEAST_IN_FLIGHT, LEAST_FOLD, LEAST_KEPT = 96, 30, 16
+UPDATES = {"UpdateFormE0": "SGD", "UpdateFormE1": "SGD with momentum", "UpdateFormE2": "Adam"}
 
 
 def find_disassembler(nvcc):
@@ -126,6 +128,27 @@ def loads_before_use(body, is_load):
     return count
 
 
+def update_of(name):
+    return next((word for form, word in UPDATES.items() if "updateKernel" in name and form in name), None)
+
+
+def most_loads(code):
+    """The most vector loads before the first use, wherever they begin."""
+    starts = [i for i, c in enumerate(code) if c.is_vector_load() and not (i > 0 and code[i - 1].is_vector_load())]
+    return max([loads_before_use(code[i:i + 200], Instruction.is_vector_load) for i in starts] + [0])
+
+
+def resident_blocks(code):
+    """Registers a thread, and blocks of a multiprocessor that these leave."""
+    used = max([r for i in code for r in i.registers] + [0]) + 1
+    return used, REGISTERS // (THREADS * -(-used // 8) * 8)
+
+
+def in_flight(loads, blocks):
+    """KiB of a multiprocessor."""
+    return loads * 16 * THREADS * blocks // 1024
+
+
 def kernel_of(name):
     for norm, word in NORMS.items():
         if "measureKernelINS_" in name and norm in name:
@@ -143,7 +166,7 @@ def main():
     failures = []
     print("| kernel | type | instructions per 16 bytes | loads before the first use | KiB in flight | registers |")
     print("|---|---|---|---|---|---|")
-    for file in ("measure", "scale", "clamp", "decide", "one_launch"):
+    for file in ("measure", "scale", "clamp", "update", "decide", "one_launch"):
         cubin = os.path.join(work, file + ".cubin")
         subprocess.run([nvcc, "-std=c++17", "-O3", "-fmad=false", "-I" + source + "/include", "-I" + source + "/src",
                         "-gencode", "arch=compute_90,code=sm_90", "-cubin", source + "/src/kernels/" + file + ".cu", "-o", cubin],
@@ -163,16 +186,24 @@ def main():
                 print("| decide, fold of a run | f64 | | {} of 32 | | |".format(loads))
                 if loads < LEAST_FOLD:
                     failures.append("the fold issues {} loads before the first addition".format(loads))
+            update = update_of(name)
+            if update is not None:
+                used, blocks = resident_blocks(code)
+                loads = most_loads(code)
+                flying = in_flight(loads, blocks)
+                seen.add(update)
+                print("| update: {} | any | | {} | {} | {} |".format(update, loads, flying, used))
+                if flying < LEAST_IN_FLIGHT:
+                    failures.append("update: {} keeps {} KiB in flight".format(update, flying))
             if kernel is None:
                 continue
-            used = max([r for i in code for r in i.registers] + [0]) + 1
-            blocks = REGISTERS // (THREADS * -(-used // 8) * 8)
+            used, blocks = resident_blocks(code)
             for body in whole_tiles(code):
                 kind = type_of(body)
                 seen.add((kernel, kind))
                 each = len(body) / 16
                 loads = loads_before_use(body, Instruction.is_vector_load)
-                flying = loads * 16 * THREADS * blocks // 1024
+                flying = in_flight(loads, blocks)
                 print("| {} | {} | {:.1f} | {} | {} | {} |".format(kernel, kind, each, loads, flying, used))
                 if each > LIMITS.get((kernel, kind), 1000):
                     failures.append("{} of {} takes {:.1f} instructions per 16 bytes".format(kernel, kind, each))
@@ -180,6 +211,8 @@ def main():
                     failures.append("{} of {} keeps {} KiB in flight".format(kernel, kind, flying))
         for missing in sorted(k for k in LIMITS if k[0].split()[0] == file and k not in seen):
             failures.append("no code found for " + " ".join(missing))
+        if file == "update":
+            failures.extend("no code found for update: " + word for word in UPDATES.values() if word not in seen)
     for failure in failures:
         print("gradclip: " + failure)
     sys.exit(1 if failures else 0)

@@ -7,13 +7,18 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.internal.jni.NativeLevels;
 import dev.gradclip.internal.jni.TestSupport;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -93,6 +98,48 @@ class LargeTensorTest {
         try (GradientClipper clipper = backend.builder().threads(4).add(whole).build()) {
             assertEquals(Math.sqrt(55), clipper.globalNorm());
             assertEquals(1, clipper.clipByValue(4).elementsChanged());
+        }
+    }
+
+    /** Weights are written, so that their 4 GiB become real. */
+    @Test
+    @Tag("thorough")
+    void aStepUpdatesEveryWeight() {
+        assumeTrue(availableMemory() > 2 * BYTES, "no 8 GiB of memory are free");
+        List<TestBackend> levels = nativeBackends().toList();
+        long weights = TestSupport.reserve(BYTES);
+        try (GradientClipper clipper = levels.get(levels.size() - 1)
+                .builder()
+                .add(HostBuffer.wrap(memory, COUNT, DType.BFLOAT16, null))
+                .weights(HostBuffer.wrap(weights, COUNT, DType.BFLOAT16, null))
+                .build()) {
+            for (long place : PLACES) weight(weights, place).putShort(0, Values.half(DType.BFLOAT16, 8));
+            ClipResult result = clipper.step(Update.sgd(1), ClipRule.globalNorm(Double.POSITIVE_INFINITY));
+            assertEquals(COUNT, result.elements());
+            for (int i = 0; i < PLACES.length; i++) {
+                assertEquals(
+                        Values.half(DType.BFLOAT16, 8 - (i + 1)),
+                        weight(weights, PLACES[i]).getShort(0));
+            }
+            assertEquals(0, weight(weights, (1L << 31) - 2).getShort(0));
+        } finally {
+            TestSupport.release(weights, BYTES);
+        }
+    }
+
+    private static ByteBuffer weight(long weights, long element) {
+        return NativeLevels.view(weights + 2 * element, 2).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    /** Returns the bytes that Linux says can be had, or 0 elsewhere. */
+    private static long availableMemory() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/meminfo"))) {
+            return lines.filter(line -> line.startsWith("MemAvailable:"))
+                    .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
+                    .findFirst()
+                    .orElse(0);
+        } catch (IOException e) {
+            return 0;
         }
     }
 }
