@@ -39,7 +39,7 @@ final class Parameter {
         return gradient;
     }
 
-    /** Returns the array, row after row, in which a step updates the matrix between {@link #pack} and {@link #unpack}. */
+    /** Returns the array in which a step updates the matrix, row after row, between {@link #pack} and unpack. */
     float[] weights() {
         return weights;
     }

@@ -74,7 +74,7 @@ final class Bench {
         return new BenchReport.Limit(shape, rates);
     }
 
-    /** An update touches more memory than a clip of the same gradients, which may leave a cache: it has its own rates. */
+    /** An update touches more memory than a clip of the same gradients and may leave a cache: it has its own rates. */
     private void measure(Shape shape, Update wanted) {
         long bytes = BenchPlan.ratesBytes(shape, wanted);
         MemoryRates before = rates(bytes);

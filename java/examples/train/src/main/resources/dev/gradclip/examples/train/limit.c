@@ -81,7 +81,7 @@ static void pass(int thread) {
   meet();
 }
 
-static void *helper(void *arg) {
+static void *worker(void *arg) {
   for (;;) {
     pthread_barrier_wait(&request);
     for (;;) {
@@ -146,7 +146,7 @@ int main(int argc, char **argv) {
   pthread_barrier_init(&request, NULL, (unsigned)threads);
   for (int t = 1; t < threads; t++) {
     pthread_t id;
-    pthread_create(&id, NULL, helper, (void *)(size_t)t);
+    pthread_create(&id, NULL, worker, (void *)(size_t)t);
   }
   char line[64];
   while (fgets(line, sizeof line, stdin)) {
