@@ -117,6 +117,13 @@ public final class Train implements Callable<Integer> {
     private boolean updates;
 
     @Option(
+            names = "--loss-steps",
+            defaultValue = "8",
+            description = "With --updates, steps of the training whose losses are compared; 0: none. Default: "
+                    + "${DEFAULT-VALUE}.")
+    private int lossSteps;
+
+    @Option(
             names = "--parity",
             description =
                     "Compares the weights after 50 updates of this library and of LibTorch with the same formulas "
@@ -153,6 +160,7 @@ public final class Train implements Callable<Integer> {
     public Integer call() throws IOException {
         requireAtLeast("--steps", steps, 1);
         requireAtLeast("--warmup", warmup, 0);
+        requireAtLeast("--loss-steps", lossSteps, 0);
         requireAtLeast("--frozen", frozen, 0);
         requireAtLeast("--threads", threads, 1);
         requireAtLeast("--batch", batch, 1);
@@ -235,11 +243,13 @@ public final class Train implements Callable<Integer> {
                 times.run(out, 20 * warmup, 10 * steps, threads);
             }
         }
-        UpdateLosses.run(
-                out,
-                () -> Training.seeded(batch, image, frozen, gradients),
-                UpdateLosses.ways(norm / 10),
-                UpdateLosses.STEPS);
+        if (lossSteps > 0) {
+            UpdateLosses.run(
+                    out,
+                    () -> Training.seeded(batch, image, frozen, gradients),
+                    UpdateLosses.ways(norm / 10),
+                    lossSteps);
+        }
         out.printf(Locale.ROOT, "%nupdate %.2f%n", ratio);
     }
 

@@ -33,8 +33,6 @@ final class UpdateLosses {
      */
     static final double RATE = 1e-7;
 
-    static final int STEPS = 8;
-
     private static final int SHOWN = 4;
 
     /** A way to clip and update once the gradients are there. */
@@ -108,7 +106,8 @@ final class UpdateLosses {
     /** Trains once for each way, on a new model with the same seed, and compares all losses with the first way's. */
     static void run(
             PrintStream out, Supplier<Training> seeded, Map<String, Function<TensorVector, Way>> ways, int steps) {
-        out.printf(Locale.ROOT, "%nLosses of the last %d of %d steps by AdamW, rate %s:%n%n", SHOWN, steps, RATE);
+        int shown = Math.min(SHOWN, steps);
+        out.printf(Locale.ROOT, "%nLosses of the last %d of %d steps by AdamW, rate %s:%n%n", shown, steps, RATE);
         Map<String, double[]> losses = new LinkedHashMap<>();
         for (Map.Entry<String, Function<TensorVector, Way>> way : ways.entrySet()) {
             Training training = seeded.get();
@@ -119,7 +118,7 @@ final class UpdateLosses {
                     "| %s | %s |%n",
                     way.getKey(),
                     DoubleStream.of(found)
-                            .skip(steps - SHOWN)
+                            .skip(steps - shown)
                             .mapToObj(loss -> String.format(Locale.ROOT, "%.6f", loss))
                             .collect(Collectors.joining(" | ")));
         }

@@ -153,7 +153,7 @@ class TrainTest {
     void updatesShowTimesLimitAndLosses() {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         int exit = Train.commandLine(new PrintStream(bytes, true, StandardCharsets.UTF_8))
-                .execute("--updates", "--steps", "2", "--warmup", "1", "--image", "40", "--threads", "1");
+                .execute("--updates", "--loss-steps=4", "--steps=2", "--warmup=1", "--image=40", "--threads=1");
         String text = bytes.toString(StandardCharsets.UTF_8);
         assertEquals(0, exit, text);
         String micros = " \\| [0-9,]+ \\([0-9,]+ to [0-9,]+\\) \\| [0-9.]+ \\| [0-9.]+ \\|";
