@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import dev.gradclip.internal.clip.Figures;
+import dev.gradclip.internal.ranks.Contribution;
 import dev.gradclip.internal.ranks.GlobalSums;
 import dev.gradclip.internal.ranks.Shard;
 import dev.gradclip.internal.ranks.Verdict;
@@ -90,9 +91,10 @@ public final class GlobalNorms {
 
     /** Decides what every rank does by the rule; throws if the norms were measured for another one. */
     Verdict decide(ClipRule rule, List<Shard> held, boolean isZeroed) {
-        if (!rule.toString().equals(sums.rule())) {
+        String text = Contribution.text(rule);
+        if (!text.equals(sums.rule())) {
             throw new IllegalArgumentException(
-                    "the norms were measured for " + sums.rule() + ", but the clip is by " + rule);
+                    "the norms were measured for " + sums.rule() + ", but the clip is by " + text);
         }
         ResolvedRule resolved = ResolvedRule.of(rule, sums.groups(), sums.layout(), sums.tensors());
         return new Verdict(sums, resolved, held, isZeroed);

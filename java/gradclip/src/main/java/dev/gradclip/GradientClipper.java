@@ -722,7 +722,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      *
      * <p>The result's norms and coefficients are those over all ranks, its rows those that this rank holds, and
      * {@link ClipResult#tensors}, {@link ClipResult#elements} and {@link ClipResult#elementsChanged} count what this
-     * rank holds.
+     * rank holds. A listener hears of the clip, without norms of groups.
      *
      * @throws NonFiniteGradientException under the policy ERROR, with tensor and rank; nothing was changed on any rank
      * @throws IllegalArgumentException if the norms were measured for another rule

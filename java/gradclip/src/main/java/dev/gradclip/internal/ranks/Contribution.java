@@ -2,9 +2,11 @@
 package dev.gradclip.internal.ranks;
 
 import dev.gradclip.ClipRule;
+import dev.gradclip.GroupRule;
 import dev.gradclip.NormType;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.SegmentSums;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,7 +22,12 @@ public record Contribution(
 
     /** Makes a contribution whose sums are yet to be written. */
     public static Contribution of(ClipRule rule, @Nullable NormType type, RankLayout layout) {
-        return of(rule.toString(), rule.inverseScale(), type, layout);
+        return of(text(rule), rule.inverseScale(), type, layout);
+    }
+
+    /** The text of a rule, in which groups are in the order of their names: a map's order differs between JVMs. */
+    public static String text(ClipRule rule) {
+        return rule instanceof GroupRule groups ? new TreeMap<>(groups.rules()).toString() : rule.toString();
     }
 
     static Contribution of(String rule, double inverseScale, @Nullable NormType type, RankLayout layout) {
