@@ -77,7 +77,7 @@ public final class TrainRanks implements Callable<Integer> {
     private int launch() throws IOException, InterruptedException {
         // The first JVM that loads LibTorch unpacks it, and two at once would do so on top of each other.
         torch.set_num_threads(1);
-        Path folder = Files.createTempDirectory("gradclip-ranks");
+        Path folder = Files.createTempDirectory("distributed");
         List<Process> all = new ArrayList<>();
         try {
             for (int r = 0; r < ranks; r++) all.add(start(r, folder.resolve("store")));
