@@ -126,10 +126,16 @@ public final class GradientClipperBuilder {
      * builder.add("embedding", gradient).shard(rank * (total / ranks), total)
      * }</pre>
      *
+     * @throws IllegalArgumentException if a number is negative
      * @throws IllegalStateException if no tensor was added
      */
     public GradientClipperBuilder shard(long firstElement, long totalLength) {
-        shards.shard(last("shard"), firstElement, totalLength);
+        int last = last("shard");
+        if (firstElement < 0 || totalLength < 0) {
+            throw new IllegalArgumentException(names.get(last) + " can't begin at element " + firstElement + " of "
+                    + totalLength + "; both are 0 or more");
+        }
+        shards.shard(last, firstElement, totalLength);
         return this;
     }
 
@@ -160,7 +166,7 @@ public final class GradientClipperBuilder {
      * builder.elsewhere("layer7.weight", DType.BFLOAT16, 4096 * 4096)
      * }</pre>
      *
-     * @throws IllegalArgumentException if the name is taken
+     * @throws IllegalArgumentException if the name is taken, or the length is negative
      */
     public GradientClipperBuilder elsewhere(String name, DType dtype, long totalLength) {
         return declare(name, dtype, 0).shard(0, totalLength);

@@ -221,6 +221,21 @@ class RankRefusalsTest {
     }
 
     @Test
+    void declarationsThatMeanNothing() {
+        GradientClipperBuilder empty = GradientClipper.builder();
+        assertThrows(IllegalStateException.class, () -> empty.shard(0, 1));
+        assertThrows(IllegalStateException.class, () -> empty.replica(0));
+        GradientClipperBuilder one = with(b -> b.add("w", floats(1)));
+        assertEquals(
+                "w can't begin at element 0 of -5; both are 0 or more",
+                assertThrows(IllegalArgumentException.class, () -> one.shard(0, -5))
+                        .getMessage());
+        assertThrows(IllegalArgumentException.class, () -> one.shard(-1, 5));
+        assertThrows(IllegalArgumentException.class, () -> one.replica(-1));
+        assertThrows(IllegalArgumentException.class, () -> one.elsewhere("v", DType.FLOAT32, -1));
+    }
+
+    @Test
     void otherRules() {
         try (GradientClipper one = GradientClipper.of(new float[] {1});
                 GradientClipper other = GradientClipper.of(new float[] {1})) {

@@ -14,6 +14,7 @@ import dev.gradclip.ExchangeException;
 import dev.gradclip.RankMismatchException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +27,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.IntFunction;
 import org.bytedeco.pytorch.FileStore;
+import org.bytedeco.pytorch.Store;
+import org.bytedeco.pytorch.TCPStore;
+import org.bytedeco.pytorch.TCPStoreOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -47,13 +52,18 @@ class TorchRanksTest {
     /** Does the same on every rank, in a thread for each; returns what each returned. */
     private <T> List<T> onRanks(int size, Function<Exchange, T> work) throws Exception {
         String file = folder.resolve("store").toString();
+        return onRanks(size, rank -> new FileStore(file, size), work);
+    }
+
+    private static <T> List<T> onRanks(int size, IntFunction<Store> stores, Function<Exchange, T> work)
+            throws Exception {
         ExecutorService threads = Executors.newFixedThreadPool(size);
         try {
             List<Future<T>> futures = new ArrayList<>();
             for (int r = 0; r < size; r++) {
                 int rank = r;
                 futures.add(threads.submit(() -> {
-                    try (FileStore store = new FileStore(file, size);
+                    try (Store store = stores.apply(rank);
                             TorchExchange exchange =
                                     TorchExchange.gloo(store, rank, size, "127.0.0.1", Duration.ofSeconds(20))) {
                         return work.apply(exchange);
@@ -85,6 +95,19 @@ class TorchRanksTest {
             return all;
         });
         assertEquals(List.of(true, true, true), right);
+    }
+
+    @Test
+    void ranksMeetByTcpToo() throws Exception {
+        int free;
+        try (ServerSocket socket = new ServerSocket(0)) {
+            free = socket.getLocalPort();
+        }
+        IntFunction<Store> stores = rank -> new TCPStore(
+                "127.0.0.1", new TCPStoreOptions().port((short) free).isServer(rank == 0));
+        List<Integer> lengths =
+                onRanks(2, stores, exchange -> exchange.allGather(new byte[7 + exchange.rank()])[1].length);
+        assertEquals(List.of(8, 8), lengths);
     }
 
     private static Tensor parameter(Tensor gradient) {

@@ -145,6 +145,7 @@ public final class ContributionFormat {
                 from.getLong(),
                 from.get() != 0);
         boolean isSound = shard.length() >= 0
+                && shard.first() >= 0
                 && shard.total() >= 0
                 && shard.owner() >= Shard.SELF
                 && (shard.length() == 0 || shard.segmentLength() > 0)

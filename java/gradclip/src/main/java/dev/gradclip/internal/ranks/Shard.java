@@ -65,7 +65,7 @@ public record Shard(
 
     /** Returns why a shard can't begin and end where it does; an empty text if it can. */
     public String fault() {
-        if (first < 0 || length > total - first) {
+        if (length > total - first) {
             return "is elements " + range() + " of " + total + ", which has no such elements";
         }
         if (length == 0 || isOfSegments()) return "";
