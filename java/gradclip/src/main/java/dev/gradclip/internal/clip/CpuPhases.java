@@ -15,6 +15,7 @@ import dev.gradclip.internal.ranks.Contribution;
 import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.ranks.Shard;
 import dev.gradclip.internal.ranks.Verdict;
+import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.ScaledNorm;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.rule.Decision;
@@ -386,19 +387,17 @@ public final class CpuPhases implements Phases {
             writing = true;
             plan.zeroNonFinite(0, segments.gradients());
         }
-        NormType type = rule.normType;
-        if (rule.clamps() && rule.policy() != NonFinitePolicy.PROPAGATE) type = NormType.INF;
-        Contribution own = Contribution.of(rule.rule, type, layout.present(binding::isPresent));
+        Contribution own = Contribution.of(rule, layout.present(binding::isPresent));
+        NormType type = own.type();
         if (type == null) return own;
         plan.measure(type, 0, segments.gradients());
         int[] offsets = own.offsets();
         for (int i = 0; i < binding.size(); i++) {
             Shard shard = layout.shards().get(i);
-            int count = offsets[i + 1] - offsets[i];
-            if (shard.isOfSegments() || count == 1) {
-                plan.sums().copyTo(segments.from(i), count, own.sums(), offsets[i]);
-            } else {
+            if (shard.isCut(NormKind.of(type))) {
                 plan.cut(segments.from(i), shard.cut(), own.sums(), offsets[i]);
+            } else {
+                plan.sums().copyTo(segments.from(i), offsets[i + 1] - offsets[i], own.sums(), offsets[i]);
             }
         }
         return own;

@@ -200,9 +200,8 @@ public final class CudaPhases implements Phases {
         }
         long handle = on(StreamHandle.DEFAULT);
         if (zeroes) zeroNonFinite(handle);
-        NormType type = rule.normType;
-        if (rule.clamps() && rule.policy() != NonFinitePolicy.PROPAGATE) type = NormType.INF;
-        Contribution own = Contribution.of(rule.rule, type, layout.present(binding::isPresent));
+        Contribution own = Contribution.of(rule, layout.present(binding::isPresent));
+        NormType type = own.type();
         if (type == null) return own;
         NormKind kind = NormKind.of(type);
         if (kind == NormKind.POWER) {
@@ -236,8 +235,7 @@ public final class CudaPhases implements Phases {
             int count = offsets[i + 1] - offsets[i];
             if (!shard.isPresent()) continue;
             int segment = binding.segments().from(i);
-            boolean isCut = !shard.isOfSegments() && (kind == NormKind.L1 || kind == NormKind.L2);
-            if (isCut) read.cut(segment, shard.cut(), to.sums(), offsets[i]);
+            if (shard.isCut(kind)) read.cut(segment, shard.cut(), to.sums(), offsets[i]);
             else for (int row = 0; row < count; row++) read.segment(segment + row, kind, to.sums(), offsets[i] + row);
         }
     }

@@ -3,9 +3,11 @@ package dev.gradclip.internal.ranks;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.GroupRule;
+import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.SegmentSums;
+import dev.gradclip.internal.rule.ResolvedRule;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -20,9 +22,13 @@ import org.jspecify.annotations.Nullable;
 public record Contribution(
         String rule, double inverseScale, @Nullable NormType type, RankLayout layout, SegmentSums sums) {
 
-    /** Makes a contribution whose sums are yet to be written. */
-    public static Contribution of(ClipRule rule, @Nullable NormType type, RankLayout layout) {
-        return of(text(rule), rule.inverseScale(), type, layout);
+    /**
+     * Makes a contribution whose sums are yet to be written. Of a value rule it is the maximum, which shows if all is
+     * finite, or nothing where its policy does not ask.
+     */
+    public static Contribution of(ResolvedRule rule, RankLayout layout) {
+        boolean looks = rule.clamps() && rule.policy() != NonFinitePolicy.PROPAGATE;
+        return of(text(rule.rule), rule.inverseScale, looks ? NormType.INF : rule.normType, layout);
     }
 
     /** The text of a rule, in which groups are in the order of their names: a map's order differs between JVMs. */

@@ -57,10 +57,14 @@ public record Shard(
         return Cut.of(dtype, first, length, segmentLength);
     }
 
+    /** Returns true if its sums are those of a {@link #cut}, and not one for each segment. */
+    public boolean isCut(NormKind kind) {
+        return !isOfSegments() && (kind == NormKind.L1 || kind == NormKind.L2);
+    }
+
     /** The number of sums that stand for the shard. */
     int sums(NormKind kind) {
-        boolean isAdded = kind == NormKind.L1 || kind == NormKind.L2;
-        return isOfSegments() || !isAdded ? segments() : cut().sums();
+        return isCut(kind) ? cut().sums() : segments();
     }
 
     /** Returns why a shard can't begin and end where it does; an empty text if it can. */
