@@ -36,7 +36,7 @@ final class PlainC implements AutoCloseable {
      * @throws IOException if the compiler refuses the program
      */
     static @Nullable PlainC start(int threads, long elements, int states, boolean huge) throws IOException {
-        Path folder = Files.createTempDirectory("gradclip-limit");
+        Path folder = Files.createTempDirectory("plain-c");
         try {
             Path program = compiled(folder);
             if (program != null) {
