@@ -50,6 +50,9 @@ public final class TrainRanks implements Callable<Integer> {
     @Option(names = "--kill", description = "A rank that ends in the middle without a word.", defaultValue = "-1")
     private int kill;
 
+    @Option(names = "--combine", description = "Times instead what a rank does with the bytes of up to 1000 ranks.")
+    private boolean combine;
+
     @Option(names = "--rank", description = "The rank that this JVM is.", defaultValue = "-1", hidden = true)
     private int rank;
 
@@ -70,6 +73,10 @@ public final class TrainRanks implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
+        if (combine) {
+            CombineTimes.print(out);
+            return 0;
+        }
         if (ranks < 2 || ranks > 4) throw new IllegalArgumentException("ranks must be 2 to 4, but are " + ranks);
         return rank < 0 ? launch() : train();
     }

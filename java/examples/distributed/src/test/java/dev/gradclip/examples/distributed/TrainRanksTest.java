@@ -52,6 +52,17 @@ class TrainRanksTest {
     }
 
     @Test
+    void moreTilesAreMoreBytes() {
+        long one = bytes(CombineTimes.row(3, 5, 1));
+        assertEquals(5 * 8, bytes(CombineTimes.row(3, 5, 2)) - one);
+        assertEquals(2, CombineTimes.row(2, 5, 1).split("ms", -1).length);
+    }
+
+    private static long bytes(String row) {
+        return Long.parseLong(row.split("\\|", -1)[3].strip().replace(",", ""));
+    }
+
+    @Test
     void threeRanksLearnAndClipByOneNorm() throws Exception {
         Ended ended = run("--ranks=3", "--steps=31");
         assertEquals(0, ended.code(), ended.text());
