@@ -401,17 +401,25 @@ __device__ __forceinline__ Changes updateTile(const UpdateParams& params, const 
 /// Counts the step of each tensor that is present, whether it has elements or not. By all threads of the last block,
 /// each of which waits for several tensors at once.
 __device__ inline void countStep(const UpdateParams& params, const UpdateNumbers& numbers) {
-  constexpr int kAtOnce = 8;
+  constexpr int kAtOnce = 4;
   const UpdateTable& updates = params.updates;
   for (std::uint32_t from = threadIdx.x; from < updates.tensors; from += kAtOnce * blockDim.x) {
-    TensorProgress progress[kAtOnce];
-    bool present[kAtOnce];
+    // Each loop's loads are independent of each other.
+    const auto isThere = [&](int k) { return from + k * blockDim.x < updates.tensors; };
+    std::uint32_t first[kAtOnce] = {};
     GRADCLIP_UNROLL
     for (int k = 0; k < kAtOnce; ++k) {
-      const std::uint32_t next = from + k * blockDim.x, i = next < updates.tensors ? next : from;
-      const std::uint32_t first = loadGlobal<std::uint32_t>(updates.firstPiece + i);
-      present[k] = loadGlobal<std::uint64_t>(&params.tiles.pieces[first].address) != 0 && i == next;
-      progress[k] = loadStruct(updates.progress + i);
+      if (isThere(k)) first[k] = loadGlobal<std::uint32_t>(updates.firstPiece + from + k * blockDim.x);
+    }
+    bool present[kAtOnce] = {};
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (isThere(k)) present[k] = loadGlobal<std::uint64_t>(&params.tiles.pieces[first[k]].address) != 0;
+    }
+    TensorProgress progress[kAtOnce];
+    GRADCLIP_UNROLL
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (present[k]) progress[k] = loadStruct(updates.progress + from + k * blockDim.x);
     }
     GRADCLIP_UNROLL
     for (int k = 0; k < kAtOnce; ++k) {
