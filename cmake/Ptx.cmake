@@ -29,6 +29,7 @@ function(gradclip_add_ptx name architecture translate_options)
   add_library(${name} OBJECT ${generated} ${PROJECT_SOURCE_DIR}/emulator/ptx/registry.cpp)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/emulator/ptx)
   target_link_libraries(${name} PRIVATE gradclip_emulator)
+  target_compile_definitions(${name} PRIVATE GRADCLIP_PTX_ARCHITECTURE=${architecture})
   # Names of PTX, registers that are read once: no place for warnings. At -O3 clamp alone takes a minute.
   target_compile_options(${name} PRIVATE -O1 -w -ffp-contract=off -fwrapv -fno-strict-aliasing)
 endfunction()

@@ -63,6 +63,7 @@ emulator::detail::Kernel translationOf(const emulator::detail::Kernel& kernel, s
 Kernel::Kernel(void (*compiled)(), void (*translated)(const unsigned char*), std::size_t bytes, const char* name) {
   kernels()[compiled] = {translated, bytes, name, {}};
   emulator::detail::substitute = translationOf;
+  emulator::detail::ptxVersion = GRADCLIP_PTX_ARCHITECTURE;
 }
 
 Cost& Cost::mine() { return costs[blockIdx.x % 64][threadIdx.x]; }

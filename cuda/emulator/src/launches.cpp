@@ -65,6 +65,7 @@ bool fitTogether(const detail::Kernel& kernel) {
 namespace detail {
 
 Kernel (*substitute)(const Kernel& kernel, std::size_t bytes) = nullptr;
+int ptxVersion = 90;
 
 cudaError_t setAttribute(void (*kernel)(), cudaFuncAttribute attribute, int value) {
   return deviceCall([&] {

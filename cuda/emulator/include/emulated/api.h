@@ -59,6 +59,9 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 }
 
 namespace gradclip::emulator::detail {
+/// The PTX that kernels were compiled to, as cudaFuncGetAttributes says: below 90 they can't wait for a kernel before.
+extern int ptxVersion;
+
 cudaError_t occupancy(int* blocks, void (*kernel)(), int threads, std::size_t sharedBytes);
 cudaError_t setAttribute(void (*kernel)(), cudaFuncAttribute attribute, int value);
 }
@@ -85,7 +88,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*ke
 
 template <class P>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(P)) {
-  attributes->ptxVersion = 90;
+  attributes->ptxVersion = gradclip::emulator::detail::ptxVersion;
   return cudaSuccess;
 }
 
