@@ -147,31 +147,50 @@ struct Times {
   double host;           ///< of the calls, median
 };
 
-/// Rounds of warm-up, then of timing, each between two events.
-Times timed(const Options& options, const std::function<void()>& work) {
+/// Rounds of warm-up, then of timing, each between two events; what is done before each round is not timed.
+Times timed(
+    const Options& options, const std::function<void()>& work, const std::function<void()>& before = [] {}) {
   const int warm = options.quick ? 2 : 5, rounds = options.quick ? 5 : 20;
   cudaEvent_t from, to;
   check(cudaEventCreate(&from), "cudaEventCreate");
   check(cudaEventCreate(&to), "cudaEventCreate");
   std::vector<double> device, host;
   for (int i = 0; i < warm + rounds; ++i) {
+    before();
     check(cudaEventRecord(from), "cudaEventRecord");
-    const auto before = std::chrono::steady_clock::now();
+    const auto called = std::chrono::steady_clock::now();
     work();
-    const auto after = std::chrono::steady_clock::now();
+    const auto returned = std::chrono::steady_clock::now();
     check(cudaEventRecord(to), "cudaEventRecord");
     check(cudaEventSynchronize(to), "cudaEventSynchronize");
     float milliseconds = 0;
     check(cudaEventElapsedTime(&milliseconds, from, to), "cudaEventElapsedTime");
     if (i < warm) continue;
     device.push_back(milliseconds * 1e3);
-    host.push_back(std::chrono::duration<double, std::micro>(after - before).count());
+    host.push_back(std::chrono::duration<double, std::micro>(returned - called).count());
   }
   cudaEventDestroy(from);
   cudaEventDestroy(to);
   std::sort(device.begin(), device.end());
   std::sort(host.begin(), host.end());
   return {device.front(), device[device.size() / 2], host[host.size() / 2]};
+}
+
+/// What the device takes to read so many bytes.
+Times timedRead(const Options& options, const uint4* from, std::size_t vectors) {
+  unsigned* sink = nullptr;
+  check(cudaMalloc(reinterpret_cast<void**>(&sink), 4), "cudaMalloc");
+  const Times read = timed(options, [&] { readKernel<<<132 * 8, 256>>>(from, vectors, sink); });
+  cudaFree(sink);
+  return read;
+}
+
+/// What it takes to read and write them. Done twice: an even number of flips leaves them as they were.
+Times timedFlip(const Options& options, uint4* at, std::size_t vectors) {
+  const auto flip = [&] { flipKernel<<<132 * 8, 256>>>(at, vectors); };
+  const Times times = timed(options, flip);
+  (void)timed(options, flip);
+  return times;
 }
 
 void report(const Options& options, const std::string& what, const std::string& shape, const std::string& type,
@@ -365,13 +384,8 @@ void benchShape(const Options& options, const Shape& shape, const char* type) {
   if (!options.wants(shape.name)) return;
   Gradients gradients(shape.tensors, 100);
   const double bytes = gradients.moved;
-  unsigned* sink = nullptr;
-  check(cudaMalloc(reinterpret_cast<void**>(&sink), 4), "cudaMalloc");
-  const Times read =
-      timed(options, [&] { readKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount(), sink); });
-  const Times flip =
-      timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
-  (void)timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
+  const Times read = timedRead(options, gradients.vectors(), gradients.vectorCount());
+  const Times flip = timedFlip(options, gradients.vectors(), gradients.vectorCount());
   report(options, "read", shape.name, type, bytes, read, 0);
   report(options, "read and write", shape.name, type, 2 * bytes, flip, 0);
   std::int64_t ticket = 0;
@@ -401,7 +415,6 @@ void benchShape(const Options& options, const Shape& shape, const char* type) {
   const Times decide = timed(options, [&] { check(plan.clipByNorm(0, clipTo(norm / 4), {false, false}, &ticket)); });
   report(options, "decide alone", shape.name, type, 0, decide, 0);
   check(plan.synchronize());
-  cudaFree(sink);
 
   // The elements that lie beyond the limits do so in the first round alone.
   RuleNumbers values;
@@ -473,10 +486,8 @@ void benchUpdate(const Options& options, const std::string& shape, const std::ve
     check(cudaMalloc(reinterpret_cast<void**>(&one), vectors * 16), "cudaMalloc");
     check(cudaMemset(one, 1, vectors * 16), "cudaMemset");
   }
-  unsigned* sink = nullptr;
-  check(cudaMalloc(reinterpret_cast<void**>(&sink), 4), "cudaMalloc");
   const double gradients = 4.0 * static_cast<double>(elements);
-  const Times read = timed(options, [&] { readKernel<<<132 * 8, 256>>>(same[0], vectors, sink); });
+  const Times read = timedRead(options, same[0], vectors);
   for (UpdateForm form : {UpdateForm::Adam, UpdateForm::SgdMomentum}) {
     const bool adam = form == UpdateForm::Adam;
     const char* name = adam ? "AdamW" : "SGD with momentum";
@@ -508,7 +519,6 @@ void benchUpdate(const Options& options, const std::string& shape, const std::ve
       (void)CudaPlan::destroy(plan);
     }
   }
-  cudaFree(sink);
   for (uint4* one : same) cudaFree(one);
   cudaFree(memory);
 }
@@ -524,34 +534,14 @@ void benchClamp(const Options& options, DType dtype, const char* type) {
   constexpr unsigned kRare = 100;
   const std::int64_t size = gradclip::elementBytes(dtype);
   Gradients gradients({{dtype, (std::int64_t{1} << (options.quick ? 26 : 29)) / size}}, kRare);
-  unsigned* sink = nullptr;
-  check(cudaMalloc(reinterpret_cast<void**>(&sink), 4), "cudaMalloc");
-  const Times read =
-      timed(options, [&] { readKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount(), sink); });
-  const Times flip =
-      timed(options, [&] { flipKernel<<<132 * 8, 256>>>(gradients.vectors(), gradients.vectorCount()); });
-  cudaEvent_t from, to;
-  check(cudaEventCreate(&from), "cudaEventCreate");
-  check(cudaEventCreate(&to), "cudaEventCreate");
-  std::vector<double> device;
-  for (int i = 0; i < 7; ++i) {
-    gradients.fill(kRare);
-    std::int64_t ticket = 0;
-    check(cudaEventRecord(from), "cudaEventRecord");
-    check(gradients.plan().clipByValue(0, values, &ticket));
-    check(cudaEventRecord(to), "cudaEventRecord");
-    check(cudaEventSynchronize(to), "cudaEventSynchronize");
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, from, to), "cudaEventElapsedTime");
-    device.push_back(milliseconds * 1e3);
-  }
-  cudaEventDestroy(from);
-  cudaEventDestroy(to);
-  cudaFree(sink);
-  std::sort(device.begin(), device.end());
+  const Times read = timedRead(options, gradients.vectors(), gradients.vectorCount());
+  const Times flip = timedFlip(options, gradients.vectors(), gradients.vectorCount());
+  std::int64_t ticket = 0;
+  const Times clamp = timed(
+      options, [&] { check(gradients.plan().clipByValue(0, values, &ticket)); }, [&] { gradients.fill(kRare); });
   const double touched = 1.0 - std::pow(1.0 - 1.0 / kRare, 32.0 / static_cast<double>(size));
   const double limit = read.median + touched * (flip.median - read.median);
-  report(options, "clamp, 1 % over", name, type, gradients.moved, {device[0], device[3], 0}, limit);
+  report(options, "clamp, 1 % over", name, type, gradients.moved, clamp, limit);
 }
 
 void benchSpecial(const Options& options) {

@@ -270,10 +270,8 @@ DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& r
   return params;
 }
 
-/// A graph may be made by a driver that knows no other order than whole kernels, so that what is captured is not
-/// brought up early.
 CudaStatus CudaPlan::State::decide(const DecideParams& params) {
-  const bool behind = follows && behindOwn && params.capture.numbers == nullptr;
+  const bool behind = bringsUpEarly(params.capture);
   behindOwn = true;
   return called(enqueueDecide(grids, stream, params, behind), "cudaLaunchKernel");
 }
@@ -296,8 +294,7 @@ CudaStatus CudaPlan::State::decideAndScale(DecideParams params, bool scales) {
   const ScaleParams scale = scaleParams(params.slot);
   params.slot = memory.result;
   if (auto status = decide(params); !status.ok()) return status;
-  const bool behind = follows && params.capture.numbers == nullptr;
-  return called(enqueueScale(grids, stream, scale, behind), "cudaLaunchKernel");
+  return called(enqueueScale(grids, stream, scale, bringsUpEarly(params.capture)), "cudaLaunchKernel");
 }
 
 // ---- calls ---------------------------------------------------------------------------------------------------------

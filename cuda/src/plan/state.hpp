@@ -108,6 +108,10 @@ struct CudaPlan::State {
   bool hasCaptures() const;
   void noteTypes();
 
+  /// Whether the call's next kernel is brought up while the one before it still runs. A graph may be made by a driver
+  /// that knows no other order than whole kernels, so that what is captured is not.
+  bool bringsUpEarly(const Capture& capture) const { return follows && behindOwn && capture.numbers == nullptr; }
+
   Capture captureOf(std::int32_t number) const { return {memory.captures + number, captures[number]}; }
 
   Span gradients() const { return {0, tables.gradients}; }

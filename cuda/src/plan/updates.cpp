@@ -153,8 +153,7 @@ CudaStatus CudaPlan::State::update(const RuleNumbers& rule, const UpdateNumbers&
   params.numbers = numbers;
   params.updates = updates.table();
   params.capture = target.capture;
-  const bool behind = follows && behindOwn && params.capture.numbers == nullptr;
-  return called(enqueueUpdate(grids, stream, params, behind), "cudaLaunchKernel");
+  return called(enqueueUpdate(grids, stream, params, bringsUpEarly(params.capture)), "cudaLaunchKernel");
 }
 
 CudaStatus CudaPlan::State::stepByNorm(const RuleNumbers& rule, const UpdateNumbers& numbers, const Target& target) {
