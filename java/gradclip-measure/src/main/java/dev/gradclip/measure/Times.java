@@ -29,7 +29,7 @@ public record Times(double median, double low, double high, long calls) {
             warm++;
         } while (System.nanoTime() - start < seconds / 3 * 1e9);
         long batch = Math.max(1, Math.round(SHORTEST_NANOS * warm / (System.nanoTime() - start)));
-        return sample(call, batch, start + (long) (seconds * 1e9));
+        return sample(List.of(call), batch, start + (long) (seconds * 1e9)).get(0);
     }
 
     /**
@@ -41,34 +41,26 @@ public record Times(double median, double low, double high, long calls) {
         do {
             calls.forEach(Runnable::run);
         } while (System.nanoTime() - start < seconds / 3 * 1e9);
-        long end = start + (long) (seconds * 1e9);
-        List<double[]> micros = new ArrayList<>();
-        for (int i = 0; i < calls.size(); i++) micros.add(new double[MOST_SAMPLES]);
+        return sample(calls, 1, start + (long) (seconds * 1e9));
+    }
+
+    /** Times batches of each call by turns. */
+    private static List<Times> sample(List<Runnable> calls, long batch, long end) {
+        double[][] micros = new double[calls.size()][1024];
         int n = 0;
         while (n < FEWEST_SAMPLES || (n < MOST_SAMPLES && System.nanoTime() < end)) {
-            for (int i = 0; i < calls.size(); i++) {
-                long before = System.nanoTime();
-                calls.get(i).run();
-                micros.get(i)[n] = (System.nanoTime() - before) / 1e3;
+            for (int k = 0; k < micros.length; k++) {
+                if (n == micros[k].length) micros[k] = Arrays.copyOf(micros[k], 2 * n);
+                Runnable call = calls.get(k);
+                long start = System.nanoTime();
+                for (long i = 0; i < batch; i++) call.run();
+                micros[k][n] = (System.nanoTime() - start) / 1e3 / batch;
             }
             n++;
         }
-        int samples = n;
-        return micros.stream()
-                .map(each -> of(Arrays.copyOf(each, samples), samples))
-                .toList();
-    }
-
-    private static Times sample(Runnable call, long batch, long end) {
-        double[] micros = new double[1024];
-        int n = 0;
-        while (n < FEWEST_SAMPLES || (n < MOST_SAMPLES && System.nanoTime() < end)) {
-            if (n == micros.length) micros = Arrays.copyOf(micros, 2 * n);
-            long start = System.nanoTime();
-            for (long i = 0; i < batch; i++) call.run();
-            micros[n++] = (System.nanoTime() - start) / 1e3 / batch;
-        }
-        return of(Arrays.copyOf(micros, n), n * batch);
+        List<Times> times = new ArrayList<>();
+        for (double[] each : micros) times.add(of(Arrays.copyOf(each, n), n * batch));
+        return times;
     }
 
     /** Sorts samples and summarizes them. */

@@ -23,15 +23,11 @@ public final class UpdateWorkload implements AutoCloseable {
 
     private static final ClipRule NO_CLIP = ClipRule.value(Float.MAX_VALUE);
 
-    /** In 16 bits, where each product rounds back to what it was, one threshold bites for ever. */
-    private static final double NEARLY = 0.9999;
-
     private final Shape shape;
     private final Update update;
     private final GradientSet gradients;
     private final GradientSet weights;
     private final GradientClipper clipper;
-    private double threshold;
 
     /**
      * Allocates, fills and binds gradients and weights.
@@ -80,11 +76,9 @@ public final class UpdateWorkload implements AutoCloseable {
             ClipRule half = ClipRule.globalNorm(norm / 2);
             return () -> requireClipped(clipper.step(update, half));
         }
-        threshold = shape.isHalves() ? NEARLY * norm : norm;
-        double shrink = shape.isHalves() ? 0 : 1e-6;
+        BitingThreshold threshold = new BitingThreshold(shape, norm);
         return () -> {
-            threshold *= 1 - shrink;
-            requireClipped(clipper.clip(ClipRule.globalNorm(threshold)));
+            requireClipped(clipper.clip(ClipRule.globalNorm(threshold.next())));
             clipper.step(update, NO_CLIP);
         };
     }

@@ -23,9 +23,8 @@ public final class Workload implements AutoCloseable {
 
     private final GradientSet set;
     private final GradientClipper clipper;
-    private double norm;
-    private double threshold;
-    private double shrink;
+    private final double norm;
+    private final BitingThreshold threshold;
     private float limit;
 
     /**
@@ -44,15 +43,9 @@ public final class Workload implements AutoCloseable {
                 GradientClipper.builder().backend(backend).threads(threads);
         set.buffers().forEach(builder::add);
         clipper = builder.build();
-        ordinary();
-    }
-
-    private void ordinary() {
         set.ordinary();
         norm = clipper.globalNorm();
-        boolean halves = set.shape().isHalves();
-        threshold = halves ? 0.9999 * norm : norm;
-        shrink = halves ? 0 : 1e-6;
+        threshold = new BitingThreshold(set.shape(), norm);
     }
 
     /**
@@ -94,8 +87,7 @@ public final class Workload implements AutoCloseable {
     }
 
     private void bites() {
-        threshold *= 1 - shrink;
-        require(Case.BITES, clipper.clip(ClipRule.globalNorm(threshold)), true);
+        require(Case.BITES, clipper.clip(ClipRule.globalNorm(threshold.next())), true);
     }
 
     /** Every step is one of BFLOAT16, so the limit is exact in both types: 16,000 clamps from top to bottom. */

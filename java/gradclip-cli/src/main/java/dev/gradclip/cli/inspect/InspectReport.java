@@ -77,12 +77,8 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
         return ratio * ratio;
     }
 
-    private static boolean isUndefined(double share) {
-        return !Double.isFinite(share);
-    }
-
     private static String percent(double share) {
-        return isUndefined(share) ? "-" : String.format(Locale.ROOT, "%.1f%%", 100 * share);
+        return Double.isNaN(share) ? "-" : String.format(Locale.ROOT, "%.1f%%", 100 * share);
     }
 
     /** Tells if a NaN or an infinity was found; columns of zeros would say in ten characters what a word says. */
@@ -121,9 +117,10 @@ record InspectReport(Path file, List<Inspected> tensors, Measures total, int exc
                 json.put("dtype", tensor.entry().type().name());
                 json.array("shape", tensor.entry().shape());
                 json.put("elements", tensor.entry().elements());
-                measures(json, tensor.measures());
                 Measures measures = tensor.measures();
-                json.put("share", measures == null || isUndefined(share(measures)) ? null : (Double) share(measures));
+                measures(json, measures);
+                double share = measures == null ? Double.NaN : share(measures);
+                json.put("share", Double.isNaN(share) ? null : (Double) share);
             });
             json.object("total", () -> {
                 json.put("tensors", measured());
