@@ -504,7 +504,7 @@ void benchUpdate(const Options& options, const std::string& shape, const std::ve
       kWays[way].ask();
       check(CudaPlan::create(0, table.data(), 2 * count, {2 * count, count, 0}, &plan));
       kWays[way].forget();
-      check(plan->createUpdates({numbers.form, count, firstPiece.data()}));
+      check(plan->createUpdates({numbers.form, false, count, firstPiece.data()}));
       std::int64_t ticket = 0;
       RuleNumbers values;
       values.min = -4;

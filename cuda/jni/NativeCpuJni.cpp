@@ -102,7 +102,7 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_update(
   const auto& head = *pointer<UpdateNumbers>(numbers);
   const auto* segments = reinterpret_cast<const SegmentUpdate*>(pointer<UpdateNumbers>(numbers) + 1);
   const auto* chunks = pointer<std::int64_t>(state);
-  const int slots = head.form;  // each form keeps one more than the form before it
+  const int slots = statesOf(static_cast<UpdateForm>(head.form));
   jlong changed = 0;
   const Pieces gradients{env, pointer<Piece>(table), pieceCount, arrays};
   forEachPiece(gradients.table, pieceCount, firstTile, lastTile, [&](std::int64_t i, const PieceRange& range) {
@@ -122,14 +122,15 @@ JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCpu_update(
     for (std::int64_t at = range.firstElement; at < range.firstElement + range.count;) {
       const std::int64_t chunk = at / chunkElements;
       const std::int64_t n = std::min(range.firstElement + range.count - at, (chunk + 1) * chunkElements - at);
-      unsigned char* slot[2] = {nullptr, nullptr};
-      for (int s = 0; s < slots; ++s) {
-        slot[s] = pointer<unsigned char>(chunks[s * chunksOfSlot + pointer<std::int32_t>(firstChunks)[i] + chunk]) +
-                  (at - chunk * chunkElements) * stateBytes;
-      }
+      const auto stateAt = [&](int slot) -> void* {
+        const std::int64_t start = chunks[slot * chunksOfSlot + pointer<std::int32_t>(firstChunks)[i] + chunk];
+        return start == 0 ? nullptr : pointer<unsigned char>(start) + (at - chunk * chunkElements) * stateBytes;
+      };
+      const WeightState own = {slots > 0 ? stateAt(0) : nullptr, slots > 1 ? stateAt(1) : nullptr,
+                               (head.flags & kMasterWeights) != 0 ? stateAt(slots) : nullptr};
       changed += kernels.update[ordinal(gradient.dtype)][ordinal(weights.dtype)](
-          head, segments[gradient.segment], g + at * elementBytes(gradient.dtype),
-          p + at * elementBytes(weights.dtype), slot[0], slot[1], n);
+          head, segments[gradient.segment], g + at * elementBytes(gradient.dtype), p + at * elementBytes(weights.dtype),
+          own, n);
       at += n;
     }
     weightElements.leave();

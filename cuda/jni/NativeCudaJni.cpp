@@ -237,9 +237,10 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_setNumbers(JNIE
 }
 
 JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_createUpdates(JNIEnv* env, jclass, jlong plan,
-                                                                               jint form, jlong firstPieces,
-                                                                               jint tensors) {
-  checked(env, planOf(plan).createUpdates({form, tensors, pointer<std::int32_t>(firstPieces)}));
+                                                                               jint form, jboolean masterWeights,
+                                                                               jlong firstPieces, jint tensors) {
+  checked(env,
+          planOf(plan).createUpdates({form, masterWeights != JNI_FALSE, tensors, pointer<std::int32_t>(firstPieces)}));
 }
 
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_step(JNIEnv* env, jclass, jlong plan, jlong stream,

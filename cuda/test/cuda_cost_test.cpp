@@ -63,7 +63,7 @@ TEST_CASE("loads that wait for others in an update: eight a tile, whatever the n
     Bound bound(std::vector<Tensor>(2 * tensors, tensor), tensors);
     std::vector<std::int32_t> firstPiece;
     for (std::size_t i = 0; i <= tensors; ++i) firstPiece.push_back(static_cast<std::int32_t>(i));
-    REQUIRE_OK(bound->createUpdates({2, static_cast<std::int32_t>(tensors), firstPiece.data()}));
+    REQUIRE_OK(bound->createUpdates({2, false, static_cast<std::int32_t>(tensors), firstPiece.data()}));
     const gradclip::UpdateNumbers adam{2, gradclip::kDecoupled, 0.1, 0.01, 0.0, 0.0, 0.9, 0.999, 1e-8};
     std::int64_t ticket = 0;
     gradclip::ptx::resetCosts();

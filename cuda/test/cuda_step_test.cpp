@@ -22,15 +22,22 @@ UpdateNumbers momentum(double rate, std::int32_t flags = 0) {
 UpdateNumbers adam(double rate, std::int32_t flags) { return {2, flags, rate, 0.02, 0.0, 0.0, 0.9, 0.999, 1e-8}; }
 
 std::vector<UpdateNumbers> everyForm() {
-  return {sgd(0.1), momentum(0.05), momentum(0.05, gradclip::kNesterov), adam(0.01, 0),
-          adam(0.01, gradclip::kDecoupled)};
+  UpdateNumbers sgdOfMasters = sgd(0.001);
+  sgdOfMasters.flags |= gradclip::kMasterWeights;
+  return {sgd(0.1),
+          momentum(0.05),
+          momentum(0.05, gradclip::kNesterov),
+          adam(0.01, 0),
+          adam(0.01, gradclip::kDecoupled),
+          sgdOfMasters,
+          adam(0.001, gradclip::kDecoupled | gradclip::kMasterWeights)};
 }
 
 /// Tensors of weights and their state on the host.
 struct Model {
   UpdateNumbers numbers;
   std::vector<Tensor> gradients, weights;
-  std::vector<std::vector<double>> first, second;
+  std::vector<std::vector<double>> first, second, master;
   std::vector<TensorProgress> progress;
 
   Model(const UpdateNumbers& update, const std::vector<Tensor>& g, const std::vector<Tensor>& w)
@@ -38,8 +45,13 @@ struct Model {
     for (const Tensor& tensor : w) {
       first.emplace_back(tensor.elements.size());
       second.emplace_back(tensor.elements.size());
+      master.emplace_back(hasMaster(tensor) ? tensor.elements.size() : 0);
       progress.push_back({0, 1.0, 1.0, 0.0});
     }
+  }
+
+  bool hasMaster(const Tensor& w) const {
+    return (numbers.flags & gradclip::kMasterWeights) != 0 && gradclip::elementBytes(w.dtype) == 2;
   }
 
   template <class A>
@@ -51,7 +63,8 @@ struct Model {
       if (zero) g.elements[k] = reference::finite(g.dtype, g.elements[k]);
       A x = u.clipped(static_cast<A>(reference::decode(g.dtype, g.elements[k])));
       changed += u.clamp(x) ? 1 : 0;
-      A p = static_cast<A>(reference::decode(w.dtype, w.elements[k]));
+      const bool fromMaster = hasMaster(w) && !u.first;
+      A p = static_cast<A>(fromMaster ? master[i][k] : reference::decode(w.dtype, w.elements[k]));
       A a = static_cast<A>(first[i][k]), b = static_cast<A>(second[i][k]);
       switch (static_cast<UpdateForm>(numbers.form)) {
         case UpdateForm::Sgd:
@@ -67,6 +80,7 @@ struct Model {
       first[i][k] = a;
       second[i][k] = b;
       w.elements[k] = reference::encode(w.dtype, p);
+      if (hasMaster(w)) master[i][k] = p;
       if ((numbers.flags & gradclip::kZeroGradients) != 0) g.elements[k] = 0;
     }
     return changed;
@@ -95,8 +109,8 @@ struct Device {
   explicit Device(const Model& like) : model(like), bound(both(like), like.weights.size()) {
     std::vector<std::int32_t> firstPiece;
     for (std::size_t i = 0; i <= model.weights.size(); ++i) firstPiece.push_back(static_cast<std::int32_t>(i));
-    REQUIRE_OK(
-        bound->createUpdates({model.numbers.form, static_cast<std::int32_t>(model.weights.size()), firstPiece.data()}));
+    REQUIRE_OK(bound->createUpdates({model.numbers.form, (model.numbers.flags & gradclip::kMasterWeights) != 0,
+                                     static_cast<std::int32_t>(model.weights.size()), firstPiece.data()}));
   }
 
   static std::vector<Tensor> both(const Model& model) {
@@ -143,8 +157,9 @@ struct Device {
 
   void checkState(std::size_t i) {
     const DType dtype = model.weights[i].dtype == DType::Float64 ? DType::Float64 : DType::Float32;
-    for (std::int32_t slot = 0; slot < model.numbers.form; ++slot) {
-      const std::vector<double>& want = slot == 0 ? model.first[i] : model.second[i];
+    for (std::int32_t slot = 0; slot <= model.numbers.form; ++slot) {
+      const bool isMaster = slot == model.numbers.form;
+      const std::vector<double>& want = isMaster ? model.master[i] : slot == 0 ? model.first[i] : model.second[i];
       if (want.empty()) continue;
       const std::int64_t address = bound->updateStateAddress(slot, static_cast<std::int32_t>(i));
       const auto bytes = static_cast<std::size_t>(gradclip::elementBytes(dtype)) * want.size();
@@ -382,7 +397,8 @@ void checkSame(Device& captured, Device& plain) {
             readDevice(plain.bound->progressAddress() + own, sizeof(TensorProgress)));
     const bool isDouble = plain.model.weights[i].dtype == DType::Float64;
     const std::size_t bytes = (isDouble ? 8 : 4) * plain.model.weights[i].elements.size();
-    for (std::int32_t slot = 0; slot < plain.model.numbers.form; ++slot) {
+    const std::int32_t slots = plain.model.numbers.form + (plain.model.hasMaster(plain.model.weights[i]) ? 1 : 0);
+    for (std::int32_t slot = 0; slot < slots; ++slot) {
       REQUIRE(readDevice(captured.bound->updateStateAddress(slot, tensor), bytes) ==
               readDevice(plain.bound->updateStateAddress(slot, tensor), bytes));
     }
@@ -500,6 +516,9 @@ TEST_CASE("refused captures speak of steps, and leave all as it was") {
     CHECK_FALSE(device.bound->captureStepByNorm(stream, rule, adam(0.1, 0), &capture).ok());
   });
   CHECK_FALSE(device.bound->setUpdate(stream, 0, adam(0.1, 0)).ok());
+  UpdateNumbers ofMasters = device.model.numbers;
+  ofMasters.flags ^= gradclip::kMasterWeights;
+  CHECK_FALSE(device.bound->setUpdate(stream, 0, ofMasters).ok());
   device.check();
 }
 
@@ -515,9 +534,9 @@ TEST_CASE("what does not fit is refused") {
   const Model model = everyPair(sgd(0.1));
   Bound without(model.gradients);
   std::vector<std::int32_t> firstPiece = {0, static_cast<std::int32_t>(model.gradients.size())};
-  CHECK_FALSE(without->createUpdates({0, 1, firstPiece.data()}).ok());
+  CHECK_FALSE(without->createUpdates({0, false, 1, firstPiece.data()}).ok());
   Device device(model);
-  CHECK_FALSE(device.bound->createUpdates({0, 1, firstPiece.data()}).ok());
+  CHECK_FALSE(device.bound->createUpdates({0, false, 1, firstPiece.data()}).ok());
   std::int64_t ticket = 0;
   const Rule rule = normRule(Granularity::All, kL2, 5.0, 1e-6, Policy::Propagate);
   CHECK_FALSE(device.bound->stepByNorm(0, rule, adam(0.1, 0), &ticket).ok());

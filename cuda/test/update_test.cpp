@@ -47,7 +47,7 @@ Bits elements(DType dtype, std::size_t count, unsigned seed) {
 }
 
 template <class A>
-void check(const Case& c, DType gradients, DType weights, std::size_t count) {
+void check(const Case& c, DType gradients, DType weights, std::size_t count, bool hasMaster = false) {
   const DType state = sizeof(A) == 8 ? DType::Float64 : DType::Float32;
   const auto bytes = [&](DType dtype) { return count * static_cast<std::size_t>(gradclip::elementBytes(dtype)); };
   const Bits g = elements(gradients, count, 1);
@@ -55,34 +55,41 @@ void check(const Case& c, DType gradients, DType weights, std::size_t count) {
   const Bits m = normal(state, count, 1, 3);
   Bits v = normal(state, count, 1, 4);
   for (auto& bits : v) bits = reference::encode(state, std::fabs(reference::decode(state, bits)));
-  Bits wantP = p, wantM = m, wantV = v;
+  const Bits master = normal(state, count, 1, 5);
+  Bits wantP = p, wantM = m, wantV = v, wantMaster = master;
   std::int64_t wantChanged = 0;
   const UpdateStep<A> u(c.numbers, c.segment);
   const auto form = static_cast<UpdateForm>(c.numbers.form);
   for (std::size_t i = 0; i < count; ++i) {
     A x = u.clipped(static_cast<A>(reference::decode(gradients, g[i])));
     wantChanged += u.clamp(x) ? 1 : 0;
-    A w = static_cast<A>(reference::decode(weights, p[i]));
+    const bool fromMaster = hasMaster && !u.first;
+    A w = static_cast<A>(fromMaster ? reference::decode(state, master[i]) : reference::decode(weights, p[i]));
     A a = static_cast<A>(reference::decode(state, m[i]));
     A b = static_cast<A>(reference::decode(state, v[i]));
     if (form == UpdateForm::Sgd) u.sgd(x, w);
     if (form == UpdateForm::SgdMomentum) u.sgdMomentum(x, w, a);
     if (form == UpdateForm::Adam) u.adam(x, w, a, b);
     wantP[i] = reference::encode(weights, w);
+    if (hasMaster) wantMaster[i] = reference::encode(state, w);
     if (form != UpdateForm::Sgd) wantM[i] = reference::encode(state, a);
     if (form == UpdateForm::Adam) wantV[i] = reference::encode(state, b);
   }
-  Guarded gMemory(bytes(gradients)), pMemory(bytes(weights)), mMemory(bytes(state)), vMemory(bytes(state));
+  Guarded gMemory(bytes(gradients)), pMemory(bytes(weights)), mMemory(bytes(state)), vMemory(bytes(state)),
+      masterMemory(bytes(state));
   for (int level = 0; level < gradclip::usableLevels(); ++level) {
     store(gradients, g, gMemory.atEnd());
     store(weights, p, pMemory.atEnd());
     store(state, m, mMemory.atEnd());
     store(state, v, vMemory.atEnd());
+    store(state, master, masterMemory.atEnd());
     const auto update = gradclip::levelKernels(level).update->update[ordinal(gradients)][ordinal(weights)];
     REQUIRE((update != nullptr));
-    const std::int64_t changed = update(
-        c.numbers, c.segment, gMemory.atEnd(), pMemory.atEnd(), form == UpdateForm::Sgd ? nullptr : mMemory.atEnd(),
-        form == UpdateForm::Adam ? vMemory.atEnd() : nullptr, static_cast<std::int64_t>(count));
+    const gradclip::WeightState own = {form == UpdateForm::Sgd ? nullptr : mMemory.atEnd(),
+                                       form == UpdateForm::Adam ? vMemory.atEnd() : nullptr,
+                                       hasMaster ? masterMemory.atEnd() : nullptr};
+    const std::int64_t changed =
+        update(c.numbers, c.segment, gMemory.atEnd(), pMemory.atEnd(), own, static_cast<std::int64_t>(count));
     CAPTURE(level);
     CAPTURE(ordinal(gradients));
     CAPTURE(ordinal(weights));
@@ -92,6 +99,7 @@ void check(const Case& c, DType gradients, DType weights, std::size_t count) {
     CHECK((load(weights, count, pMemory.atEnd()) == wantP));
     CHECK((load(state, count, mMemory.atEnd()) == wantM));
     CHECK((load(state, count, vMemory.atEnd()) == wantV));
+    CHECK((load(state, count, masterMemory.atEnd()) == wantMaster));
     const bool zeroes = (c.numbers.flags & gradclip::kZeroGradients) != 0;
     CHECK((load(gradients, count, gMemory.atEnd()) == (zeroes ? Bits(count, 0) : g)));
   }
@@ -106,6 +114,7 @@ TEST_CASE("updates: every form, type, level and length around vectors and blocks
       for (DType gradients : {DType::Float32, DType::Float16, DType::BFloat16}) {
         for (DType weights : {DType::Float32, DType::Float16, DType::BFloat16}) {
           check<float>(c, gradients, weights, count);
+          if (weights != DType::Float32) check<float>(c, gradients, weights, count, true);
         }
       }
     }

@@ -38,10 +38,16 @@ struct ClampKernels {
 struct UpdateNumbers;
 struct SegmentUpdate;
 
+/// The state of some weights: doubles where the weights are float64, else floats; null for what there is not.
+struct WeightState {
+  void *first, *second;
+  void* master;  ///< of 16-bit weights
+};
+
 /// Updates `count` weights at `p` and their state from the gradients at `g`; returns how many gradients a limit
-/// changed. The state has doubles where the weights are float64, else floats.
+/// changed.
 using UpdateFunction = std::int64_t (*)(const UpdateNumbers& numbers, const SegmentUpdate& segment, void* g, void* p,
-                                        void* first, void* second, std::int64_t count);
+                                        const WeightState& state, std::int64_t count);
 
 /// Indexed by the gradients' DType, then the weights'; null where one alone is float64.
 struct UpdateKernels {

@@ -145,6 +145,7 @@ struct UpdateNumbers;
 /// Which tensors updates are of: each has a run of the gradients' pieces.
 struct Updated {
   std::int32_t form;  ///< an UpdateForm
+  bool masterWeights;  ///< of 16-bit weights, in the slot after the form's
   std::int32_t tensors;
   const std::int32_t* firstPiece;  ///< of each tensor, and one more at the end
 };

@@ -13,7 +13,7 @@ namespace gradclip {
 /// The numbers of one step, from Java: dev.gradclip.internal.update.UpdateTable's head.
 struct UpdateNumbers {
   std::int32_t form;   ///< UpdateForm
-  std::int32_t flags;  ///< kNesterov, kDecoupled, kZeroGradients
+  std::int32_t flags;  ///< kNesterov, kDecoupled, kZeroGradients, kMasterWeights
   double learningRate;
   double weightDecay;
   double momentum;     ///< of SGD
@@ -28,6 +28,10 @@ enum class UpdateForm : std::int32_t { Sgd = 0, SgdMomentum = 1, Adam = 2 };
 constexpr std::int32_t kNesterov = 1;
 constexpr std::int32_t kDecoupled = 2;
 constexpr std::int32_t kZeroGradients = 4;
+constexpr std::int32_t kMasterWeights = 8;
+
+/// The state that a form keeps for each weight, without master weights.
+GRADCLIP_HD constexpr int statesOf(UpdateForm form) { return static_cast<int>(form); }
 
 /// The numbers of one segment in a step: a row of dev.gradclip.internal.update.UpdateTable.
 struct SegmentUpdate {

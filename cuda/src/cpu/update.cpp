@@ -175,14 +175,14 @@ void narrow(const float* from, Byte* to, std::int64_t count) {
 
 template <class G, class P>
 std::int64_t update(const UpdateNumbers& numbers, const SegmentUpdate& segment, void* gradients, void* weights,
-                    void* first, void* second, std::int64_t count) {
+                    const WeightState& state, std::int64_t count) {
   using A = typename Element<P>::A;
   const UpdateStep<A> u(numbers, segment);
   const auto form = static_cast<UpdateForm>(numbers.form);
   auto* g = static_cast<Byte*>(gradients);
   auto* p = static_cast<Byte*>(weights);
-  auto* s1 = static_cast<Byte*>(first);
-  auto* s2 = static_cast<Byte*>(second);
+  auto* s1 = static_cast<Byte*>(state.first);
+  auto* s2 = static_cast<Byte*>(state.second);
   std::int64_t changed = 0;
   if constexpr (std::is_same_v<G, A> && std::is_same_v<P, A>) {
     changed = updateForm<A>(form, u, g, p, s1, s2, count);
@@ -199,12 +199,14 @@ std::int64_t update(const UpdateNumbers& numbers, const SegmentUpdate& segment, 
         x = reinterpret_cast<const Byte*>(wideGradients);
       }
       if constexpr (!std::is_same_v<P, float>) {
-        widen<P>(w, wideWeights, n);
-        wide = reinterpret_cast<Byte*>(wideWeights);
+        float* const master = state.master == nullptr ? nullptr : static_cast<float*>(state.master) + at;
+        float* const weightsInFloat = master == nullptr ? wideWeights : master;
+        if (master == nullptr || u.first) widen<P>(w, weightsInFloat, n);
+        wide = reinterpret_cast<Byte*>(weightsInFloat);
       }
       changed +=
           updateForm<float>(form, u, x, wide, s1 == nullptr ? s1 : s1 + 4 * at, s2 == nullptr ? s2 : s2 + 4 * at, n);
-      if constexpr (!std::is_same_v<P, float>) narrow<P>(wideWeights, w, n);
+      if constexpr (!std::is_same_v<P, float>) narrow<P>(reinterpret_cast<const float*>(wide), w, n);
     }
   }
   if ((numbers.flags & kZeroGradients) != 0) std::memset(g, 0, static_cast<std::size_t>(count) * sizeof(G));

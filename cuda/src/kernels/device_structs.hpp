@@ -46,13 +46,15 @@ struct alignas(16) UpdatePiece {
   std::uint32_t unused;
 };
 
-/// What updates keep on the device: momentum, or two averages, of every weight, and the steps of each tensor.
+/// What updates keep on the device: momentum, or two averages, of every weight, its master, and the steps of each
+/// tensor.
 struct UpdateTable {
   const UpdatePiece* pieces;  ///< one for each of the gradients'
   TensorProgress* progress;
   const std::uint32_t* firstPiece;  ///< of each tensor, and one more at the end
   std::uint32_t tensors;
   std::uint64_t slots[2];  ///< addresses
+  std::uint64_t master;    ///< that of master weights; 0 without them
 };
 
 /// Per tile or per segment: the middle plane, then, where a piece is FLOAT64, the low and the high one at `stride`.

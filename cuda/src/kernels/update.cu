@@ -35,9 +35,7 @@ template <class A>
 constexpr int kEach = static_cast<int>(16 / sizeof(A));
 
 template <UpdateForm Form>
-constexpr int kStates = Form == UpdateForm::Adam          ? 2
-                        : Form == UpdateForm::SgdMomentum ? 1
-                                                          : 0;
+constexpr int kStates = statesOf(Form);
 
 /// So many elements as they are stored, by their size.
 template <int Size>
@@ -110,8 +108,9 @@ __device__ __forceinline__ Packed<Size> packed(const ArithmeticOf<Size>* x, std:
 /// What a warp works on: a tile of gradients, and where its weights and their state are.
 struct UpdateTile {
   Byte *g, *p, *first, *second;
+  Byte* rounded;  // 16-bit weights whose master weights are at p; else null
   int count;
-  std::int32_t gradientType, weightType;
+  std::int32_t gradientType, weightType, roundedType;
 };
 
 /// The update's numbers, which for a captured step may have been set since.
@@ -150,26 +149,27 @@ __device__ __forceinline__ unsigned updateOne(const UpdateStep<A>& u, A g, A& p,
 // ---- whole tiles ---------------------------------------------------------------------------------------------------
 
 /// Rows that are loaded before the first is used: as many as 64 registers hold, or half as many where some spilled, of
-/// momentum's halves and of doubles, and from 10.0 on of all of Adam and of plain SGD's halves.
-constexpr int atOnce(UpdateForm form, int wordsOfRow, bool isDouble) {
+/// momentum's halves, of doubles and of Adam's master weights, and from 10.0 on of all of Adam and of plain SGD's halves.
+constexpr int atOnce(UpdateForm form, int wordsOfRow, bool isDouble, bool rounds) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
   constexpr bool kFewer = true;
 #else
   constexpr bool kFewer = false;
 #endif
-  if (form == UpdateForm::Adam) return isDouble || kFewer ? 2 : 4;
+  if (form == UpdateForm::Adam) return isDouble || rounds || kFewer ? 2 : 4;
   if (form == UpdateForm::SgdMomentum) return 4;
   return wordsOfRow <= 4 && !kFewer ? 16 : isDouble ? 4 : 8;
 }
 
-/// Rows of a warp's elements: a lane's of each lie beside those of the next lane.
-template <UpdateForm Form, int G, int P>
+/// Rows of a warp's elements: a lane's of each lie beside those of the next lane. With Rounds the weights are master
+/// weights, from which 16-bit weights are rounded.
+template <UpdateForm Form, int G, int P, bool Rounds>
 struct Rows {
   using A = ArithmeticOf<P>;
   static constexpr int kState = static_cast<int>(sizeof(A));
   static constexpr int kOfTile = static_cast<int>(kTileBytes) / (static_cast<int>(kWarp) * Packed<G>::kBytes);
   static constexpr int kWords = (Packed<G>::kBytes + Packed<P>::kBytes + 16 * kStates<Form>) / 4;
-  static constexpr int kAtOnce = atOnce(Form, kWords, kState == 8);
+  static constexpr int kAtOnce = atOnce(Form, kWords, kState == 8, Rounds);
   static_assert(kOfTile % kAtOnce == 0, "tiles have whole groups of rows");
 
   Packed<G> g[kAtOnce];
@@ -205,6 +205,7 @@ struct Rows {
         changed += updateOne<Form, A>(u, elementOf<G>(g[k], c, tile.gradientType), w[c], a[c], b[c]);
       }
       storePacked<P>(at<P>(tile.p, row + k), packed<P>(w, tile.weightType));
+      if constexpr (Rounds) storePacked<2>(at<2>(tile.rounded, row + k), packed<2>(w, tile.roundedType));
       if constexpr (kStates < Form >> 0) storePacked<kState>(at<kState>(tile.first, row + k), packed<kState>(a, 0));
       if constexpr (kStates < Form >> 1) storePacked<kState>(at<kState>(tile.second, row + k), packed<kState>(b, 0));
       if (zeroes) storePacked<G>(at<G>(tile.g, row + k), Packed<G>{});
@@ -214,11 +215,11 @@ struct Rows {
 };
 
 /// A tensor's numbers are waited for once the first rows are on their way.
-template <UpdateForm Form, int G, int P>
+template <UpdateForm Form, int G, int P, bool Rounds>
 __device__ __forceinline__ unsigned updateWhole(const UpdateTile& tile, const UpdateNumbers& numbers,
                                                 const TensorProgress& progress, double coefficient, double min,
                                                 double max) {
-  using Each = Rows<Form, G, P>;
+  using Each = Rows<Form, G, P, Rounds>;
   Each rows;
   rows.load(tile, 0);
   UpdateStep<typename Each::A> u(numbers, segmentUpdate(numbers, progress, coefficient, min, max));
@@ -276,7 +277,7 @@ template <UpdateForm Form>
 constexpr int kAnyOf = Form == UpdateForm::Adam ? 2 : 4;
 
 /// Any tile, element by element: what is short, or not aligned, or has elements to be zeroed, or a coefficient that
-/// needs doubles. Out of line: whole tiles shall not pay for it in registers.
+/// needs doubles, or whose master weights are made in this step. Out of line: whole tiles shall not pay for it in registers.
 template <UpdateForm Form, class A>
 GRADCLIP_NOINLINE __device__ Changes updateAny(UpdateTile tile, UpdateNumbers numbers, SegmentUpdate segment,
                                                bool zeroesNonFinite) {
@@ -284,6 +285,9 @@ GRADCLIP_NOINLINE __device__ Changes updateAny(UpdateTile tile, UpdateNumbers nu
   constexpr std::int32_t kStateType = static_cast<std::int32_t>(sizeof(A) == 8 ? DType::Float64 : DType::Float32);
   const UpdateStep<A> u(numbers, segment);
   const bool zeroes = (numbers.flags & kZeroGradients) != 0;
+  const bool makesMaster = tile.rounded != nullptr && u.first;
+  const Byte* const weights = makesMaster ? tile.rounded : tile.p;
+  const std::int32_t weightType = makesMaster ? tile.roundedType : tile.weightType;
   Changes changes = {0, 0};
   for (int from = static_cast<int>(laneIndex()); from < tile.count; from += kAny * kStep) {
     RawOf<A> g[kAny], p[kAny], first[kAny], second[kAny];
@@ -293,7 +297,7 @@ GRADCLIP_NOINLINE __device__ Changes updateAny(UpdateTile tile, UpdateNumbers nu
       g[k] = p[k] = first[k] = second[k] = 0;
       if (i >= tile.count) continue;
       g[k] = loadRaw<A>(tile.g, i, tile.gradientType);
-      p[k] = loadRaw<A>(tile.p, i, tile.weightType);
+      p[k] = loadRaw<A>(weights, i, weightType);
       if constexpr (kStates < Form >> 0) first[k] = loadRaw<A>(tile.first, i, kStateType);
       if constexpr (kStates < Form >> 1) second[k] = loadRaw<A>(tile.second, i, kStateType);
     }
@@ -301,13 +305,16 @@ GRADCLIP_NOINLINE __device__ Changes updateAny(UpdateTile tile, UpdateNumbers nu
     for (int k = 0; k < kAny; ++k) {
       const int i = from + k * kStep;
       if (i >= tile.count) continue;
-      A x = decodeRaw<A>(g[k], tile.gradientType), w = decodeRaw<A>(p[k], tile.weightType);
+      A x = decodeRaw<A>(g[k], tile.gradientType), w = decodeRaw<A>(p[k], weightType);
       A a = bitCast<A>(first[k]), b = bitCast<A>(second[k]);
       const bool bad = zeroesNonFinite && !(x - x == A(0));
       if (bad) x = A(0);
       changes.zeroed |= bad ? 1u : 0u;
       changes.elements += updateOne<Form, A>(u, x, w, a, b);
       storeRaw<A>(tile.p, i, tile.weightType, w);
+      if constexpr (sizeof(A) == 4) {
+        if (tile.rounded != nullptr) storeRaw<A>(tile.rounded, i, tile.roundedType, w);
+      }
       if constexpr (kStates < Form >> 0) storeRaw<A>(tile.first, i, kStateType, a);
       if constexpr (kStates < Form >> 1) storeRaw<A>(tile.second, i, kStateType, b);
       if (zeroes || bad) storeRaw<A>(tile.g, i, tile.gradientType, A(0));
@@ -332,12 +339,16 @@ __device__ __forceinline__ UpdateTile tileOf(const UpdateParams& params, std::ui
   const std::uint64_t left = fits ? piece.bytes - bytes : 0;
   const auto count = static_cast<int>((left < kTileBytes ? left : kTileBytes) / static_cast<unsigned>(size));
   const std::uint64_t state = own.state + before * static_cast<unsigned>(stateSize);
+  Byte* const bound = bytesAt(weights.address + before * static_cast<unsigned>(weightSize));
+  const bool hasMaster = params.updates.master != 0 && weightSize == 2;
   return {bytesAt(piece.address + bytes),
-          bytesAt(weights.address + before * static_cast<unsigned>(weightSize)),
+          hasMaster ? bytesAt(params.updates.master + state) : bound,
           bytesAt(params.updates.slots[0] + state),
           bytesAt(params.updates.slots[1] + state),
+          hasMaster ? bound : nullptr,
           count,
           piece.dtype,
+          hasMaster ? static_cast<std::int32_t>(DType::Float32) : weights.dtype,
           weights.dtype};
 }
 
@@ -348,7 +359,8 @@ __device__ __forceinline__ bool isWhole(const UpdateTile& tile) {
     return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(p) & (element == 2 ? 7u : 15u));
   };
   return tile.count * size == static_cast<int>(kTileBytes) &&
-         (apart(tile.g, size) | apart(tile.p, sizeOf(tile.weightType)) | apart(tile.first, 4)) == 0;
+         (apart(tile.g, size) | apart(tile.p, sizeOf(tile.weightType)) | apart(tile.first, 4) |
+          apart(tile.rounded, 2)) == 0;
 }
 
 /// What becomes of a segment's gradients.
@@ -377,24 +389,28 @@ __device__ __forceinline__ Changes updateTile(const UpdateParams& params, const 
   const TensorProgress progress = loadStruct(params.updates.progress + tensor);
   const Clip clip = clipOf<A>(params, shared, decided, segment);
   const UpdateNumbers& n = shared.numbers;
-  if (decided.zeroesNonFinite || (sizeof(A) == 4 && needsDouble(clip.coefficient)) || !isWhole(tile)) {
+  const bool makesMaster = tile.rounded != nullptr && progress.steps == 0;
+  if (decided.zeroesNonFinite || (sizeof(A) == 4 && needsDouble(clip.coefficient)) || makesMaster || !isWhole(tile)) {
     const SegmentUpdate numbers = segmentUpdate(n, progress, clip.coefficient, clip.min, clip.max);
     return updateAny<Form, A>(tile, n, numbers, decided.zeroesNonFinite);
   }
-  const auto whole = [&](auto g, auto p) {
-    return Changes{updateWhole<Form, decltype(g)::value, decltype(p)::value>(tile, n, progress, clip.coefficient,
-                                                                             clip.min, clip.max),
+  const auto whole = [&](auto g, auto p, auto rounds) {
+    return Changes{updateWhole<Form, decltype(g)::value, decltype(p)::value, decltype(rounds)::value>(
+                       tile, n, progress, clip.coefficient, clip.min, clip.max),
                    0};
   };
   constexpr std::integral_constant<int, 8> kDouble{};
   constexpr std::integral_constant<int, 4> kSingle{};
   constexpr std::integral_constant<int, 2> kHalf{};
   if constexpr (sizeof(A) == 8) {
-    return whole(kDouble, kDouble);
+    return whole(kDouble, kDouble, std::false_type());
   } else {
     const bool single = sizeOf(tile.weightType) == 4;
-    if (sizeOf(tile.gradientType) == 4) return single ? whole(kSingle, kSingle) : whole(kSingle, kHalf);
-    return single ? whole(kHalf, kSingle) : whole(kHalf, kHalf);
+    const auto withWeights = [&](auto g) {
+      if (tile.rounded != nullptr) return whole(g, kSingle, std::true_type());
+      return single ? whole(g, kSingle, std::false_type()) : whole(g, kHalf, std::false_type());
+    };
+    return sizeOf(tile.gradientType) == 4 ? withWeights(kSingle) : withWeights(kHalf);
   }
 }
 

@@ -81,8 +81,7 @@ CudaStatus CudaPlan::setNumbers(std::int64_t stream, std::int32_t capture, const
 
 CudaStatus CudaPlan::setUpdate(std::int64_t stream, std::int32_t capture, const UpdateNumbers& numbers) {
   State& s = *state_;
-  if (numbers.form != s.updates.form())
-    return called(cudaErrorInvalidValue, "an update of another form than its state");
+  if (!s.updates.fits(numbers)) return called(cudaErrorInvalidValue, "an update of another form than its state");
   return inContext(s, [&] {
     return called(enqueueSetUpdate(streamOf(stream), {s.captureOf(capture), numbers}), "cudaLaunchKernel");
   });

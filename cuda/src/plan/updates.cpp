@@ -12,18 +12,6 @@ constexpr std::uint64_t kAlignment = 256;
 
 std::uint64_t aligned(std::uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-std::uint64_t statesOf(std::int32_t form) {
-  switch (static_cast<UpdateForm>(form)) {
-    case UpdateForm::Sgd:
-      return 0;
-    case UpdateForm::SgdMomentum:
-      return 1;
-    case UpdateForm::Adam:
-      return 2;
-  }
-  return 0;
-}
-
 template <class T>
 CudaStatus copyTo(const T* to, const HostArray<T>& from, cudaStream_t stream) {
   return called(
@@ -51,6 +39,7 @@ CudaStatus UpdateMemory::create(const Updated& updated, const BoundPieces& piece
   }
   if (!fits) return called(cudaErrorInvalidValue, unfit);
   form_ = updated.form;
+  masterWeights_ = updated.masterWeights;
   if (auto s = number(updated, pieces); !s.ok()) return s;
   const std::size_t bytes = layOut(tables);
   unsigned char* memory = nullptr;
@@ -104,7 +93,9 @@ std::size_t UpdateMemory::layOut(const Tables& tables) {
   table_.progress = reinterpret_cast<TensorProgress*>(take(progress_.size() * sizeof(TensorProgress)));
   table_.pieces = reinterpret_cast<const UpdatePiece*>(take((tables.gradients + 1) * sizeof(UpdatePiece)));
   table_.firstPiece = reinterpret_cast<const std::uint32_t*>(take(firstPiece_.size() * sizeof(std::uint32_t)));
-  for (std::uint64_t slot = 0; slot < statesOf(form_); ++slot) table_.slots[slot] = take(slotBytes_);
+  for (int slot = 0; slot < statesOf(static_cast<UpdateForm>(form_)); ++slot) table_.slots[slot] = take(slotBytes_);
+  // As long as the others, so that one place serves all: there are few weights of 32 or 64 bits among 16-bit ones.
+  table_.master = masterWeights_ ? take(slotBytes_) : 0;
   return used;
 }
 
@@ -135,8 +126,7 @@ std::int64_t CudaPlan::updateStateAddress(std::int32_t slot, std::int32_t tensor
 /// Launched where there is no tile, too: steps are counted there.
 CudaStatus CudaPlan::State::update(const RuleNumbers& rule, const UpdateNumbers& numbers, const Target& target,
                                    bool clamps, bool readsDecision) {
-  if (!updates.exists() || updates.form() != numbers.form)
-    return called(cudaErrorInvalidValue, "an update of another form than its state");
+  if (!updates.fits(numbers)) return called(cudaErrorInvalidValue, "an update of another form than its state");
   UpdateParams params{};
   params.tiles = memory.tiles;
   params.tileCount = tables.gradientTiles();

@@ -19,12 +19,17 @@ class UpdateMemory {
   CudaStatus create(const Updated& updated, const BoundPieces& pieces, const Tables& tables, cudaStream_t stream);
 
   bool exists() const { return device_ != nullptr; }
-  std::int32_t form() const { return form_; }
+  /// Whether an update can continue the state.
+  bool fits(const UpdateNumbers& numbers) const {
+    return exists() && form_ == numbers.form && masterWeights_ == ((numbers.flags & kMasterWeights) != 0);
+  }
   const UpdateTable& table() const { return table_; }
 
   /// Device address of a tensor's state.
   std::uint64_t state(std::int32_t slot, std::int32_t tensor) const {
-    return table_.slots[slot] + pieces_[firstPiece_[static_cast<std::size_t>(tensor)]].state;
+    const bool isMaster = slot == statesOf(static_cast<UpdateForm>(form_));
+    return (isMaster ? table_.master : table_.slots[slot]) +
+           pieces_[firstPiece_[static_cast<std::size_t>(tensor)]].state;
   }
 
  private:
@@ -33,6 +38,7 @@ class UpdateMemory {
   CudaStatus fill(std::size_t bytes, cudaStream_t stream);
 
   std::int32_t form_ = 0;
+  bool masterWeights_ = false;
   unsigned char* device_ = nullptr;
   UpdateTable table_{};
   std::uint64_t slotBytes_ = 0;

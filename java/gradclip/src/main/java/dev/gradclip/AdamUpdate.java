@@ -22,6 +22,7 @@ package dev.gradclip;
  * @param weightDecay {@code wd}, 0 or more
  * @param decoupled true for AdamW
  * @param zeroesGradients see {@link Update#zeroesGradients}
+ * @param masterWeights see {@link Update#masterWeights}
  */
 public record AdamUpdate(
         double learningRate,
@@ -30,7 +31,8 @@ public record AdamUpdate(
         double epsilon,
         double weightDecay,
         boolean decoupled,
-        boolean zeroesGradients)
+        boolean zeroesGradients,
+        boolean masterWeights)
         implements Update {
     /** Checks each number. */
     public AdamUpdate {
@@ -49,26 +51,33 @@ public record AdamUpdate(
 
     @Override
     public AdamUpdate withLearningRate(double rate) {
-        return new AdamUpdate(rate, beta1, beta2, epsilon, weightDecay, decoupled, zeroesGradients);
+        return new AdamUpdate(rate, beta1, beta2, epsilon, weightDecay, decoupled, zeroesGradients, masterWeights);
     }
 
     /** This update with other betas. */
     public AdamUpdate withBetas(double first, double second) {
-        return new AdamUpdate(learningRate, first, second, epsilon, weightDecay, decoupled, zeroesGradients);
+        return new AdamUpdate(
+                learningRate, first, second, epsilon, weightDecay, decoupled, zeroesGradients, masterWeights);
     }
 
     /** This update with another epsilon. */
     public AdamUpdate withEpsilon(double value) {
-        return new AdamUpdate(learningRate, beta1, beta2, value, weightDecay, decoupled, zeroesGradients);
+        return new AdamUpdate(
+                learningRate, beta1, beta2, value, weightDecay, decoupled, zeroesGradients, masterWeights);
     }
 
     /** This update with weight decay {@code wd}. */
     public AdamUpdate withWeightDecay(double value) {
-        return new AdamUpdate(learningRate, beta1, beta2, epsilon, value, decoupled, zeroesGradients);
+        return new AdamUpdate(learningRate, beta1, beta2, epsilon, value, decoupled, zeroesGradients, masterWeights);
     }
 
     @Override
     public AdamUpdate zeroingGradients() {
-        return new AdamUpdate(learningRate, beta1, beta2, epsilon, weightDecay, decoupled, true);
+        return new AdamUpdate(learningRate, beta1, beta2, epsilon, weightDecay, decoupled, true, masterWeights);
+    }
+
+    @Override
+    public AdamUpdate withMasterWeights() {
+        return new AdamUpdate(learningRate, beta1, beta2, epsilon, weightDecay, decoupled, zeroesGradients, true);
     }
 }

@@ -20,7 +20,7 @@ import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.resource.LeakGuard;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateMemory;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
@@ -346,7 +346,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /** Does work on the state of updates, made for a form where there is none and the form is not null. */
-    <T> T onUpdates(@Nullable UpdateForm form, Function<@Nullable UpdateMemory, T> work) {
+    <T> T onUpdates(@Nullable StateForm form, Function<@Nullable UpdateMemory, T> work) {
         acquire();
         try {
             return work.apply(form == null ? phases.updates() : phases.updates(form));
@@ -593,7 +593,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         acquire();
         try {
             ResolvedRule known = resolve(rule);
-            phases.updates(UpdateForm.of(update));
+            phases.updates(StateForm.of(update));
             return new PreparedStep(this, update, known);
         } finally {
             user = null;

@@ -17,6 +17,7 @@ package dev.gradclip;
  * @param nesterov true for Nesterov's momentum
  * @param weightDecay {@code wd}, 0 or more
  * @param zeroesGradients see {@link Update#zeroesGradients}
+ * @param masterWeights see {@link Update#masterWeights}
  */
 public record SgdUpdate(
         double learningRate,
@@ -24,7 +25,8 @@ public record SgdUpdate(
         double dampening,
         boolean nesterov,
         double weightDecay,
-        boolean zeroesGradients)
+        boolean zeroesGradients,
+        boolean masterWeights)
         implements Update {
     /** Checks each number. */
     public SgdUpdate {
@@ -43,31 +45,36 @@ public record SgdUpdate(
 
     @Override
     public SgdUpdate withLearningRate(double rate) {
-        return new SgdUpdate(rate, momentum, dampening, nesterov, weightDecay, zeroesGradients);
+        return new SgdUpdate(rate, momentum, dampening, nesterov, weightDecay, zeroesGradients, masterWeights);
     }
 
     /** This update with momentum {@code μ}. */
     public SgdUpdate withMomentum(double value) {
-        return new SgdUpdate(learningRate, value, dampening, nesterov, weightDecay, zeroesGradients);
+        return new SgdUpdate(learningRate, value, dampening, nesterov, weightDecay, zeroesGradients, masterWeights);
     }
 
     /** This update with dampening {@code τ}. */
     public SgdUpdate withDampening(double value) {
-        return new SgdUpdate(learningRate, momentum, value, nesterov, weightDecay, zeroesGradients);
+        return new SgdUpdate(learningRate, momentum, value, nesterov, weightDecay, zeroesGradients, masterWeights);
     }
 
     /** This update with Nesterov's momentum. */
     public SgdUpdate withNesterov() {
-        return new SgdUpdate(learningRate, momentum, dampening, true, weightDecay, zeroesGradients);
+        return new SgdUpdate(learningRate, momentum, dampening, true, weightDecay, zeroesGradients, masterWeights);
     }
 
     /** This update with weight decay {@code wd}. */
     public SgdUpdate withWeightDecay(double value) {
-        return new SgdUpdate(learningRate, momentum, dampening, nesterov, value, zeroesGradients);
+        return new SgdUpdate(learningRate, momentum, dampening, nesterov, value, zeroesGradients, masterWeights);
     }
 
     @Override
     public SgdUpdate zeroingGradients() {
-        return new SgdUpdate(learningRate, momentum, dampening, nesterov, weightDecay, true);
+        return new SgdUpdate(learningRate, momentum, dampening, nesterov, weightDecay, true, masterWeights);
+    }
+
+    @Override
+    public SgdUpdate withMasterWeights() {
+        return new SgdUpdate(learningRate, momentum, dampening, nesterov, weightDecay, zeroesGradients, true);
     }
 }

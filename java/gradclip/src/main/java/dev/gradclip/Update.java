@@ -22,7 +22,7 @@ public sealed interface Update permits SgdUpdate, AdamUpdate {
      * @throws IllegalArgumentException if the rate is negative, infinite or NaN
      */
     static SgdUpdate sgd(double learningRate) {
-        return new SgdUpdate(learningRate, 0, 0, false, 0, false);
+        return new SgdUpdate(learningRate, 0, 0, false, 0, false, false);
     }
 
     /**
@@ -32,7 +32,7 @@ public sealed interface Update permits SgdUpdate, AdamUpdate {
      * @throws IllegalArgumentException if the rate is negative, infinite or NaN
      */
     static AdamUpdate adam(double learningRate) {
-        return new AdamUpdate(learningRate, 0.9, 0.999, 1e-8, 0, false, false);
+        return new AdamUpdate(learningRate, 0.9, 0.999, 1e-8, 0, false, false, false);
     }
 
     /**
@@ -41,7 +41,7 @@ public sealed interface Update permits SgdUpdate, AdamUpdate {
      * @throws IllegalArgumentException if the rate is negative, infinite or NaN
      */
     static AdamUpdate adamW(double learningRate) {
-        return new AdamUpdate(learningRate, 0.9, 0.999, 1e-8, 0.01, true, false);
+        return new AdamUpdate(learningRate, 0.9, 0.999, 1e-8, 0.01, true, false, false);
     }
 
     /** The learning rate. */
@@ -53,11 +53,24 @@ public sealed interface Update permits SgdUpdate, AdamUpdate {
     /** True if the step sets gradients to 0 in the same pass. */
     boolean zeroesGradients();
 
+    /**
+     * True if 16-bit weights have master weights: a copy in FLOAT32, a part of the clipper's state, that is updated in
+     * their place, and from which they are rounded. Without it, a step that is smaller than a half of a weight's last
+     * place is lost. Weights of FLOAT32 and FLOAT64 are their own masters.
+     */
+    boolean masterWeights();
+
     /** This update with another learning rate. */
     Update withLearningRate(double rate);
 
     /** This update, which also sets each gradient that it has used to 0, in the same pass. */
     Update zeroingGradients();
+
+    /**
+     * This update with {@link #masterWeights}. They are taken from the weights at a tensor's first step; from then on
+     * each step overwrites what others write into the weights.
+     */
+    Update withMasterWeights();
 
     /** Throws where a number is not finite and 0 or more. */
     static void requireNotNegative(String what, double value) {

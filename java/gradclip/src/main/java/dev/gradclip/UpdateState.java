@@ -116,7 +116,10 @@ public final class UpdateState {
         List<String> names = clipper.names();
         for (int i = 0; i < names.size(); i++) {
             int at = other.names().indexOf(names.get(i));
-            if (at < 0 || other.length(at) != clipper.length(i) || from.dtype(at) != to.dtype(i)) {
+            if (at < 0
+                    || other.length(at) != clipper.length(i)
+                    || from.dtype(at) != to.dtype(i)
+                    || from.slots(at) != to.slots(i)) {
                 throw new IllegalArgumentException("the state of " + names.get(i)
                         + (at < 0
                                 ? " is not there"
@@ -128,7 +131,7 @@ public final class UpdateState {
         Progress own = to.progress();
         for (int i = 0; i < names.size(); i++) {
             int at = other.names().indexOf(names.get(i));
-            for (int slot = 0; slot < to.form().slots(); slot++) {
+            for (int slot = 0; slot < to.slots(i); slot++) {
                 List<ByteBuffer> target = to.read(slot, i);
                 copy(from.read(slot, at), target);
                 to.written(slot, i, target);

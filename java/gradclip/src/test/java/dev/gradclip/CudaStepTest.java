@@ -29,7 +29,8 @@ class CudaStepTest {
     private static final List<Update> UPDATES = List.of(
             Update.sgd(0.1),
             Update.sgd(0.1).withMomentum(0.9).withWeightDecay(0.01).zeroingGradients(),
-            Update.adamW(0.01));
+            Update.adamW(0.01),
+            Update.adam(0.001).withMasterWeights());
 
     @TempDir
     private Path folder = Path.of("");
@@ -333,8 +334,9 @@ class CudaStepTest {
                 ClipRule.perGroup(Map.of("first", ClipRule.globalNorm(1), "second", ClipRule.globalNorm(2))));
         for (int i = 0; i < UPDATES.size(); i++) {
             Update update = UPDATES.get(i);
-            ClipRule rule =
-                    rules.get(i).withNonFinitePolicy(NonFinitePolicy.SKIP).withInverseScale(0.5);
+            ClipRule rule = rules.get(i % rules.size())
+                    .withNonFinitePolicy(NonFinitePolicy.SKIP)
+                    .withInverseScale(0.5);
             try (Model java = new Model(JAVA);
                     Captured captured = new Captured(update, rule)) {
                 Update now = update;

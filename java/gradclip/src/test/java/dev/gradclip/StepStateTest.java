@@ -33,7 +33,8 @@ class StepStateTest {
             Update.sgd(0.1),
             Update.sgd(0.1).withMomentum(0.9).withDampening(0.5),
             Update.adam(0.01),
-            Update.adamW(0.01));
+            Update.adamW(0.01),
+            Update.adamW(0.001).withMasterWeights());
 
     /** Weights and gradients of a little model, the second tensor absent in every third step. */
     private static final class Model {

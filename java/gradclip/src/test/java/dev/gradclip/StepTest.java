@@ -67,7 +67,8 @@ class StepTest {
             Update.adam(0.01),
             Update.adam(0.01).withWeightDecay(0.1),
             Update.adamW(0.01),
-            Update.adamW(0.02).withBetas(0.8, 0.99).withEpsilon(1e-6));
+            Update.adamW(0.02).withBetas(0.8, 0.99).withEpsilon(1e-6),
+            Update.adamW(0.001).withMasterWeights());
 
     /** The formulas in double, written as PyTorch's documentation has them. */
     private static final class Reference {

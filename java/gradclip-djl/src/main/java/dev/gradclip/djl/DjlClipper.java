@@ -15,9 +15,14 @@ import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
+import dev.gradclip.Update;
+import dev.gradclip.UpdateState;
 import dev.gradclip.adapter.OneThread;
 import dev.gradclip.adapter.StepClipper;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
@@ -46,12 +51,19 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  */
 public final class DjlClipper implements Clipper, AutoCloseable {
+    /** Sets gradients to 0, NaN and infinities too. */
+    private static final ClipRule ALL_ZERO = ClipRule.value(0).withNonFinitePolicy(NonFinitePolicy.ZERO);
+
     private final DjlGradients gradients;
     private final StepClipper clippers;
     private final OneThread use = new OneThread();
     private final NDManager manager;
     private @Nullable NDManager handles;
     private List<@Nullable GradientBuffer> buffers = List.of();
+    private List<GradientBuffer> weights = List.of();
+
+    /** True from the first step on: the updates' state is that of a clipper with weights. */
+    private boolean bindsWeights;
 
     private DjlClipper(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         gradients = new DjlGradients(parameters);
@@ -137,6 +149,70 @@ public final class DjlClipper implements Clipper, AutoCloseable {
         return result;
     }
 
+    /**
+     * Updates the parameters with the clipped gradients, instead of {@code Trainer.step()}, and sets the gradients to
+     * zero as that does: {@link GradientClipper#step}. The trainer's optimizer is left out. A parameter without a
+     * gradient stays as it is. Where the policy SKIP leaves the weights, the gradients are set to zero, too.
+     *
+     * <pre>{@code
+     * collector.backward(loss);
+     * clipper.step(Update.adamW(1e-3), ClipRule.globalNorm(1.0));
+     * }</pre>
+     *
+     * @throws IllegalArgumentException as {@link #clip}, or naming a parameter that can't be updated where it is
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
+     * @throws IllegalStateException as {@link #clip}
+     */
+    public ClipResult step(Update update, ClipRule rule) {
+        return onGradients(true, clipper -> {
+            Update zeroing = update.zeroingGradients();
+            int device = deviceOf(buffers);
+            if (device < 0) {
+                ClipResult result = clipper.step(zeroing, rule);
+                if (isSkipped(result, rule)) clipper.clip(ALL_ZERO);
+                return result;
+            }
+            CudaStream stream = CudaStream.of(TorchAbi.currentStream(device));
+            ClipResult result = clipper.stepAsync(zeroing, rule, stream);
+            stream.synchronize();
+            // Throws what the step did.
+            if (isSkipped(result, rule)) {
+                clipper.clipAsync(ALL_ZERO, stream);
+                stream.synchronize();
+            }
+            return result;
+        });
+    }
+
+    private static boolean isSkipped(ClipResult result, ClipRule rule) {
+        return result.nonFinite() && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
+    }
+
+    /**
+     * Writes the state of the updates to a safetensors file: {@link UpdateState#save}. A parameter must have had a
+     * gradient.
+     *
+     * @throws IOException if the file can't be written
+     * @throws IllegalStateException if there was no step yet
+     */
+    public void saveState(Path file) throws IOException {
+        state().save(file);
+    }
+
+    /**
+     * Reads the state of the updates from a file of {@link #saveState}: {@link UpdateState#load}.
+     *
+     * @throws IOException if the file can't be read or is no state of gradclip
+     * @throws IllegalArgumentException naming a parameter that is missing, or has another length or type
+     */
+    public void loadState(Path file) throws IOException {
+        state().load(file);
+    }
+
+    private UpdateState state() {
+        return onGradients(true, GradientClipper::state);
+    }
+
     @Override
     public double globalNorm(NormType type) {
         return onGradients(clipper -> {
@@ -167,6 +243,7 @@ public final class DjlClipper implements Clipper, AutoCloseable {
         NDManager now = manager.newSubManager();
         handles = now;
         buffers = gradients.collect(now);
+        if (bindsWeights) weights = gradients.collectWeights(now);
     }
 
     /**
@@ -180,17 +257,28 @@ public final class DjlClipper implements Clipper, AutoCloseable {
         use.acquire();
         try {
             if (handles == null) throw new IllegalStateException("collect() comes before rebind()");
-            return clippers.bind(gradients.names(), buffers);
+            return bind();
         } finally {
             use.release();
         }
     }
 
+    private GradientClipper bind() {
+        return bindsWeights
+                ? clippers.bind(gradients.names(), buffers, weights)
+                : clippers.bind(gradients.names(), buffers);
+    }
+
     private <T> T onGradients(Function<GradientClipper, T> work) {
+        return onGradients(false, work);
+    }
+
+    private <T> T onGradients(boolean withWeights, Function<GradientClipper, T> work) {
         use.acquire();
         try {
+            bindsWeights |= withWeights;
             collectNow();
-            return work.apply(clippers.bind(gradients.names(), buffers));
+            return work.apply(bind());
         } finally {
             // After the work, not before: the handles keep the gradients alive.
             release();
@@ -208,6 +296,7 @@ public final class DjlClipper implements Clipper, AutoCloseable {
         if (handles != null) handles.close();
         handles = null;
         buffers = List.of();
+        weights = List.of();
     }
 
     /** Waits for a call under way on another thread, then refuses further calls. Closing again does nothing. */

@@ -17,11 +17,16 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the gradients of some parameters as they are at present. */
 final class DjlGradients {
+    private static final String GRADIENT = "the gradient of ";
+    private static final String WEIGHTS = "the parameter ";
+
     private final List<String> names = new ArrayList<>();
     private final List<Parameter> parameters = new ArrayList<>();
 
@@ -46,26 +51,53 @@ final class DjlGradients {
      * @throws IllegalArgumentException naming one that can't be clipped where it is
      */
     List<@Nullable GradientBuffer> collect(NDManager handles) {
+        return collect(handles, GRADIENT, this::gradient);
+    }
+
+    /**
+     * The parameters' own memory, in the same way.
+     *
+     * @throws IllegalArgumentException naming one that can't be updated where it is
+     */
+    List<GradientBuffer> collectWeights(NDManager handles) {
+        List<GradientBuffer> weights = new ArrayList<>(parameters.size());
+        for (GradientBuffer each : collect(handles, WEIGHTS, this::weights)) weights.add(Objects.requireNonNull(each));
+        return weights;
+    }
+
+    private List<@Nullable GradientBuffer> collect(
+            NDManager handles, String what, IntFunction<@Nullable PtNDArray> arrays) {
         List<@Nullable GradientBuffer> buffers = new ArrayList<>(parameters.size());
-        int present = 0;
+        int expected = handles.getManagedArrays().size();
         for (int i = 0; i < parameters.size(); i++) {
-            PtNDArray gradient = gradient(i);
-            if (gradient == null) {
+            PtNDArray array = arrays.apply(i);
+            if (array == null) {
                 buffers.add(null);
                 continue;
             }
-            gradient.attach(handles);
-            buffers.add(wrap(names.get(i), gradient));
-            present++;
+            array.attach(handles);
+            buffers.add(wrap(what + names.get(i), array));
+            expected++;
         }
         // The engine answers with a copy where a tensor has other strides, and says so nowhere else.
-        if (handles.getManagedArrays().size() != present) throw copied(handles);
+        if (handles.getManagedArrays().size() != expected) throw copied(handles, what, arrays);
         return buffers;
     }
 
     private @Nullable PtNDArray gradient(int i) {
+        if (!parameters.get(i).requiresGradient()) return null;
+        PtNDArray ours = array(i);
+        // getGradient() would make zeros where there is none.
+        return ours.hasGradient() ? JniUtils.getGradient(ours) : null;
+    }
+
+    /** Another handle of the same memory, which is not part of what the engine differentiates. */
+    private PtNDArray weights(int i) {
+        return (PtNDArray) array(i).stopGradient();
+    }
+
+    private PtNDArray array(int i) {
         Parameter parameter = parameters.get(i);
-        if (!parameter.requiresGradient()) return null;
         if (!parameter.isInitialized()) {
             throw new IllegalStateException(
                     names.get(i) + " is not initialized; clip after Trainer.initialize(shape) and a backward pass");
@@ -75,8 +107,7 @@ final class DjlGradients {
             throw new IllegalArgumentException(names.get(i) + " is of the engine "
                     + array.getManager().getEngine().getEngineName() + "; clipped are gradients of PyTorch");
         }
-        // getGradient() would make zeros where there is none.
-        return ours.hasGradient() ? JniUtils.getGradient(ours) : null;
+        return ours;
     }
 
     private static GradientBuffer wrap(String name, PtNDArray gradient) {
@@ -126,25 +157,25 @@ final class DjlGradients {
     }
 
     /** Asks one by one whose it is that came as a copy. */
-    private IllegalArgumentException copied(NDManager handles) {
+    private IllegalArgumentException copied(NDManager handles, String what, IntFunction<@Nullable PtNDArray> arrays) {
         for (int i = 0; i < parameters.size(); i++) {
             try (NDManager one = handles.newSubManager()) {
-                PtNDArray gradient = gradient(i);
-                if (gradient == null) continue;
-                gradient.attach(one);
-                wrap(names.get(i), gradient);
+                PtNDArray array = arrays.apply(i);
+                if (array == null) continue;
+                array.attach(one);
+                wrap(what + names.get(i), array);
                 if (one.getManagedArrays().size() > 1) {
                     return refusal(
-                            names.get(i),
+                            what + names.get(i),
                             "is not contiguous, so DJL shows a copy of it; give the parameter an array that is not a "
                                     + "transposed or sliced view");
                 }
             }
         }
-        return new IllegalArgumentException("a gradient came as a copy, which can't be clipped in place");
+        return new IllegalArgumentException("an array came as a copy, which can't be clipped in place");
     }
 
     private static IllegalArgumentException refusal(String name, String why) {
-        return new IllegalArgumentException("the gradient of " + name + " " + why);
+        return new IllegalArgumentException(name + " " + why);
     }
 }

@@ -30,6 +30,9 @@ import dev.gradclip.HelperThreads;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
+import dev.gradclip.Update;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -37,6 +40,7 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -113,6 +117,75 @@ class DjlClipperTest {
         try (DjlClipper clipper = DjlClipper.of(Djl.list(weight))) {
             assertEquals(20, clipper.clipByGlobalNorm(10).globalNorm());
             assertEquals(10, Djl.norm(weight.getArray().getGradient()), type == DataType.FLOAT16 ? .01 : 1e-5);
+        }
+    }
+
+    @Test
+    void aStepUpdatesParametersAndZeroesGradients() {
+        Parameter a = Djl.parameter("a", manager.create(new float[] {3, 4}));
+        Parameter frozen = Djl.parameter("frozen", manager.ones(new Shape(2)));
+        frozen.freeze(true);
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a, frozen))) {
+            ClipResult result = clipper.step(Update.sgd(0.5), ClipRule.globalNorm(1));
+            assertEquals(5, result.globalNorm());
+            assertArrayEquals(new float[] {-.3f, -.4f}, a.getArray().toFloatArray(), 1e-6f);
+            assertArrayEquals(new float[] {0, 0}, gradient(a));
+            assertArrayEquals(new float[] {0, 0}, frozen.getArray().toFloatArray());
+            Djl.give(a, manager.create(new float[] {0, 2}));
+            clipper.step(Update.sgd(0.5), ClipRule.globalNorm(100));
+            assertArrayEquals(new float[] {-.3f, -1.4f}, a.getArray().toFloatArray(), 1e-6f);
+        }
+    }
+
+    @Test
+    void aSkippedStepLeavesTheParametersAndZeroesGradients() {
+        Parameter a = Djl.parameter("a", manager.create(new float[] {3, Float.NaN}));
+        ClipRule rule = ClipRule.globalNorm(1).withNonFinitePolicy(NonFinitePolicy.SKIP);
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a))) {
+            assertTrue(clipper.step(Update.adamW(0.5), rule).nonFinite());
+            assertArrayEquals(new float[] {0, 0}, a.getArray().toFloatArray());
+            assertEquals(0, Djl.norm(a.getArray().getGradient()));
+            Djl.give(a, manager.create(new float[] {3, 4}));
+            assertEquals(5, clipper.step(Update.adam(0.5), rule).globalNorm());
+            assertArrayEquals(new float[] {-.5f, -.5f}, a.getArray().toFloatArray(), 1e-5f);
+        }
+    }
+
+    @Test
+    void aRestartGoesOnWithTheState(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("state.safetensors");
+        Parameter whole = Djl.parameter("a", manager.create(new float[] {3, 4}));
+        Parameter cut = Djl.parameter("a", manager.create(new float[] {3, 4}));
+        Update update = Update.sgd(0.5).withMomentum(0.9);
+        try (DjlClipper one = DjlClipper.of(Djl.list(whole));
+                DjlClipper before = DjlClipper.of(Djl.list(cut));
+                DjlClipper after = DjlClipper.of(Djl.list(cut))) {
+            assertThrows(IllegalStateException.class, () -> before.saveState(file));
+            one.step(update, ClipRule.globalNorm(1));
+            before.step(update, ClipRule.globalNorm(1));
+            before.saveState(file);
+            after.loadState(file);
+            for (Parameter each : List.of(whole, cut)) Djl.give(each, manager.create(new float[] {1, -1}));
+            one.step(update, ClipRule.globalNorm(1));
+            after.step(update, ClipRule.globalNorm(1));
+            assertArrayEquals(whole.getArray().toFloatArray(), cut.getArray().toFloatArray());
+        }
+    }
+
+    @Test
+    void aParameterThatIsATransposedViewIsRefusedByName() {
+        Parameter view = Parameter.builder()
+                .setName("view")
+                .setType(Parameter.Type.OTHER)
+                .build();
+        NDArray turned = manager.ones(new Shape(3, 2)).transpose();
+        view.setArray(turned);
+        turned.setRequiresGradient(true);
+        Djl.give(view, manager.ones(new Shape(2, 3)));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(view))) {
+            String said =
+                    message(IllegalArgumentException.class, () -> clipper.step(Update.sgd(1), ClipRule.globalNorm(1)));
+            assertTrue(said.contains("view is not contiguous"), said);
         }
     }
 

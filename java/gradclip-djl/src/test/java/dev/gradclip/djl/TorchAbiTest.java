@@ -59,9 +59,10 @@ class TorchAbiTest {
     @Test
     void aViewWithGapsIsRefusedByName() {
         PtNDArray gaps = torch(manager.ones(new Shape(4, 4)).get(":, 1:"));
-        String said = String.valueOf(
-                assertThrows(IllegalArgumentException.class, () -> DjlGradients.requireContiguous("fc.weight", gaps))
-                        .getMessage());
+        String said = String.valueOf(assertThrows(
+                        IllegalArgumentException.class,
+                        () -> DjlGradients.requireContiguous("the gradient of fc.weight", gaps))
+                .getMessage());
         assertTrue(said.startsWith("the gradient of fc.weight is not contiguous"), said);
     }
 }

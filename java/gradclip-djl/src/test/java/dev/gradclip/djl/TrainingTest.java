@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.djl;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -11,9 +12,11 @@ import ai.djl.training.DefaultTrainingConfig;
 import ai.djl.training.EasyTrain;
 import ai.djl.training.Trainer;
 import ai.djl.training.optimizer.Optimizer;
+import ai.djl.training.tracker.Tracker;
 import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
+import dev.gradclip.Update;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -87,6 +90,41 @@ class TrainingTest {
         assertEquals(
                 List.of(0L, 1L, 2L, 3L, 0L, 1L, 2L, 3L),
                 heard.stream().map(ClipEvent::step).toList());
+    }
+
+    /** Unclipped, a step of plain descent leaves what DJL's optimizer leaves. */
+    @Test
+    void aStepIsThatOfDjlsOptimizer() {
+        try (Model model = Djl.model();
+                Model own = Djl.model();
+                NDManager manager = NDManager.newBaseManager("PyTorch");
+                Trainer trainer = Djl.trainer(
+                        model,
+                        Djl.config(Optimizer.sgd()
+                                .setLearningRateTracker(Tracker.fixed(0.01f))
+                                .build()));
+                Trainer stepped = Djl.trainer(own, Djl.config(new Observed()));
+                DjlClipper clipper = DjlClipper.of(stepped)) {
+            for (int i = 0; i < 4; i++) {
+                NDArray from = model.getBlock().getParameters().valueAt(i).getArray();
+                from.copyTo(own.getBlock().getParameters().valueAt(i).getArray());
+            }
+            for (int step = 0; step < 5; step++) {
+                manager.getEngine().setRandomSeed(step);
+                Djl.backward(trainer, manager);
+                trainer.step();
+                manager.getEngine().setRandomSeed(step);
+                Djl.backward(stepped, manager);
+                clipper.step(Update.sgd(0.01), ClipRule.globalNorm(1e9));
+            }
+            for (int i = 0; i < 4; i++) {
+                float[] expected =
+                        model.getBlock().getParameters().valueAt(i).getArray().toFloatArray();
+                float[] found =
+                        own.getBlock().getParameters().valueAt(i).getArray().toFloatArray();
+                assertArrayEquals(expected, found, 1e-4f);
+            }
+        }
     }
 
     @Test

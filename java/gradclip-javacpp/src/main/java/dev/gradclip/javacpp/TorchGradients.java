@@ -106,8 +106,9 @@ final class TorchGradients {
             } else if (at != place) {
                 throw Refusal.places(names.get(first), placeName(place), names.get(i), placeName(at));
             }
-            addresses[i] = address(i, gradient);
-            if (bindsWeights) weights[i] = weights(i);
+            boolean contiguous = gradient.is_contiguous();
+            addresses[i] = address(i, gradient, contiguous);
+            if (bindsWeights) weights[i] = weights(i, contiguous);
         }
     }
 
@@ -117,31 +118,38 @@ final class TorchGradients {
         bindsWeights = true;
     }
 
-    private long weights(int i) {
+    private long weights(int i, boolean gradientIsContiguous) {
         Tensor parameter = parameters[i];
-        DType dtype = TorchTypes.of(parameter.scalar_type());
-        boolean contiguous = parameter.is_contiguous() && slots[i].is_contiguous();
-        if (dtype != null && !contiguous && !units) {
-            if (!parameter.strides().equals(slots[i].strides())) {
-                throw new IllegalArgumentException(
-                        names.get(i) + " lies in memory in another order than its gradient, so the two"
-                                + " can't be stepped through together; give both one memory format");
-            }
-        } else if (dtype == null || !contiguous) {
+        boolean contiguous = parameter.is_contiguous() && gradientIsContiguous;
+        if (!contiguous && units) throw noUnits(i);
+        if (!contiguous && !parameter.strides().equals(slots[i].strides())) {
             throw new IllegalArgumentException(
-                    names.get(i) + " has no units that lie one after the other: parameter and gradient must be"
-                            + " contiguous and of a floating-point type (channels_last is not); leave units() out, or "
-                            + "leave it out");
+                    names.get(i) + " lies in memory in another order than its gradient, so the two"
+                            + " can't be stepped through together; give both one memory format");
         }
-        if (dtype != weightTypes[i]) {
-            weightTypes[i] = dtype;
+        if (lengths[i] == 0) return 0;
+        try {
+            return data(weightTypes[i], parameter).address();
+        } catch (RuntimeException e) {
+            DType now = TorchTypes.of(parameter.scalar_type());
+            if (now == null || now == weightTypes[i]) throw noUnits(i);
+            weightTypes[i] = now;
             changed = true;
+            return data(now, parameter).address();
         }
-        return lengths[i] == 0 ? 0 : parameter.data_ptr().address();
     }
 
-    private long address(int i, Tensor gradient) {
-        if (!gradient.is_non_overlapping_and_dense() || gradient.is_neg()) throw refusal(i, null);
+    private IllegalArgumentException noUnits(int i) {
+        return new IllegalArgumentException(
+                names.get(i) + " has no units that lie one after the other: parameter and gradient must be"
+                        + " contiguous and of a floating-point type (channels_last is not); leave units() out, or "
+                        + "leave it out");
+    }
+
+    private long address(int i, Tensor gradient, boolean contiguous) {
+        // What is contiguous is dense; a gradient in another order is asked.
+        boolean dense = contiguous || gradient.is_non_overlapping_and_dense();
+        if (!dense || gradient.is_neg()) throw refusal(i, null);
         long length = gradient.numel();
         if (length != lengths[i]) {
             lengths[i] = length;

@@ -29,6 +29,7 @@ public final class StepClipper implements AutoCloseable {
     private List<String> names = List.of();
     private DType[] dtypes = {};
     private long[] lengths = {};
+    private @Nullable DType @Nullable [] weightTypes;
     private UnaryOperator<ClipEvent> told = event -> event;
     private @Nullable GradientClipper clipper;
 
@@ -81,25 +82,63 @@ public final class StepClipper implements AutoCloseable {
 
     /**
      * A clipper bound to these buffers, good until the next call; the caller does not close it. A null is a gradient
-     * that is absent, which keeps its place.
+     * that is absent, which keeps its place. The state of updates is let go of where weights were bound before.
      *
      * @throws IllegalArgumentException if there are not as many buffers as names, a name is there twice, two buffers
      *     share memory, or they are on different sides
      */
     public GradientClipper bind(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
+        requireCount(tensorNames, buffers);
+        GradientClipper now = clipper;
+        if (now != null && names.equals(tensorNames) && weightTypes == null && now.fits(buffers)) {
+            now.rebind(buffers);
+            return now;
+        }
+        return rebuild(tensorNames, buffers, null);
+    }
+
+    /**
+     * A clipper bound to these gradients and their weights, for {@link GradientClipper#step}: {@link #bind(List, List)}.
+     * Weights are there where gradients are absent, too. One that is made anew goes on with the updates' state, as long
+     * as names, lengths and types of weights are the same.
+     *
+     * @throws IllegalArgumentException as {@link #bind(List, List)}, or naming weights that are not as long as their
+     *     gradient, or the state of a tensor that is another now
+     */
+    public GradientClipper bind(
+            List<String> tensorNames,
+            List<? extends @Nullable GradientBuffer> buffers,
+            List<? extends GradientBuffer> weights) {
+        requireCount(tensorNames, buffers);
+        requireCount(tensorNames, weights);
+        GradientClipper now = clipper;
+        if (now != null && names.equals(tensorNames) && sameWeights(weights) && now.fits(buffers)) {
+            now.rebind(buffers);
+            now.rebindWeights(weights);
+            return now;
+        }
+        return rebuild(tensorNames, buffers, weights);
+    }
+
+    private static void requireCount(List<String> tensorNames, List<?> buffers) {
         if (tensorNames.size() != buffers.size()) {
             throw new IllegalArgumentException(
                     "there are " + tensorNames.size() + " names for " + buffers.size() + " buffers");
         }
-        GradientClipper now = clipper;
-        if (now != null && names.equals(tensorNames) && now.fits(buffers)) {
-            now.rebind(buffers);
-            return now;
-        }
-        return rebuild(tensorNames, buffers);
     }
 
-    private GradientClipper rebuild(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
+    private boolean sameWeights(List<? extends GradientBuffer> weights) {
+        if (weightTypes == null) return false;
+        for (int i = 0; i < lengths.length; i++) {
+            if (weights.get(i).dtype() != weightTypes[i] || weights.get(i).length() != lengths[i]) return false;
+        }
+        return true;
+    }
+
+    private GradientClipper rebuild(
+            List<String> tensorNames,
+            List<? extends @Nullable GradientBuffer> buffers,
+            @Nullable List<? extends GradientBuffer> weights) {
         boolean sameNames = names.equals(tensorNames);
         DType[] newDtypes = new DType[buffers.size()];
         long[] newLengths = new long[buffers.size()];
@@ -114,18 +153,35 @@ public final class StepClipper implements AutoCloseable {
                 newDtypes[i] = buffer.dtype();
                 newLengths[i] = buffer.length();
                 builder.add(tensorNames.get(i), buffer);
+            } else if (weights != null) {
+                newDtypes[i] = sameNames && weightTypes != null
+                        ? dtypes[i]
+                        : weights.get(i).dtype();
+                newLengths[i] = weights.get(i).length();
+                builder.declare(tensorNames.get(i), newDtypes[i], newLengths[i]);
             } else {
                 // One that has been absent all along has no length yet; its first appearance rebuilds.
                 newDtypes[i] = sameNames ? dtypes[i] : DType.FLOAT32;
                 newLengths[i] = sameNames ? lengths[i] : 0;
                 builder.declare(tensorNames.get(i), newDtypes[i], newLengths[i]);
             }
+            if (weights != null) builder.weights(weights.get(i));
         }
         GradientClipper built = builder.build();
+        try {
+            if (clipper != null && weights != null && weightTypes != null)
+                built.state().copyFrom(clipper.state());
+        } catch (Throwable e) {
+            built.close();
+            throw e;
+        }
         close();
         names = List.copyOf(tensorNames);
         dtypes = newDtypes;
         lengths = newLengths;
+        weightTypes = weights == null
+                ? null
+                : weights.stream().map(GradientBuffer::dtype).toArray(DType[]::new);
         clipper = built;
         return built;
     }

@@ -8,8 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.ClipEvent;
+import dev.gradclip.ClipRule;
+import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.HostBuffer;
+import dev.gradclip.Update;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -60,6 +64,42 @@ class StepClipperTest {
             assertEquals(List.of("a", "c"), renamed.names());
             assertEquals(4, binding.bind(List.of("a"), buffers(ones(16))).globalNorm());
         }
+    }
+
+    /** A gradient that comes late or in another type makes another clipper, which goes on with the state. */
+    @Test
+    void theStateOfUpdatesOutlivesTheClipper() {
+        HostBuffer first = ones(2);
+        HostBuffer second = ones(3);
+        List<HostBuffer> weights = List.of(first, second);
+        Update update = Update.sgd(0.5).withMomentum(1);
+        ClipRule rule = ClipRule.globalNorm(100);
+        try (StepClipper binding = new StepClipper()) {
+            GradientClipper clipper = binding.bind(names, buffers(ones(2), null), weights);
+            clipper.step(update, rule);
+            assertSame(clipper, binding.bind(names, buffers(null, ones(3)), weights));
+            clipper.step(update, rule);
+            HostBuffer doubles = HostBuffer.wrap(new double[] {1, 1});
+            HostBuffer floats = HostBuffer.wrap(new double[] {0, 0, 0});
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> binding.bind(names, buffers(doubles, null), List.of(first, floats)));
+            GradientClipper halves = binding.bind(names, buffers(half(2), null), weights);
+            assertNotSame(clipper, halves);
+            assertEquals(1, halves.state().steps("a"));
+            halves.step(update, rule);
+            // The second step has twice the momentum: 1 - 0.5 - 0.5 · 2.
+            assertEquals(-0.5f, ((FloatBuffer) first.memory().get(0)).get(0));
+            assertEquals(0.5f, ((FloatBuffer) second.memory().get(0)).get(2));
+            assertEquals(2, halves.state().steps("a"));
+            assertNotSame(halves, binding.bind(names, buffers(ones(2), null)));
+        }
+    }
+
+    private static HostBuffer half(int length) {
+        short[] ones = new short[length];
+        Arrays.fill(ones, (short) 0x3c00);
+        return HostBuffer.wrap(ones, DType.FLOAT16);
     }
 
     @Test

@@ -21,7 +21,7 @@ import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.rule.Decision;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateMemory;
 import org.jspecify.annotations.Nullable;
 
@@ -113,7 +113,7 @@ public final class CpuPhases implements Phases {
 
     private void step(ResolvedRule rule, Update update, Figures figures) {
         writing = false;
-        CpuUpdates now = updates(UpdateForm.of(update));
+        CpuUpdates now = updates(StateForm.of(update));
         binding.requireUpdatable();
         if (update.zeroesGradients() || rule.policy() == NonFinitePolicy.ZERO) binding.requireWritable();
         if (rule.clamps()) stepByValue(rule, update, now, figures);
@@ -162,7 +162,7 @@ public final class CpuPhases implements Phases {
     }
 
     @Override
-    public CpuUpdates updates(UpdateForm form) {
+    public CpuUpdates updates(StateForm form) {
         CpuUpdates now = updates;
         if (now == null) {
             now = new CpuUpdates(binding, form);

@@ -8,7 +8,7 @@ import dev.gradclip.internal.cpu.CpuPlan;
 import dev.gradclip.internal.cpu.CpuUpdateState;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.update.Progress;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateMemory;
 import dev.gradclip.internal.update.UpdateTable;
 import java.nio.ByteBuffer;
@@ -24,7 +24,7 @@ final class CpuUpdates implements UpdateMemory {
     private final UpdateTable table;
     private final Progress progress;
 
-    CpuUpdates(HostBinding binding, UpdateForm form) {
+    CpuUpdates(HostBinding binding, StateForm form) {
         plan = binding.plan();
         this.binding = binding;
         segments = binding.segments();
@@ -64,7 +64,7 @@ final class CpuUpdates implements UpdateMemory {
     }
 
     @Override
-    public UpdateForm form() {
+    public StateForm form() {
         return state.form();
     }
 
@@ -77,8 +77,8 @@ final class CpuUpdates implements UpdateMemory {
     public void progressSet() {}
 
     @Override
-    public DType dtype(int tensor) {
-        return UpdateMemory.typeBeside(binding.shape(binding.size() + tensor).dtype());
+    public DType weightsType(int tensor) {
+        return binding.shape(binding.size() + tensor).dtype();
     }
 
     @Override

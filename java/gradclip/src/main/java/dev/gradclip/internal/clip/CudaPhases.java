@@ -25,7 +25,7 @@ import dev.gradclip.internal.ranks.Verdict;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateMemory;
 import org.jspecify.annotations.Nullable;
 
@@ -109,7 +109,7 @@ public final class CudaPhases implements Phases {
             }
             case STEP -> {
                 writing = false;
-                CudaUpdates now = updates(UpdateForm.of(clip.update()));
+                CudaUpdates now = updates(StateForm.of(clip.update()));
                 binding.requireUpdatable();
                 long handle = begin(rule, on);
                 return measured(rule, plan.step(handle, numbers, now.state(), clip.update()));
@@ -263,7 +263,7 @@ public final class CudaPhases implements Phases {
     }
 
     @Override
-    public CudaUpdates updates(UpdateForm form) {
+    public CudaUpdates updates(StateForm form) {
         CudaUpdates now = updates;
         if (now == null) {
             now = new CudaUpdates(binding, form);
@@ -294,7 +294,7 @@ public final class CudaPhases implements Phases {
 
     @Override
     public CudaCapture captureStep(ResolvedRule rule, Update update, StreamHandle on) {
-        CudaUpdates now = updates(UpdateForm.of(update));
+        CudaUpdates now = updates(StateForm.of(update));
         binding.requireUpdatable();
         forget();
         return plan.captureStep(on.value(), numbers(rule), now.state(), update);
@@ -302,7 +302,7 @@ public final class CudaPhases implements Phases {
 
     @Override
     public void setUpdate(CudaCapture capture, Update update, StreamHandle on) {
-        capture.setUpdate(on.value(), updates(UpdateForm.of(update)).state(), update);
+        capture.setUpdate(on.value(), updates(StateForm.of(update)).state(), update);
     }
 
     @Override

@@ -5,7 +5,7 @@ import dev.gradclip.DType;
 import dev.gradclip.internal.binding.DeviceBinding;
 import dev.gradclip.internal.cuda.CudaUpdateState;
 import dev.gradclip.internal.update.Progress;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateMemory;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -15,7 +15,7 @@ final class CudaUpdates implements UpdateMemory {
     private final DeviceBinding binding;
     private final CudaUpdateState state;
 
-    CudaUpdates(DeviceBinding binding, UpdateForm form) {
+    CudaUpdates(DeviceBinding binding, StateForm form) {
         this.binding = binding;
         binding.requireUpdatable();
         state = new CudaUpdateState(binding.plan(), form, binding.size(), binding.segments());
@@ -26,7 +26,7 @@ final class CudaUpdates implements UpdateMemory {
     }
 
     @Override
-    public UpdateForm form() {
+    public StateForm form() {
         return state.form();
     }
 
@@ -41,8 +41,8 @@ final class CudaUpdates implements UpdateMemory {
     }
 
     @Override
-    public DType dtype(int tensor) {
-        return UpdateMemory.typeBeside(binding.weightsType(tensor));
+    public DType weightsType(int tensor) {
+        return binding.weightsType(tensor);
     }
 
     @Override

@@ -12,7 +12,7 @@ import dev.gradclip.internal.ranks.Contribution;
 import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateMemory;
 import org.jspecify.annotations.Nullable;
 
@@ -85,7 +85,7 @@ public interface Phases {
     }
 
     /** The state of updates of a form, made where there is none yet. */
-    UpdateMemory updates(UpdateForm form);
+    UpdateMemory updates(StateForm form);
 
     /** The state of updates, or null before the first. */
     @Nullable

@@ -12,7 +12,7 @@ import dev.gradclip.internal.reduce.SegmentSums;
 import dev.gradclip.internal.reduce.TensorSums;
 import dev.gradclip.internal.threads.ChunkQueue;
 import dev.gradclip.internal.threads.Workers;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateTable;
 import java.lang.ref.Reference;
 import java.util.List;
@@ -223,15 +223,15 @@ public final class CpuPlan {
      * State for updates of the weights in the segments {@code [gradients, 2 · gradients)}, which have the pieces of the
      * gradients before them.
      */
-    public CpuUpdateState updateState(UpdateForm form, int gradients) {
+    public CpuUpdateState updateState(StateForm form, int gradients) {
         int pieces = firstPiece[gradients];
         long[] lengths = new long[pieces];
-        boolean[] wide = new boolean[pieces];
+        DType[] weights = new DType[pieces];
         for (int i = 0; i < pieces; i++) {
             lengths[i] = memory.lengths[i];
-            wide[i] = memory.dtypes[pieces + i] == DType.FLOAT64;
+            weights[i] = memory.dtypes[pieces + i];
         }
-        return new CpuUpdateState(form, lengths, wide, memory.addressed);
+        return new CpuUpdateState(form, lengths, weights, memory.addressed);
     }
 
     /**

@@ -3,12 +3,13 @@ package dev.gradclip.internal.cpu;
 
 import dev.gradclip.DType;
 import dev.gradclip.internal.jni.NativeCpu;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 
 /**
  * The state that an update keeps for the weights of one plan, in host memory outside the heap, zeroed at first. Each
@@ -18,15 +19,17 @@ public final class CpuUpdateState {
     /** The power of 2 that a chunk's bytes are; the same stands in cuda/jni/NativeCpuJni.cpp. */
     static final int CHUNK_SHIFT = 30;
 
-    private final UpdateForm form;
-    private final boolean[] wide;
+    private static final ByteBuffer NONE = direct(0);
+
+    private final StateForm form;
+    private final DType[] weights;
     private final int[] firstChunk;
     private final ByteBuffer[] chunks;
 
     /** The chunks as floats or doubles. */
     private final Buffer[] views;
 
-    /** The addresses of the chunks, slot after slot, for native code. */
+    /** The addresses of the chunks, slot after slot, for native code; 0 for master weights that are not there. */
     final ByteBuffer addresses;
 
     /** The number of a piece's first chunk, for native code. */
@@ -34,30 +37,32 @@ public final class CpuUpdateState {
 
     final int chunksOfSlot;
 
-    /** State for gradient pieces of these lengths, FLOAT64 where {@code wide}, else FLOAT32. */
-    CpuUpdateState(UpdateForm form, long[] lengths, boolean[] wide, boolean addressed) {
+    /** State for gradient pieces of these lengths, whose weights are of these types. */
+    CpuUpdateState(StateForm form, long[] lengths, DType[] weights, boolean addressed) {
         this.form = form;
-        this.wide = wide.clone();
+        this.weights = weights.clone();
         firstChunk = new int[lengths.length + 1];
         for (int i = 0; i < lengths.length; i++) {
-            long bytes = lengths[i] * (wide[i] ? 8 : 4);
+            long bytes = lengths[i] * dtype(i).bytes();
             firstChunk[i + 1] =
                     Math.addExact(firstChunk[i], Math.toIntExact((bytes + (1L << CHUNK_SHIFT) - 1) >> CHUNK_SHIFT));
         }
         chunksOfSlot = firstChunk[lengths.length];
-        chunks = new ByteBuffer[Math.multiplyExact(form.slots(), chunksOfSlot)];
+        chunks = new ByteBuffer[Math.multiplyExact(form.masterSlot() + 1, chunksOfSlot)];
+        Arrays.fill(chunks, NONE);
         views = new Buffer[chunks.length];
+        Arrays.fill(views, NONE);
         addresses = direct(8L * chunks.length);
         firstChunks = direct(4L * lengths.length);
         for (int i = 0; i < lengths.length; i++) {
             firstChunks.putInt(4 * i, firstChunk[i]);
-            long left = lengths[i] * (wide[i] ? 8 : 4);
+            long left = lengths[i] * dtype(i).bytes();
             for (int c = firstChunk[i]; c < firstChunk[i + 1]; c++) {
                 int bytes = (int) Math.min(left, 1L << CHUNK_SHIFT);
-                for (int slot = 0; slot < form.slots(); slot++) {
+                for (int slot = 0; slot < form.slots(weights[i]); slot++) {
                     int at = slot * chunksOfSlot + c;
                     chunks[at] = direct(bytes);
-                    views[at] = wide[i] ? chunks[at].asDoubleBuffer() : chunks[at].asFloatBuffer();
+                    views[at] = dtype(i) == DType.FLOAT64 ? chunks[at].asDoubleBuffer() : chunks[at].asFloatBuffer();
                     if (addressed) addresses.putLong(8 * at, NativeCpu.address(chunks[at]));
                 }
                 left -= bytes;
@@ -69,14 +74,19 @@ public final class CpuUpdateState {
         return ByteBuffer.allocateDirect(Math.toIntExact(bytes)).order(ByteOrder.nativeOrder());
     }
 
-    /** The form of the update that it is the state of. */
-    public UpdateForm form() {
+    /** The form of the state. */
+    public StateForm form() {
         return form;
     }
 
     /** The type of a piece's state. */
-    public DType dtype(int piece) {
-        return wide[piece] ? DType.FLOAT64 : DType.FLOAT32;
+    private DType dtype(int piece) {
+        return weights[piece] == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
+    }
+
+    /** True if a piece has master weights. */
+    boolean hasMaster(int piece) {
+        return form.hasMaster(weights[piece]);
     }
 
     /** The number of chunks of a piece. */

@@ -29,7 +29,7 @@ final class JavaUpdateTile {
             Piece weights,
             long from,
             int n) {
-        int slots = state.form().slots();
+        int slots = state.form().update().slots();
         int changed;
         if (weights.dtype() == DType.FLOAT64) {
             double[] g = gradientTile.doublesOf(gradient, from, n);
@@ -55,6 +55,10 @@ final class JavaUpdateTile {
             float[] s1 = stateTiles[0].floats();
             float[] s2 = stateTiles[1].floats();
             for (int slot = 0; slot < slots; slot++) state.load(slot, piece, from, stateTiles[slot].floats(), n);
+            int master = state.form().masterSlot();
+            boolean hasMaster = state.hasMaster(piece);
+            // At a tensor's first step they are the weights, which are in the scratch.
+            if (hasMaster && !table.first(segment)) state.load(master, piece, from, p, n);
             changed = JavaUpdate.update(
                     table,
                     segment,
@@ -66,6 +70,7 @@ final class JavaUpdateTile {
                     s2,
                     n);
             for (int slot = 0; slot < slots; slot++) state.store(slot, piece, from, stateTiles[slot].floats(), n);
+            if (hasMaster) state.store(master, piece, from, p, n);
             if (p == weightsTile.floats()) weightsTile.storeFloats(weights, from, n);
         }
         if (table.zeroesGradients()) gradientTile.zero(gradient, from, n);

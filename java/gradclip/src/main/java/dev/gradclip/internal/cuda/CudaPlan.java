@@ -11,7 +11,7 @@ import dev.gradclip.Update;
 import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.jni.UnboundPieceException;
 import dev.gradclip.internal.reduce.NormKind;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
@@ -135,11 +135,15 @@ public final class CudaPlan implements AutoCloseable {
     }
 
     /** Makes the state of updates, of tensors which begin at these pieces, and where the last one ends. */
-    synchronized void createUpdates(UpdateForm form, ByteBuffer firstPieces) {
+    synchronized void createUpdates(StateForm form, ByteBuffer firstPieces) {
         long plan = usable();
         try {
             NativeCuda.createUpdates(
-                    plan, form.ordinal(), NativeCuda.address(firstPieces), firstPieces.capacity() / 4 - 1);
+                    plan,
+                    form.update().ordinal(),
+                    form.masterWeights(),
+                    NativeCuda.address(firstPieces),
+                    firstPieces.capacity() / 4 - 1);
         } catch (CudaFatalException e) {
             throw poisonedBy(e);
         } finally {

@@ -5,7 +5,7 @@ import dev.gradclip.Update;
 import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.update.Progress;
-import dev.gradclip.internal.update.UpdateForm;
+import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateTable;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -24,7 +24,7 @@ public final class CudaUpdateState {
     private static final long MOST_BYTES = 1 << 30;
 
     private final CudaPlan plan;
-    private final UpdateForm form;
+    private final StateForm form;
     private final int tensors;
     private final UpdateTable numbers = new UpdateTable(0);
     private final long numbersAddress = NativeCuda.address(numbers.memory());
@@ -35,7 +35,7 @@ public final class CudaUpdateState {
     private final ByteBuffer copied;
 
     /** State for the weights of a plan's gradients. */
-    public CudaUpdateState(CudaPlan plan, UpdateForm form, int tensors, SegmentLayout segments) {
+    public CudaUpdateState(CudaPlan plan, StateForm form, int tensors, SegmentLayout segments) {
         this.plan = plan;
         this.form = form;
         this.tensors = tensors;
@@ -50,8 +50,8 @@ public final class CudaUpdateState {
         return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
     }
 
-    /** The form of the updates. */
-    public UpdateForm form() {
+    /** The form of the state. */
+    public StateForm form() {
         return form;
     }
 

@@ -139,9 +139,10 @@ public final class NativeCuda {
      * Makes the state of updates, all 0; complete on return.
      *
      * @param form the ordinal of an {@code UpdateForm}
+     * @param masterWeights true if 16-bit weights have master weights, in the slot after the form's
      * @param firstPieces ints: the first segment of each tensor, and where the last one's end
      */
-    public static native void createUpdates(long plan, int form, long firstPieces, int tensors);
+    public static native void createUpdates(long plan, int form, boolean masterWeights, long firstPieces, int tensors);
 
     /**
      * Updates weights with clipped gradients; returns the call.

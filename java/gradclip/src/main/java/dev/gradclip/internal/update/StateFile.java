@@ -29,19 +29,19 @@ public final class StateFile {
     private record Entry(String dtype, List<Object> shape, long from, long to) {}
 
     private final Path file;
-    private final UpdateForm form;
+    private final StateForm form;
     private final Map<String, Entry> entries;
     private final long data;
 
-    private StateFile(Path file, UpdateForm form, Map<String, Entry> entries, long data) {
+    private StateFile(Path file, StateForm form, Map<String, Entry> entries, long data) {
         this.file = file;
         this.form = form;
         this.entries = entries;
         this.data = data;
     }
 
-    /** The form of the updates. */
-    public UpdateForm form() {
+    /** The form of the state. */
+    public StateForm form() {
         return form;
     }
 
@@ -63,7 +63,7 @@ public final class StateFile {
                     progress.putLong(steps.steps(i));
                     progress.putDouble(steps.power1(i)).putDouble(steps.power2(i));
                     write(channel, progress.flip());
-                    for (int slot = 0; slot < updates.form().slots(); slot++) {
+                    for (int slot = 0; slot < updates.slots(i); slot++) {
                         for (ByteBuffer buffer : updates.read(slot, i)) write(channel, buffer);
                     }
                 }
@@ -87,7 +87,7 @@ public final class StateFile {
         for (int i = 0; i < names.size(); i++) {
             at = entry(json, names.get(i) + ".step", "I64", "", at, 8);
             at = entry(json, names.get(i) + ".beta_products", "F64", "2", at, 16);
-            for (int slot = 0; slot < updates.form().slots(); slot++) {
+            for (int slot = 0; slot < updates.slots(i); slot++) {
                 DType dtype = updates.dtype(i);
                 long bytes = length.applyAsLong(i) * dtype.bytes();
                 String shape = Long.toString(length.applyAsLong(i));
@@ -135,7 +135,7 @@ public final class StateFile {
             } catch (IllegalArgumentException e) {
                 throw new IOException(file + ": its header is malformed: " + e.getMessage(), e);
             }
-            UpdateForm form = form(top.remove("__metadata__"));
+            StateForm form = form(top.remove("__metadata__"));
             if (form == null) throw new IOException(file + ": holds no state of gradclip's updates");
             Map<String, Entry> entries = new LinkedHashMap<>();
             for (Map.Entry<String, Object> one : top.entrySet()) {
@@ -145,10 +145,9 @@ public final class StateFile {
         }
     }
 
-    private static @Nullable UpdateForm form(@Nullable Object metadata) {
+    private static @Nullable StateForm form(@Nullable Object metadata) {
         if (!(metadata instanceof Map<?, ?> map)) return null;
-        for (UpdateForm form : UpdateForm.values()) if (form.title().equals(map.get(FORM))) return form;
-        return null;
+        return StateForm.titled(map.get(FORM));
     }
 
     private static Entry entry(Path file, String name, Object value, long most) throws IOException {
@@ -184,10 +183,12 @@ public final class StateFile {
 
     /** Loads the state of these tensors; checks all of them before the first is changed. */
     public void load(List<String> names, IntToLongFunction length, UpdateMemory updates) throws IOException {
+        int expected = 0;
         for (int i = 0; i < names.size(); i++) {
+            expected += 2 + updates.slots(i);
             require(names.get(i) + ".step", names.get(i), "I64", 8, 1);
             require(names.get(i) + ".beta_products", names.get(i), "F64", 16, 2);
-            for (int slot = 0; slot < form.slots(); slot++) {
+            for (int slot = 0; slot < updates.slots(i); slot++) {
                 DType dtype = updates.dtype(i);
                 long elements = length.applyAsLong(i);
                 require(
@@ -198,7 +199,6 @@ public final class StateFile {
                         elements);
             }
         }
-        int expected = names.size() * (2 + form.slots());
         if (entries.size() != expected) {
             throw new IllegalArgumentException(file + ": holds " + entries.size() + " tensors, but the clipper's "
                     + names.size() + " have " + expected);
@@ -214,7 +214,7 @@ public final class StateFile {
             throws IOException {
         ByteBuffer steps = read(channel, at(name + ".step"), 8, file);
         ByteBuffer products = read(channel, at(name + ".beta_products"), 16, file);
-        for (int slot = 0; slot < form.slots(); slot++) {
+        for (int slot = 0; slot < updates.slots(tensor); slot++) {
             List<ByteBuffer> buffers = updates.read(slot, tensor);
             long next = at(name + "." + form.slot(slot));
             for (ByteBuffer buffer : buffers) {

@@ -28,6 +28,9 @@ public final class UpdateTable {
     /** The flag of gradients that are set to 0. */
     public static final int ZERO_GRADIENTS = 4;
 
+    /** The flag of 16-bit weights that have master weights. */
+    public static final int MASTER_WEIGHTS = 8;
+
     private static final UpdateForm[] FORMS = UpdateForm.values();
 
     private final ByteBuffer memory;
@@ -47,6 +50,7 @@ public final class UpdateTable {
     public void setUpdate(Update update) {
         memory.putInt(0, UpdateForm.of(update).ordinal());
         int flags = update.zeroesGradients() ? ZERO_GRADIENTS : 0;
+        if (update.masterWeights()) flags |= MASTER_WEIGHTS;
         memory.putDouble(8, update.learningRate());
         memory.putDouble(16, update.weightDecay());
         if (update instanceof SgdUpdate sgd) {
@@ -148,7 +152,8 @@ public final class UpdateTable {
         return memory.getDouble(at(segment) + 32);
     }
 
-    boolean first(int segment) {
+    /** True if a segment's tensor has had no step. */
+    public boolean first(int segment) {
         return memory.getDouble(at(segment) + 40) != 0;
     }
 }

@@ -20,6 +20,7 @@ import ai.djl.training.loss.Loss;
 import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.Tracker;
 import dev.gradclip.ClipRule;
+import dev.gradclip.Update;
 import dev.gradclip.demo.Batch;
 import dev.gradclip.demo.Framework;
 import dev.gradclip.demo.FrameworkNetwork;
@@ -30,6 +31,7 @@ import org.jspecify.annotations.Nullable;
 public final class DjlDigits implements Framework {
     private static final int UNITS = 32;
     private static final float LEARNING_RATE = 20;
+    private static final Update UPDATE = Update.sgd(LEARNING_RATE);
 
     @Override
     public String name() {
@@ -92,8 +94,9 @@ public final class DjlDigits implements Framework {
             try (NDManager manager = trainer.getManager().newSubManager()) {
                 double loss = backward(manager, batch);
                 double norm = clipper.globalNorm();
-                boolean clipped = rule != null && clipper.clip(rule).clipped();
-                trainer.step();
+                boolean clipped = false;
+                if (rule == null) trainer.step();
+                else clipped = clipper.step(UPDATE, rule).clipped();
                 return new Step(loss, norm, clipped);
             }
         }
