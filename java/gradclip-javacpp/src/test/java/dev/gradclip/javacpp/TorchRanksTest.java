@@ -51,24 +51,31 @@ class TorchRanksTest {
 
     /** Does the same on every rank, in a thread for each; returns what each returned. */
     private <T> List<T> onRanks(int size, Function<Exchange, T> work) throws Exception {
-        String file = folder.resolve("store").toString();
-        return onRanks(size, rank -> new FileStore(file, size), work);
+        return onRanks(size, Duration.ofSeconds(20), work);
     }
 
-    private static <T> List<T> onRanks(int size, IntFunction<Store> stores, Function<Exchange, T> work)
-            throws Exception {
+    private <T> List<T> onRanks(int size, Duration patience, Function<Exchange, T> work) throws Exception {
+        String file = folder.resolve("store").toString();
+        return onRanks(size, rank -> new FileStore(file, size), patience, work);
+    }
+
+    private static <T> List<T> onRanks(
+            int size, IntFunction<Store> stores, Duration patience, Function<Exchange, T> work) throws Exception {
+        return inThreads(size, rank -> {
+            try (Store store = stores.apply(rank);
+                    TorchExchange exchange = TorchExchange.gloo(store, rank, size, "127.0.0.1", patience)) {
+                return work.apply(exchange);
+            }
+        });
+    }
+
+    private static <T> List<T> inThreads(int size, IntFunction<T> work) throws Exception {
         ExecutorService threads = Executors.newFixedThreadPool(size);
         try {
             List<Future<T>> futures = new ArrayList<>();
             for (int r = 0; r < size; r++) {
                 int rank = r;
-                futures.add(threads.submit(() -> {
-                    try (Store store = stores.apply(rank);
-                            TorchExchange exchange =
-                                    TorchExchange.gloo(store, rank, size, "127.0.0.1", Duration.ofSeconds(20))) {
-                        return work.apply(exchange);
-                    }
-                }));
+                futures.add(threads.submit(() -> work.apply(rank)));
             }
             List<T> results = new ArrayList<>();
             for (Future<T> future : futures) results.add(future.get(60, TimeUnit.SECONDS));
@@ -105,8 +112,11 @@ class TorchRanksTest {
         }
         IntFunction<Store> stores = rank -> new TCPStore(
                 "127.0.0.1", new TCPStoreOptions().port((short) free).isServer(rank == 0));
-        List<Integer> lengths =
-                onRanks(2, stores, exchange -> exchange.allGather(new byte[7 + exchange.rank()])[1].length);
+        List<Integer> lengths = onRanks(
+                2,
+                stores,
+                Duration.ofSeconds(20),
+                exchange -> exchange.allGather(new byte[7 + exchange.rank()])[1].length);
         assertEquals(List.of(8, 8), lengths);
     }
 
@@ -199,6 +209,71 @@ class TorchRanksTest {
         });
         assertTrue(refused.get(0).startsWith("rank 1 could not measure: "), refused.get(0));
         assertTrue(refused.get(1).startsWith("the gradient of w "), refused.get(1));
+    }
+
+    private static String refusal(Exchange exchange) {
+        return String.valueOf(assertThrows(ExchangeException.class, () -> exchange.allGather(new byte[1]))
+                .getMessage());
+    }
+
+    private static void assertStarts(List<String> want, List<String> got) {
+        for (int r = 0; r < want.size(); r++) assertTrue(got.get(r).startsWith(want.get(r)), got::toString);
+    }
+
+    @Test
+    void aRankThatClosesItsExchangeIsNamed() throws Exception {
+        List<String> texts = onRanks(3, exchange -> {
+            exchange.allGather(new byte[1]);
+            return exchange.rank() == 2 ? "" : refusal(exchange);
+        });
+        assertStarts(
+                List.of(
+                        "rank 0 of 3 got no answer: rank 2 has closed the exchange; ",
+                        "rank 1 of 3 got no answer: rank 2 has closed the exchange; "),
+                texts);
+    }
+
+    @Test
+    void aRankThatIsTooSlowIsNamed() throws Exception {
+        List<String> texts = onRanks(3, Duration.ofSeconds(1), exchange -> {
+            exchange.allGather(new byte[1]);
+            if (exchange.rank() == 1) pause(4);
+            return refusal(exchange);
+        });
+        assertStarts(
+                List.of(
+                        "rank 0 of 3 got no answer: rank 1 did not answer within 1.0 s; ",
+                        "rank 1 of 3 got no answer: ",
+                        "rank 2 of 3 got no answer: rank 1 did not answer within 1.0 s; "),
+                texts);
+    }
+
+    @Test
+    void aRankThatComesTooLateIsNamed() throws Exception {
+        String file = folder.resolve("store").toString();
+        List<String> texts = inThreads(3, rank -> {
+            if (rank == 2) pause(3);
+            try (Store store = new FileStore(file, 3)) {
+                return String.valueOf(assertThrows(
+                                ExchangeException.class,
+                                () -> TorchExchange.gloo(store, rank, 3, "127.0.0.1", Duration.ofSeconds(1)))
+                        .getMessage());
+            }
+        });
+        assertStarts(
+                List.of(
+                        "rank 0 of 3 did not meet all others: rank 2 did not come within 1.0 s; ",
+                        "rank 1 of 3 did not meet all others: rank 2 did not come within 1.0 s; ",
+                        "rank 2 of 3 did not meet all others: ranks [0, 1] have given up; "),
+                texts);
+    }
+
+    private static void pause(int seconds) {
+        try {
+            Thread.sleep(1000L * seconds);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     /** A rank of its own JVM; the one called "killed" ends without a word. */

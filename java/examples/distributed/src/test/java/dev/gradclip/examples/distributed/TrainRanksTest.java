@@ -81,4 +81,27 @@ class TrainRanksTest {
         // A rank that noticed nothing would wait for 60 s.
         assertTrue(System.nanoTime() - start < 40_000_000_000L);
     }
+
+    /** The bytes that a rank sends are those of the formula in docs/distributed.md, and the norm is one process's. */
+    @Test
+    void bytesAreThoseOfTheFormula() throws Exception {
+        Ended ended = run("--ranks=2", "--steps=2", "--gradients=3x5000000");
+        assertEquals(0, ended.code(), ended.text());
+        String[] cells = ended.text()
+                .lines()
+                .filter(line -> line.startsWith("| 3x5000000"))
+                .findFirst()
+                .orElseThrow(() -> new AssertionError(ended.text()))
+                .split("\\|", -1);
+        assertEquals(cells[8].strip(), cells[7].strip(), ended.text());
+    }
+
+    @Test
+    void aRankThatIsSlowOrLateIsWaitedFor() throws Exception {
+        Ended ended = run("--ranks=2", "--steps=3", "--slow=1", "--late=1", "--seconds=0.7");
+        assertEquals(0, ended.code(), ended.text());
+        String waited = "(?s).*rank 0 waited (0\\.[5-9]|[1-9][0-9]*\\.[0-9]) s ";
+        assertTrue(ended.text().matches(waited + "for all to meet\\n.*"), ended.text());
+        assertTrue(ended.text().matches(waited + "for the others in step 1\\n.*"), ended.text());
+    }
 }
