@@ -99,7 +99,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         layout = builder.rankLayout();
         TensorList tensors = builder.tensors();
         if (backend == Backend.CUDA) {
-            DeviceBinding devices = new DeviceBinding(tensors);
+            DeviceBinding devices = new DeviceBinding(tensors, builder.isOfRanks());
             binding = devices;
             phases = orLetGo(devices, () -> new CudaPhases(devices));
         } else {
@@ -298,15 +298,15 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      *     use
      */
     public ClipResult step(Update update, ClipRule rule) {
-        return step(update, rule, null);
+        return stepOn(null, update, rule);
     }
 
     /** Updates as {@link #step} does, after the work enqueued so far on the stream, as {@link #clipAsync} clips. */
     public ClipResult stepAsync(Update update, ClipRule rule, CudaStream stream) {
-        return step(update, rule, Objects.requireNonNull(stream, "stream"));
+        return stepOn(Objects.requireNonNull(stream, "stream"), update, rule);
     }
 
-    private ClipResult step(Update update, ClipRule rule, @Nullable CudaStream stream) {
+    private ClipResult stepOn(@Nullable CudaStream stream, Update update, ClipRule rule) {
         Objects.requireNonNull(update, "update");
         acquire();
         try {
@@ -704,7 +704,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
         acquire();
         try {
-            return new PartialNorm(contribute(rule, false));
+            return new PartialNorm(contribute(rule, null, false));
         } finally {
             user = null;
         }
@@ -737,7 +737,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
                         "the norms do not hold what this clipper measured last; call partialNorm"
                                 + " in each step, and combine it with those of the other ranks");
             }
-            return clip(resolve(rule), norms, false);
+            return decided(resolve(rule), norms, null, false);
         } finally {
             user = null;
         }
@@ -757,14 +757,38 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      * @throws NonFiniteGradientException under the policy ERROR, with tensor and rank; nothing was changed on any rank
      */
     public ClipResult clip(ClipRule rule, Exchange exchange) {
+        return byExchange(rule, null, exchange);
+    }
+
+    /**
+     * Updates the weights of what this rank holds with gradients that are clipped by norms over all ranks: {@link
+     * #step(Update, ClipRule)} and {@link #clip(ClipRule, Exchange)} in one. The weights have the bits that one process
+     * has which steps all of them. Where a NaN on one rank makes the policy skip, no rank moves or counts the step.
+     *
+     * <pre>{@code
+     * clipper.step(Update.adamW(1e-3), ClipRule.globalNorm(1.0), exchange); // on every rank
+     * }</pre>
+     *
+     * @throws IllegalArgumentException as {@link #step(Update, ClipRule)}; the other ranks are told
+     * @throws IllegalStateException as {@link #step(Update, ClipRule)}; the other ranks are told
+     * @throws RankMismatchException if the ranks do not hold every tensor exactly once, one of them could not measure
+     *     or update, or their rules differ; nothing was changed on any rank
+     * @throws ExchangeException if a rank does not answer
+     * @throws NonFiniteGradientException under the policy ERROR, with tensor and rank; nothing was changed on any rank
+     */
+    public ClipResult step(Update update, ClipRule rule, Exchange exchange) {
+        return byExchange(rule, Objects.requireNonNull(update, "update"), exchange);
+    }
+
+    private ClipResult byExchange(ClipRule rule, @Nullable Update update, Exchange exchange) {
         acquire();
         try {
-            GlobalNorms norms = gather(exchange, () -> contribute(rule, false));
+            GlobalNorms norms = gather(exchange, () -> contribute(rule, update, false));
             boolean zeroes = rule.nonFinitePolicy() == NonFinitePolicy.ZERO && measuresNorm(rule) && norms.nonFinite();
             if (zeroes) {
-                norms = gather(exchange, () -> contribute(rule, true));
+                norms = gather(exchange, () -> contribute(rule, update, true));
             }
-            return clip(resolve(rule), norms, zeroes);
+            return decided(resolve(rule), norms, update, zeroes);
         } finally {
             user = null;
         }
@@ -776,13 +800,14 @@ public final class GradientClipper implements Clipper, AutoCloseable {
                         && perGroup.rules().values().iterator().next() instanceof ValueRule);
     }
 
-    private byte[] contribute(ClipRule rule, boolean zeroes) {
+    private byte[] contribute(ClipRule rule, @Nullable Update update, boolean zeroes) {
         forgetMeasured();
         ResolvedRule known = resolve(rule);
         if (known.measuresWeights) {
             throw new IllegalArgumentException("adaptive clipping compares each row with its weights on the rank that"
-                    + " holds both; it takes no norm over ranks: use clip(rule)");
+                    + " holds both; it takes no norm over ranks: use clip(rule) or step(update, rule)");
         }
+        phases.requireReady(known, update);
         byte[] own = ContributionFormat.write(phases.contribute(known, layout, zeroes));
         contributed = own;
         return own;
@@ -801,12 +826,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         return GlobalNorms.combine(Arrays.asList(sent));
     }
 
-    private ClipResult clip(ResolvedRule rule, GlobalNorms norms, boolean isZeroed) {
+    private ClipResult decided(ResolvedRule rule, GlobalNorms norms, @Nullable Update update, boolean isZeroed) {
         Verdict verdict = norms.decide(rule.rule, layout.shards(), isZeroed);
         forgetMeasured();
-        Call decided = call.decided(rule, verdict);
-        observer.clip(decided);
-        return new ClipResult(decided.figures(), norms.source(verdict, rule));
+        Call filled = update == null ? call.decided(rule, verdict) : call.decidedStep(rule, verdict, update);
+        observer.clip(filled);
+        return new ClipResult(filled.figures(), norms.source(verdict, rule));
     }
 
     // ---- rebind -----------------------------------------------------------------------------------------------------

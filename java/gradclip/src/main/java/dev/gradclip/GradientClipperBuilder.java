@@ -172,6 +172,10 @@ public final class GradientClipperBuilder {
         return declare(name, dtype, 0).shard(0, totalLength);
     }
 
+    boolean isOfRanks() {
+        return shards.isOfRanks();
+    }
+
     RankLayout rankLayout() {
         return shards.layout(names, shapes, rows, groupStarts);
     }

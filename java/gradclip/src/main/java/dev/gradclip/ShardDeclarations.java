@@ -36,6 +36,11 @@ final class ShardDeclarations {
         all.get(tensor).owner = owner;
     }
 
+    /** Returns true if other ranks hold parts or copies of a tensor. */
+    boolean isOfRanks() {
+        return all.stream().anyMatch(one -> one.total >= 0 || one.owner != Shard.SELF);
+    }
+
     private Shard shard(int tensor, String name, GradientBuffer shape, int rows) {
         Declared one = all.get(tensor);
         long length = shape.length();

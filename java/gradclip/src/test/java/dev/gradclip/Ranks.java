@@ -6,6 +6,12 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -43,11 +49,12 @@ final class Ranks implements AutoCloseable {
         }
     }
 
-    private record Part(int rank, int tensor, int from, int to, HostBuffer buffer) {}
+    private record Part(int rank, int tensor, int from, int to, HostBuffer buffer, HostBuffer weights) {}
 
     final GradientClipper whole;
     final List<GradientClipper> clippers = new ArrayList<>();
     final List<HostBuffer> wholeBuffers = new ArrayList<>();
+    private final List<HostBuffer> wholeWeights = new ArrayList<>();
     private final List<Whole> tensors;
     private final List<Part> placed = new ArrayList<>();
     private final TestBackend backend;
@@ -68,12 +75,19 @@ final class Ranks implements AutoCloseable {
             }
             HostBuffer buffer = Values.buffer(tensor.dtype(), tensor.values());
             wholeBuffers.add(buffer);
-            one.add("t" + i, backend.place(buffer));
+            HostBuffer weights = weights(i, 0, tensor.values().length);
+            wholeWeights.add(weights);
+            one.add("t" + i, backend.place(buffer)).weights(backend.place(weights));
             if (tensor.rows() > 0) one.rows(tensor.rows());
             place(i, tensor);
         }
         whole = one.build();
         for (GradientClipperBuilder builder : builders) clippers.add(builder.build());
+    }
+
+    private HostBuffer weights(int tensor, int from, int to) {
+        double[] values = Values.normal(tensor, tensors.get(tensor).values().length, 1);
+        return Values.buffer(tensors.get(tensor).dtype(), Arrays.copyOfRange(values, from, to));
     }
 
     /** Cuts a tensor into as many parts as there are ranks or fewer, and gives them to ranks in any order. */
@@ -104,10 +118,13 @@ final class Ranks implements AutoCloseable {
             int from = isReplica ? 0 : cuts[k];
             int to = isReplica ? length : cuts[k + 1];
             HostBuffer buffer = Values.buffer(tensor.dtype(), Arrays.copyOfRange(tensor.values(), from, to));
-            builder.add("t" + index, backend.place(buffer)).shard(from, length);
+            HostBuffer weights = weights(index, from, to);
+            builder.add("t" + index, backend.place(buffer))
+                    .weights(backend.place(weights))
+                    .shard(from, length);
             if (tensor.rows() > 0) builder.rows(unit == 0 ? 0 : (to - from) / unit);
             if (isReplica) builder.replica(owner);
-            placed.add(new Part(rank, index, from, to, buffer));
+            placed.add(new Part(rank, index, from, to, buffer, weights));
         }
     }
 
@@ -121,15 +138,56 @@ final class Ranks implements AutoCloseable {
         return clippers.stream().map(c -> c.clip(rule, norms)).toList();
     }
 
-    /** Returns the bits of every tensor put together from the ranks; a replica that differs is an error. */
+    /** Does the same on every rank, in a thread for each; returns the results, or what was thrown. */
+    List<Object> byExchange(BiFunction<GradientClipper, Exchange, Object> call) {
+        return byExchange(clippers, Exchange.inProcess(clippers.size()), call);
+    }
+
+    static List<Object> byExchange(
+            List<GradientClipper> clippers,
+            List<Exchange> exchanges,
+            BiFunction<GradientClipper, Exchange, Object> call) {
+        ExecutorService threads = Executors.newFixedThreadPool(clippers.size());
+        try {
+            List<Future<Object>> futures = new ArrayList<>();
+            for (int r = 0; r < clippers.size(); r++) {
+                int rank = r;
+                futures.add(threads.submit(() -> outcome(() -> call.apply(clippers.get(rank), exchanges.get(rank)))));
+            }
+            List<Object> results = new ArrayList<>();
+            for (Future<Object> future : futures) results.add(outcome(future::get));
+            return results;
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    /** Returns what a call returns, or what it throws. */
+    static Object outcome(Callable<Object> call) {
+        try {
+            return call.call();
+        } catch (Exception e) {
+            return e;
+        }
+    }
+
+    /** Returns the bits of every gradient put together from the ranks; a replica that differs is an error. */
     List<long[]> bits() {
+        return bits(Part::buffer);
+    }
+
+    List<long[]> weightsBits() {
+        return bits(Part::weights);
+    }
+
+    private List<long[]> bits(Function<Part, HostBuffer> of) {
         List<long[]> all = new ArrayList<>();
         for (Whole tensor : tensors) all.add(new long[tensor.values().length]);
         boolean[][] seen = new boolean[tensors.size()][];
         for (int i = 0; i < seen.length; i++)
             seen[i] = new boolean[tensors.get(i).values().length];
         for (Part part : placed) {
-            long[] bits = Values.bits(part.buffer());
+            long[] bits = Values.bits(of.apply(part));
             for (int i = 0; i < bits.length; i++) {
                 int at = part.from() + i;
                 if (seen[part.tensor()][at] && all.get(part.tensor())[at] != bits[i]) {
@@ -140,6 +198,11 @@ final class Ranks implements AutoCloseable {
             }
         }
         return all;
+    }
+
+    /** Returns true if a rank holds a tensor or a part of one. */
+    boolean holdsAny(int rank) {
+        return placed.stream().anyMatch(part -> part.rank() == rank);
     }
 
     /** Returns the first row that a rank holds of a tensor, or -1. */
@@ -157,6 +220,10 @@ final class Ranks implements AutoCloseable {
 
     List<long[]> wholeBits() {
         return wholeBuffers.stream().map(Values::bits).toList();
+    }
+
+    List<long[]> wholeWeightsBits() {
+        return wholeWeights.stream().map(Values::bits).toList();
     }
 
     @Override

@@ -14,10 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -47,7 +43,7 @@ class RanksTest {
         return new Ranks.Whole(dtype, values, rows, group);
     }
 
-    private static List<Ranks.Whole> tensors(Random random, int kind) {
+    static List<Ranks.Whole> tensors(Random random, int kind) {
         List<Ranks.Whole> tensors = new ArrayList<>();
         int count = 1 + random.nextInt(6);
         for (int i = 0; i < count; i++) {
@@ -57,7 +53,7 @@ class RanksTest {
         return tensors;
     }
 
-    private static ClipRule rule(Random random, NormType type, double norm) {
+    static ClipRule rule(Random random, NormType type, double norm) {
         NormRule global = ClipRule.globalNorm(norm * random.nextDouble()).withNormType(type);
         return switch (random.nextInt(8)) {
             case 0 -> global.withInverseScale(0x1p-3);
@@ -81,9 +77,6 @@ class RanksTest {
                 double norm = ranks.whole.globalNorm(type);
                 assertBits(norm, norm(ranks, type), "seed " + seed);
                 ClipRule rule = rule(random, type, Math.min(norm, 1e300));
-                if (backend.onDevice() && !(rule instanceof NormRule one && one.hasOneCoefficient())) {
-                    rule = ClipRule.globalNorm(norm / 2).withNormType(type);
-                }
                 requireSame(ranks, ranks.whole.clip(rule), ranks.clip(rule), "seed " + seed + " " + rule);
             }
         }
@@ -156,6 +149,14 @@ class RanksTest {
             try (Ranks ranks = new Ranks(backend, tensors(random, 1 + seed % 3), RANKS[seed % 4], random)) {
                 double want = ranks.whole.globalNorm(type);
                 assertEquals(want, norm(ranks, type), 1e-12 * want, "seed " + seed);
+                ClipRule rule = ClipRule.perTensorNorm(want / 9).withNormType(type);
+                ClipResult one = ranks.whole.clip(rule);
+                ClipResult other = ranks.clip(rule).get(0);
+                for (int i = 0; i < ranks.wholeBuffers.size(); i++) {
+                    assertEquals(one.tensorCoefficient(i), other.tensorCoefficient(i), 1e-12, "seed " + seed);
+                }
+                double left = ranks.whole.globalNorm(type);
+                assertEquals(left, norm(ranks, type), 1e-6 * left, "seed " + seed);
             }
         }
     }
@@ -170,17 +171,23 @@ class RanksTest {
             List<Ranks.Whole> tensors = tensors(random, 4);
             double[] values = tensors.get(random.nextInt(tensors.size())).values();
             if (values.length > 0) values[random.nextInt(values.length)] = bad[seed / 4 % 2];
-            ClipRule rule = seed % 8 < 4 ? ClipRule.globalNorm(1) : ClipRule.value(0.5);
-            requireSameByExchange(new Ranks(backend, tensors, RANKS[seed / 4 % 4], random), rule, policy, "" + seed);
+            Ranks ranks = new Ranks(backend, tensors, RANKS[seed / 4 % 4], random);
+            requireSameByExchange(ranks, ofAll(seed), policy, "" + seed);
         }
+    }
+
+    /** A value rule, a norm of all, or one of each tensor, whose coefficients become 0 and NaN for some. */
+    static ClipRule ofAll(int seed) {
+        if (seed % 8 >= 4) return ClipRule.value(0.5);
+        return seed % 3 == 0 ? ClipRule.perTensorNorm(1) : ClipRule.globalNorm(1);
     }
 
     private static void requireSameByExchange(Ranks ranks, ClipRule anyPolicy, NonFinitePolicy policy, String seed) {
         ClipRule rule = anyPolicy.withNonFinitePolicy(policy);
         String what = "seed " + seed + " " + rule;
         try (ranks) {
-            Object want = outcome(() -> ranks.whole.clip(rule));
-            List<Object> all = byExchange(ranks.clippers, rule);
+            Object want = Ranks.outcome(() -> ranks.whole.clip(rule));
+            List<Object> all = ranks.byExchange((clipper, exchange) -> clipper.clip(rule, exchange));
             for (Object got : all) {
                 if (want instanceof NonFiniteGradientException one) {
                     NonFiniteGradientException other = (NonFiniteGradientException) got;
@@ -196,33 +203,6 @@ class RanksTest {
                 }
             }
             requireSameElements(ranks, what);
-        }
-    }
-
-    private static Object outcome(Callable<Object> call) {
-        try {
-            return call.call();
-        } catch (Exception e) {
-            return e;
-        }
-    }
-
-    /** Clips in a thread for each rank; returns the results, or what was thrown. */
-    private static List<Object> byExchange(List<GradientClipper> clippers, ClipRule rule) {
-        List<Exchange> exchanges = Exchange.inProcess(clippers.size());
-        ExecutorService threads = Executors.newFixedThreadPool(clippers.size());
-        try {
-            List<Future<Object>> futures = new ArrayList<>();
-            for (int r = 0; r < clippers.size(); r++) {
-                int rank = r;
-                futures.add(threads.submit(
-                        () -> outcome(() -> clippers.get(rank).clip(rule, exchanges.get(rank)))));
-            }
-            List<Object> results = new ArrayList<>();
-            for (Future<Object> future : futures) results.add(outcome(future::get));
-            return results;
-        } finally {
-            threads.shutdownNow();
         }
     }
 
@@ -343,7 +323,9 @@ class RanksTest {
             long[] bits = Arrays.copyOf(Values.bits(left), 10_000);
             System.arraycopy(Values.bits(right), 0, bits, 4096, 5904);
             assertArrayEquals(Values.bits(whole), bits);
-            assertThrows(IllegalStateException.class, () -> onDevice.partialNorm(ClipRule.perTensorNorm(1)));
+        }
+        try (GradientClipper alone = GradientClipper.of(device.place(Values.buffer(DType.FLOAT32, 3, 4)))) {
+            assertThrows(IllegalStateException.class, () -> alone.partialNorm(ClipRule.perTensorNorm(1)));
         }
     }
 }

@@ -219,14 +219,38 @@ public final class TorchClipper implements Clipper, AutoCloseable {
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed on any rank
      */
     public ClipResult clip(ClipRule rule, Exchange exchange) {
+        return overRanks(exchange, false, clipper -> clipper.clip(rule, exchange));
+    }
+
+    /**
+     * Updates this rank's parameters with gradients that are clipped by one norm over all ranks:
+     * {@link GradientClipper#step(Update, ClipRule, Exchange)}. LibTorch is not told of the write, as by {@link #step}.
+     *
+     * <pre>{@code
+     * loss.backward();
+     * clipper.step(Update.adamW(1e-3), ClipRule.globalNorm(1.0), exchange);
+     * }</pre>
+     *
+     * @throws IllegalArgumentException as {@link #step(Update, ClipRule)}; the other ranks are told
+     * @throws dev.gradclip.RankMismatchException if the ranks do not hold every parameter exactly once; nothing was
+     *     changed on any rank
+     * @throws dev.gradclip.ExchangeException if a rank does not answer
+     * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed on any rank
+     */
+    public ClipResult step(Update update, ClipRule rule, Exchange exchange) {
+        return overRanks(exchange, true, clipper -> clipper.step(update, rule, exchange));
+    }
+
+    private ClipResult overRanks(Exchange exchange, boolean weights, Function<GradientClipper, ClipResult> work) {
         use.acquire();
         try {
             GradientClipper clipper = exchange.orTell(() -> {
+                if (weights) gradients.bindWeights();
                 collectNow();
                 waitForBackward();
                 return binding.bind();
             });
-            return clipper.clip(rule, exchange);
+            return work.apply(clipper);
         } finally {
             use.release();
             Reference.reachabilityFence(this);

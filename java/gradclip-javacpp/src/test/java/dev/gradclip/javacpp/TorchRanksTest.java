@@ -12,6 +12,7 @@ import dev.gradclip.ClipRule;
 import dev.gradclip.Exchange;
 import dev.gradclip.ExchangeException;
 import dev.gradclip.RankMismatchException;
+import dev.gradclip.Update;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ServerSocket;
@@ -160,6 +161,37 @@ class TorchRanksTest {
                                 Arrays.copyOfRange(clipped, 2 * rank * 4096, 2 * (rank + 1) * 4096),
                                 Torch.values(mine.grad()));
             }
+        });
+        assertEquals(List.of(true, true, true), same);
+    }
+
+    @Test
+    void shardedParametersStepToTheBitsOfWholeOnes() throws Exception {
+        Update update = Update.adamW(0.1);
+        Tensor weight = randn(6, 4096);
+        Tensor bias = randn(100);
+        Tensor whole = parameter(weight);
+        try (TorchClipper one = TorchClipper.builder()
+                .add("weight", whole)
+                .add("bias", parameter(bias))
+                .build()) {
+            for (int step = 0; step < 3; step++) one.step(update, RULE);
+        }
+        double[] stepped = Torch.values(whole);
+        List<Boolean> same = onRanks(3, exchange -> {
+            long rank = exchange.rank();
+            Tensor mine = parameter(weight.narrow(0, 2 * rank, 2).contiguous());
+            try (TorchClipper clipper = TorchClipper.builder()
+                    .threads(1)
+                    .add("weight", mine)
+                    .shard(2 * rank * 4096, 6 * 4096)
+                    .add("bias", parameter(bias))
+                    .replica(1)
+                    .build()) {
+                for (int step = 0; step < 3; step++) clipper.step(update, RULE, exchange);
+            }
+            int from = (int) (2 * rank * 4096);
+            return Arrays.equals(Arrays.copyOfRange(stepped, from, from + 2 * 4096), Torch.values(mine));
         });
         assertEquals(List.of(true, true, true), same);
     }

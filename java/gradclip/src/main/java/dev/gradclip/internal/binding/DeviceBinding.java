@@ -27,6 +27,7 @@ public final class DeviceBinding extends Binding {
     private final CudaPieceTable table;
     private final CudaPlan plan;
     private final int mostParts;
+    private final boolean isOfRanks;
     private final long[] addresses;
 
     /** The memory of each entry, retained while it is bound; null if the entry is absent or bound to an address. */
@@ -35,9 +36,15 @@ public final class DeviceBinding extends Binding {
     private int tensors;
     private long elements;
 
-    /** Binds the tensors to a plan on the device of the first tensor that has memory. */
-    public DeviceBinding(TensorList tensorList) {
+    /**
+     * Binds the tensors to a plan on the device of the first tensor that has memory.
+     *
+     * @param isOfRanks true if other ranks hold parts or copies of them, so that each segment may get a coefficient
+     *     that is not decided here
+     */
+    public DeviceBinding(TensorList tensorList, boolean isOfRanks) {
         super(tensorList);
+        this.isOfRanks = isOfRanks;
         int entries = entries();
         shapes = new TensorMemory[entries];
         DType[] dtypes = new DType[entries];
@@ -70,9 +77,18 @@ public final class DeviceBinding extends Binding {
         for (int i = 0; i < size(); i++) if (bound[i] != null) cover(i);
     }
 
-    /** One part for each tensor and for each gap between groups; 0 if no rule can have parts here. */
+    /**
+     * One part for each tensor and for each gap between groups, or for each segment of ranks; 0 if no rule can have
+     * parts here.
+     */
     private int mostParts(int groups) {
-        return groups == 0 && segments().areTensors() ? 0 : size() + groups + 1;
+        int ofRule = groups == 0 && segments().areTensors() ? 0 : size() + groups + 1;
+        return isOfRanks ? Math.max(ofRule, segments().gradients()) : ofRule;
+    }
+
+    /** Returns true if there is room for a coefficient of each segment that ranks decided. */
+    public boolean isOfRanks() {
+        return isOfRanks;
     }
 
     /** The largest number of parts that a rule for these tensors can have. */

@@ -28,7 +28,9 @@ public final class Call {
         /** Measures, decides, and updates weights with the clipped gradients. */
         STEP,
         /** Applies what all ranks decided alike. */
-        DECIDED
+        DECIDED,
+        /** Updates weights with gradients that are clipped as all ranks decided alike. */
+        STEP_DECIDED
     }
 
     private Kind kind = Kind.CLIP;
@@ -73,14 +75,21 @@ public final class Call {
         return of(Kind.DECIDED, byRule, byRanks.globalNorm, null, null);
     }
 
-    /** What {@link Kind#DECIDED} applies. */
+    /** Fills the call anew as {@link Kind#STEP_DECIDED}. */
+    public Call decidedStep(ResolvedRule byRule, Verdict byRanks, Update byUpdate) {
+        verdict = byRanks;
+        update = byUpdate;
+        return of(Kind.STEP_DECIDED, byRule, byRanks.globalNorm, null, null);
+    }
+
+    /** What {@link Kind#DECIDED} applies, and {@link Kind#STEP_DECIDED} updates with. */
     Verdict verdict() {
         Verdict current = verdict;
         if (current == null) throw new IllegalStateException("the call was given nothing that ranks decided");
         return current;
     }
 
-    /** The update of {@link Kind#STEP}. */
+    /** The update of {@link Kind#STEP} and {@link Kind#STEP_DECIDED}. */
     Update update() {
         Update current = update;
         if (current == null) throw new IllegalStateException("the call was given no update");

@@ -63,6 +63,10 @@ public final class CpuPhases implements Phases {
             case NORM_GIVEN -> clipWithNorm(rule, clip.globalNorm(), figures);
             case STEP -> step(rule, clip.update(), figures);
             case DECIDED -> apply(rule, clip.verdict(), figures);
+            case STEP_DECIDED -> {
+                if (segments.hasWeights()) step(rule, clip.verdict(), clip.update(), figures);
+                else apply(rule, clip.verdict(), figures);
+            }
             case NORM_ON_DEVICE ->
                 throw new IllegalStateException(
                         "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with "
@@ -113,12 +117,17 @@ public final class CpuPhases implements Phases {
 
     private void step(ResolvedRule rule, Update update, Figures figures) {
         writing = false;
-        CpuUpdates now = updates(StateForm.of(update));
-        binding.requireUpdatable();
-        if (update.zeroesGradients() || rule.policy() == NonFinitePolicy.ZERO) binding.requireWritable();
+        CpuUpdates now = updatable(rule, update);
         if (rule.clamps()) stepByValue(rule, update, now, figures);
         else if (measureForNorm(rule, false)) stepByNorm(rule, update, now, figures);
         else leave(figures);
+    }
+
+    private CpuUpdates updatable(ResolvedRule rule, Update update) {
+        CpuUpdates now = updates(StateForm.of(update));
+        binding.requireUpdatable();
+        if (update.zeroesGradients() || rule.policy() == NonFinitePolicy.ZERO) binding.requireWritable();
+        return now;
     }
 
     private void stepByNorm(ResolvedRule rule, Update update, CpuUpdates now, Figures figures) {
@@ -137,6 +146,10 @@ public final class CpuPhases implements Phases {
         begin();
         foundNonFinite = false;
         if (rule.policy() != NonFinitePolicy.PROPAGATE && !heedNonFinite(rule, figures)) return;
+        updateByValue(rule, update, now, figures);
+    }
+
+    private void updateByValue(ResolvedRule rule, Update update, CpuUpdates now, Figures figures) {
         now.setClips(0, binding.size(), rule.inverseScale, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
         for (ResolvedRule.Part part : rule.parts) {
             ValueRule value = part.valueRule();
@@ -379,9 +392,20 @@ public final class CpuPhases implements Phases {
     // ---- one norm over ranks ----------------------------------------------------------------------------------------
 
     @Override
+    public void requireReady(ResolvedRule rule, @Nullable Update update) {
+        if (update == null) {
+            if (rule.mayWrite()) binding.requireWritable();
+        } else if (segments.hasWeights()) {
+            updatable(rule, update);
+        } else {
+            // A rank that holds nothing has no weights either, and nothing to update.
+            binding.requireUpdatable();
+        }
+    }
+
+    @Override
     public Contribution contribute(ResolvedRule rule, RankLayout layout, boolean zeroes) {
         writing = false;
-        if (rule.mayWrite()) binding.requireWritable();
         begin();
         if (zeroes) {
             writing = true;
@@ -421,6 +445,32 @@ public final class CpuPhases implements Phases {
             for (int i = 0; i < coefficients.length; i++) plan.setCoefficient(i, coefficients[i]);
             scaleAll();
         }
+        figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), foundNonFinite, 0);
+    }
+
+    /** Updates as {@link #step} does, by what all ranks decided. */
+    private void step(ResolvedRule rule, Verdict verdict, Update update, Figures figures) {
+        CpuUpdates now = updatable(rule, update);
+        begin();
+        if (verdict.refusal != null) throw verdict.refusal;
+        if (verdict.leaves) {
+            figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
+            return;
+        }
+        foundNonFinite = verdict.isNonFinite;
+        if (rule.clamps()) {
+            updateByValue(rule, update, now, figures);
+            return;
+        }
+        double[] coefficients = new double[segments.gradients()];
+        verdict.coefficients(segments, coefficients);
+        for (int i = 0; i < binding.size(); i++) {
+            for (int s = segments.from(i); s < segments.from(i + 1); s++) {
+                now.setClip(i, s, coefficients[s], Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
+            }
+        }
+        writing = true;
+        now.step(update);
         figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), foundNonFinite, 0);
     }
 

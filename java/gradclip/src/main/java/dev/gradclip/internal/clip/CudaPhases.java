@@ -38,7 +38,7 @@ public final class CudaPhases implements Phases {
     private final CudaRule numbers;
 
     /** The numbers by which what ranks decided is applied. */
-    private final CudaRule decided = new CudaRule(0);
+    private final CudaRule decided;
 
     private @Nullable CudaPartials partials;
 
@@ -62,13 +62,16 @@ public final class CudaPhases implements Phases {
         plan = binding.plan();
         this.binding = binding;
         numbers = new CudaRule(binding.mostParts());
+        decided = new CudaRule(binding.mostParts());
     }
 
     @Override
     public void clip(Call clip) {
         ResolvedRule rule = clip.rule();
-        if (clip.kind() == Call.Kind.DECIDED) {
-            apply(rule, clip.verdict(), clip.figures());
+        if (clip.kind() == Call.Kind.DECIDED || clip.kind() == Call.Kind.STEP_DECIDED) {
+            boolean updates =
+                    clip.kind() == Call.Kind.STEP_DECIDED && binding.segments().hasWeights();
+            apply(rule, clip.verdict(), updates ? clip.update() : null, clip.figures());
             cover(clip.figures());
             return;
         }
@@ -114,7 +117,8 @@ public final class CudaPhases implements Phases {
                 long handle = begin(rule, on);
                 return measured(rule, plan.step(handle, numbers, now.state(), clip.update()));
             }
-            case DECIDED -> throw new IllegalStateException("what ranks decided is applied, not enqueued");
+            case DECIDED, STEP_DECIDED ->
+                throw new IllegalStateException("what ranks decided is applied, not enqueued");
             case NORM_ON_DEVICE -> {
                 DeviceNorm norm = clip.deviceNorm();
                 long handle = begin(rule, on);
@@ -190,14 +194,22 @@ public final class CudaPhases implements Phases {
     // ---- one norm over ranks ----------------------------------------------------------------------------------------
 
     @Override
+    public void requireReady(ResolvedRule rule, @Nullable Update update) {
+        // A rank that holds nothing has no weights either, and nothing to update.
+        if (update != null && (binding.segments().hasWeights() || binding.elements() > 0)) {
+            updates(UpdateForm.of(update));
+            binding.requireUpdatable();
+        }
+        if (rule.clamps() || rule.isGlobal() || binding.isOfRanks()) return;
+        throw new IllegalStateException(rule.rule.name() + " has a coefficient for each of many, for which a clipper in"
+                + " device memory has room where the builder declares what this rank holds: shard, replica or"
+                + " elsewhere");
+    }
+
+    @Override
     public Contribution contribute(ResolvedRule rule, RankLayout layout, boolean zeroes) {
         writing = false;
         forget();
-        if (!rule.clamps() && !rule.isGlobal()) {
-            throw new IllegalStateException(
-                    "in device memory a norm over ranks is one over all tensors, scope ALL, but " + rule.rule.name()
-                            + " has one for each of many");
-        }
         long handle = on(StreamHandle.DEFAULT);
         if (zeroes) zeroNonFinite(handle);
         Contribution own = Contribution.of(rule, layout.present(binding::isPresent));
@@ -240,26 +252,50 @@ public final class CudaPhases implements Phases {
         }
     }
 
-    private void apply(ResolvedRule rule, Verdict verdict, Figures figures) {
+    /** Clips, or updates where there is an update, by what all ranks decided. */
+    private void apply(ResolvedRule rule, Verdict verdict, @Nullable Update update, Figures figures) {
         if (verdict.refusal != null) throw verdict.refusal;
         forget();
         if (verdict.leaves) {
             figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
         } else if (rule.clamps()) {
             long handle = begin(rule, StreamHandle.DEFAULT);
-            long clamp = plan.clip(handle, numbers, false);
+            long clamp = update == null ? plan.clip(handle, numbers, false) : step(handle, numbers, update);
             plan.synchronize();
             read(clamp, figures);
             figures.nonFinite = verdict.isNonFinite;
         } else {
-            if (verdict.changes()) {
-                writing = true;
-                plan.multiply(on(StreamHandle.DEFAULT), decided, verdict.coefficient);
-                plan.synchronize();
-            }
+            writing = update != null || verdict.changes();
+            multiply(on(StreamHandle.DEFAULT), rule, verdict, update);
+            plan.synchronize();
             figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), verdict.isNonFinite, 0);
         }
         writing = false;
+    }
+
+    private void multiply(long handle, ResolvedRule rule, Verdict verdict, @Nullable Update update) {
+        if (update != null) {
+            step(handle, factors(rule, verdict), update);
+        } else if (rule.isGlobal() && verdict.changes()) {
+            plan.multiply(handle, decided, verdict.coefficient);
+        } else if (verdict.changes()) {
+            // A p-norm's sums on the device are of its second pass alone.
+            boolean isMeasured = NormKind.of(Phases.requireMeasured(rule.normType)) != NormKind.POWER;
+            plan.clip(handle, factors(rule, verdict), isMeasured);
+        }
+    }
+
+    private long step(long handle, CudaRule by, Update update) {
+        return plan.step(handle, by, updates(UpdateForm.of(update)).state(), update);
+    }
+
+    /** The numbers of a rule that limits nothing, and whose unscaling multiplies by what ranks decided. */
+    private CudaRule factors(ResolvedRule rule, Verdict verdict) {
+        NormType type = Phases.requireMeasured(rule.normType);
+        if (rule.isGlobal()) return decided.factor(type, verdict.coefficient);
+        double[] coefficients = new double[binding.segments().gradients()];
+        verdict.coefficients(binding.segments(), coefficients);
+        return decided.factors(type, coefficients);
     }
 
     @Override

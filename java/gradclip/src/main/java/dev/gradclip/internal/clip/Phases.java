@@ -31,6 +31,12 @@ public interface Phases {
     void measure(NormType type, TensorRange range, StreamHandle stream);
 
     /**
+     * Throws unless a clip by the rule could write, or a step with the update, whose state is made where there is none
+     * yet: before ranks exchange, so that a rank that can't does not leave the others waiting.
+     */
+    void requireReady(ResolvedRule rule, @Nullable Update update);
+
+    /**
      * Measures what this rank holds, for a norm over all ranks.
      *
      * @param zeroes true to set NaN and infinities to 0 first, because a rank found some

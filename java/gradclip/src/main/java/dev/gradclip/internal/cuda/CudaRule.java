@@ -4,6 +4,7 @@ package dev.gradclip.internal.cuda;
 import dev.gradclip.ClipRule;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormRule;
+import dev.gradclip.NormType;
 import dev.gradclip.Scope;
 import dev.gradclip.ValueRule;
 import dev.gradclip.internal.jni.NativeCuda;
@@ -151,6 +152,25 @@ public final class CudaRule {
         return begun(policy);
     }
 
+    /** Writes a rule that multiplies all gradients by a factor, which may be 0 or NaN. */
+    public CudaRule factor(NormType measured, double factor) {
+        norm(Granularity.ALL, NONE.withNormType(measured));
+        memory.putDouble(LIMIT + INVERSE_SCALE, factor);
+        return this;
+    }
+
+    /** Writes a rule that multiplies each segment by a factor of its own, which may be 0 or NaN. */
+    public CudaRule factors(NormType measured, double[] ofSegments) {
+        norm(Granularity.PARTS, NONE.withNormType(measured));
+        int from = 0;
+        for (int i = 1; i <= ofSegments.length; i++) {
+            if (i < ofSegments.length && Double.compare(ofSegments[i], ofSegments[from]) == 0) continue;
+            memory.putDouble(addPart(from, i, true, NONE) + PART_LIMIT + INVERSE_SCALE, ofSegments[from]);
+            from = i;
+        }
+        return this;
+    }
+
     private CudaRule begun(NonFinitePolicy policy) {
         memory.putInt(POLICY, policy.ordinal());
         parts = 0;
@@ -158,9 +178,9 @@ public final class CudaRule {
         return this;
     }
 
-    /** Adds a part in which the segments {@code [from, to)} have one coefficient each, or one together. */
-    private void addPart(int from, int to, boolean perSegment, NormRule limit) {
-        addPart(from, to, perSegment, limit, 0, 0);
+    /** Adds a part in which the segments {@code [from, to)} have one coefficient each, or one together; returns where. */
+    private int addPart(int from, int to, boolean perSegment, NormRule limit) {
+        return addPart(from, to, perSegment, limit, 0, 0);
     }
 
     /** Adds a part in which the segments {@code [from, to)} are clamped. */
@@ -168,7 +188,7 @@ public final class CudaRule {
         addPart(from, to, true, NONE, min, max);
     }
 
-    private void addPart(int from, int to, boolean perSegment, NormRule limit, double min, double max) {
+    private int addPart(int from, int to, boolean perSegment, NormRule limit, double min, double max) {
         int at = HEAD_BYTES + parts * PART_BYTES;
         memory.putInt(at, from);
         memory.putInt(at + 4, to);
@@ -179,6 +199,7 @@ public final class CudaRule {
         memory.putDouble(at + PART_MAX, max);
         parts++;
         memory.putInt(PART_COUNT, parts);
+        return at;
     }
 
     private void putLimit(int at, NormRule limit) {
