@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds what a release publishes, from the last commit, in a folder of its own, and puts it into a local Maven repository:
+#   scripts/stage-release.sh VERSION HOME FOLDER [MAVEN-OPTION...]
+#     VERSION   0.1.0; the tree keeps its snapshot version
+#     HOME      where the project lives, as published POMs name it: https://…
+#     FOLDER    the repository that is made; it must not exist
+# More options go to Maven: -Psign signs with GnuPG's key; -Dcuda.skip leaves the CUDA library out, to try the rest.
+# GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed.
+# Nothing is uploaded, and nothing is installed into Maven's own repository.
+set -eu
+
+fail() {
+  echo "stage-release: $1" >&2
+  exit 2
+}
+
+[ $# -ge 3 ] || fail "usage: stage-release.sh VERSION HOME FOLDER [MAVEN-OPTION...]"
+version=$1
+home=$2
+folder=$3
+shift 3
+root=$(CDPATH="" cd -- "$(dirname -- "$0")/.." && pwd)
+case $version in
+  *-SNAPSHOT | *[!0-9A-Za-z.-]* | "") fail "$version is no version of a release; expected one like 0.1.0" ;;
+esac
+[ ! -e "$folder" ] || fail "$folder exists; name a new folder"
+[ -z "$(git -C "$root" status --porcelain)" ] ||
+  echo "stage-release: there are changes that are not committed; they are left out" >&2
+grep -q "^## $version" "$root/CHANGELOG.md" || fail "CHANGELOG.md has no section '## $version'; write one"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+tree=${GRADCLIP_STAGE_BUILD:-$scratch/gradclip}
+[ ! -e "$tree" ] || fail "$tree exists; name a new folder"
+mkdir -p "$tree" "$folder"
+folder=$(CDPATH="" cd -- "$folder" && pwd)
+git -C "$root" archive HEAD | tar -x -C "$tree"
+cd "$tree"
+
+# What the bill of materials lists, and itself.
+modules=java/gradclip-bom
+for module in $(sed -n 's|.*<artifactId>\(gradclip[a-z0-9-]*\)</artifactId>.*|\1|p' java/gradclip-bom/pom.xml | sort -u); do
+  case $module in
+    gradclip-bom | gradclip-parent) ;;
+    *) modules=$modules,java/$module ;;
+  esac
+done
+
+mvn -B -ntp -q -Pframeworks,peers versions:set -DnewVersion="$version" -DgenerateBackupPoms=false "$@"
+# The tests are the gate's (.ci/run): without them no jar of tests is made, and none is published.
+mvn -B -ntp -q -Prelease,frameworks -Dmaven.test.skip -Dmaven.install.skip -Dproject.home="$home" \
+  -DaltDeploymentRepository="staged::file:$folder" -pl "$modules" "$@" deploy
+# Of a repository that is added to, and not of a release.
+find "$folder" -name 'maven-metadata*' -type f -exec rm -f {} +
+echo "stage-release: $version is in $folder; look at it by: java scripts/CheckRelease.java $folder"
