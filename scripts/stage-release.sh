@@ -47,9 +47,9 @@ for module in $(sed -n 's|.*<artifactId>\(gradclip[a-z0-9-]*\)</artifactId>.*|\1
   esac
 done
 
-mvn -B -ntp -q -Pframeworks,peers versions:set -DnewVersion="$version" -DgenerateBackupPoms=false "$@"
+mvn -B -ntp -q -Dstyle.color=never -Pframeworks,peers versions:set -DnewVersion="$version" -DgenerateBackupPoms=false "$@"
 # The tests are the gate's (.ci/run): without them no jar of tests is made, and none is published.
-mvn -B -ntp -q -Prelease,frameworks -Dmaven.test.skip -Dmaven.install.skip -Dproject.home="$home" \
+mvn -B -ntp -q -Dstyle.color=never -Prelease,frameworks -Dmaven.test.skip -Dmaven.install.skip -Dproject.home="$home" \
   -DaltDeploymentRepository="staged::file:$folder" -pl "$modules" "$@" deploy
 # Of a repository that is added to, and not of a release.
 find "$folder" -name 'maven-metadata*' -type f -exec rm -f {} +
