@@ -14,16 +14,16 @@ trap 'rm -rf "$scratch"' EXIT
 
 # A cache of objects would hand the first build's to the second.
 export CCACHE_DISABLE=1
-version=0.1.0
+version=$(sed -n 's|^  <version>\(.*\)-SNAPSHOT</version>|\1|p' "$root/pom.xml")
 home=https://example.org/gradclip
 (
   umask 022
-  TZ=UTC LC_ALL=C.UTF-8 GRADCLIP_STAGE_BUILD=$scratch/a "$root/scripts/stage-release.sh" $version $home "$out/a" "$@"
+  TZ=UTC LC_ALL=C.UTF-8 GRADCLIP_STAGE_BUILD=$scratch/a "$root/scripts/stage-release.sh" "$version" $home "$out/a" "$@"
 )
 (
   umask 002
   TZ=Asia/Tokyo LC_ALL=C GRADCLIP_STAGE_BUILD=$scratch/another/folder/b \
-    "$root/scripts/stage-release.sh" $version $home "$out/b" "$@"
+    "$root/scripts/stage-release.sh" "$version" $home "$out/b" "$@"
 )
 diff -r -q "$out/a" "$out/b" || {
   echo "check-reproducible: what is named above differs; compare the two, for example by unzip -v" >&2

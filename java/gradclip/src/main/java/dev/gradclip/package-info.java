@@ -27,6 +27,8 @@
  *
  * <p>Adapters to frameworks are built on {@link dev.gradclip.adapter}. docs/architecture.md draws how the parts fit
  * together.
+ *
+ * @since 0.1.0
  */
 @NullMarked
 package dev.gradclip;
