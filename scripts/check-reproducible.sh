@@ -14,6 +14,8 @@ trap 'rm -rf "$scratch"' EXIT
 
 # A cache of objects would hand the first build's to the second.
 export CCACHE_DISABLE=1
+GRADCLIP_STAGE_COMMIT=$(git -C "$root" rev-parse HEAD)
+export GRADCLIP_STAGE_COMMIT
 version=$(sed -n 's|^  <version>\(.*\)-SNAPSHOT</version>|\1|p' "$root/pom.xml")
 home=https://example.org/gradclip
 (

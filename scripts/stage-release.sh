@@ -6,8 +6,8 @@
 #     HOME      where the project lives, as published POMs name it: https://…
 #     FOLDER    the repository that is made; it must not exist
 # More options go to Maven: -Psign signs with GnuPG's key; -Dcuda.skip leaves the CUDA library out, to try the rest.
-# GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed.
-# Nothing is uploaded, and nothing is installed into Maven's own repository.
+# GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed; GRADCLIP_STAGE_COMMIT another commit.
+# Nothing is uploaded, and no artifact is installed into Maven's own repository.
 set -eu
 
 fail() {
@@ -35,7 +35,7 @@ tree=${GRADCLIP_STAGE_BUILD:-$scratch/gradclip}
 [ ! -e "$tree" ] || fail "$tree exists; name a new folder"
 mkdir -p "$tree" "$folder"
 folder=$(CDPATH="" cd -- "$folder" && pwd)
-git -C "$root" archive HEAD | tar -x -C "$tree"
+git -C "$root" archive "${GRADCLIP_STAGE_COMMIT:-HEAD}" | tar -x -C "$tree"
 cd "$tree"
 
 # What the bill of materials lists, and itself.
@@ -47,7 +47,8 @@ for module in $(sed -n 's|.*<artifactId>\(gradclip[a-z0-9-]*\)</artifactId>.*|\1
   esac
 done
 
-mvn -B -ntp -q -Dstyle.color=never -Pframeworks,peers versions:set -DnewVersion="$version" -DgenerateBackupPoms=false "$@"
+mvn -B -ntp -q -Dstyle.color=never -Pframeworks,peers versions:set -DnewVersion="$version" -DgenerateBackupPoms=false \
+  -DupdateBuildOutputTimestamp=false "$@"
 # The tests are the gate's (.ci/run): without them no jar of tests is made, and none is published.
 mvn -B -ntp -q -Dstyle.color=never -Prelease,frameworks -Dmaven.test.skip -Dmaven.install.skip -Dproject.home="$home" \
   -DaltDeploymentRepository="staged::file:$folder" -pl "$modules" "$@" deploy

@@ -8,7 +8,8 @@
 #include "kernels/transform.cuh"
 
 namespace gradclip {
-namespace {
+// Named: nvcc makes the name of an unnamed one from the path of this file, and it would end up in the library.
+inline namespace clamping {
 
 /// How elements that are clamped are changed before.
 enum class Before { Nothing, Zeroes, Unscales };
@@ -218,7 +219,7 @@ __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32
   changes.zeroed |= more.zeroed;
 }
 
-}  // namespace
+}  // namespace clamping
 
 __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {

@@ -24,7 +24,8 @@ struct UpdateShared {
   unsigned arrivedBefore;
 };
 
-namespace {
+// Named: nvcc makes the name of an unnamed one from the path of this file, and it would end up in the library.
+inline namespace updating {
 
 /// The type of the arithmetic, by the size of a weight.
 template <int Size>
@@ -450,7 +451,7 @@ __device__ inline void countStep(const UpdateParams& params, const UpdateNumbers
   }
 }
 
-}  // namespace
+}  // namespace updating
 
 template <UpdateForm Form>
 __global__ void __launch_bounds__(kBlockThreads, 2) updateKernel(const UpdateParams params) {
