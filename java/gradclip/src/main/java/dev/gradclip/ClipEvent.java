@@ -2,6 +2,7 @@
 package dev.gradclip;
 
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The report of one clip, which a {@link ClipListener} receives.
@@ -14,6 +15,9 @@ import java.util.Map;
  * @param nonFinite true if a NaN or an infinity was found
  * @param groupNorms the norm of each group, by name and in the order bound; empty where there are no groups, the rule
  *     measures no norm, or the clip was enqueued on a device, where reading them would have to wait
+ * @param tensorNorms the norm of each tensor, by name and in the order bound; empty as {@code groupNorms}, and where
+ *     the listener did not ask for them ({@link ClipListener#wantsTensorNorms})
+ * @param rule the rule; null in an event that was made without one
  */
 public record ClipEvent(
         long step,
@@ -21,4 +25,30 @@ public record ClipEvent(
         double coefficient,
         boolean clipped,
         boolean nonFinite,
-        Map<String, Double> groupNorms) {}
+        Map<String, Double> groupNorms,
+        Map<String, Double> tensorNorms,
+        @Nullable ClipRule rule) {
+    /** An event without norms of tensors and without a rule. */
+    public ClipEvent(
+            long step,
+            double globalNorm,
+            double coefficient,
+            boolean clipped,
+            boolean nonFinite,
+            Map<String, Double> groupNorms) {
+        this(step, globalNorm, coefficient, clipped, nonFinite, groupNorms, Map.of(), null);
+    }
+
+    /**
+     * The threshold that {@link #globalNorm} is compared with: the maxNorm of {@link ClipRule#globalNorm} and
+     * {@link ClipRule#normalizeAbove}, infinity where the rule only measures. NaN where a rule compares something else:
+     * the norm of a tensor, a mean, elements.
+     */
+    public double threshold() {
+        if (!(rule instanceof NormRule norm) || norm.scope() != Scope.ALL) return Double.NaN;
+        return switch (norm.form()) {
+            case CLIP, NORMALIZE -> norm.max();
+            case AVERAGE, RMS, ADAPTIVE -> Double.NaN;
+        };
+    }
+}

@@ -32,14 +32,31 @@ public interface ClipListener {
     void onClip(ClipEvent event);
 
     /**
+     * Returns true if the report of this step is to hold {@link ClipEvent#tensorNorms}, for which a map is made; false
+     * by default.
+     */
+    default boolean wantsTensorNorms(long step) {
+        return false;
+    }
+
+    /**
      * Returns a listener that reports to this one and then to {@code next}. A clip at which this one throws is not
      * reported to {@code next}.
      */
     default ClipListener andThen(ClipListener next) {
         Objects.requireNonNull(next, "next");
-        return event -> {
-            onClip(event);
-            next.onClip(event);
+        ClipListener first = this;
+        return new ClipListener() {
+            @Override
+            public void onClip(ClipEvent event) {
+                first.onClip(event);
+                next.onClip(event);
+            }
+
+            @Override
+            public boolean wantsTensorNorms(long step) {
+                return first.wantsTensorNorms(step) || next.wantsTensorNorms(step);
+            }
         };
     }
 }

@@ -110,7 +110,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         }
         segments = binding.segments();
         try {
-            observer = new ClipObserver(phases, segmentsOf(groups), builder.listener());
+            // Of a builder that may be used again.
+            List<String> names = builder.listener() == null ? List.of() : List.copyOf(builder.names());
+            observer = new ClipObserver(phases, segmentsOf(groups), () -> segmentsOf(names), builder.listener());
             accumulated = new boolean[binding.size()];
             given = new TensorMemory[binding.size()];
             leak = builder.watched
@@ -120,6 +122,12 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             letGo(binding);
             throw e;
         }
+    }
+
+    private Map<String, TensorRange> segmentsOf(List<String> names) {
+        Map<String, TensorRange> ofTensors = new LinkedHashMap<>();
+        for (int i = 0; i < names.size(); i++) ofTensors.put(names.get(i), new TensorRange(i, i + 1));
+        return segmentsOf(ofTensors);
     }
 
     private static Phases orLetGo(Binding binding, Supplier<Phases> made) {
@@ -722,7 +730,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      *
      * <p>The result's norms and coefficients are those over all ranks, its rows those that this rank holds, and
      * {@link ClipResult#tensors}, {@link ClipResult#elements} and {@link ClipResult#elementsChanged} count what this
-     * rank holds. A listener hears of the clip, without norms of groups.
+     * rank holds. A listener hears of the clip, without norms of groups and tensors.
      *
      * @throws NonFiniteGradientException under the policy ERROR, with tensor and rank; nothing was changed on any rank
      * @throws IllegalArgumentException if the norms were measured for another rule

@@ -43,6 +43,17 @@ class ClipListenerTest {
         return new ClipEvent(step, norm, coefficient, clipped, false, Map.of());
     }
 
+    /** Without the rule, for tests of the figures. */
+    private static ClipEvent figures(ClipEvent event) {
+        return new ClipEvent(
+                event.step(),
+                event.globalNorm(),
+                event.coefficient(),
+                event.clipped(),
+                event.nonFinite(),
+                event.groupNorms());
+    }
+
     @ParameterizedTest
     @MethodSource("backends")
     void hearsWhatResultsSay(TestBackend backend) {
@@ -57,13 +68,111 @@ class ClipListenerTest {
             clipper.prepare(ClipRule.perTensorNorm(100)).run();
             clipper.clipByValue(0.1);
             assertEquals(6, heard.size());
-            assertEquals(event(0, 5, decided.coefficient(), true), heard.get(0));
-            assertEquals(event(1, 5, 1, false), heard.get(1));
-            assertEquals(event(2, 5, clipped.coefficient(), true), heard.get(2));
-            assertEquals(event(3, 0.5, 1, false), heard.get(3));
+            assertEquals(event(0, 5, decided.coefficient(), true), figures(heard.get(0)));
+            assertEquals(event(1, 5, 1, false), figures(heard.get(1)));
+            assertEquals(event(2, 5, clipped.coefficient(), true), figures(heard.get(2)));
+            assertEquals(event(3, 0.5, 1, false), figures(heard.get(3)));
             assertTrue(heard.get(4).step() == 4 && Double.isNaN(heard.get(4).coefficient()));
-            assertEquals(new ClipEvent(5, Double.NaN, Double.NaN, true, false, Map.of()), heard.get(5));
+            assertEquals(new ClipEvent(5, Double.NaN, Double.NaN, true, false, Map.of()), figures(heard.get(5)));
         }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void everyEventHasItsRule(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        NormRule strict = ClipRule.globalNorm(2).withNonFinitePolicy(NonFinitePolicy.ERROR);
+        try (GradientClipper clipper = clipper(backend, heard::add, Values.buffer(DType.FLOAT32, 3, Double.NaN))) {
+            assertThrows(NonFiniteGradientException.class, () -> clipper.clip(strict));
+            clipper.clipByValue(0.5);
+            clipper.decide(ClipRule.globalNorm(3));
+            clipper.clipWithNorm(4, 5);
+        }
+        assertEquals(
+                List.of(strict, ClipRule.value(0.5), ClipRule.globalNorm(3), ClipRule.globalNorm(4)),
+                heard.stream().map(ClipEvent::rule).toList());
+    }
+
+    @Test
+    void thresholdIsWhatTheGlobalNormIsComparedWith() {
+        assertEquals(2, threshold(ClipRule.globalNorm(2)));
+        assertEquals(3, threshold(ClipRule.normalizeAbove(3, 1)));
+        assertEquals(Double.POSITIVE_INFINITY, threshold(ClipRule.globalNorm(Double.POSITIVE_INFINITY)));
+        for (ClipRule other : List.of(
+                ClipRule.perTensorNorm(2),
+                ClipRule.averageNorm(2).withScope(Scope.ALL),
+                ClipRule.blockRms(2),
+                ClipRule.adaptive(0.01),
+                ClipRule.value(2))) {
+            assertEquals(Double.NaN, threshold(other), other.toString());
+        }
+        assertEquals(Double.NaN, event(0, 1, 1, false).threshold());
+    }
+
+    private static double threshold(ClipRule rule) {
+        return new ClipEvent(0, 5, 1, false, false, Map.of(), Map.of(), rule).threshold();
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void tensorNormsForAListenerThatAsks(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        List<Long> asked = new ArrayList<>();
+        ClipListener listener = new ClipListener() {
+            @Override
+            public void onClip(ClipEvent event) {
+                heard.add(event);
+            }
+
+            @Override
+            public boolean wantsTensorNorms(long step) {
+                asked.add(step);
+                return step % 2 == 0;
+            }
+        };
+        GradientClipperBuilder builder = backend.builder().listener(listener.andThen(event -> {}));
+        builder.add("zulu", backend.place(threeFour()))
+                .add("rows", backend.place(Values.buffer(DType.FLOAT64, 5, 12)))
+                .rows(2)
+                .add("none", backend.place(Values.buffer(DType.FLOAT32)))
+                .declare("absent", DType.FLOAT32, 3);
+        try (GradientClipper clipper = builder.build()) {
+            double rows = clipper.clipByGlobalNorm(100).tensorNorm(1);
+            clipper.clipByGlobalNorm(100);
+            clipper.decide(ClipRule.globalNorm(1));
+            clipper.clipByValue(100);
+            clipper.clipWithNorm(100, 1);
+            assertEquals(13, rows, "still readable for the caller");
+        }
+        assertEquals(List.of(0L, 1L, 2L), asked, "only where norms are measured");
+        Map<String, Double> norms = Map.of("zulu", 5.0, "rows", 13.0, "none", 0.0, "absent", 0.0);
+        assertEquals(
+                List.of(norms, Map.of(), norms, Map.of(), Map.of()),
+                heard.stream().map(ClipEvent::tensorNorms).toList());
+        assertEquals(
+                List.of("zulu", "rows", "none", "absent"),
+                List.copyOf(heard.get(0).tensorNorms().keySet()));
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void aListenerThatFailsToAnswerWantsNone(TestBackend backend) {
+        List<ClipEvent> heard = new ArrayList<>();
+        ClipListener failing = new ClipListener() {
+            @Override
+            public void onClip(ClipEvent event) {
+                heard.add(event);
+            }
+
+            @Override
+            public boolean wantsTensorNorms(long step) {
+                throw new IllegalStateException("a listener's own fault");
+            }
+        };
+        try (GradientClipper clipper = clipper(backend, failing, threeFour())) {
+            assertTrue(clipper.clipByGlobalNorm(1).clipped());
+        }
+        assertEquals(Map.of(), heard.get(0).tensorNorms());
     }
 
     /** The documented way to gather norms is a clip that changes nothing; a norm alone would be counted twice. */
@@ -120,9 +229,9 @@ class ClipListenerTest {
             assertThrows(
                     NonFiniteGradientException.class,
                     () -> clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.ERROR)));
-            assertEquals(new ClipEvent(0, Double.NaN, 1, false, true, Map.of()), heard.get(0));
+            assertEquals(new ClipEvent(0, Double.NaN, 1, false, true, Map.of()), figures(heard.get(0)));
             clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.SKIP));
-            assertEquals(new ClipEvent(1, Double.NaN, 1, false, true, Map.of()), heard.get(1));
+            assertEquals(new ClipEvent(1, Double.NaN, 1, false, true, Map.of()), figures(heard.get(1)));
             clipper.clip(rule.withNonFinitePolicy(NonFinitePolicy.ZERO));
             assertTrue(heard.get(2).nonFinite() && heard.get(2).globalNorm() == 1);
         }
@@ -196,8 +305,8 @@ class ClipListenerTest {
             assertEquals(List.of(), heard);
             clipper.poll();
             assertEquals(2, heard.size());
-            assertEquals(event(0, 5, first.coefficient(), true), heard.get(0));
-            assertEquals(event(1, second.globalNorm(), second.coefficient(), true), heard.get(1));
+            assertEquals(event(0, 5, first.coefficient(), true), figures(heard.get(0)));
+            assertEquals(event(1, second.globalNorm(), second.coefficient(), true), figures(heard.get(1)));
             clipper.clipByGlobalNormAsync(0.4, stream);
             // A clip that waits first reports those before it.
             clipper.clipByGlobalNorm(0.3);
@@ -230,7 +339,7 @@ class ClipListenerTest {
             ClipResult result = clipper.clipAsync(rule, stream);
             stream.synchronize();
             clipper.poll();
-            assertEquals(List.of(new ClipEvent(0, Double.NaN, 1, false, true, Map.of())), heard);
+            assertEquals(List.of(new ClipEvent(0, Double.NaN, 1, false, true, Map.of(), Map.of(), rule)), heard);
             assertThrows(NonFiniteGradientException.class, result::globalNorm);
         }
     }

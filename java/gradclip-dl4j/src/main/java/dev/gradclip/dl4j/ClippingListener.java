@@ -7,6 +7,8 @@ import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.adapter.StepClipper;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.deeplearning4j.nn.api.Model;
@@ -55,13 +57,17 @@ public final class ClippingListener extends BaseTrainingListener {
     }
 
     private ClipEvent ofTheMean(ClipEvent sum) {
+        Map<String, Double> tensorNorms = new LinkedHashMap<>();
+        sum.tensorNorms().forEach((name, ofSum) -> tensorNorms.put(name, ofSum / divisor));
         return new ClipEvent(
                 sum.step(),
                 sum.globalNorm() / divisor,
                 sum.coefficient(),
                 sum.clipped(),
                 sum.nonFinite(),
-                sum.groupNorms());
+                sum.groupNorms(),
+                tensorNorms,
+                rule);
     }
 
     /**

@@ -146,7 +146,7 @@ public final class StepClipper implements AutoCloseable {
         // On the host a clipper holds nothing but memory, so one that is forgotten is no leak.
         if (buffers.stream().noneMatch(DeviceBuffer.class::isInstance)) builder.withoutLeakReport();
         ClipListener listener = builder.listener();
-        if (listener != null) builder.listener(event -> listener.onClip(told.apply(event)));
+        if (listener != null) builder.listener(telling(listener));
         for (int i = 0; i < newDtypes.length; i++) {
             GradientBuffer buffer = buffers.get(i);
             if (buffer != null) {
@@ -184,6 +184,20 @@ public final class StepClipper implements AutoCloseable {
                 : weights.stream().map(GradientBuffer::dtype).toArray(DType[]::new);
         clipper = built;
         return built;
+    }
+
+    private ClipListener telling(ClipListener listener) {
+        return new ClipListener() {
+            @Override
+            public void onClip(ClipEvent event) {
+                listener.onClip(told.apply(event));
+            }
+
+            @Override
+            public boolean wantsTensorNorms(long step) {
+                return listener.wantsTensorNorms(step);
+            }
+        };
     }
 
     /** Closes the latest clipper; the next {@link #bind} makes another. */

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.ClipEvent;
+import dev.gradclip.ClipListener;
 import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
@@ -167,6 +168,27 @@ class StepClipperTest {
                 List.of(-3.0, -3.0, -4.0),
                 heard.stream().map(ClipEvent::globalNorm).toList());
         assertEquals(List.of(0L, 1L, 0L), heard.stream().map(ClipEvent::step).toList());
+    }
+
+    @Test
+    void aListenerMayAskForNormsOfTensors() {
+        List<ClipEvent> heard = new ArrayList<>();
+        ClipListener asking = new ClipListener() {
+            @Override
+            public void onClip(ClipEvent event) {
+                heard.add(event);
+            }
+
+            @Override
+            public boolean wantsTensorNorms(long step) {
+                return true;
+            }
+        };
+        try (StepClipper binding = new StepClipper(GradientClipper::builder, settings -> settings.listener(asking))) {
+            binding.bind(names, buffers(ones(4), ones(9))).clipByGlobalNorm(1);
+        }
+        assertEquals(List.of(2.0, 3.0), List.copyOf(heard.get(0).tensorNorms().values()));
+        assertEquals(names, List.copyOf(heard.get(0).tensorNorms().keySet()));
     }
 
     @Test

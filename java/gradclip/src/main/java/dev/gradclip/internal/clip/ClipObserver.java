@@ -3,12 +3,14 @@ package dev.gradclip.internal.clip;
 
 import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipListener;
+import dev.gradclip.ClipRule;
 import dev.gradclip.CudaException;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.internal.rule.TensorRange;
 import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +24,11 @@ public final class ClipObserver {
 
     private final Map<String, TensorRange> groups;
 
+    /** Makes {@link #tensors} when a listener first asks for their norms. */
+    private final Supplier<Map<String, TensorRange>> tensorsOf;
+
+    private @Nullable Map<String, TensorRange> tensors;
+
     private final @Nullable ClipListener listener;
 
     /** The clips whose figures the device has not written yet. */
@@ -30,12 +37,17 @@ public final class ClipObserver {
     private long steps;
     private boolean logged;
 
-    private record Waiting(long step, long call) {}
+    private record Waiting(long step, long call, ClipRule rule) {}
 
-    /** Observes the clips of these phases; the groups are ranges of segments. */
-    public ClipObserver(Phases phases, Map<String, TensorRange> groups, @Nullable ClipListener listener) {
+    /** Observes the clips of these phases; groups and tensors are ranges of segments. */
+    public ClipObserver(
+            Phases phases,
+            Map<String, TensorRange> groups,
+            Supplier<Map<String, TensorRange>> tensors,
+            @Nullable ClipListener listener) {
         this.phases = phases;
         this.groups = groups;
+        this.tensorsOf = tensors;
         this.listener = listener;
     }
 
@@ -50,18 +62,21 @@ public final class ClipObserver {
         try {
             phases.clip(call);
         } catch (NonFiniteGradientException e) {
-            tell(begun, refused(steps++), false);
+            tell(begun, refused(steps++, call.rule().rule), false);
             throw e;
         }
         long step = steps++;
         Figures figures = call.figures();
         if (figures.isPending) {
             if (waiting.size() == MOST_WAITING) waiting.remove();
-            waiting.add(new Waiting(step, figures.call));
+            waiting.add(new Waiting(step, figures.call, call.rule().rule));
             return;
         }
         if (!waiting.isEmpty()) poll();
-        tell(begun, event(step, figures, call.measuresNorms() ? groupNorms(figures.call) : Map.of()), false);
+        boolean norms = call.measuresNorms();
+        Map<String, Double> ofGroups = norms ? norms(groups, figures.call) : Map.of();
+        Map<String, Double> ofTensors = norms ? tensorNorms(step, figures.call) : Map.of();
+        tell(begun, event(step, figures, ofGroups, ofTensors, call.rule().rule), false);
     }
 
     /** Reports the waiting clips whose figures the device has written by now; never blocks. */
@@ -74,9 +89,9 @@ public final class ClipObserver {
             try {
                 Figures figures = new Figures();
                 phases.read(next.call, figures);
-                event = event(next.step, figures, Map.of());
+                event = event(next.step, figures, Map.of(), Map.of(), next.rule);
             } catch (NonFiniteGradientException e) {
-                event = refused(next.step);
+                event = refused(next.step, next.rule);
             } catch (CudaException | IllegalStateException e) {
                 // The device failed, or the figures were overwritten: reading the ClipResult throws the same error.
                 continue;
@@ -85,21 +100,49 @@ public final class ClipObserver {
         }
     }
 
-    private Map<String, Double> groupNorms(long ofCall) {
-        if (groups.isEmpty()) return Map.of();
+    private Map<String, Double> norms(Map<String, TensorRange> ranges, long ofCall) {
+        if (ranges.isEmpty()) return Map.of();
         Map<String, Double> norms = new LinkedHashMap<>();
-        groups.forEach((name, range) -> norms.put(name, phases.norm(range.from(), range.to(), ofCall)));
+        ranges.forEach((name, range) -> norms.put(name, phases.norm(range.from(), range.to(), ofCall)));
         return norms;
     }
 
-    private static ClipEvent event(long step, Figures figures, Map<String, Double> groupNorms) {
+    private Map<String, Double> tensorNorms(long step, long ofCall) {
+        if (listener == null || !wantsTensorNorms(listener, step)) return Map.of();
+        Map<String, TensorRange> ranges = tensors;
+        if (ranges == null) tensors = ranges = tensorsOf.get();
+        return norms(ranges, ofCall);
+    }
+
+    private boolean wantsTensorNorms(ClipListener asked, long step) {
+        try {
+            return asked.wantsTensorNorms(step);
+        } catch (Exception e) {
+            log(e);
+            return false;
+        }
+    }
+
+    private static ClipEvent event(
+            long step,
+            Figures figures,
+            Map<String, Double> groupNorms,
+            Map<String, Double> tensorNorms,
+            ClipRule rule) {
         return new ClipEvent(
-                step, figures.globalNorm, figures.coefficient, figures.clipped, figures.nonFinite, groupNorms);
+                step,
+                figures.globalNorm,
+                figures.coefficient,
+                figures.clipped,
+                figures.nonFinite,
+                groupNorms,
+                tensorNorms,
+                rule);
     }
 
     /** Makes the event of a clip that the policy ERROR refused, which changed no gradient. */
-    private static ClipEvent refused(long step) {
-        return new ClipEvent(step, Double.NaN, 1, false, true, Map.of());
+    private static ClipEvent refused(long step, ClipRule rule) {
+        return new ClipEvent(step, Double.NaN, 1, false, true, Map.of(), Map.of(), rule);
     }
 
     private void tell(ClipRecording.@Nullable Recorded begun, ClipEvent event, boolean async) {
@@ -108,11 +151,15 @@ public final class ClipObserver {
         try {
             listener.onClip(event);
         } catch (Exception e) {
-            if (logged) return;
-            logged = true;
-            System.getLogger("dev.gradclip")
-                    .log(System.Logger.Level.WARNING, "a ClipListener failed; the clip itself did not", e);
+            log(e);
         }
+    }
+
+    private void log(Exception e) {
+        if (logged) return;
+        logged = true;
+        System.getLogger("dev.gradclip")
+                .log(System.Logger.Level.WARNING, "a ClipListener failed; the clip itself did not", e);
     }
 
     /** Reports all waiting clips; to be called when no clip is in flight any more. */
