@@ -18,6 +18,8 @@ import picocli.CommandLine.HelpCommand;
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1.0",
             "  gradclip rules",
             "  gradclip inspect grads.safetensors",
+            "  gradclip report run.jsonl -o report.html",
+            "  gradclip watch run.jsonl",
             "  gradclip bench",
             "  gradclip parity",
             "  gradclip info",

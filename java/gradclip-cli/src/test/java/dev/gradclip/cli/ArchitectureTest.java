@@ -28,16 +28,18 @@ class ArchitectureTest {
     private static final String CLI = "dev.gradclip.cli.";
 
     /** The packages of the command that each of them may use; {@code rules} is a command and the table of all rules. */
-    private static final Map<String, Set<String>> LAYERS = Map.of(
-            "shell", Set.of(),
-            "safetensors", Set.of("shell"),
-            "rules", Set.of("safetensors", "shell"),
-            "clip", Set.of("rules", "safetensors", "shell"),
-            "inspect", Set.of("safetensors", "shell"),
-            "parity", Set.of("rules", "shell"),
-            "bench", Set.of("shell"),
-            "demo", Set.of("shell"),
-            "info", Set.of("shell"));
+    private static final Map<String, Set<String>> LAYERS = Map.ofEntries(
+            Map.entry("shell", Set.of()),
+            Map.entry("safetensors", Set.of("shell")),
+            Map.entry("rules", Set.of("safetensors", "shell")),
+            Map.entry("clip", Set.of("rules", "safetensors", "shell")),
+            Map.entry("inspect", Set.of("safetensors", "shell")),
+            Map.entry("parity", Set.of("rules", "shell")),
+            Map.entry("bench", Set.of("shell")),
+            Map.entry("demo", Set.of("shell")),
+            Map.entry("info", Set.of("shell")),
+            Map.entry("report", Set.of("shell")),
+            Map.entry("watch", Set.of("shell")));
 
     private static final JavaClasses MAIN = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
@@ -79,7 +81,7 @@ class ArchitectureTest {
         List<JavaClass> commands = MAIN.stream()
                 .filter(type -> type.isAssignableTo(Subcommand.class) && !type.isEquivalentTo(Subcommand.class))
                 .toList();
-        assertEquals(7, commands.size(), commands::toString);
+        assertEquals(9, commands.size(), commands::toString);
         for (JavaClass command : commands) {
             Set<String> users = command.getDirectDependenciesToSelf().stream()
                     .map(use -> use.getOriginClass().getName())

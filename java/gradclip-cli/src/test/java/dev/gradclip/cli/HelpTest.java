@@ -9,8 +9,10 @@ import dev.gradclip.cli.demo.DemoCommand;
 import dev.gradclip.cli.info.InfoCommand;
 import dev.gradclip.cli.inspect.InspectCommand;
 import dev.gradclip.cli.parity.ParityCommand;
+import dev.gradclip.cli.report.ReportCommand;
 import dev.gradclip.cli.rules.RulesCommand;
 import dev.gradclip.cli.shell.ExitCode;
+import dev.gradclip.cli.watch.WatchCommand;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
@@ -30,6 +32,8 @@ class HelpTest {
                 InspectCommand.class,
                 BenchCommand.class,
                 ParityCommand.class,
+                ReportCommand.class,
+                WatchCommand.class,
                 InfoCommand.class
             })
     void fitsATerminal(Class<?> type) {

@@ -32,8 +32,12 @@ import org.junit.jupiter.params.provider.CsvSource;
 @EnabledOnOs(OS.LINUX)
 class LauncherTest {
     private static final Path TREE = Path.of("../..").toAbsolutePath().normalize();
-    private static final List<String> MODULES =
-            List.of("java/gradclip", "java/gradclip-measure", "java/gradclip-demo", "java/gradclip-cli");
+    private static final List<String> MODULES = List.of(
+            "java/gradclip",
+            "java/gradclip-report",
+            "java/gradclip-measure",
+            "java/gradclip-demo",
+            "java/gradclip-cli");
     private static final String NATIVE =
             "java/gradclip/target/classes/dev/gradclip/internal/native/linux/libgradclip.so";
 

@@ -2,6 +2,7 @@
 package dev.gradclip.demo;
 
 import dev.gradclip.Backend;
+import dev.gradclip.ClipListener;
 import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
@@ -13,20 +14,25 @@ import dev.gradclip.HostBuffer;
 import dev.gradclip.Update;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The gradients and weights of a network, bound to a clipper. A device is sent copies, and sends the weights back. */
 final class BoundGradients implements AutoCloseable {
+    private static final ClipRule ONLY_MEASURE = ClipRule.globalNorm(Double.POSITIVE_INFINITY);
+
     private final List<Parameter> parameters;
     /** A gradient and its weights by turns. */
     private final List<DeviceBuffer> copies = new ArrayList<>();
 
     private final GradientClipper clipper;
 
-    BoundGradients(List<Parameter> parameters, Backend backend) {
+    /** @param listener who hears of each clip, or null */
+    BoundGradients(List<Parameter> parameters, Backend backend, @Nullable ClipListener listener) {
         this.parameters = parameters;
         // Each run has a thread of its own, and these gradients are small.
         GradientClipperBuilder builder =
                 GradientClipper.builder().backend(backend).threads(1);
+        if (listener != null) builder.listener(listener);
         try {
             for (Parameter parameter : parameters) {
                 builder.add(parameter.name(), buffer(parameter.gradient(), backend));
@@ -51,6 +57,11 @@ final class BoundGradients implements AutoCloseable {
         for (int i = 0; i < copies.size(); i += 2)
             copies.get(i).copyFrom(parameters.get(i / 2).gradient());
         return clipper.globalNorm();
+    }
+
+    /** Reports the gradients to the listener; changes nothing. */
+    void report() {
+        clipper.clip(ONLY_MEASURE);
     }
 
     /** Updates the weights with the clipped gradients that {@link #norm} has just measured; these stay as they are. */

@@ -29,6 +29,11 @@ public final class Demo {
         temporalOrder = plan.temporalOrder() ? new TemporalExperiment(plan) : null;
     }
 
+    /** The ways to clip of the experiment on images. */
+    public static List<Clipping> digitsClippings() {
+        return DigitsExperiment.CLIPPINGS;
+    }
+
     /** Returns the sum of what the trainings report as they go. */
     public long cost() {
         return (digits == null ? 0 : digits.cost()) + (temporalOrder == null ? 0 : temporalOrder.cost());

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.demo;
 
+import dev.gradclip.ClipListener;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import java.util.function.LongConsumer;
 
 /**
@@ -87,7 +89,9 @@ final class DigitsExperiment {
             return new FrameworkTraining(framework.network(rows, columns, classes, clipping.rule(), plan.seed(0, 0)));
         }
         Lstm network = new Lstm(columns, UNITS, classes, rows, BATCH, random);
-        return new Training(network, clipping, LEARNING_RATE, plan.backend());
+        Function<Clipping, ClipListener> listeners = plan.listeners();
+        return new Training(
+                network, clipping, LEARNING_RATE, plan.backend(), listeners == null ? null : listeners.apply(clipping));
     }
 
     private double accuracy(Learner learner) {

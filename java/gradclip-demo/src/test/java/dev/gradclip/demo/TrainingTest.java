@@ -198,7 +198,7 @@ class TrainingTest {
     @ParameterizedTest
     @MethodSource("backends")
     void clippingHelps(Backend backend) throws Exception {
-        DemoPlan plan = new DemoPlan(1, 15, backend, 2, true, false, null, null);
+        DemoPlan plan = new DemoPlan(1, 15, backend, 2, true, false, null, null, null);
         List<DigitsResult.Run> runs = new ArrayList<>(resultOf(plan).runs());
         assertTrue(runs.get(0).accuracy() < 0.5, runs.get(0).accuracy() + " without clipping");
         assertTrue(runs.get(1).accuracy() > 0.8, runs.get(1).accuracy() + " by value");

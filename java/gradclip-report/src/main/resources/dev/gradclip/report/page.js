@@ -285,7 +285,7 @@
 
   // ---- Norms of layers: a heat map ----
 
-  /** Viridis, by M. Smith and S. van der Walt: lightness grows evenly, and the colour-blind see all of it. */
+  /** Viridis, by S. van der Walt and N. Smith: lightness grows evenly, and the colour-blind see all of it. */
   const VIRIDIS = [[68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137],
     [53, 183, 121], [109, 205, 89], [180, 222, 44], [253, 231, 37]];
 

@@ -5,6 +5,7 @@ import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Numbers;
+import dev.gradclip.cli.shell.Printable;
 import dev.gradclip.cli.shell.Progress;
 import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
@@ -53,8 +54,8 @@ import picocli.CommandLine.Parameters;
         customSynopsis = {
             "gradclip demo [digits] [temporal-order] [--seed N] [--seconds S]",
             "              [--data DIR] [--framework torch|djl|dl4j] [--png FILE]",
-            "              [--json FILE] [--force] [--backend auto|java|native|cuda]",
-            "              [--threads N]"
+            "              [--json FILE] [--record DIR] [--force]",
+            "              [--backend auto|java|native|cuda] [--threads N]"
         },
         footerHeading = "%nData:%n",
         footer = {
@@ -75,6 +76,7 @@ import picocli.CommandLine.Parameters;
             "Examples:",
             "  gradclip demo",
             "  gradclip demo digits --data mnist/",
+            "  gradclip demo digits --record runs",
             "  gradclip demo --framework djl",
             "  gradclip demo temporal-order --seed 7 --seconds 600"
         },
@@ -127,7 +129,16 @@ public final class DemoCommand extends Subcommand {
     @Option(names = "--json", paramLabel = "FILE", description = "where to write all figures (default: demo.json)")
     private Path json = Path.of("demo.json");
 
-    @Option(names = "--force", description = "replace files that an earlier demo did not write")
+    @Option(
+            names = "--record",
+            paramLabel = "DIR",
+            description =
+                    "also write a run file for each way to clip the digits into this folder, with the norm of each "
+                            + "tensor in each step, for 'gradclip report' and 'gradclip watch'. A clip by value "
+                            + "measures no norm, so its file has none")
+    private @Nullable Path record;
+
+    @Option(names = "--force", description = "replace files that an earlier demo did not write, and run files")
     private boolean force;
 
     @Mixin
@@ -146,9 +157,14 @@ public final class DemoCommand extends Subcommand {
         }
         boolean digits = experiments.contains(Experiment.DIGITS);
         if (data != null && !digits) throw usage("--data is for digits, which is not asked for");
+        if (record != null && !digits) throw usage("--record is for digits, which is not asked for");
+        if (record != null && framework != null) {
+            throw usage("--record is for the demo's own network, not for " + framework);
+        }
         DemoFiles files = DemoFiles.of(png, json, force);
         Framework trainer = framework == null ? null : Frameworks.load(framework);
         int threads = work.threads() == 0 ? Runtime.getRuntime().availableProcessors() : work.threads();
+        DemoRecords records = record == null ? null : DemoRecords.of(record, Demo.digitsClippings(), force);
         DemoPlan plan = new DemoPlan(
                 seed,
                 seconds,
@@ -158,15 +174,23 @@ public final class DemoCommand extends Subcommand {
                 digits,
                 experiments.contains(Experiment.TEMPORAL_ORDER),
                 trainer,
-                data);
-        Demo demo = demo(plan);
+                data,
+                records == null ? null : records::listener);
         long start = System.nanoTime();
         DemoResult result;
-        try (Progress progress = Progress.ofWork(terminal, "demo", demo.cost())) {
-            result = demo.run(progress::advance);
+        try {
+            Demo demo = demo(plan);
+            try (Progress progress = Progress.ofWork(terminal, "demo", demo.cost())) {
+                result = demo.run(progress::advance);
+            }
+        } finally {
+            if (records != null) records.close();
         }
         DemoText.print(result, (System.nanoTime() - start) / 1e9, terminal);
         files.write(result, terminal);
+        if (records != null) {
+            for (Path file : records.files()) terminal.out().println("written: " + Printable.escaped(file.toString()));
+        }
         return ExitCode.DONE;
     }
 

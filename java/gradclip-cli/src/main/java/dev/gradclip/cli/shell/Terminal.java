@@ -15,14 +15,16 @@ import java.nio.charset.StandardCharsets;
  * @param colours on standard output
  * @param errorColours on standard error
  * @param progress whether someone watches standard error
+ * @param screen whether standard output is a terminal on which lines can be drawn anew
  */
-public record Terminal(PrintStream out, PrintStream err, boolean colours, boolean errorColours, boolean progress) {
+public record Terminal(
+        PrintStream out, PrintStream err, boolean colours, boolean errorColours, boolean progress, boolean screen) {
     /** The message if nothing can be written to standard output. */
     public static final String UNWRITABLE = "standard output cannot be written";
 
     /** Returns streams without colours and progress, which are no terminal. */
     public static Terminal plain(PrintStream out, PrintStream err) {
-        return new Terminal(out, err, false, false, false);
+        return new Terminal(out, err, false, false, false, false);
     }
 
     /** Returns the process's own streams; the launcher says which are terminals, for Java 17 cannot tell. */
@@ -30,9 +32,15 @@ public record Terminal(PrintStream out, PrintStream err, boolean colours, boolea
         boolean out = Boolean.getBoolean("gradclip.terminal.out");
         boolean err = Boolean.getBoolean("gradclip.terminal.err");
         String noColour = System.getenv("NO_COLOR");
-        boolean colours = (noColour == null || noColour.isEmpty()) && !"dumb".equals(System.getenv("TERM"));
+        boolean dumb = "dumb".equals(System.getenv("TERM"));
+        boolean colours = (noColour == null || noColour.isEmpty()) && !dumb;
         return new Terminal(
-                stream(FileDescriptor.out), stream(FileDescriptor.err), out && colours, err && colours, err);
+                stream(FileDescriptor.out),
+                stream(FileDescriptor.err),
+                out && colours,
+                err && colours,
+                err,
+                out && !dumb);
     }
 
     String red(String text) {

@@ -14,6 +14,8 @@ import dev.gradclip.cli.Outcome;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.demo.Digits;
 import dev.gradclip.demo.IdxFolder;
+import dev.gradclip.report.RunReader;
+import dev.gradclip.report.RunStep;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -179,6 +181,36 @@ class DemoCommandTest {
         // Fewer images than a batch.
         IdxFolder.write(data, 3, 1, 6, 5);
         demo("digits", "--data", data).expect(ExitCode.DONE);
+    }
+
+    /** What is recorded is what the demo says; and recording changes no number. */
+    @Test
+    void recordsRuns() throws IOException {
+        demo("digits").expect(ExitCode.DONE);
+        Map<String, Object> plain = figures();
+        Path runs = folder.resolve("new/runs");
+        Outcome outcome = demo("digits", "--record", runs).expect(ExitCode.DONE);
+        assertEquals(plain, figures());
+        for (Map<String, Object> run : Json.maps(Json.map(plain, "digits"), "runs")) {
+            String clipping = Json.string(run, "clipping");
+            Path file = runs.resolve("digits-" + clipping.replace(' ', '-') + ".jsonl");
+            assertTrue(outcome.out().contains("written: " + file), outcome::out);
+            List<Object> norms = new ArrayList<>();
+            int clipped = 0;
+            try (RunReader reader = RunReader.open(file)) {
+                for (RunStep step = reader.next(); step != null; step = reader.next()) {
+                    norms.add(step.norm());
+                    if (step.clipped()) clipped++;
+                    assertEquals(clipping.startsWith("value") ? 0 : 5, reader.norms().length);
+                }
+            }
+            assertEquals(Json.number(run, "clipped_steps"), clipped);
+            if (!clipping.startsWith("value")) assertEquals(Json.get(run, "norms"), norms);
+        }
+        demo("digits", "--record", runs).refused(ExitCode.USAGE, "digits-none.jsonl", "is there already", "--force");
+        demo("digits", "--record", runs, "--force").expect(ExitCode.DONE);
+        demo("temporal-order", "--record", runs).refused(ExitCode.USAGE, "--record is for digits");
+        demo("digits", "--record", json()).refused(ExitCode.USAGE, "takes a folder");
     }
 
     @Test

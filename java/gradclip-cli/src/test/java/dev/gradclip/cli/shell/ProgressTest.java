@@ -15,7 +15,7 @@ class ProgressTest {
     private static String drawn(boolean watched) throws InterruptedException {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
-        Terminal terminal = new Terminal(stream, stream, false, false, watched);
+        Terminal terminal = new Terminal(stream, stream, false, false, watched, false);
         try (Progress progress = Progress.ofWork(terminal, "task", 100_000)) {
             progress.advance(37_000);
             for (int i = 0;
@@ -32,7 +32,7 @@ class ProgressTest {
     void tellsHowLongTheRestWillTake() throws InterruptedException {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
-        Terminal terminal = new Terminal(stream, stream, false, false, true);
+        Terminal terminal = new Terminal(stream, stream, false, false, true, false);
         Pattern rest = Pattern.compile("0:0\\d:\\d\\d / 0:(\\d\\d:\\d[1-9]|\\d\\d:[1-9]\\d|\\d[1-9]:\\d\\d)");
         for (boolean file : new boolean[] {false, true}) {
             long whole = 200_000_000_000L;
