@@ -418,8 +418,9 @@
       const value = level === NONE ? 'no norm' : level === NON_FINITE ? 'not finite' : level === ZERO ? 'norm 0'
         : 'norm about ' + Number(valueAt(layers, level).toPrecision(2)).toPrecision(2).replace('e+', 'e');
       const to = Math.max(layers.x[column], column === columns - 1 ? layers.x[columns] : layers.x[column + 1] - 1);
-      tip.textContent = layers.names[row] + ', ' + (layers.bin > 1 ? 'steps ' + count(layers.x[column]) + '–' + count(to)
-        : 'step ' + count(layers.x[column])) + ': ' + value;
+      const first = count(layers.x[column]);
+      tip.textContent = layers.names[row] + ', ' + (layers.bin > 1 ? 'steps ' + first + '–' + count(to) : 'step ' + first)
+        + ': ' + value;
       tip.style.left = Math.min(event.clientX + 14, innerWidth - 320) + 'px';
       tip.style.top = event.clientY + 14 + 'px';
     });
