@@ -6,6 +6,7 @@ import dev.gradclip.measure.Half;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
+import org.jspecify.annotations.Nullable;
 
 /** Counts what a norm hides: mean, zeros, NaNs and infinities. */
 final class ElementStats {
@@ -18,6 +19,7 @@ final class ElementStats {
     private static final double DOWN = 0x1p-200;
 
     private final double[] block;
+    private final @Nullable Magnitudes magnitudes;
     private final CompensatedSum sum = new CompensatedSum();
     private final CompensatedSum hugeSum = new CompensatedSum();
     private long elements;
@@ -33,7 +35,13 @@ final class ElementStats {
      *     tensors
      */
     ElementStats(double[] scratch) {
+        this(scratch, null);
+    }
+
+    /** @param into counts all elements by magnitude, too, or null */
+    ElementStats(double[] scratch, @Nullable Magnitudes into) {
         block = scratch;
+        magnitudes = into;
     }
 
     /** Adds a piece of a tensor: the buffer from position to limit, which are left as they are. */
@@ -43,6 +51,7 @@ final class ElementStats {
             int count = Math.min(BLOCK, all - at);
             fill(piece, dtype, at, count);
             addBlock(count);
+            if (magnitudes != null) magnitudes.add(block, count);
         }
     }
 

@@ -38,10 +38,13 @@ final class FileInspection implements AutoCloseable {
     private final StreamingNorm l2;
     private final StreamingNorm max;
     private final double[] scratch = new double[ElementStats.BLOCK];
+    private final @Nullable Magnitudes magnitudes;
     private final ElementStats all = new ElementStats(scratch);
     private final List<Inspected> tensors = new ArrayList<>();
 
-    FileInspection(Backend backend) {
+    /** @param into counts all elements by magnitude, too, or null */
+    FileInspection(Backend backend, @Nullable Magnitudes into) {
+        magnitudes = into;
         l1 = StreamingNorm.of(NormType.L1, backend, 0);
         l2 = StreamingNorm.of(NormType.L2, backend, 0);
         max = StreamingNorm.of(NormType.INF, backend, 0);
@@ -58,7 +61,7 @@ final class FileInspection implements AutoCloseable {
 
     private Measures measure(SafetensorsFile file, TensorEntry entry, DType dtype, Progress progress)
             throws IOException {
-        ElementStats counts = new ElementStats(scratch);
+        ElementStats counts = new ElementStats(scratch, magnitudes);
         file.forEachPiece(entry, piece -> {
             HostBuffer buffer = HostBuffer.wrap(piece, dtype);
             l1.add(buffer);

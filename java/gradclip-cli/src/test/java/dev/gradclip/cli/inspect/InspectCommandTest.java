@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.inspect;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.cli.Gradients;
@@ -17,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -33,6 +36,55 @@ class InspectCommandTest {
                 .add("d", "F16", Gradients.bytes((short) 0x3c00, (short) 0x4000), 2)
                 .add("e", "F32", new byte[0], 0)
                 .write(folder.resolve("in"));
+    }
+
+    /** A picture is drawn whatever the elements are, and the report stays as it is without one. */
+    @Test
+    void plot() throws IOException {
+        Path in = write();
+        Path png = folder.resolve("plot.png");
+        String plain = Outcome.of("inspect", in).expect(ExitCode.DONE).out();
+        Path calm = new Gradients()
+                .floats("a", 1e-30f, -2, 3)
+                .floats("b", 0, 4)
+                .floats("c".repeat(500), 5)
+                .write(folder.resolve("calm"));
+        Path zeros = new Gradients().floats("a", 0, -0f).write(folder.resolve("zeros"));
+        Path none = new Gradients().write(folder.resolve("none"));
+        for (Path file : List.of(in, calm, zeros, none)) {
+            for (List<String> rule : List.of(
+                    List.<String>of(),
+                    List.of("--max-norm", "0"),
+                    List.of("--max-norm", "1"),
+                    List.of("--max-norm", "inf"),
+                    List.of("--clip-value", "0.5"))) {
+                Files.deleteIfExists(png);
+                List<Object> arguments = new ArrayList<>(List.of("inspect", file, "--plot", png));
+                arguments.addAll(rule);
+                Outcome outcome = Outcome.of(arguments.toArray()).expect(ExitCode.DONE);
+                if (file.equals(in)) assertEquals(plain, outcome.out());
+                assertEquals("", outcome.err());
+                assertTrue(ImageIO.read(png.toFile()).getWidth() >= 620, file + " " + rule);
+            }
+        }
+    }
+
+    @Test
+    void refusedPlots() throws IOException {
+        Path in = write();
+        byte[] bytes = Files.readAllBytes(in);
+        Path png = folder.resolve("plot.png");
+        Outcome.of("inspect", in, "--max-norm", "1")
+                .refused(ExitCode.USAGE, "--max-norm is for --plot", "gradclip clip");
+        Outcome.of("inspect", in, "--clip-value", "1").refused(ExitCode.USAGE, "--clip-value is for --plot");
+        Outcome.of("inspect", in, "--plot", png, "--clip-value", "1", "--max-norm", "1")
+                .refused(ExitCode.USAGE, "exclude each other");
+        Outcome.of("inspect", in, "--plot", png, "--max-norm", "-1").refused(ExitCode.USAGE, "0 or more");
+        Outcome.of("inspect", in, "--plot", png, "--clip-value", "nan").refused(ExitCode.USAGE, "0 or more");
+        Outcome.of("inspect", in, "--plot", in).refused(ExitCode.USAGE, "the picture would replace");
+        Outcome.of("inspect", in, "--plot", folder.resolve("no/x.png")).refused(ExitCode.USAGE, "no folder");
+        assertFalse(Files.exists(png));
+        assertArrayEquals(bytes, Files.readAllBytes(in));
     }
 
     @Test
