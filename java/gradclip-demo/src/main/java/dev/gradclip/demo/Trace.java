@@ -2,6 +2,7 @@
 package dev.gradclip.demo;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.stream.DoubleStream;
 
 /** The findings of a training, step by step. */
@@ -11,7 +12,7 @@ public final class Trace {
     private double[] losses = new double[256];
     private double[] norms = new double[256];
     private int steps;
-    private int clipped;
+    private final BitSet clippedSteps = new BitSet();
 
     void add(double loss, double norm, boolean wasClipped) {
         if (steps == losses.length) {
@@ -19,8 +20,8 @@ public final class Trace {
             norms = Arrays.copyOf(norms, 2 * steps);
         }
         losses[steps] = loss;
-        norms[steps++] = norm;
-        if (wasClipped) clipped++;
+        norms[steps] = norm;
+        clippedSteps.set(steps++, wasClipped);
     }
 
     public int steps() {
@@ -39,7 +40,12 @@ public final class Trace {
 
     /** Returns the number of steps whose gradients were changed. */
     public int clipped() {
-        return clipped;
+        return clippedSteps.cardinality();
+    }
+
+    /** Returns true if a step's gradients were changed. */
+    public boolean clipped(int step) {
+        return clippedSteps.get(step);
     }
 
     /** Returns the largest norm; NaN if a norm was. */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.demo;
 
+import dev.gradclip.NormRule;
 import dev.gradclip.demo.Clipping;
 import dev.gradclip.demo.DemoResult;
 import dev.gradclip.demo.DigitsResult;
 import dev.gradclip.demo.TemporalResult;
+import dev.gradclip.demo.Trace;
 import dev.gradclip.measure.Png;
 import java.awt.BasicStroke;
 import java.awt.Color;
@@ -38,6 +40,7 @@ final class DemoChart {
             charts.add(loss);
             XYChart norm = chart("digits: gradient norm before clipping", "step", "L2 norm, largest of some steps");
             overSteps(norm, demo.digits(), run -> run.trace().norms(), true);
+            thresholds(norm, demo.digits());
             norm.getStyler().setYAxisLogarithmic(true);
             charts.add(norm);
         }
@@ -67,6 +70,46 @@ final class DemoChart {
             }
             if (!x.isEmpty()) style(chart.addSeries(run.clipping().name(), x, y), run.clipping());
         }
+        int steps = digits.runs().stream()
+                .mapToInt(run -> run.trace().steps())
+                .max()
+                .orElse(1);
+        chart.getStyler().setXAxisMin(0.0);
+        chart.getStyler().setXAxisMax((double) steps);
+        chart.getStyler().setXAxisTickMarkSpacingHint(80);
+    }
+
+    /** Draws the threshold of each run that has one, and a mark where at least one of the steps was clipped. */
+    private static void thresholds(XYChart chart, DigitsResult digits) {
+        for (DigitsResult.Run run : digits.runs()) {
+            if (!(run.clipping().rule() instanceof NormRule rule)) continue;
+            Trace trace = run.trace();
+            List<Double> x = new ArrayList<>();
+            List<Double> y = new ArrayList<>();
+            double[] norms = trace.norms();
+            int width = Math.max(1, norms.length / POINTS);
+            for (int from = 0; from + width <= norms.length; from += width) {
+                double most = 0;
+                boolean clipped = false;
+                for (int i = from; i < from + width; i++) {
+                    most = Math.max(most, norms[i]);
+                    clipped |= trace.clipped(i);
+                }
+                if (!clipped || !Double.isFinite(most)) continue;
+                x.add((double) from + width);
+                y.add(most);
+            }
+            XYSeries limit =
+                    chart.addSeries("threshold", List.of(0.0, (double) norms.length), List.of(rule.max(), rule.max()));
+            style(limit, run.clipping())
+                    .setLineStyle(new BasicStroke(
+                            1.5f, BasicStroke.CAP_BUTT, BasicStroke.JOIN_MITER, 10, new float[] {7, 4}, 0));
+            if (x.isEmpty()) continue;
+            XYSeries marks = chart.addSeries("clipped", x, y);
+            style(marks, run.clipping()).setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
+            marks.setMarker(SeriesMarkers.TRIANGLE_UP);
+        }
+        chart.getStyler().setMarkerSize(6);
     }
 
     private static XYChart success(TemporalResult result) {
@@ -93,7 +136,7 @@ final class DemoChart {
 
     private static XYChart chart(String title, String x, String y) {
         XYChart chart = new XYChartBuilder()
-                .width(460)
+                .width(500)
                 .height(400)
                 .title(title)
                 .xAxisTitle(x)
