@@ -197,7 +197,7 @@ public final class CudaPhases implements Phases {
     public void requireReady(ResolvedRule rule, @Nullable Update update) {
         // A rank that holds nothing has no weights either, and nothing to update.
         if (update != null && (binding.segments().hasWeights() || binding.elements() > 0)) {
-            updates(UpdateForm.of(update));
+            updates(StateForm.of(update));
             binding.requireUpdatable();
         }
         if (rule.clamps() || rule.isGlobal() || binding.isOfRanks()) return;
@@ -286,7 +286,7 @@ public final class CudaPhases implements Phases {
     }
 
     private long step(long handle, CudaRule by, Update update) {
-        return plan.step(handle, by, updates(UpdateForm.of(update)).state(), update);
+        return plan.step(handle, by, updates(StateForm.of(update)).state(), update);
     }
 
     /** The numbers of a rule that limits nothing, and whose unscaling multiplies by what ranks decided. */
