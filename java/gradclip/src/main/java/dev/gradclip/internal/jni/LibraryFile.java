@@ -6,19 +6,22 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipal;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,7 +31,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class LibraryFile {
     static final String PATH_PROPERTY = "dev.gradclip.native.path";
-    private static final Pattern STALE = Pattern.compile("gradclip-\\d+");
+    private static final String PREFIX = "gradclip-";
+    private static final int MOST_NAMES = 1000;
     private static final int MOST_LOOKED_AT = 10_000;
     private static final String BUILD_ID_FILE = "gradclip.build-id";
 
@@ -93,8 +97,7 @@ final class LibraryFile {
     }
 
     private static String extractAndLoad(String library) throws IOException {
-        Path folder = Files.createTempDirectory(
-                "gradclip-", PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Path folder = newPrivateFolder();
         Path file = folder.resolve(library);
         try {
             try (InputStream in = LibraryFile.class.getResourceAsStream(name(library))) {
@@ -120,6 +123,34 @@ final class LibraryFile {
     }
 
     /**
+     * Makes a folder that nobody else can enter. Its name need not be a secret, because a folder that is there already is
+     * never taken: {@code Files.createTempDirectory} starts the JDK's random numbers, some 80 classes that a first clip
+     * would wait for.
+     */
+    private static Path newPrivateFolder() throws IOException {
+        Path parent = Path.of(System.getProperty("java.io.tmpdir", "/tmp"));
+        FileAttribute<?> mine = PosixFilePermissions.asFileAttribute(EnumSet.of(
+                PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE, PosixFilePermission.OWNER_EXECUTE));
+        for (int i = 1; ; i++) {
+            Path folder = parent.resolve(PREFIX + (System.nanoTime() & Long.MAX_VALUE));
+            try {
+                return Files.createDirectory(folder, mine);
+            } catch (FileAlreadyExistsException e) {
+                if (i == MOST_NAMES) throw e;
+            }
+        }
+    }
+
+    /** Returns true for a name that {@link #newPrivateFolder} gives. */
+    private static boolean isOurs(String name) {
+        if (!name.startsWith(PREFIX) || name.length() == PREFIX.length()) return false;
+        for (int i = PREFIX.length(); i < name.length(); i++) {
+            if (name.charAt(i) < '0' || name.charAt(i) > '9') return false;
+        }
+        return true;
+    }
+
+    /**
      * Removes folders of this user, at least a day old, of JVMs that were killed while they loaded a library. Every
      * start does this, so the number of entries looked at is limited.
      */
@@ -131,7 +162,7 @@ final class LibraryFile {
             UserPrincipal user = Files.getOwner(own, LinkOption.NOFOLLOW_LINKS);
             for (Path folder : all) {
                 if (++looked > MOST_LOOKED_AT) return;
-                if (!STALE.matcher(folder.getFileName().toString()).matches()) continue;
+                if (!isOurs(folder.getFileName().toString())) continue;
                 if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) continue;
                 FileTime written = Files.getLastModifiedTime(folder, LinkOption.NOFOLLOW_LINKS);
                 boolean mine = user.equals(Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS));

@@ -66,11 +66,11 @@ public final class HostMemory implements TensorMemory {
 
     /** Returns the type, the length and the pieces' lengths, without a reference to the memory. */
     public HostMemory shape() {
-        return new HostMemory(
-                dtype,
-                pieces.stream()
-                        .map(piece -> Piece.ofAddress(dtype, 0, piece.length(), null))
-                        .toList());
+        Piece[] lengths = new Piece[pieces.size()];
+        for (int i = 0; i < lengths.length; i++) {
+            lengths[i] = Piece.ofAddress(dtype, 0, pieces.get(i).length(), null);
+        }
+        return new HostMemory(dtype, List.of(lengths));
     }
 
     @Override
