@@ -3,6 +3,8 @@
  * The norm over the steps of a training: {@link dev.gradclip.report.RunRecorder} writes a line for each clip into a run
  * file, {@link dev.gradclip.report.RunReader} reads it, and {@link dev.gradclip.report.RunPage} draws runs as a web
  * page.
+ *
+ * @since 0.1.0
  */
 @NullMarked
 package dev.gradclip.report;
