@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The Java examples of docs/distributed.md compile against this build, and clip and step by one norm on two ranks. */
-class DistributedExamplesTest {
+class DistributedDocsExampleTest {
     /** Each rank holds 2048 elements of a tensor, rank 0 threes and rank 1 fours, and a copy of four fours. */
     private static final String PROGRAM = """
             import dev.gradclip.*;

@@ -166,10 +166,12 @@ public final class TorchExchange implements Exchange, AutoCloseable {
      */
     public void collective(Function<Backend, Work> collective) {
         if (over != null) throw new ExchangeException("the exchange is over: " + over, null);
+        long start = System.nanoTime();
         try {
             collective.apply(group)._wait();
         } catch (RuntimeException e) {
-            over = "rank " + rank + " of " + size + " got no answer: " + who() + firstLine(e);
+            String within = System.nanoTime() - start < patience.toNanos() ? "" : " within " + seconds(patience);
+            over = "rank " + rank + " of " + size + " got no answer: " + who(within) + firstLine(e);
             throw new ExchangeException(over, e);
         }
     }
@@ -208,8 +210,12 @@ public final class TorchExchange implements Exchange, AutoCloseable {
         return gathered;
     }
 
-    /** Tells the others that this rank waits no longer, and says whom it waited for. */
-    private String who() {
+    /**
+     * Tells the others that this rank waits no longer, and says whom it waited for.
+     *
+     * @param within how long it has waited, where that was all its patience: a closed connection is noticed before
+     */
+    private String who(String within) {
         say(store, GAVE_UP, rank);
         long end = System.nanoTime() + NOTICE_NANOS;
         while (true) {
@@ -221,7 +227,7 @@ public final class TorchExchange implements Exchange, AutoCloseable {
             List<Integer> silent = without(store, GAVE_UP, rank, size);
             if (silent.isEmpty()) return size == 1 ? "" : "the others have given up; ";
             if (System.nanoTime() > end || !rest()) {
-                return ranks(silent) + " did not answer within " + seconds(patience) + "; ";
+                return ranks(silent) + " did not answer" + within + "; ";
             }
         }
     }
