@@ -5,6 +5,7 @@ import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Numbers;
+import dev.gradclip.cli.shell.OutputTarget;
 import dev.gradclip.cli.shell.Printable;
 import dev.gradclip.cli.shell.Progress;
 import dev.gradclip.cli.shell.Subcommand;
@@ -55,7 +56,8 @@ import picocli.CommandLine.Parameters;
             "gradclip demo [digits] [temporal-order] [--seed N] [--seconds S]",
             "              [--data DIR] [--framework torch|djl|dl4j] [--png FILE]",
             "              [--json FILE] [--record DIR] [--force]",
-            "              [--backend auto|java|native|cuda] [--threads N]"
+            "              [--backend auto|java|native|cuda] [--threads N]",
+            "       gradclip demo --cliff FILE"
         },
         footerHeading = "%nData:%n",
         footer = {
@@ -77,6 +79,7 @@ import picocli.CommandLine.Parameters;
             "  gradclip demo",
             "  gradclip demo digits --data mnist/",
             "  gradclip demo digits --record runs",
+            "  gradclip demo --cliff cliff.png",
             "  gradclip demo --framework djl",
             "  gradclip demo temporal-order --seed 7 --seconds 600"
         },
@@ -138,6 +141,14 @@ public final class DemoCommand extends Subcommand {
                             + "measures no norm, so its file has none")
     private @Nullable Path record;
 
+    @Option(
+            names = "--cliff",
+            paramLabel = "FILE",
+            description =
+                    "train nothing, but draw what a clip does to a step at a wall of the loss: a network of one unit "
+                            + "over its two weights, after figure 6 of Pascanu 2013")
+    private @Nullable Path cliff;
+
     @Option(names = "--force", description = "replace files that an earlier demo did not write, and run files")
     private boolean force;
 
@@ -150,6 +161,13 @@ public final class DemoCommand extends Subcommand {
 
     @Override
     public Integer call() throws IOException {
+        if (cliff != null) {
+            if (!names.isEmpty() || framework != null || record != null) {
+                throw usage("--cliff trains nothing, so it goes with no experiment, --framework or --record");
+            }
+            CliffChart.write(OutputTarget.of(cliff), terminal);
+            return ExitCode.DONE;
+        }
         Set<Experiment> experiments = experiments();
         if (framework != null) checkFramework(framework);
         if (!(seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS)) {

@@ -117,6 +117,16 @@ class DemoCommandTest {
     }
 
     @Test
+    void cliff() throws IOException {
+        Outcome outcome = Outcome.of("demo", "--cliff", png()).expect(ExitCode.DONE);
+        assertTrue(outcome.out().contains("unclipped: at the wall"), outcome::out);
+        assertEquals(Set.of("demo.png"), names());
+        assertTrue(ImageIO.read(png().toFile()).getWidth() > 500);
+        Outcome.of("demo", "digits", "--cliff", png()).refused(ExitCode.USAGE, "--cliff trains nothing");
+        Outcome.of("demo", "--cliff", folder.resolve("no/x.png")).refused(ExitCode.USAGE, "no folder");
+    }
+
+    @Test
     void filesOfOthersStay() throws IOException {
         for (Path file : List.of(json(), png())) {
             for (String text : List.of("", "mine", "{\"written_by\":\"gradclip\"}")) {
