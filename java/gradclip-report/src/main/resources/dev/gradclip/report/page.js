@@ -189,6 +189,11 @@
   function norms(parent, run) {
     const bins = run.bin > 1;
     add(parent, 'h3', 'Norm over steps');
+    if (run.high.every(v => v == null)) {
+      add(parent, 'p', 'This run has no norm to draw' + (run.rule ? ', by rule ' + run.rule : '') + ': a clip by value '
+        + 'measures none, and one of 0 or not finite has no place on a logarithmic axis.');
+      return;
+    }
     add(parent, 'p', (bins
       ? 'A point stands for ' + count(run.bin) + ' steps, a bin: the line is their median, and the band goes from '
         + 'their smallest norm to their largest. '
@@ -216,7 +221,7 @@
     const middle = {label: bins ? 'median' : 'norm', stroke: () => colour('norm'), width: 1.5, value,
       points: {show: run.x.length < 60}};
     const edge = label => ({label, stroke: 'transparent', width: 0, value, points: {show: false}});
-    const limit = {label: 'threshold', stroke: () => colour('limit'), width: 1.5, dash: [8, 5], value,
+    const limit = {label: 'threshold', stroke: () => colour('limit'), width: 2, dash: [8, 5], value,
       points: {show: run.x.length === 1}};
     const step = {label: 'step', value: (u, v, s, i) => i == null ? '–' : count(run.x[i])
       + (run.last[i] === run.x[i] ? '' : '–' + count(run.last[i]))};
@@ -226,7 +231,7 @@
       series.pop();
       data.pop();
     }
-    return chart(box, 380, {
+    chart(box, 380, {
       series,
       bands: bins ? [{series: [3, 2], fill: () => colour('band')}] : [],
       scales: {x: {time: false, range: ends(run)}, y: {distr: 3, range: logRange(run)}},

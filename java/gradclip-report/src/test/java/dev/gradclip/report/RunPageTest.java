@@ -135,6 +135,7 @@ class RunPageTest {
                 "bins.csv",
                 "A point stands for 3 steps, a bin",
                 "1 norm of 0 has no place on a logarithmic axis.",
+                "This run has no norm to draw",
                 "Share of the norm by tensor",
                 "and 20 tensors more",
                 "&lt;/script&gt;layer&lt;b&gt; 3")) {
