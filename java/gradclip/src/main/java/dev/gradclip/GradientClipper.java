@@ -702,7 +702,8 @@ public final class GradientClipper implements Clipper, AutoCloseable {
      * @throws IllegalArgumentException if the rule compares gradients with weights, or measures a norm under the policy
      *     ZERO, which takes two exchanges: {@link #clip(ClipRule, Exchange)}
      * @throws IllegalStateException if the clipper is closed, in use by another thread, or the rule would write to
-     *     read-only memory
+     *     read-only memory; in device memory also if the rule has many coefficients, and the builder declared no shard,
+     *     replica or tensor elsewhere
      */
     public PartialNorm partialNorm(ClipRule rule) {
         if (rule.nonFinitePolicy() == NonFinitePolicy.ZERO && measuresNorm(rule)) {
