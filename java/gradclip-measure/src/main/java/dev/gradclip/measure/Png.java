@@ -50,6 +50,7 @@ public final class Png {
         styler.setLegendLayout(Styler.LegendLayout.Horizontal);
         styler.setLegendBorderColor(Color.WHITE);
         styler.setPlotBorderVisible(false);
+        styler.setAxisTickPadding(8);
         styler.setAxisTickLabelsFont(styler.getBaseFont().deriveFont(12f));
     }
 }

@@ -65,14 +65,30 @@ final class ClipText {
     }
 
     private static String found(ClipReport clip) {
-        if (!clip.measuresNorm()) return Numbers.count(clip.result().elementsChanged(), "element") + " changed";
-        String norm = Numbers.brief(clip.result().globalNorm()) + " (type "
+        if (!clip.measuresNorm()) return changed(clip);
+        String norm = Numbers.precise(clip.result().globalNorm()) + " (type "
                 + clip.selection().normType() + ")";
         if (clip.hasOneCoefficient()) {
             return "norm " + norm + ", coefficient "
-                    + Numbers.brief(clip.result().coefficient());
+                    + Numbers.brief(clip.result().coefficient()) + after(clip);
         }
         return "norm over all " + norm + (clip.rows() == null ? "" : ", " + clipped(clip.rows()) + " rows");
+    }
+
+    private static String changed(ClipReport clip) {
+        long changed = clip.result().elementsChanged();
+        String share = changed == 0
+                ? ""
+                : " (" + Numbers.brief(100.0 * changed / clip.elements()) + " % of "
+                        + String.format(Locale.ROOT, "%,d", clip.elements()) + ")";
+        return Numbers.count(changed, "element") + " changed" + share;
+    }
+
+    /** The norm that the coefficient leaves, where it changes one and both are numbers. */
+    private static String after(ClipReport clip) {
+        double factor = clip.result().coefficient() / clip.selection().rule().inverseScale();
+        double after = clip.result().globalNorm() * factor;
+        return clip.result().clipped() && Double.isFinite(after) ? ", norm after " + Numbers.precise(after) : "";
     }
 
     private static String clipped(Rows rows) {

@@ -136,7 +136,7 @@ final class DemoChart {
 
     private static XYChart chart(String title, String x, String y) {
         XYChart chart = new XYChartBuilder()
-                .width(500)
+                .width(530)
                 .height(400)
                 .title(title)
                 .xAxisTitle(x)

@@ -46,6 +46,11 @@ public final class Numbers {
         return Double.isFinite(value) ? trimmed(String.format(Locale.ROOT, "%.5g", value)) : nonFinite(value);
     }
 
+    /** Writes a norm with six significant digits. */
+    public static String precise(double value) {
+        return Double.isFinite(value) ? trimmed(String.format(Locale.ROOT, "%.6g", value)) : nonFinite(value);
+    }
+
     /** Removes zeros that say nothing, at the end of a fraction and before an exponent. */
     private static String trimmed(String number) {
         String text = number.replaceFirst("e\\+?(-?)0*(?=\\d)", "e$1");

@@ -290,11 +290,11 @@ class ClipCommandTest {
                 clip("--max-norm", "1", "--per-tensor").expect(ExitCode.DONE).out();
         assertTrue(text.contains("per-tensor-norm") && text.contains("2 tensors, 3 elements"), text);
         text = clip("--clip-value", "1").expect(ExitCode.DONE).out();
-        assertTrue(text.contains("value: 2 elements changed, clipped"), text);
+        assertTrue(text.contains("value: 2 elements changed (66.667 % of 3), clipped"), text);
         text = clip("--max-norm", "9").expect(ExitCode.DONE).out();
         assertTrue(text.contains("norm 5 (type 2), coefficient 1, not clipped"), text);
         text = clip("--max-norm", "0.1").expect(ExitCode.DONE).out();
-        assertTrue(text.contains("norm 5 (type 2), coefficient 0.02, clipped"), text);
+        assertTrue(text.contains("norm 5 (type 2), coefficient 0.02, norm after 0.1, clipped"), text);
     }
 
     @Test
