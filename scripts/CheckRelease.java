@@ -22,8 +22,9 @@ import org.xml.sax.SAXException;
 
 /**
  * Checks a folder that scripts/stage-release.sh made, without a network, by the rules of Maven Central: what a POM must
- * say, sources and Javadoc, checksums, signatures, no snapshots, no repositories. Beyond those rules: each jar holds
- * LICENSE and NOTICE and has an SBOM, the library's jar holds the native libraries, and gradclip-bom lists what is there.
+ * say, sources and Javadoc, checksums, signatures, no snapshots, no repositories. Beyond those rules each jar holds
+ * LICENSE and NOTICE and has an SBOM, the library's jar holds the native libraries, and gradclip-bom lists what is
+ * there.
  *
  * <pre>java scripts/CheckRelease.java [--signed] [--without-cuda] FOLDER</pre>
  *
@@ -52,7 +53,8 @@ final class CheckRelease {
         boolean signed = rest.remove("--signed");
         boolean cuda = !rest.remove("--without-cuda");
         if (rest.size() != 1 || !Files.isDirectory(Path.of(rest.get(0)))) {
-            System.err.println("usage: java CheckRelease.java [--signed] [--without-cuda] FOLDER, a folder that is there");
+            System.err.println(
+                    "usage: java CheckRelease.java [--signed] [--without-cuda] FOLDER, a folder that is there");
             System.exit(2);
         }
         System.exit(new CheckRelease(Path.of(rest.get(0)), signed, cuda).run());
@@ -73,7 +75,8 @@ final class CheckRelease {
             System.out.println("check-release: " + unsigned + " files are not signed, which Maven Central asks for; "
                     + "stage them with -Psign");
         }
-        System.out.println("check-release: " + poms.size() + " artifacts, " + files + " files, " + faults.size() + " faults");
+        System.out.println(
+                "check-release: " + poms.size() + " artifacts, " + files + " files, " + faults.size() + " faults");
         return faults.isEmpty() ? 0 : 1;
     }
 
@@ -96,15 +99,18 @@ final class CheckRelease {
     private void checksums(Path file) throws Exception {
         files++;
         byte[] bytes = Files.readAllBytes(file);
-        for (Map.Entry<String, String> kind : Map.of("MD5", ".md5", "SHA-1", ".sha1").entrySet()) {
+        for (Map.Entry<String, String> kind :
+                Map.of("MD5", ".md5", "SHA-1", ".sha1").entrySet()) {
             Path sum = Path.of(file + kind.getValue());
             if (!Files.exists(sum)) {
                 fault(file, "has no " + kind.getValue() + "; stage anew");
                 continue;
             }
-            String is = HexFormat.of().formatHex(MessageDigest.getInstance(kind.getKey()).digest(bytes));
+            String is = HexFormat.of()
+                    .formatHex(MessageDigest.getInstance(kind.getKey()).digest(bytes));
             String said = Files.readString(sum).strip();
-            if (!said.equals(is)) fault(file, "has " + kind.getKey() + " " + is + ", but " + sum.getFileName() + " says " + said);
+            if (!said.equals(is))
+                fault(file, "has " + kind.getKey() + " " + is + ", but " + sum.getFileName() + " says " + said);
         }
         if (Files.exists(Path.of(file + ".asc"))) return;
         unsigned++;
@@ -114,7 +120,10 @@ final class CheckRelease {
     private void artifact(Path pom) throws Exception {
         Element project;
         try (InputStream in = Files.newInputStream(pom)) {
-            project = DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(in).getDocumentElement();
+            project = DocumentBuilderFactory.newInstance()
+                    .newDocumentBuilder()
+                    .parse(in)
+                    .getDocumentElement();
         } catch (SAXException e) {
             fault(pom, "is no XML: " + e.getMessage());
             return;
@@ -125,7 +134,8 @@ final class CheckRelease {
         poms.put(artifact, project);
         String place = text(project, "groupId").replace('.', '/') + "/" + artifact + "/" + version;
         String base = artifact + "-" + version;
-        if (!root.relativize(folder).toString().equals(place) || !pom.getFileName().toString().equals(base + ".pom")) {
+        if (!root.relativize(folder).toString().equals(place)
+                || !pom.getFileName().toString().equals(base + ".pom")) {
             fault(pom, "does not lie where its coordinates say: " + place + "/" + base + ".pom");
         }
         metadata(pom, project);
@@ -139,22 +149,36 @@ final class CheckRelease {
             }
         }
         try (Stream<Path> all = Files.list(folder)) {
-            for (Path file : all.filter(f -> !isAbout(f, ".md5", ".sha1", ".asc")).toList()) {
-                if (!expected.contains(file.getFileName().toString())) fault(file, "does not belong in a release; remove it");
+            for (Path file :
+                    all.filter(f -> !isAbout(f, ".md5", ".sha1", ".asc")).toList()) {
+                if (!expected.contains(file.getFileName().toString()))
+                    fault(file, "does not belong in a release; remove it");
             }
         }
     }
 
     private void metadata(Path pom, Element project) {
         Map<String, String> needed = new LinkedHashMap<>();
-        for (String path : List.of("modelVersion", "groupId", "artifactId", "version", "name", "description", "url",
-                "licenses/license/name", "licenses/license/url", "developers/developer/name", "scm/connection",
-                "scm/developerConnection", "scm/url")) {
+        for (String path : List.of(
+                "modelVersion",
+                "groupId",
+                "artifactId",
+                "version",
+                "name",
+                "description",
+                "url",
+                "licenses/license/name",
+                "licenses/license/url",
+                "developers/developer/name",
+                "scm/connection",
+                "scm/developerConnection",
+                "scm/url")) {
             needed.put(path, text(project, path.split("/")));
         }
         needed.forEach((path, value) -> {
             if (value.isEmpty()) fault(pom, "has no " + path + "; add it to the project's POM");
-            if (value.contains("${")) fault(pom, path + " is " + value + ", which nobody fills in; stage with profile release");
+            if (value.contains("${"))
+                fault(pom, path + " is " + value + ", which nobody fills in; stage with profile release");
         });
         for (String path : List.of("url", "scm/url")) {
             String url = needed.get(path);
@@ -162,16 +186,21 @@ final class CheckRelease {
                 fault(pom, path + " is " + url + "; give the project's home by -Dproject.home=https://…");
             }
         }
-        if (needed.get("version").endsWith("-SNAPSHOT")) fault(pom, "its version is a snapshot; stage with a release's version");
-        for (String name : List.of("parent", "repositories", "pluginRepositories", "distributionManagement", "profiles")) {
-            if (child(project, name) != null) fault(pom, "has " + name + "; stage with profile release, whose POMs have none");
+        if (needed.get("version").endsWith("-SNAPSHOT"))
+            fault(pom, "its version is a snapshot; stage with a release's version");
+        for (String name :
+                List.of("parent", "repositories", "pluginRepositories", "distributionManagement", "profiles")) {
+            if (child(project, name) != null)
+                fault(pom, "has " + name + "; stage with profile release, whose POMs have none");
         }
         for (Element dependency : dependencies(project)) {
             String name = text(dependency, "groupId") + ":" + text(dependency, "artifactId");
             String version = text(dependency, "version");
-            if (version.endsWith("-SNAPSHOT")) fault(pom, "depends on the snapshot " + name + ":" + version + "; use a release");
+            if (version.endsWith("-SNAPSHOT"))
+                fault(pom, "depends on the snapshot " + name + ":" + version + "; use a release");
             if (version.isEmpty()) fault(pom, "depends on " + name + " without a version; stage with profile release");
-            if (text(dependency, "scope").equals("system")) fault(pom, "depends on " + name + " by a path; use a repository");
+            if (text(dependency, "scope").equals("system"))
+                fault(pom, "depends on " + name + " by a path; use a repository");
         }
     }
 
@@ -202,7 +231,8 @@ final class CheckRelease {
                 try (InputStream in = jar.getInputStream(jar.getEntry(NATIVE + name))) {
                     id = new String(in.readAllBytes(), StandardCharsets.UTF_8).strip();
                 }
-                if (!id.startsWith(version + "+")) fault(file, "its native libraries are those of " + id + "; build anew");
+                if (!id.startsWith(version + "+"))
+                    fault(file, "its native libraries are those of " + id + "; build anew");
             }
         }
     }
@@ -216,7 +246,8 @@ final class CheckRelease {
         }
         TreeSet<String> listed = new TreeSet<>();
         for (Element dependency : dependencies(poms.get("gradclip-bom"))) listed.add(text(dependency, "artifactId"));
-        if (!listed.equals(there)) faults.add("gradclip-bom lists " + listed + ", but there are " + there + "; mend the list");
+        if (!listed.equals(there))
+            faults.add("gradclip-bom lists " + listed + ", but there are " + there + "; mend the list");
         TreeSet<String> versions = new TreeSet<>();
         poms.forEach((artifact, project) -> {
             versions.add(text(project, "version"));
@@ -247,7 +278,10 @@ final class CheckRelease {
     }
 
     private static Element child(Element parent, String name) {
-        return children(parent).stream().filter(e -> e.getTagName().equals(name)).findFirst().orElse(null);
+        return children(parent).stream()
+                .filter(e -> e.getTagName().equals(name))
+                .findFirst()
+                .orElse(null);
     }
 
     private static List<Element> children(Element parent) {

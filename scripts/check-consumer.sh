@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # A user's project, with nothing of this tree on its path, compiles and clips with what stage-release.sh made:
 #   scripts/check-consumer.sh FOLDER     FOLDER: the staged repository
-# On the class path with the version from gradclip-bom, then as a module that requires dev.gradclip. Each adapter is resolved, too.
-# Maven's own repository is left as it is: a temporary one is filled from it, and from Maven Central where it lacks something.
+# On the class path with the version from gradclip-bom, then as a module that requires dev.gradclip. Each adapter is
+# resolved, too.
+# Maven's own repository is left as it is: a temporary one is filled from it, and from Maven Central where it lacks
+# something.
 set -eu
 
 fail() {
@@ -11,7 +13,8 @@ fail() {
   exit 1
 }
 
-[ $# -eq 1 ] && [ -d "$1/dev/gradclip/gradclip" ] || fail "usage: check-consumer.sh FOLDER, made by scripts/stage-release.sh"
+[ $# -eq 1 ] && [ -d "$1/dev/gradclip/gradclip" ] ||
+  fail "usage: check-consumer.sh FOLDER, made by scripts/stage-release.sh"
 staged=$(CDPATH="" cd -- "$1" && pwd)
 version=$(basename "$(find "$staged/dev/gradclip/gradclip" -mindepth 1 -maxdepth 1 -type d)")
 scratch=$(mktemp -d)
@@ -71,13 +74,15 @@ public class Main {
     public static void main(String[] args) {
         float[] gradient = {3, 4};
         ClipResult result = Gradients.clipByGlobalNorm(1.0, gradient);
-        System.out.println(result.globalNorm() + " " + Math.round(gradient[0] * 100) + " " + Math.round(gradient[1] * 100)
+        System.out.println(result.globalNorm() + " " + Math.round(gradient[0] * 100)
+                + " " + Math.round(gradient[1] * 100)
                 + " native " + Backend.NATIVE.isAvailable() + " module " + Main.class.getModule().getName());
     }
 }
 END
 maven() {
-  mvn -B -ntp -q -Dstyle.color=never -s "$scratch/settings.xml" -Dmaven.repo.local="$scratch/repository" "$@" > "$scratch/log" 2>&1 ||
+  mvn -B -ntp -q -Dstyle.color=never -s "$scratch/settings.xml" -Dmaven.repo.local="$scratch/repository" \
+    "$@" > "$scratch/log" 2>&1 ||
     fail "$(cat "$scratch/log")"
 }
 expect() { # what is said, the command
@@ -92,21 +97,24 @@ jar=$scratch/repository/dev/gradclip/gradclip/$version/gradclip-$version.jar
 grant=
 if "${JAVA_HOME:+$JAVA_HOME/bin/}java" --version | grep -q -E '^[a-z]+ (2[2-9]|[3-9][0-9])'; then grant=yes; fi
 
-bom="<dependencyManagement><dependencies><dependency><groupId>dev.gradclip</groupId><artifactId>gradclip-bom</artifactId>
-    <version>$version</version><type>pom</type><scope>import</scope></dependency></dependencies></dependencyManagement>"
+bom="<dependencyManagement><dependencies><dependency><groupId>dev.gradclip</groupId>
+    <artifactId>gradclip-bom</artifactId><version>$version</version><type>pom</type><scope>import</scope></dependency>
+    </dependencies></dependencyManagement>"
 write_pom "$bom" "<dependency><groupId>dev.gradclip</groupId><artifactId>gradclip</artifactId></dependency>"
 maven compile
-expect "5.0 60 80 native true module null" "${JAVA_HOME:+$JAVA_HOME/bin/}java" ${grant:+--enable-native-access=ALL-UNNAMED} \
-  -cp "target/classes:$jar" consumer.Main
+expect "5.0 60 80 native true module null" "${JAVA_HOME:+$JAVA_HOME/bin/}java" \
+  ${grant:+--enable-native-access=ALL-UNNAMED} -cp "target/classes:$jar" consumer.Main
 
-write_pom "" "<dependency><groupId>dev.gradclip</groupId><artifactId>gradclip</artifactId><version>$version</version></dependency>"
+write_pom "" "<dependency><groupId>dev.gradclip</groupId><artifactId>gradclip</artifactId>
+  <version>$version</version></dependency>"
 echo 'module consumer { requires dev.gradclip; }' > src/main/java/module-info.java
 rm -rf target
 maven compile
 expect "5.0 60 80 native true module consumer" "${JAVA_HOME:+$JAVA_HOME/bin/}java" \
   ${grant:+--enable-native-access=dev.gradclip} -p "target/classes:$jar" -m consumer/consumer.Main
 
-# Without the module: the frameworks are the user's to add, so that each adapter comes with gradclip alone, or with JCuda.
+# Without the module: the frameworks are the user's to add, so that each adapter comes with gradclip alone, or with
+# JCuda.
 rm -rf src/main/java/module-info.java target
 adapters=
 for adapter in $(ls "$staged/dev/gradclip"); do

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs what scripts/package.sh made in a bare Debian without Java, as an ordinary user:
 #   scripts/check-package.sh FOLDER     FOLDER: where the packages lie; needs root, debootstrap and Debian's packages
-# First the unpacked tarball with nothing else installed, then the .deb with what it depends on. GRADCLIP_BARE_SYSTEM names a
+# First the unpacked tarball with nothing else installed, then the .deb with what it depends on. GRADCLIP_BARE_SYSTEM
+# names a
 # folder in which debootstrap --variant=minbase has put such a system; it is copied, not changed.
 set -eu
 
@@ -24,7 +25,8 @@ if [ -n "${GRADCLIP_BARE_SYSTEM:-}" ]; then
   cp -a "$GRADCLIP_BARE_SYSTEM" "$bare"
 else
   . /etc/os-release
-  debootstrap --variant=minbase "$VERSION_CODENAME" "$bare" > "$scratch/debootstrap.log" 2>&1 || fail "$(tail "$scratch/debootstrap.log")"
+  debootstrap --variant=minbase "$VERSION_CODENAME" "$bare" > "$scratch/debootstrap.log" 2>&1 ||
+    fail "$(tail "$scratch/debootstrap.log")"
 fi
 for java in /usr/bin/java /usr/lib/jvm; do [ ! -e "$bare$java" ] || fail "$java is in the bare system"; done
 # The loader finds a program's own folder by it.

@@ -42,7 +42,9 @@ END
 }
 
 make_jar() { # artifact, end of the name, files...
-  (cd "$scratch/content" && artifact=$1 && end=$2 && shift 2 && jar -c -f "$group/$artifact/0.1.0/$artifact-0.1.0$end" "$@")
+  made=$group/$1/0.1.0/$1-0.1.0$2
+  shift 2
+  (cd "$scratch/content" && jar -c -f "$made" "$@")
 }
 
 make_release() {
@@ -54,7 +56,8 @@ make_release() {
   native=dev/gradclip/internal/native/linux-x86_64
   mkdir -p "$scratch/content/META-INF" "$scratch/content/$native"
   cd "$scratch/content"
-  for file in META-INF/LICENSE META-INF/NOTICE A.class A.java index.html $native/libgradclip.so $native/libgradclip_cuda.so; do
+  for file in META-INF/LICENSE META-INF/NOTICE A.class A.java index.html $native/libgradclip.so \
+    $native/libgradclip_cuda.so; do
     echo test > $file
   done
   echo 0.1.0+hash > $native/gradclip.build-id
@@ -66,7 +69,9 @@ make_release() {
   checksums
 }
 
-check() { java -cp "$scratch/classes" -XX:TieredStopAtLevel=1 CheckRelease "$@" "$scratch/repository" > "$scratch/said" 2>&1; }
+check() {
+  java -cp "$scratch/classes" -XX:TieredStopAtLevel=1 CheckRelease "$@" "$scratch/repository" > "$scratch/said" 2>&1
+}
 
 expect() { # exit code, what is said, options...
   code=$1
@@ -128,10 +133,12 @@ echo "make_jar gradclip .jar A.class dev; checksums" | refuse "holds no META-INF
 echo "make_jar gradclip .jar META-INF A.class; checksums" | refuse "holds no .*libgradclip.so"
 echo "rm \"\$scratch/content/\$native/libgradclip_cuda.so\"; make_jar gradclip .jar META-INF A.class dev; checksums" |
   refuse "holds no .*libgradclip_cuda.so"
-echo "echo 0.0.9+hash > \"\$scratch/content/\$native/gradclip.build-id\"; make_jar gradclip .jar META-INF A.class dev; checksums" |
+echo "echo 0.0.9+hash > \"\$scratch/content/\$native/gradclip.build-id\"
+  make_jar gradclip .jar META-INF A.class dev; checksums" |
   refuse "are those of 0.0.9+hash"
 echo "rm -r ../../gradclip-bom" | refuse "holds no gradclip-bom"
-echo "make_pom gradclip-more pom ''; checksums" | refuse "gradclip-bom lists \[gradclip\], but there are \[gradclip, gradclip-more\]"
+echo "make_pom gradclip-more pom ''; checksums" |
+  refuse "gradclip-bom lists \[gradclip\], but there are \[gradclip, gradclip-more\]"
 echo "rm -r ../../*" | refuse "holds no POM"
 expect 2 "usage" --no-such-option
 echo "check-release-test: passed"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Stages a release twice, in two folders, time zones, locales and umasks, and compares every byte of what is published:
 #   scripts/check-reproducible.sh [MAVEN-OPTION...]     -Dcuda.skip or -Dcuda.architectures=one makes it shorter
-# Both builds are by the same JDK, Maven and compilers. It takes twice as long as scripts/stage-release.sh. What differs stays in
+# Both builds are by the same JDK, Maven and compilers. It takes twice as long as scripts/stage-release.sh. What
+# differs stays in
 # build/reproducible.
 set -eu
 root=$(CDPATH="" cd -- "$(dirname -- "$0")/.." && pwd)

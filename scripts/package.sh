@@ -4,7 +4,8 @@
 #   scripts/package.sh FOLDER [MAVEN-OPTION...]
 #     FOLDER/gradclip-VERSION-linux-x86_64.tar.gz   unpack it anywhere and run bin/gradclip
 #     FOLDER/gradclip_VERSION_amd64.deb             where dpkg-deb and dpkg-shlibdeps are; puts gradclip on the PATH
-# It builds what is in the tree, with CUDA kernels for every GPU where nvcc is found; -Dcuda.skip or -Dcuda.architectures=one
+# It builds what is in the tree, with CUDA kernels for every GPU where nvcc is found; -Dcuda.skip or
+# -Dcuda.architectures=one
 # makes that shorter. The runtime is that of the JDK in JAVA_HOME, else of the javac on PATH: what that JDK needs of the
 # system, the packages need.
 set -eu
@@ -34,7 +35,8 @@ case " $* " in
   *" -Dcuda."*) ;;
   *) set -- -Dcuda.architectures=all "$@" ;;
 esac
-mvn -B -ntp -q -Dstyle.color=never -Dmaven.test.skip -Dmaven.javadoc.skip -Dspotless.check.skip -pl java/gradclip-cli -am "$@" package
+mvn -B -ntp -q -Dstyle.color=never -Dmaven.test.skip -Dmaven.javadoc.skip -Dspotless.check.skip \
+  -pl java/gradclip-cli -am "$@" package
 
 built=java/gradclip-cli/target
 version=$(sed -n 's|^  *<version>\(.*\)</version>|\1|p' java/gradclip-bom/pom.xml | head -n 1)
@@ -53,7 +55,8 @@ cp -r "$built/lib" "$app/lib/lib"
 cp LICENSE NOTICE "$app/"
 chmod 644 "$app/LICENSE" "$app/NOTICE"
 
-# The modules that the classes name. Without the jars' module-info.class, for a class path is what runs; optional parts of the
+# The modules that the classes name. Without the jars' module-info.class, for a class path is what runs; optional
+# parts of the
 # libraries, which nothing here calls, are not looked for.
 mkdir "$scratch/classes"
 for jar in "$app"/lib/*.jar "$app"/lib/lib/*.jar; do (cd "$scratch/classes" && "$java_home/bin/jar" -x -f "$jar"); done
@@ -67,7 +70,8 @@ for library in libawt_xawt libjawt libjsound libsplashscreen; do rm -f "$app/run
 "$app/runtime/bin/java" -XX:+UseSerialGC -Xshare:dump > "$scratch/dump.log" 2>&1 || fail "$(cat "$scratch/dump.log")"
 
 time=$(sed -n 's|.*<project.build.outputTimestamp>\(.*\)</project.build.outputTimestamp>.*|\1|p' pom.xml)
-tar -C "$scratch" --sort=name --owner=0 --group=0 --numeric-owner --mtime="$time" -c "$name" | gzip -9 -n > "$out/$name.tar.gz"
+tar -C "$scratch" --sort=name --owner=0 --group=0 --numeric-owner --mtime="$time" -c "$name" |
+  gzip -9 -n > "$out/$name.tar.gz"
 echo "package: $out/$name.tar.gz, $(du -k "$out/$name.tar.gz" | cut -f 1) KiB, unpacked $(du -sk "$app" | cut -f 1) KiB"
 
 if [ -z "$debian" ] || ! command -v dpkg-deb > /dev/null 2>&1 || ! command -v dpkg-shlibdeps > /dev/null 2>&1; then
@@ -106,6 +110,7 @@ Description: clips gradients in safetensors files, and shows what clipping does
  It brings a Java runtime of its own. Fonts are needed for charts alone.
 END
 find "$deb" -type d -exec chmod 755 {} +
-SOURCE_DATE_EPOCH=$(date -d "$time" +%s) dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/gradclip_${deb_version}_$debian.deb" \
+package=$out/gradclip_${deb_version}_$debian.deb
+SOURCE_DATE_EPOCH=$(date -d "$time" +%s) dpkg-deb --root-owner-group -Zxz --build "$deb" "$package" \
   > "$scratch/deb.log" 2>&1 || fail "$(cat "$scratch/deb.log")"
-echo "package: $out/gradclip_${deb_version}_$debian.deb, $(du -k "$out/gradclip_${deb_version}_$debian.deb" | cut -f 1) KiB"
+echo "package: $package, $(du -k "$package" | cut -f 1) KiB"

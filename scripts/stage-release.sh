@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds what a release publishes, from the last commit, in a folder of its own, and puts it into a local Maven repository:
+# Builds what a release publishes, from the last commit, in a folder of its own, and puts it into a local Maven
+# repository:
 #   scripts/stage-release.sh VERSION HOME FOLDER [MAVEN-OPTION...]
 #     VERSION   0.1.0; the tree keeps its snapshot version
 #     HOME      where the project lives, as published POMs name it: https://…
 #     FOLDER    the repository that is made; it must not exist
 # More options go to Maven: -Psign signs with GnuPG's key; -Dcuda.skip leaves the CUDA library out, to try the rest.
-# GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed; GRADCLIP_STAGE_COMMIT another commit.
+# GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed; GRADCLIP_STAGE_COMMIT
+# another commit.
 # Nothing is uploaded, and no artifact is installed into Maven's own repository.
 set -eu
 
@@ -30,7 +32,7 @@ esac
 grep -q "^## $version" "$root/CHANGELOG.md" || fail "CHANGELOG.md has no section '## $version'; write one"
 
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'rm -rf "$scratch"; rmdir "$folder" 2> /dev/null || :' EXIT
 tree=${GRADCLIP_STAGE_BUILD:-$scratch/gradclip}
 [ ! -e "$tree" ] || fail "$tree exists; name a new folder"
 mkdir -p "$tree" "$folder"
@@ -40,7 +42,8 @@ cd "$tree"
 
 # What the bill of materials lists, and itself.
 modules=java/gradclip-bom
-for module in $(sed -n 's|.*<artifactId>\(gradclip[a-z0-9-]*\)</artifactId>.*|\1|p' java/gradclip-bom/pom.xml | sort -u); do
+listed=$(sed -n 's|.*<artifactId>\(gradclip[a-z0-9-]*\)</artifactId>.*|\1|p' java/gradclip-bom/pom.xml | sort -u)
+for module in $listed; do
   case $module in
     gradclip-bom | gradclip-parent) ;;
     *) modules=$modules,java/$module ;;
