@@ -349,6 +349,22 @@ class StepTest {
 
     @ParameterizedTest
     @MethodSource("backends")
+    void emptyTensorsWithoutWeightsAreRefusedAndNoTensorsAreNot(TestBackend backend) {
+        try (GradientClipper clipper = backend.builder()
+                        .add("empty", backend.place(Values.buffer(DType.FLOAT32)))
+                        .build();
+                GradientClipper none = backend.builder().build()) {
+            String said = assertThrows(
+                            IllegalStateException.class, () -> clipper.step(Update.adam(1), ClipRule.globalNorm(1)))
+                    .getMessage();
+            assertTrue(String.valueOf(said).contains("empty has no weights"), said);
+            assertThrows(IllegalStateException.class, () -> clipper.prepare(Update.adam(1), ClipRule.globalNorm(1)));
+            assertEquals(0, none.step(Update.sgd(1), ClipRule.globalNorm(1)).globalNorm());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
     void aPreparedStepIsAStep(TestBackend backend) {
         Tensor gradient = new Tensor(backend, Values.buffer(DType.FLOAT32, 3, 4));
         Tensor weights = new Tensor(backend, Values.buffer(DType.FLOAT32, 1, 1));

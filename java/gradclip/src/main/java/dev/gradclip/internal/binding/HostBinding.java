@@ -220,15 +220,22 @@ public final class HostBinding extends Binding {
         rebind(0, hosts);
     }
 
+    /** Throws where no tensor has weights. */
+    public void requireWeights() {
+        if (size() > 0 && !segments().hasWeights()) throw noWeights(0);
+    }
+
+    private IllegalStateException noWeights(int tensor) {
+        return new IllegalStateException(name(tensor)
+                + " has no weights to update; bind them with builder().add(name, gradient).weights(weights)");
+    }
+
     /** Throws where a gradient that is present has no weights that can be updated. */
     public void requireUpdatable() {
         for (int i = 0; i < size(); i++) {
             if (!isPresent(i) || shapes[i].length() == 0) continue;
             int weights = size() + i;
-            if (weights >= entries() || !isPresent(weights)) {
-                throw new IllegalStateException(name(i)
-                        + " has no weights to update; bind them with builder().add(name, gradient).weights(weights)");
-            }
+            if (weights >= entries() || !isPresent(weights)) throw noWeights(i);
             HostMemory memory = bound[weights];
             if (memory != null && memory.isReadOnly()) {
                 throw new IllegalStateException(name(weights) + " is read-only, and an update writes to it");

@@ -28,6 +28,7 @@ final class CpuUpdates implements UpdateMemory {
         plan = binding.plan();
         this.binding = binding;
         segments = binding.segments();
+        binding.requireWeights();
         binding.requireUpdatable();
         state = plan.updateState(form, segments.gradients());
         table = new UpdateTable(segments.gradients());
