@@ -6,9 +6,11 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.Clipper;
 import dev.gradclip.CudaStream;
+import dev.gradclip.DeviceNorm;
 import dev.gradclip.Exchange;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.NormRule;
 import dev.gradclip.NormType;
 import dev.gradclip.Update;
 import dev.gradclip.UpdateState;
@@ -255,6 +257,40 @@ public final class TorchClipper implements Clipper, AutoCloseable {
             use.release();
             Reference.reachabilityFence(this);
         }
+    }
+
+    /**
+     * Clips by one L2 norm over all ranks on CUDA devices, without the host: this rank measures, the group adds up the
+     * ranks' squares, and each rank scales by the root, all enqueued on LibTorch's current stream. The group is NCCL's.
+     * Unlike {@link #clip(ClipRule, Exchange)} this checks nothing: each element must be on one rank alone, and the last
+     * bits follow NCCL's order of additions. Under SKIP a NaN on one rank leaves the gradients of all.
+     *
+     * <p>Compiled here, not run, for want of a GPU: {@code TorchCudaTest} has it.
+     *
+     * <pre>{@code
+     * ProcessGroupNCCL group = new ProcessGroupNCCL(store, rank, size);
+     * clipper.clipAsync(ClipRule.globalNorm(1.0), group);
+     * }</pre>
+     *
+     * @throws IllegalArgumentException as {@link #clip(ClipRule)}, or if the norm is not L2, the scope not ALL, the policy
+     *     ZERO, or the gradients on the CPU
+     * @throws IllegalStateException if the clipper is closed, or in use by another thread
+     */
+    public ClipResult clipAsync(NormRule rule, org.bytedeco.pytorch.Backend group) {
+        if (!rule.normType().equals(NormType.L2)) {
+            throw new IllegalArgumentException(
+                    "ranks add up squares, which are those of L2, but the rule measures " + rule.normType());
+        }
+        return onGradients(clipper -> {
+            if (onHost()) {
+                throw new IllegalArgumentException(
+                        "the gradients are on the CPU; clip them by clip(rule, exchange), with TorchExchange.gloo");
+            }
+            CudaStream stream = TorchCuda.currentStream(gradients.place);
+            clipper.decideAsync(rule, stream);
+            TorchCuda.addUp(group, clipper.squaredNormAddress(), gradients.place);
+            return clipper.clipWithNormAsync(rule, DeviceNorm.squaredAt(clipper.squaredNormAddress()), stream);
+        });
     }
 
     /** Scales by a norm that the caller has: {@link GradientClipper#clipWithNorm(double, double)}. */

@@ -7,13 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.Backend;
+import dev.gradclip.ClipRule;
+import java.nio.file.Path;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.FileStore;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.bytedeco.pytorch.nccl.ProcessGroupNCCL;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Gradients on a device; needs LibTorch's CUDA natives and a GPU. */
 @ExtendWith(Torch.class)
@@ -38,6 +43,19 @@ class TorchCudaTest {
             assertEquals(1024, clipper.clipByGlobalNorm(512).globalNorm());
             assertEquals(512, clipper.clipByGlobalNormAsync(256).globalNorm(), 1e-3);
             assertEquals(256, Torch.norm(parameter.grad().cpu()), 1e-3);
+        }
+    }
+
+    /** A group of one rank, whose sum is its own. */
+    @Test
+    void nccl(@TempDir Path folder) {
+        Tensor parameter = onDevice(torch.ones(1 << 20));
+        FileStore store = new FileStore(folder.resolve("store").toString(), 1);
+        try (TorchClipper clipper = TorchClipper.of(Torch.vector(parameter));
+                ProcessGroupNCCL group = new ProcessGroupNCCL(store, 0, 1)) {
+            assertEquals(
+                    1024, clipper.clipAsync(ClipRule.globalNorm(512), group).globalNorm());
+            assertEquals(512, Torch.norm(parameter.grad().cpu()), 1e-3);
         }
     }
 

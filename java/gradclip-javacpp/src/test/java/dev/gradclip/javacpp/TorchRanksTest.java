@@ -11,6 +11,7 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.Exchange;
 import dev.gradclip.ExchangeException;
+import dev.gradclip.NormType;
 import dev.gradclip.RankMismatchException;
 import dev.gradclip.Update;
 import java.io.IOException;
@@ -29,6 +30,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.IntFunction;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.FileStore;
 import org.bytedeco.pytorch.Store;
 import org.bytedeco.pytorch.TCPStore;
@@ -83,6 +85,23 @@ class TorchRanksTest {
             return results;
         } finally {
             threads.shutdownNow();
+        }
+    }
+
+    /** What NCCL's way refuses before it asks anything of a group. */
+    @Test
+    void gradientsOnTheCpuAndOtherNormsAreRefusedForNccl() {
+        try (TorchClipper clipper = TorchClipper.of(Torch.vector(Torch.withOnes(4)));
+                org.bytedeco.pytorch.Backend none = new org.bytedeco.pytorch.Backend((Pointer) null)) {
+            String said = String.valueOf(
+                    assertThrows(IllegalArgumentException.class, () -> clipper.clipAsync(ClipRule.globalNorm(1), none))
+                            .getMessage());
+            assertTrue(said.contains("on the CPU") && said.contains("TorchExchange.gloo"), said);
+            String other = String.valueOf(assertThrows(
+                            IllegalArgumentException.class,
+                            () -> clipper.clipAsync(ClipRule.globalNorm(1).withNormType(NormType.L1), none))
+                    .getMessage());
+            assertTrue(other.contains("add up squares"), other);
         }
     }
 
