@@ -59,7 +59,7 @@ cp benchmarks/gpu/peers.py "$out/device/peers.py"
 
 # ---- with Java
 
-maven() { mvn -B -ntp -q -Dstyle.color=never -Dcuda.architectures=one "$@" >&2; }
+maven() { mvn -B -ntp -q -Dcuda.architectures=one "$@" >&2; }
 maven -DskipTests -Dmaven.javadoc.skip=true package
 [ -f java/gradclip/target/native/libgradclip_cuda.so ] || {
   echo "gpu-bundle: there is no libgradclip_cuda.so" >&2
