@@ -61,7 +61,7 @@ final class QuickReport {
         }
         out.printf(Locale.ROOT, "%nPlain C reads in %.1f and scales in %.1f µs.%n", limit.read(), limit.scale());
         double step = judged(out, STEP, "--steps=7", "--warmup=3", "--beside=native", "--cases=bites");
-        double update = judged(out, UPDATE, "--steps=5", "--warmup=20", "--updates", "--loss-steps=0");
+        double update = judged(out, UPDATE, "--steps=5", "--warmup=8", "--updates", "--loss-steps=0");
         out.printf(
                 Locale.ROOT,
                 "quick: bites %.2f nobite %.2f small %.2f clamp %.2f limit %.2f step %.2f update %.2f%n",
