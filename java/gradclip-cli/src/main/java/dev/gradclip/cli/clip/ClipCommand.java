@@ -8,13 +8,12 @@ import dev.gradclip.cli.rules.RuleOptions;
 import dev.gradclip.cli.rules.RuleSelection;
 import dev.gradclip.cli.rules.ThresholdOptions;
 import dev.gradclip.cli.safetensors.Exclusion;
-import dev.gradclip.cli.safetensors.SafetensorsFile;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.BackendOptions;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Failures;
 import dev.gradclip.cli.shell.Format;
 import dev.gradclip.cli.shell.NonFiniteFileException;
-import dev.gradclip.cli.shell.OutputTarget;
 import dev.gradclip.cli.shell.Progress;
 import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
@@ -33,7 +32,9 @@ import picocli.CommandLine.Parameters;
         description = {
             "Clips the gradients in a safetensors file into another one, or into the same.",
             "Names, order, shapes, dtypes and metadata stay; tensors that are not floating point are copied. "
-                    + "The output appears whole or not at all."
+                    + "The output appears whole or not at all.",
+            "A checkpoint of several files is clipped by one norm: IN is its index, such as "
+                    + "model.safetensors.index.json, and OUT a new index in a folder that has none of its files."
         },
         customSynopsis = {
             "gradclip clip IN -o OUT --max-norm M [--norm-type 2|1|inf|P]",
@@ -73,14 +74,14 @@ import picocli.CommandLine.Parameters;
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
 public final class ClipCommand extends Subcommand {
-    @Parameters(paramLabel = "IN", description = "safetensors file of gradients")
+    @Parameters(paramLabel = "IN", description = "safetensors file of gradients, or the index of several (*.json)")
     private Path in;
 
     @Option(
             names = {"-o", "--output"},
             required = true,
             paramLabel = "OUT",
-            description = "file to write; may be IN")
+            description = "file to write; may be IN, but for an index")
     private Path out;
 
     @Mixin
@@ -108,14 +109,14 @@ public final class ClipCommand extends Subcommand {
         int threads = work.threads();
         Backend backend = work.backend();
         boolean written = false;
-        try (SafetensorsFile file = SafetensorsFile.open(in);
+        try (TensorFiles files = TensorFiles.open(in);
                 ParameterFile parameters =
                         selection.parameters() == null ? null : ParameterFile.open(selection.parameters())) {
-            FileClip clip = new FileClip(file, parameters, OutputTarget.of(out), selection, exclusion);
+            FileClip clip = new FileClip(files, parameters, ClipOutput.of(out, files), selection, exclusion);
             ClipReport report;
             try (StreamingClip stream = StreamingClip.of(selection.rule(), backend, threads);
                     Progress progress =
-                            Progress.of(terminal, "clip", file.header().dataBytes(), stream.needsMeasure() ? 2 : 1)) {
+                            Progress.of(terminal, "clip", files.dataBytes(), stream.needsMeasure() ? 2 : 1)) {
                 clip.run(stream, progress::advance);
                 written = true;
                 report = clip.report(stream, BackendOptions.name(backend));

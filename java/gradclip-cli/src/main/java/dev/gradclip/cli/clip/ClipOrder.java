@@ -8,8 +8,8 @@ import dev.gradclip.cli.rules.GroupChoice;
 import dev.gradclip.cli.rules.RuleSelection;
 import dev.gradclip.cli.safetensors.ElementType;
 import dev.gradclip.cli.safetensors.Exclusion;
-import dev.gradclip.cli.safetensors.SafetensorsFile;
 import dev.gradclip.cli.safetensors.TensorEntry;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.Printable;
 import java.util.ArrayList;
@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The order in which a file's floating-point tensors are measured: first those of no group, then group by group. */
+/** The order in which floating-point tensors are measured: first those of no group, then group by group. */
 final class ClipOrder {
     /**
      * A tensor in its place.
@@ -48,29 +48,29 @@ final class ClipOrder {
     /**
      * @throws BadFileException if a tensor cannot be clipped, or none is in one of the groups or excluded by an option
      */
-    ClipOrder(SafetensorsFile file, RuleSelection selection, Exclusion exclusion) throws BadFileException {
-        List<TensorEntry> tensors = exclusion.rest(file);
+    ClipOrder(TensorFiles files, RuleSelection selection, Exclusion exclusion) throws BadFileException {
+        List<TensorEntry> tensors = exclusion.rest(files);
         for (TensorEntry tensor : tensors) {
             int group = groupOf(tensor, selection.groups());
             ClipRule rule = selection.ruleOf(group);
             if (tensor.type().dtype() == null) {
-                requireUntouched(file, tensor, rule, selection.rule());
+                requireUntouched(files, tensor, rule, selection.rule());
                 continue;
             }
             elements += tensor.elements();
-            places.add(new Place(tensor, group, rule, rows(file, tensor, rule)));
+            places.add(new Place(tensor, group, rule, rows(files, tensor, rule)));
         }
         places.sort(Comparator.comparingInt(Place::group));
         for (int i = 0; i < places.size(); i++)
             indexes.put(places.get(i).entry().name(), i);
-        excluded = file.header().tensors().size() - tensors.size();
+        excluded = files.tensors().size() - tensors.size();
         skipped = tensors.size() - places.size();
-        requireEachGroup(file, selection.groups());
+        requireEachGroup(files, selection.groups());
     }
 
     /** Refuses a tensor whose dtype no rule is defined for, unless it stays as it is. */
-    private static void requireUntouched(
-            SafetensorsFile file, TensorEntry tensor, @Nullable ClipRule rule, ClipRule ofAll) throws BadFileException {
+    private static void requireUntouched(TensorFiles files, TensorEntry tensor, @Nullable ClipRule rule, ClipRule ofAll)
+            throws BadFileException {
         if (tensor.type().use() != ElementType.Use.REFUSED || tensor.elements() == 0) return;
         boolean zeroes = ofAll.nonFinitePolicy() == NonFinitePolicy.ZERO;
         if (rule == null && !zeroes && ofAll.inverseScale() == 1) return;
@@ -78,7 +78,7 @@ final class ClipOrder {
                 ? "copying it would leave a gradient unclipped"
                 : (zeroes ? "--non-finite zero" : "unscaling") + " is for tensors in no group too";
         throw new BadFileException(
-                file.path() + ": tensor " + Printable.quoted(tensor.name()) + ": dtype " + tensor.type()
+                files.path() + ": tensor " + Printable.quoted(tensor.name()) + ": dtype " + tensor.type()
                         + " cannot be clipped, and " + why + "; --exclude REGEX leaves out what is no gradient");
     }
 
@@ -88,19 +88,19 @@ final class ClipOrder {
     }
 
     /** Returns the rows of a tensor; a vector or a scalar is one row, as for Optax and timm. */
-    private static int rows(SafetensorsFile file, TensorEntry tensor, @Nullable ClipRule rule) throws BadFileException {
+    private static int rows(TensorFiles files, TensorEntry tensor, @Nullable ClipRule rule) throws BadFileException {
         if (rule == null || !ChosenRule.goesByRows(rule)) return 1;
         if (tensor.shape().size() < 2 || tensor.elements() == 0) return 1;
         long rows = tensor.shape().get(0);
         if (rows <= Integer.MAX_VALUE) return (int) rows;
-        throw new BadFileException(
-                file.path() + ": tensor " + Printable.quoted(tensor.name()) + " has " + rows + " rows, above 2^31 - 1");
+        throw new BadFileException(files.path() + ": tensor " + Printable.quoted(tensor.name()) + " has " + rows
+                + " rows, above 2^31 - 1");
     }
 
-    private void requireEachGroup(SafetensorsFile file, List<GroupChoice> groups) throws BadFileException {
+    private void requireEachGroup(TensorFiles files, List<GroupChoice> groups) throws BadFileException {
         for (int i = 0; i < groups.size(); i++) {
             if (tensorsOf(i) > 0) continue;
-            throw new BadFileException(file.path() + ": --group "
+            throw new BadFileException(files.path() + ": --group "
                     + Printable.quoted(groups.get(i).name()) + " matches the whole name of no tensor to clip that "
                     + (excluded > 0 ? "--exclude and earlier groups leave" : "an earlier group leaves")
                     + "; 'gradclip inspect' lists the names");
@@ -111,7 +111,7 @@ final class ClipOrder {
         return places;
     }
 
-    /** The place of a tensor of the file; -1 for one that is copied. */
+    /** The place of a tensor; -1 for one that is copied. */
     int indexOf(TensorEntry tensor) {
         return indexes.getOrDefault(tensor.name(), -1);
     }

@@ -8,19 +8,19 @@ import dev.gradclip.cli.rules.RuleSelection;
 import dev.gradclip.cli.safetensors.Exclusion;
 import dev.gradclip.cli.safetensors.SafetensorsFile;
 import dev.gradclip.cli.safetensors.TensorEntry;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.AtomicOutput;
 import dev.gradclip.cli.shell.BadFileException;
-import dev.gradclip.cli.shell.OutputTarget;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
-/** Clips one file into another: a pass that measures where the rule needs it, then a pass that writes. */
+/** Clips files into others: a pass that measures where the rule needs it, then a pass that writes. */
 final class FileClip {
-    private final SafetensorsFile file;
+    private final TensorFiles files;
     private final @Nullable ParameterFile parameters;
-    private final OutputTarget target;
+    private final ClipOutput output;
     private final RuleSelection selection;
     private final ClipOrder order;
     private final int withoutParameter;
@@ -30,17 +30,17 @@ final class FileClip {
 
     /** @throws BadFileException if the files hold tensors that cannot be clipped, or none of a group or with weights */
     FileClip(
-            SafetensorsFile file,
+            TensorFiles files,
             @Nullable ParameterFile parameters,
-            OutputTarget target,
+            ClipOutput output,
             RuleSelection selection,
             Exclusion exclusion)
             throws BadFileException {
-        this.file = file;
+        this.files = files;
         this.parameters = parameters;
-        this.target = target;
+        this.output = output;
         this.selection = selection;
-        order = new ClipOrder(file, selection, exclusion);
+        order = new ClipOrder(files, selection, exclusion);
         withoutParameter = parameters == null ? 0 : parameters.missing(order);
     }
 
@@ -48,13 +48,9 @@ final class FileClip {
     void run(StreamingClip clip, LongConsumer progress) throws IOException {
         measure(clip, progress);
         clip.decide();
-        file.requireUnchanged();
+        files.requireUnchanged();
         if (parameters != null) parameters.file().requireUnchanged();
-        try (AtomicOutput output = AtomicOutput.create(target)) {
-            write(clip, output, progress);
-            file.requireUnchanged();
-            output.commit();
-        }
+        output.write(files, (file, to) -> write(clip, file, to, progress));
     }
 
     private void measure(StreamingClip clip, LongConsumer progress) throws IOException {
@@ -71,7 +67,7 @@ final class FileClip {
         TensorEntry tensor = place.entry();
         DType dtype = dtype(tensor);
         clip.rows(place.rows(), tensor.elements() / place.rows());
-        file.forEachPiece(tensor, place.rows(), piece -> {
+        files.forEachPiece(tensor, place.rows(), piece -> {
             clip.measure(HostBuffer.wrap(piece, dtype));
             progress.accept(piece.remaining());
         });
@@ -85,8 +81,9 @@ final class FileClip {
                         weights, place.rows(), piece -> clip.measureWeights(HostBuffer.wrap(piece, dtype(weights))));
     }
 
-    private void write(StreamingClip clip, AtomicOutput output, LongConsumer progress) throws IOException {
-        output.write(ByteBuffer.wrap(file.header().bytes()));
+    private void write(StreamingClip clip, SafetensorsFile file, AtomicOutput to, LongConsumer progress)
+            throws IOException {
+        to.write(ByteBuffer.wrap(file.header().bytes()));
         for (TensorEntry tensor : file.header().tensors()) {
             int index = order.indexOf(tensor);
             written = 0;
@@ -97,7 +94,7 @@ final class FileClip {
                     written += buffer.length();
                 }
                 progress.accept(piece.remaining());
-                output.write(piece);
+                to.write(piece);
             });
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.gradclip.cli.clip;
 
-import dev.gradclip.cli.safetensors.SafetensorsFile;
 import dev.gradclip.cli.safetensors.TensorEntry;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.Printable;
 import java.io.IOException;
@@ -13,16 +13,16 @@ import org.jspecify.annotations.Nullable;
 
 /** The weights that gradients are compared with, by the gradients' names. */
 final class ParameterFile implements AutoCloseable {
-    private final SafetensorsFile file;
+    private final TensorFiles file;
     private final Map<String, TensorEntry> weights = new HashMap<>();
 
-    private ParameterFile(SafetensorsFile file) {
+    private ParameterFile(TensorFiles file) {
         this.file = file;
-        for (TensorEntry tensor : file.header().tensors()) weights.put(tensor.name(), tensor);
+        for (TensorEntry tensor : file.tensors()) weights.put(tensor.name(), tensor);
     }
 
     static ParameterFile open(Path path) throws IOException {
-        return new ParameterFile(SafetensorsFile.open(path));
+        return new ParameterFile(TensorFiles.open(path));
     }
 
     /**
@@ -72,7 +72,7 @@ final class ParameterFile implements AutoCloseable {
         return file.path() + ": tensor " + Printable.quoted(tensor.name());
     }
 
-    SafetensorsFile file() {
+    TensorFiles file() {
         return file;
     }
 

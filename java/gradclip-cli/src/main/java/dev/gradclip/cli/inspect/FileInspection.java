@@ -6,15 +6,15 @@ import dev.gradclip.DType;
 import dev.gradclip.HostBuffer;
 import dev.gradclip.NormType;
 import dev.gradclip.StreamingNorm;
-import dev.gradclip.cli.safetensors.SafetensorsFile;
 import dev.gradclip.cli.safetensors.TensorEntry;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.Progress;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Measures the floating-point tensors of a file in one read of it. */
+/** Measures the floating-point tensors of some files in one read of them. */
 final class FileInspection implements AutoCloseable {
     /**
      * The three norms and the counts of one tensor, or of all.
@@ -50,19 +50,18 @@ final class FileInspection implements AutoCloseable {
         max = StreamingNorm.of(NormType.INF, backend, 0);
     }
 
-    void run(SafetensorsFile file, List<TensorEntry> chosen, Progress progress) throws IOException {
+    void run(TensorFiles files, List<TensorEntry> chosen, Progress progress) throws IOException {
         for (TensorEntry entry : chosen) {
             DType dtype = entry.type().dtype();
-            tensors.add(new Inspected(entry, dtype == null ? null : measure(file, entry, dtype, progress)));
+            tensors.add(new Inspected(entry, dtype == null ? null : measure(files, entry, dtype, progress)));
             if (dtype == null) progress.advance(entry.bytes());
         }
-        file.requireUnchanged();
+        files.requireUnchanged();
     }
 
-    private Measures measure(SafetensorsFile file, TensorEntry entry, DType dtype, Progress progress)
-            throws IOException {
+    private Measures measure(TensorFiles files, TensorEntry entry, DType dtype, Progress progress) throws IOException {
         ElementStats counts = new ElementStats(scratch, magnitudes);
-        file.forEachPiece(entry, piece -> {
+        files.forEachPiece(entry, 1, piece -> {
             HostBuffer buffer = HostBuffer.wrap(piece, dtype);
             l1.add(buffer);
             l2.add(buffer);

@@ -4,7 +4,7 @@ package dev.gradclip.cli.inspect;
 import dev.gradclip.Backend;
 import dev.gradclip.ClipRule;
 import dev.gradclip.cli.safetensors.Exclusion;
-import dev.gradclip.cli.safetensors.SafetensorsFile;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Format;
@@ -48,7 +48,7 @@ import picocli.CommandLine.Parameters;
         })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required before it calls
 public final class InspectCommand extends Subcommand {
-    @Parameters(paramLabel = "IN", description = "safetensors file of gradients")
+    @Parameters(paramLabel = "IN", description = "safetensors file of gradients, or the index of several (*.json)")
     private Path in;
 
     @Mixin
@@ -90,13 +90,12 @@ public final class InspectCommand extends Subcommand {
     public Integer call() throws IOException {
         OutputTarget target = target();
         Magnitudes magnitudes = plot == null ? null : new Magnitudes();
-        try (SafetensorsFile file = SafetensorsFile.open(in);
+        try (TensorFiles files = TensorFiles.open(in);
                 FileInspection inspection = new FileInspection(Backend.preferred(), magnitudes)) {
-            try (Progress progress =
-                    Progress.of(terminal, "inspect", file.header().dataBytes(), 1)) {
-                inspection.run(file, exclusion.rest(file), progress);
+            try (Progress progress = Progress.of(terminal, "inspect", files.dataBytes(), 1)) {
+                inspection.run(files, exclusion.rest(files), progress);
             }
-            int excluded = file.header().tensors().size() - inspection.tensors().size();
+            int excluded = files.tensors().size() - inspection.tensors().size();
             new InspectReport(in, inspection.tensors(), inspection.total(), excluded, sort).print(terminal, format);
             if (target != null && magnitudes != null) {
                 double norm = inspection.total().l2();

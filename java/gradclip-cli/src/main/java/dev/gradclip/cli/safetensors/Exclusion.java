@@ -19,14 +19,14 @@ public final class Exclusion {
     private List<NamePattern> patterns = new ArrayList<>();
 
     /**
-     * Returns the tensors of a file that are not left out, in their order.
+     * Returns the tensors of some files that are not left out, in their order.
      *
      * @throws BadFileException if an expression matches none: a name that is mistyped would be clipped, unnoticed
      */
-    public List<TensorEntry> rest(SafetensorsFile file) throws BadFileException {
+    public List<TensorEntry> rest(TensorFiles files) throws BadFileException {
         Set<NamePattern> unused = new HashSet<>(patterns);
         List<TensorEntry> rest = new ArrayList<>();
-        for (TensorEntry tensor : file.header().tensors()) {
+        for (TensorEntry tensor : files.tensors()) {
             boolean excluded = false;
             for (NamePattern pattern : patterns) {
                 if (!pattern.matches(tensor.name())) continue;
@@ -37,7 +37,7 @@ public final class Exclusion {
         }
         for (NamePattern pattern : patterns) {
             if (!unused.contains(pattern)) continue;
-            throw new BadFileException(file.path() + ": --exclude " + Printable.quoted(pattern.text())
+            throw new BadFileException(files.path() + ": --exclude " + Printable.quoted(pattern.text())
                     + " matches the whole name of no tensor; 'gradclip inspect' lists the names");
         }
         return rest;

@@ -36,13 +36,25 @@ public final class AtomicOutput implements AutoCloseable {
 
     /** Creates the temporary file, with the permissions of the file that it replaces, if there is one. */
     public static AtomicOutput create(OutputTarget target) throws IOException {
+        return create(target, true);
+    }
+
+    /**
+     * Creates another one in the folder of one that is not committed yet. Leftovers are not looked for again: on Linux,
+     * opening and closing the first one's file to see whether it is locked would end its lock.
+     */
+    public static AtomicOutput createAnother(OutputTarget target) throws IOException {
+        return create(target, false);
+    }
+
+    private static AtomicOutput create(OutputTarget target, boolean first) throws IOException {
         Path temporary = target.folder().resolve(Leftovers.name(new SecureRandom().nextLong()));
         try {
             AtomicOutput output = new AtomicOutput(target, temporary);
             try {
                 Runtime.getRuntime().addShutdownHook(output.removal);
                 output.lock();
-                output.removeLeftovers();
+                if (first) output.removeLeftovers();
                 output.keepOwnerAndPermissions();
                 return output;
             } catch (IOException | RuntimeException | Error e) {

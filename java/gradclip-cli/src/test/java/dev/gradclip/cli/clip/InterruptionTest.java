@@ -15,9 +15,8 @@ import dev.gradclip.cli.Child;
 import dev.gradclip.cli.Gradients;
 import dev.gradclip.cli.rules.RuleSelection;
 import dev.gradclip.cli.safetensors.Exclusion;
-import dev.gradclip.cli.safetensors.SafetensorsFile;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.ExitCode;
-import dev.gradclip.cli.shell.OutputTarget;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -112,10 +111,10 @@ class InterruptionTest {
     @Test
     void inputTruncatedWhileItIsRead() throws IOException {
         Path in = Gradients.sparse(folder.resolve("in"), ELEMENTS);
-        try (SafetensorsFile file = SafetensorsFile.open(in)) {
+        try (TensorFiles file = TensorFiles.open(in)) {
             IOException e = assertThrows(
                     IOException.class,
-                    () -> file.forEachPiece(file.header().tensors().get(0), piece -> truncate(in, 9 << 20)));
+                    () -> file.forEachPiece(file.tensors().get(0), 1, piece -> truncate(in, 9 << 20)));
             assertTrue(String.valueOf(e.getMessage()).contains("truncated while it was read"), e::toString);
             assertThrows(IOException.class, file::requireUnchanged);
         }
@@ -131,7 +130,7 @@ class InterruptionTest {
     @Test
     void inputWrittenWhileItIsRead() throws IOException {
         Path in = new Gradients().floats("a", 1, 2).write(folder.resolve("in"));
-        try (SafetensorsFile file = SafetensorsFile.open(in)) {
+        try (TensorFiles file = TensorFiles.open(in)) {
             file.requireUnchanged();
             rewrite(in, new Gradients().floats("a", 1, 3));
             assertThrows(IOException.class, file::requireUnchanged);
@@ -144,10 +143,10 @@ class InterruptionTest {
         Path weights = new Gradients().floats("a", 1, 2).write(folder.resolve("weights"));
         Path out = out();
         RuleSelection adaptive = new RuleSelection(ClipRule.adaptive(0.1), null, List.of(), weights);
-        try (SafetensorsFile file = SafetensorsFile.open(in);
+        try (TensorFiles file = TensorFiles.open(in);
                 ParameterFile parameters = ParameterFile.open(weights);
                 StreamingClip clip = StreamingClip.of(adaptive.rule(), Backend.JAVA, 1)) {
-            FileClip fileClip = new FileClip(file, parameters, OutputTarget.of(out), adaptive, new Exclusion());
+            FileClip fileClip = new FileClip(file, parameters, ClipOutput.of(out, file), adaptive, new Exclusion());
             rewrite(weights, new Gradients().floats("a", 1, 3));
             IOException e = assertThrows(IOException.class, () -> fileClip.run(clip, bytes -> {}));
             assertTrue(String.valueOf(e.getMessage()).startsWith(weights + ": "), e::toString);

@@ -7,8 +7,7 @@ import dev.gradclip.cli.rules.RuleOptions;
 import dev.gradclip.cli.rules.RuleSelection;
 import dev.gradclip.cli.rules.ThresholdOptions;
 import dev.gradclip.cli.safetensors.Exclusion;
-import dev.gradclip.cli.safetensors.SafetensorsFile;
-import dev.gradclip.cli.shell.OutputTarget;
+import dev.gradclip.cli.safetensors.TensorFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -48,9 +47,9 @@ public final class StuckClip {
         Options parsed = new Options();
         new CommandLine(parsed).parseArgs(options);
         RuleSelection selection = parsed.rule.selection(parsed.threshold);
-        try (SafetensorsFile file = SafetensorsFile.open(in);
+        try (TensorFiles file = TensorFiles.open(in);
                 StreamingClip clip = StreamingClip.of(selection.rule(), Backend.JAVA, 1)) {
-            new FileClip(file, null, OutputTarget.of(out), selection, new Exclusion()).run(clip, progress);
+            new FileClip(file, null, ClipOutput.of(out, file), selection, new Exclusion()).run(clip, progress);
         }
     }
 
