@@ -191,7 +191,8 @@ class StepStateTest {
                             ChildJvm.classPath(),
                             Saver.class.getName(),
                             file.toString())
-                    .redirectErrorStream(true)
+                    // From JDK 24 on it warns of native code there.
+                    .redirectError(ProcessBuilder.Redirect.DISCARD)
                     .start();
             assertEquals('s', saver.getInputStream().read());
             Thread.sleep(20 + 13 * i);
