@@ -174,7 +174,9 @@ class NativeLoadingTest {
         Files.writeString(platformFolder().resolve("gradclip.build-id"), "0.0.1+0123456789ab\n");
         for (List<String> options :
                 List.of(List.<String>of(), List.of("-Ddev.gradclip.native.path=" + NATIVE.toAbsolutePath()))) {
-            String output = ChildJvm.start(options, folder.resolve("classes").toString(), LoadingProbe.class)
+            List<String> all = new ArrayList<>(options);
+            all.add("-Djava.io.tmpdir=" + folder); // where no other JVM leaves files
+            String output = ChildJvm.start(all, folder.resolve("classes").toString(), LoadingProbe.class)
                     .output();
             assertRefused(output, "this jar's is 0.0.1+0123456789ab");
         }
