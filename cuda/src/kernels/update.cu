@@ -150,7 +150,8 @@ __device__ __forceinline__ unsigned updateOne(const UpdateStep<A>& u, A g, A& p,
 // ---- whole tiles ---------------------------------------------------------------------------------------------------
 
 /// Rows that are loaded before the first is used: as many as 64 registers hold, or half as many where some spilled, of
-/// momentum's halves, of doubles and of Adam's master weights, and from 10.0 on of all of Adam and of plain SGD's halves.
+/// momentum's halves, of doubles and of Adam's master weights, and from 10.0 on of all of Adam and of plain SGD's
+/// halves.
 constexpr int atOnce(UpdateForm form, int wordsOfRow, bool isDouble, bool rounds) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
   constexpr bool kFewer = true;
@@ -278,7 +279,8 @@ template <UpdateForm Form>
 constexpr int kAnyOf = Form == UpdateForm::Adam ? 2 : 4;
 
 /// Any tile, element by element: what is short, or not aligned, or has elements to be zeroed, or a coefficient that
-/// needs doubles, or whose master weights are made in this step. Out of line: whole tiles shall not pay for it in registers.
+/// needs doubles, or whose master weights are made in this step. Out of line: whole tiles shall not pay for it in
+/// registers.
 template <UpdateForm Form, class A>
 GRADCLIP_NOINLINE __device__ Changes updateAny(UpdateTile tile, UpdateNumbers numbers, SegmentUpdate segment,
                                                bool zeroesNonFinite) {

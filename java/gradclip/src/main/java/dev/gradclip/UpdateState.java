@@ -123,8 +123,9 @@ public final class UpdateState {
                 throw new IllegalArgumentException("the state of " + names.get(i)
                         + (at < 0
                                 ? " is not there"
-                                : " is " + other.length(at) + " elements of " + from.dtype(at) + ", but it needs "
-                                        + clipper.length(i) + " of " + to.dtype(i)));
+                                : " is " + other.length(at) + " elements of " + from.dtype(at) + " for weights of "
+                                        + from.weightsType(at) + ", but it needs " + clipper.length(i) + " of "
+                                        + to.dtype(i) + " for weights of " + to.weightsType(i)));
             }
         }
         Progress progress = from.progress();

@@ -88,13 +88,7 @@ public final class StepClipper implements AutoCloseable {
      *     share memory, or they are on different sides
      */
     public GradientClipper bind(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
-        requireCount(tensorNames, buffers);
-        GradientClipper now = clipper;
-        if (now != null && names.equals(tensorNames) && weightTypes == null && now.fits(buffers)) {
-            now.rebind(buffers);
-            return now;
-        }
-        return rebuild(tensorNames, buffers, null);
+        return bindTo(tensorNames, buffers, null);
     }
 
     /**
@@ -109,12 +103,19 @@ public final class StepClipper implements AutoCloseable {
             List<String> tensorNames,
             List<? extends @Nullable GradientBuffer> buffers,
             List<? extends GradientBuffer> weights) {
-        requireCount(tensorNames, buffers);
         requireCount(tensorNames, weights);
+        return bindTo(tensorNames, buffers, weights);
+    }
+
+    private GradientClipper bindTo(
+            List<String> tensorNames,
+            List<? extends @Nullable GradientBuffer> buffers,
+            @Nullable List<? extends GradientBuffer> weights) {
+        requireCount(tensorNames, buffers);
         GradientClipper now = clipper;
         if (now != null && names.equals(tensorNames) && sameWeights(weights) && now.fits(buffers)) {
             now.rebind(buffers);
-            now.rebindWeights(weights);
+            if (weights != null) now.rebindWeights(weights);
             return now;
         }
         return rebuild(tensorNames, buffers, weights);
@@ -127,8 +128,8 @@ public final class StepClipper implements AutoCloseable {
         }
     }
 
-    private boolean sameWeights(List<? extends GradientBuffer> weights) {
-        if (weightTypes == null) return false;
+    private boolean sameWeights(@Nullable List<? extends GradientBuffer> weights) {
+        if (weights == null || weightTypes == null) return weights == null && weightTypes == null;
         for (int i = 0; i < lengths.length; i++) {
             if (weights.get(i).dtype() != weightTypes[i] || weights.get(i).length() != lengths[i]) return false;
         }
@@ -153,16 +154,13 @@ public final class StepClipper implements AutoCloseable {
                 newDtypes[i] = buffer.dtype();
                 newLengths[i] = buffer.length();
                 builder.add(tensorNames.get(i), buffer);
-            } else if (weights != null) {
-                newDtypes[i] = sameNames && weightTypes != null
-                        ? dtypes[i]
-                        : weights.get(i).dtype();
-                newLengths[i] = weights.get(i).length();
-                builder.declare(tensorNames.get(i), newDtypes[i], newLengths[i]);
             } else {
-                // One that has been absent all along has no length yet; its first appearance rebuilds.
-                newDtypes[i] = sameNames ? dtypes[i] : DType.FLOAT32;
-                newLengths[i] = sameNames ? lengths[i] : 0;
+                // One that has been absent all along has its weights' length, or none yet; then its first appearance
+                // rebuilds.
+                GradientBuffer beside = weights == null ? null : weights.get(i);
+                boolean known = sameNames && (beside == null || weightTypes != null);
+                newDtypes[i] = known ? dtypes[i] : beside == null ? DType.FLOAT32 : beside.dtype();
+                newLengths[i] = beside != null ? beside.length() : known ? lengths[i] : 0;
                 builder.declare(tensorNames.get(i), newDtypes[i], newLengths[i]);
             }
             if (weights != null) builder.weights(weights.get(i));

@@ -82,7 +82,8 @@ public final class SafetensorsFile implements AutoCloseable {
         }
     }
 
-    private static BadFileException unreadable(Path path, IOException e) {
+    /** Says why a file cannot be opened. */
+    static BadFileException unreadable(Path path, IOException e) {
         String why = e instanceof NoSuchFileException
                 ? "there is no such file"
                 : e instanceof AccessDeniedException ? "you may not read it" : "cannot be opened: " + Reason.of(e);

@@ -7,10 +7,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.Printable;
-import dev.gradclip.cli.shell.Reason;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -48,12 +46,10 @@ public final class ShardIndex {
             if (Files.size(path) > MOST_BYTES)
                 throw new BadFileException(path + ": is too large for an index of shards");
             bytes = Files.readAllBytes(path);
-        } catch (NoSuchFileException e) {
-            throw new BadFileException(path + ": there is no such file", e);
         } catch (BadFileException e) {
             throw e;
         } catch (IOException e) {
-            throw new BadFileException(path + ": cannot be read: " + Reason.of(e), e);
+            throw SafetensorsFile.unreadable(path, e);
         }
         try (JsonParser json = JSON.createParser(bytes)) {
             Map<String, String> fileOf = weightMap(path, json);

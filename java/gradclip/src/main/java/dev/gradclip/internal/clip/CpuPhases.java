@@ -427,21 +427,32 @@ public final class CpuPhases implements Phases {
         return own;
     }
 
-    private void apply(ResolvedRule rule, Verdict verdict, Figures figures) {
+    /** Begins a call by what all ranks decided; returns false where they leave everything as it is. */
+    private boolean begin(Verdict verdict, Figures figures) {
         begin();
         if (verdict.refusal != null) throw verdict.refusal;
         if (verdict.leaves) {
             figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
-            return;
+            return false;
         }
         foundNonFinite = verdict.isNonFinite;
+        return true;
+    }
+
+    private double[] coefficients(Verdict verdict) {
+        double[] coefficients = new double[segments.gradients()];
+        verdict.coefficients(segments, coefficients);
+        return coefficients;
+    }
+
+    private void apply(ResolvedRule rule, Verdict verdict, Figures figures) {
+        if (!begin(verdict, figures)) return;
         if (rule.clamps()) {
             clampAll(rule, figures);
             return;
         }
         if (verdict.changes()) {
-            double[] coefficients = new double[segments.gradients()];
-            verdict.coefficients(segments, coefficients);
+            double[] coefficients = coefficients(verdict);
             for (int i = 0; i < coefficients.length; i++) plan.setCoefficient(i, coefficients[i]);
             scaleAll();
         }
@@ -451,19 +462,12 @@ public final class CpuPhases implements Phases {
     /** Updates as {@link #step} does, by what all ranks decided. */
     private void step(ResolvedRule rule, Verdict verdict, Update update, Figures figures) {
         CpuUpdates now = updatable(rule, update);
-        begin();
-        if (verdict.refusal != null) throw verdict.refusal;
-        if (verdict.leaves) {
-            figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
-            return;
-        }
-        foundNonFinite = verdict.isNonFinite;
+        if (!begin(verdict, figures)) return;
         if (rule.clamps()) {
             updateByValue(rule, update, now, figures);
             return;
         }
-        double[] coefficients = new double[segments.gradients()];
-        verdict.coefficients(segments, coefficients);
+        double[] coefficients = coefficients(verdict);
         for (int i = 0; i < binding.size(); i++) {
             for (int s = segments.from(i); s < segments.from(i + 1); s++) {
                 now.setClip(i, s, coefficients[s], Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);

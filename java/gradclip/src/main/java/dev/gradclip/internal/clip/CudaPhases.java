@@ -112,8 +112,7 @@ public final class CudaPhases implements Phases {
             }
             case STEP -> {
                 writing = false;
-                CudaUpdates now = updates(StateForm.of(clip.update()));
-                binding.requireUpdatable();
+                CudaUpdates now = updatable(clip.update());
                 long handle = begin(rule, on);
                 return measured(rule, plan.step(handle, numbers, now.state(), clip.update()));
             }
@@ -197,8 +196,7 @@ public final class CudaPhases implements Phases {
     public void requireReady(ResolvedRule rule, @Nullable Update update) {
         // A rank that holds nothing has no weights either, and nothing to update.
         if (update != null && (binding.segments().hasWeights() || binding.elements() > 0)) {
-            updates(StateForm.of(update));
-            binding.requireUpdatable();
+            updatable(update);
         }
         if (rule.clamps() || rule.isGlobal() || binding.isOfRanks()) return;
         throw new IllegalStateException(rule.rule.name() + " has a coefficient for each of many, for which a clipper in"
@@ -298,6 +296,12 @@ public final class CudaPhases implements Phases {
         return decided.factors(type, coefficients);
     }
 
+    private CudaUpdates updatable(Update update) {
+        CudaUpdates now = updates(StateForm.of(update));
+        binding.requireUpdatable();
+        return now;
+    }
+
     @Override
     public CudaUpdates updates(StateForm form) {
         CudaUpdates now = updates;
@@ -330,8 +334,7 @@ public final class CudaPhases implements Phases {
 
     @Override
     public CudaCapture captureStep(ResolvedRule rule, Update update, StreamHandle on) {
-        CudaUpdates now = updates(StateForm.of(update));
-        binding.requireUpdatable();
+        CudaUpdates now = updatable(update);
         forget();
         return plan.captureStep(on.value(), numbers(rule), now.state(), update);
     }
