@@ -243,6 +243,13 @@ JNIEXPORT void JNICALL Java_dev_gradclip_internal_jni_NativeCuda_createUpdates(J
           planOf(plan).createUpdates({form, masterWeights != JNI_FALSE, tensors, pointer<std::int32_t>(firstPieces)}));
 }
 
+JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_createHistory(JNIEnv* env, jclass, jlong plan,
+                                                                                jlong bytes) {
+  std::int64_t address = 0;
+  checked(env, planOf(plan).createHistory(bytes, &address));
+  return address;
+}
+
 JNIEXPORT jlong JNICALL Java_dev_gradclip_internal_jni_NativeCuda_step(JNIEnv* env, jclass, jlong plan, jlong stream,
                                                                        jlong rule, jboolean clamps, jlong numbers) {
   const FloatGuard guard;

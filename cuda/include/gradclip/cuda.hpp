@@ -105,10 +105,11 @@ struct Part {
   std::int32_t unused;
   NormLimit limit;
   double min, max;
+  std::int64_t history = 0;  ///< device address of its block, of a part that has one norm; 0 where it has no history
 };
 
 static_assert(sizeof(NormLimit) == 40, "layout that Java writes");
-static_assert(sizeof(Part) == 72, "layout that Java writes");
+static_assert(sizeof(Part) == 80, "layout that Java writes");
 
 /// A rule, from Java to the kernels: the head of dev.gradclip.internal.cuda.CudaRule, which its parts follow.
 struct RuleNumbers {
@@ -119,11 +120,12 @@ struct RuleNumbers {
   double p = 0.0;              ///< of NormKind::Power alone
   NormLimit limit;
   double min = 0.0, max = 0.0;  ///< of a clamp
+  std::int64_t history = 0;     ///< of Granularity::All: device address of its block; 0 where it has no history
 
   const Part* parts() const { return reinterpret_cast<const Part*>(this + 1); }
 };
 
-static_assert(sizeof(RuleNumbers) == 80, "layout that Java writes");
+static_assert(sizeof(RuleNumbers) == 88, "layout that Java writes");
 
 /// A norm that is not measured: a value, or what lies at a device address when the clip runs.
 struct GivenNorm {
@@ -194,6 +196,9 @@ class CudaPlan {
 
   /// Device address of a tensor's state.
   std::int64_t updateStateAddress(std::int32_t slot, std::int32_t tensor) const;
+
+  /// Makes zeroed room for the histories of a rule, complete on return; it is freed with the plan.
+  CudaStatus createHistory(std::int64_t bytes, std::int64_t* address);
 
   // A captured clip: its work becomes part of the graph that the stream is captured into. Whoever replays the graph
   // orders that with this plan's other calls. Its numbers can be changed between replays, its pieces can't.

@@ -8,6 +8,7 @@
 // |   | a warp a group of 1024 segments of one tile each | sums | groupSums |
 // | 2 | the last block, a warp a segment of many runs | runSums | sums, coefficients |
 // | 3 | the last block | sums | the coefficients of parts, the other groupSums |
+//   (of parts with a history, once the norm over all is known)
 // | 4 | the last block | groupSums | Decision, Finding, Slot |
 //
 // One launch, where a kernel a stage would read better: a launch takes the host about 2 µs, and a clip from Java is to
@@ -17,6 +18,7 @@
 #include "kernels/fold.cuh"
 #include "kernels/last_block.cuh"
 #include "kernels/launches.hpp"
+#include "kernels/recall.cuh"
 
 namespace gradclip {
 
@@ -299,9 +301,25 @@ __device__ __forceinline__ SegmentRun segmentsOf(const Part* part) {
   return {first, static_cast<std::uint32_t>(loadGlobal<std::int32_t>(&part->lastSegment)) - first};
 }
 
-/// A part's coefficient from its norm and its number of elements.
-__device__ __forceinline__ double partCoefficient(const NormLimit& limit, const ScaledNorm& norm, double elements) {
-  return coefficientOf(limit, norm.times(limit.inverseScale), elements, 0.0);
+__device__ __forceinline__ double* historyOf(const Part* part) {
+  return reinterpret_cast<double*>(static_cast<std::uintptr_t>(loadGlobal<std::int64_t>(&part->history)));
+}
+
+/// What histories go by, beside the norm of their own elements.
+struct OfAll {
+  ScaledNorm norm;
+  bool moves;  ///< no gradient was NaN or infinite
+};
+
+/// A part's coefficient from its norm and its number of elements; its history, where it has one, takes a step. By one
+/// warp.
+__device__ inline double partCoefficient(const NormLimit& limit, const ScaledNorm& scaled, double elements,
+                                         double* history, const OfAll& all) {
+  const ScaledNorm norm = scaled.times(limit.inverseScale);
+  if (history == nullptr) return coefficientOf(limit, norm, elements, 0.0);
+  const double ofAll = coefficientOf(limit, all.norm, elements, 0.0), value = norm.value();
+  const Recalled recalled = recall(history, limit, value, elements, value * ofAll, all.moves);
+  return recalled.ofAll ? ofAll : coefficientOf(limitBy(limit, recalled), norm, elements, 0.0);
 }
 
 /// Every step-th segment's elements from one on: counts, whose sum is exact in any order.
@@ -327,15 +345,18 @@ __device__ inline void finishOwnNorms(const DecideParams& p) {
   }
 }
 
-/// Parts of one norm over up to kRun segments, a warp each.
-__device__ inline void finishShortParts(const DecideParams& p) {
+/// Parts of one norm over up to kRun segments, a warp each: those without a history, or those with one.
+template <bool kRemembers>
+__device__ inline void finishShortParts(const DecideParams& p, const OfAll& all) {
   for (std::uint32_t i = warpInBlock(); i < p.parts.count; i += warpsInBlock()) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
     if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n > kRun) continue;
+    double* const history = historyOf(part);
+    if ((history != nullptr) != kRemembers) continue;
     const NormLimit limit = limitOf(part);
     const double elements = sumLanes(countElements(p, run, laneIndex(), kWarp));
-    const double coefficient = partCoefficient(limit, normOfSegments(p, run), elements);
+    const double coefficient = partCoefficient(limit, normOfSegments(p, run), elements, history, all);
     storeCoefficients(p, run, coefficient, limit.inverseScale, laneIndex(), kWarp);
   }
 }
@@ -345,11 +366,13 @@ struct alignas(16) Shared {
   unsigned arrivedBefore;
   std::int32_t bad[kBlockThreads / kWarp];  ///< by warp
   double elements[kBlockThreads / kWarp];   ///< by warp
+  double coefficient;                       ///< of a part
   ScaledNorm norm;
+  Recalled recalled;  ///< of the history of all gradients
 };
 
 /// Parts of one norm over more segments, all threads of the last block one part after the other; overwrites groupSums.
-__device__ inline void finishLongParts(const DecideParams& p, Shared& shared) {
+__device__ inline void finishLongParts(const DecideParams& p, Shared& shared, const OfAll& all) {
   for (std::uint32_t i = 0; i < p.parts.count; ++i) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
@@ -360,15 +383,16 @@ __device__ inline void finishLongParts(const DecideParams& p, Shared& shared) {
     const double elements = sumLanes(countElements(p, run, threadIdx.x, blockDim.x));
     if (laneIndex() == 0) shared.elements[warpInBlock()] = elements;
     __syncthreads();
+    const NormLimit limit = limitOf(part);
     if (warpInBlock() == 0) {
       const ScaledNorm norm = isPower(p) ? powerNorm(p, run) : normOfGroups(p, groups);
-      if (laneIndex() == 0) shared.norm = norm;
+      double sum = 0.0;
+      for (unsigned warp = 0; warp < warpsInBlock(); ++warp) sum += shared.elements[warp];
+      const double coefficient = partCoefficient(limit, norm, sum, historyOf(part), all);
+      if (laneIndex() == 0) shared.coefficient = coefficient;
     }
     __syncthreads();
-    double all = 0.0;
-    for (unsigned warp = 0; warp < warpsInBlock(); ++warp) all += shared.elements[warp];
-    const NormLimit limit = limitOf(part);
-    storeCoefficients(p, run, partCoefficient(limit, shared.norm, all), limit.inverseScale, threadIdx.x, blockDim.x);
+    storeCoefficients(p, run, shared.coefficient, limit.inverseScale, threadIdx.x, blockDim.x);
   }
 }
 
@@ -401,8 +425,14 @@ struct Outcome {
   bool refused, clipped;
 };
 
-__device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, unsigned changesSome) {
-  const bool untouched = !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
+/// Whether the policy leaves every gradient as it is.
+__device__ __forceinline__ bool leavesByPolicy(const DecideParams& p, const ScaledNorm& norm) {
+  return !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
+}
+
+__device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, const Recalled& recalled,
+                                    unsigned changesSome) {
+  const bool untouched = leavesByPolicy(p, norm);
   const bool refused = untouched && p.rule.policy == Policy::Error;
   const double none = notANumber();
   if (untouched) return {Mode::Untouched, p.purpose == Purpose::Value ? none : 1.0, refused, false};
@@ -411,23 +441,29 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
             (changesSome & kClips) != 0};
   }
   if (p.purpose == Purpose::Value) return {Mode::Global, none, false, false};
-  const NormLimit limit = limitOf(p);
+  NormLimit limit = limitOf(p);
+  if (p.rule.history != 0) {
+    if (recalled.skips) return {Mode::Untouched, 1.0, false, false};
+    limit = limitBy(limit, recalled);
+  }
   const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.purpose == Purpose::Given);
   return {Mode::Global, ofScaled(coefficient, limit.inverseScale), false, changes(coefficient, p.types)};
 }
 
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
-__device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std::int32_t bad) {
+__device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, const Recalled& recalled,
+                              std::int32_t bad) {
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
   const unsigned changesSome = atomicExch(&p.control->changes, 0u);
-  const Outcome outcome = outcomeOf(p, norm, changesSome);
+  const Outcome outcome = outcomeOf(p, norm, recalled, changesSome);
+  const bool skipped = outcome.mode == Mode::Untouched && !outcome.refused;
   const bool isValue = p.purpose == Purpose::Value;
   if (p.purpose != Purpose::Norm) {
     storeStruct(p.decision, Decision{outcome.coefficient, outcome.mode, zeroed ? 1u : 0u});
     const double value = norm.value();
     const float nonFinite = zeroed || !norm.finite() ? 1.0f : 0.0f,
                 inverse = static_cast<float>(1.0 / outcome.coefficient);
-    storeStruct(p.finding, Finding{nonFinite, inverse, value, value * value, 0.0});
+    storeStruct(p.finding, Finding{nonFinite, inverse, value, value * value, skipped ? 1.0f : 0.0f, 0.0f});
   }
   if (p.slot == nullptr || (isValue && outcome.mode != Mode::Untouched)) return;
   Slot slot = {};
@@ -435,7 +471,8 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, std
   slot.globalNorm = isValue ? notANumber() : norm.value();
   slot.coefficient = outcome.coefficient;
   slot.flags = (outcome.clipped ? kClipped : 0u) | (zeroed || !norm.finite() ? kNonFinite : 0u) |
-               (outcome.refused ? kRefused : 0u);
+               (outcome.refused ? kRefused : 0u) | (skipped ? kSkipped : 0u);
+  slot.threshold = p.rule.history != 0 && !leavesByPolicy(p, norm) ? recalled.threshold : notANumber();
   slot.badSegment = bad;
   if (bad >= 0) slot.badNorm = segmentNorm(p, static_cast<std::uint32_t>(bad)).value();
   p.slot == p.result ? storeStruct(p.slot, slot) : publish(p.slot, slot);
@@ -459,7 +496,7 @@ __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
   if constexpr (Wide) {
     if (finishesPairs(p)) finishDeepPairs(p);
     if (p.parts.count != 0) finishOwnNorms(p);
-    finishShortParts(p);
+    finishShortParts<false>(p, {});
   }
   for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) foldGroupIf(p, i, false);
   __syncthreads();
@@ -506,11 +543,24 @@ __device__ __forceinline__ void decideLast(const DecideParams& p, std::uint32_t 
   __syncthreads();
   const ScaledNorm norm = shared.norm;
   const std::int32_t bad = norm.finite() ? -1 : firstBadSegment(p, shared);
-  if constexpr (Wide) {
-    finishLongParts(p, shared);
+  const OfAll all = {norm, norm.finite() && pollGlobal(&p.control->zeroed) == 0};
+  if (p.rule.history != 0) {
+    if (warpInBlock() == 0) {
+      auto* const history = reinterpret_cast<double*>(static_cast<std::uintptr_t>(p.rule.history));
+      const NormLimit limit = limitOf(p);
+      const double value = norm.value();
+      const Recalled recalled =
+          recall(history, limit, value, p.elements, recalling::least(value, limit.max), all.moves);
+      if (laneIndex() == 0) shared.recalled = recalled;
+    }
     __syncthreads();
   }
-  if (threadIdx.x == 0) decide(p, norm, bad);
+  if constexpr (Wide) {
+    if (p.remembers) finishShortParts<true>(p, all);
+    finishLongParts(p, shared, all);
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) decide(p, norm, shared.recalled, bad);
 }
 
 }  // namespace gradclip

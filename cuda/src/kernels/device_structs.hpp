@@ -94,7 +94,7 @@ constexpr unsigned kClips = 1, kScales = 2;
 enum class Mode : std::uint32_t {
   Global = 0,
   PerSegment = 1,
-  Untouched = 2,  ///< by policy
+  Untouched = 2,  ///< by policy, or because a history skips the step
   Unchanged = 3   ///< a coefficient per segment, none of which changes an element
 };
 
@@ -111,7 +111,8 @@ struct alignas(16) Finding {
   float inverseCoefficient;  ///< 1 / coefficient
   double norm;               ///< as the result has it
   double squaredNorm;
-  double unused;
+  float skip;  ///< 1 where everything was left as it is, by the policy or by a history, else 0
+  float unused;
 };
 
 static_assert(sizeof(Finding) == 32, "layout that Java reads");
@@ -151,11 +152,12 @@ struct alignas(64) Slot {
   std::int32_t badSegment;
   double badNorm;
   std::int64_t begun;  ///< the ticket, written first: a reader that finds another there afterwards has read a mixture
+  double threshold;    ///< of a history of all gradients; NaN where there is none
 };
 
 static_assert(sizeof(Slot) == 64, "layout that Java reads");
 
-constexpr std::uint32_t kClipped = 1, kNonFinite = 2, kRefused = 4;
+constexpr std::uint32_t kClipped = 1, kNonFinite = 2, kRefused = 4, kSkipped = 8;
 
 constexpr unsigned kSlots = 256;
 

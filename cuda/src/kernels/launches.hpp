@@ -79,6 +79,7 @@ struct DecideParams {
   RuleNumbers rule;
   GivenNorm given;           ///< of Purpose::Given
   PartTable parts;
+  bool remembers;  ///< a part has a history
   Control* control;
   Decision* decision;
   Finding* finding;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/device_memory.hpp"
 
+#include <cstdlib>
 #include <cstring>
 
 #include "plan/status.hpp"
@@ -38,6 +39,33 @@ CudaStatus copyTable(const T* to, const HostArray<T>& from, std::size_t count, c
 }
 
 }  // namespace
+
+HistoryMemory::~HistoryMemory() {
+  while (last_ != nullptr) {
+    Node* const next = last_->next;
+    cudaFree(last_->memory);
+    std::free(last_);
+    last_ = next;
+  }
+  cudaGetLastError();
+}
+
+CudaStatus HistoryMemory::create(std::size_t bytes, cudaStream_t stream, std::int64_t* address) {
+  auto* const node = static_cast<Node*>(std::malloc(sizeof(Node)));
+  if (node == nullptr) return outOfMemory();
+  void* memory = nullptr;
+  CudaStatus status = called(cudaMalloc(&memory, bytes), "cudaMalloc");
+  if (!status.ok()) {
+    std::free(node);
+    return status;
+  }
+  *node = {memory, last_};
+  last_ = node;
+  status = called(cudaMemsetAsync(memory, 0, bytes, stream), "cudaMemsetAsync");
+  if (status.ok()) status = called(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+  *address = addressOf(memory);
+  return status;
+}
 
 PlanMemory::~PlanMemory() {
   if (device_ != nullptr) cudaFree(device_);

@@ -11,6 +11,25 @@ namespace gradclip {
 /// Uploads that may be on their way while the host writes the next one.
 constexpr unsigned kStages = 4;
 
+/// The histories of rules, which lie on the device until the plan is destroyed.
+class HistoryMemory {
+ public:
+  HistoryMemory() = default;
+  ~HistoryMemory();
+  HistoryMemory(const HistoryMemory&) = delete;
+  HistoryMemory& operator=(const HistoryMemory&) = delete;
+
+  /// Zeroed; complete on return.
+  CudaStatus create(std::size_t bytes, cudaStream_t stream, std::int64_t* address);
+
+ private:
+  struct Node {
+    void* memory;
+    Node* next;
+  };
+  Node* last_ = nullptr;
+};
+
 class PlanMemory {
  public:
   PlanMemory() = default;

@@ -260,6 +260,8 @@ DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& r
   params.rule = rule;
   params.given = given;
   params.parts = {memory.parts, memory.partOfSegment, purpose == Purpose::Parts ? partCount : 0};
+  const auto remembers = [](const Part& part) { return part.history != 0; };
+  params.remembers = std::any_of(parts.data(), parts.data() + params.parts.count, remembers);
   params.control = memory.control;
   params.decision = memory.decision;
   params.finding = memory.finding;
@@ -319,7 +321,8 @@ namespace {
 
 /// Whether it leaves every gradient as it is, unless by policy.
 bool onlyMeasures(const RuleNumbers& rule) {
-  return rule.granularity != Granularity::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0;
+  return rule.granularity != Granularity::Parts && rule.limit.max == kInfinity && rule.limit.inverseScale == 1.0 &&
+         rule.history == 0;
 }
 
 }  // namespace
@@ -455,6 +458,15 @@ CudaStatus CudaPlan::partials(double* to) {
     copy(s.memory.fold.sums, s.tables.segments);
     if (error != cudaSuccess) return called(error, "cudaMemcpyAsync");
     return called(cudaStreamSynchronize(s.stream), "cudaStreamSynchronize");
+  });
+}
+
+CudaStatus CudaPlan::createHistory(std::int64_t bytes, std::int64_t* address) {
+  State& s = *state_;
+  return inContext(s, [&] {
+    const PrivateStream own;
+    return own.status().ok() ? s.histories.create(static_cast<std::size_t>(bytes), own.stream(), address)
+                             : own.status();
   });
 }
 

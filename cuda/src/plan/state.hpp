@@ -64,6 +64,7 @@ struct CudaPlan::State {
   BoundPieces pieces;
   PlanMemory memory;
   UpdateMemory updates;
+  HistoryMemory histories;
   unsigned types = 0;     ///< kHasFloat, kHasDouble over all gradients
   double elements = 0.0;  ///< of all gradients
   HostArray<Part> parts;  ///< of the rule given last that has some

@@ -76,6 +76,8 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
   return gradclip::emulator::detail::ballot(mask, predicate != 0);
 }
 
+/// The number of bits that are set.
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }

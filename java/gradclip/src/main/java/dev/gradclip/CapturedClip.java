@@ -4,6 +4,7 @@ package dev.gradclip;
 import dev.gradclip.internal.clip.Figures;
 import dev.gradclip.internal.clip.Phases;
 import dev.gradclip.internal.cuda.CudaCapture;
+import java.util.Objects;
 
 /**
  * A clip that is part of a CUDA graph. Each launch of the graph measures, decides and applies anew on the gradients
@@ -47,8 +48,8 @@ public sealed class CapturedClip implements AutoCloseable permits CapturedStep {
      * Sets other numbers (threshold, target norm, epsilon, limits, inverse scale) for the launches that are enqueued on
      * the stream from here on.
      *
-     * @throws IllegalArgumentException if the rule differs in more than numbers (in form, scope, norm type, convention
-     *     or policy), or is a rule for groups, whose numbers can't change
+     * @throws IllegalArgumentException if the rule differs in more than numbers (in form, scope, norm type, convention,
+     *     policy or history), or is a rule for groups, whose numbers can't change
      * @throws IllegalStateException if this clip or its clipper is closed
      */
     public void setRule(ClipRule next, CudaStream stream) {
@@ -67,7 +68,8 @@ public sealed class CapturedClip implements AutoCloseable permits CapturedStep {
                     && was.scope() == now.scope()
                     && was.scope() != Scope.GROUP
                     && was.convention() == now.convention()
-                    && was.normType().equals(now.normType());
+                    && was.normType().equals(now.normType())
+                    && Objects.equals(was.history(), now.history());
         }
         return rule instanceof ValueRule && next instanceof ValueRule;
     }

@@ -18,6 +18,10 @@ import org.jspecify.annotations.Nullable;
  * @param tensorNorms the norm of each tensor, by name and in the order bound; empty as {@code groupNorms}, and where
  *     the listener did not ask for them ({@link ClipListener#wantsTensorNorms})
  * @param rule the rule; null in an event that was made without one
+ * @param skipped true if the policy SKIP or the rule's history left everything as it is
+ * @param threshold what {@link #globalNorm} is compared with: the maxNorm of {@link ClipRule#globalNorm} and
+ *     {@link ClipRule#normalizeAbove}, the threshold of this step of a rule with a {@link History}, infinity where the
+ *     rule only measures. NaN where a rule compares something else: the norm of a tensor, a mean, elements
  */
 public record ClipEvent(
         long step,
@@ -27,7 +31,32 @@ public record ClipEvent(
         boolean nonFinite,
         Map<String, Double> groupNorms,
         Map<String, Double> tensorNorms,
-        @Nullable ClipRule rule) {
+        @Nullable ClipRule rule,
+        boolean skipped,
+        double threshold) {
+    /** An event of a step that was not skipped, with the threshold that the rule has without a history. */
+    public ClipEvent(
+            long step,
+            double globalNorm,
+            double coefficient,
+            boolean clipped,
+            boolean nonFinite,
+            Map<String, Double> groupNorms,
+            Map<String, Double> tensorNorms,
+            @Nullable ClipRule rule) {
+        this(
+                step,
+                globalNorm,
+                coefficient,
+                clipped,
+                nonFinite,
+                groupNorms,
+                tensorNorms,
+                rule,
+                false,
+                fixedThreshold(rule));
+    }
+
     /** An event without norms of tensors and without a rule. */
     public ClipEvent(
             long step,
@@ -39,12 +68,8 @@ public record ClipEvent(
         this(step, globalNorm, coefficient, clipped, nonFinite, groupNorms, Map.of(), null);
     }
 
-    /**
-     * The threshold that {@link #globalNorm} is compared with: the maxNorm of {@link ClipRule#globalNorm} and
-     * {@link ClipRule#normalizeAbove}, infinity where the rule only measures. NaN where a rule compares something else:
-     * the norm of a tensor, a mean, elements.
-     */
-    public double threshold() {
+    /** The threshold of a rule for one norm over all, as it is without a history; NaN of other rules. */
+    static double fixedThreshold(@Nullable ClipRule rule) {
         if (!(rule instanceof NormRule norm) || norm.scope() != Scope.ALL) return Double.NaN;
         return switch (norm.form()) {
             case CLIP, NORMALIZE -> norm.max();

@@ -46,6 +46,7 @@ public final class ClipResult {
     private long elementsChanged;
     private boolean clipped;
     private boolean nonFinite;
+    private boolean skipped;
 
     /** True once the figures have arrived; two threads that read them at once write the same values. */
     private volatile boolean complete;
@@ -65,6 +66,7 @@ public final class ClipResult {
         elementsChanged = figures.elementsChanged;
         clipped = figures.clipped;
         nonFinite = figures.nonFinite;
+        skipped = figures.skipped;
         complete = true;
     }
 
@@ -115,6 +117,14 @@ public final class ClipResult {
      */
     public boolean nonFinite() {
         return read().nonFinite;
+    }
+
+    /**
+     * Returns true if everything was left as it is, because {@link NonFinitePolicy#SKIP} met a NaN or an infinity, or a
+     * rule such as {@link ClipRule#skipSpikes} found the norm too large.
+     */
+    public boolean skipped() {
+        return read().skipped;
     }
 
     /** The number of tensors covered; absent ones do not count. This never waits. */

@@ -86,7 +86,8 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
                 0,
                 Convention.PYTORCH,
                 1,
-                NonFinitePolicy.PROPAGATE);
+                NonFinitePolicy.PROPAGATE,
+                null);
     }
 
     // ---- one norm each ----------------------------------------------------------------------------------------------
@@ -171,6 +172,118 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
      */
     static GroupRule perGroup(Map<String, ? extends ClipRule> rules) {
         return new GroupRule(new LinkedHashMap<>(rules));
+    }
+
+    // ---- a threshold from earlier norms -----------------------------------------------------------------------------
+
+    private static NormRule remembering(Scope scope, double max, double epsilon, History history) {
+        return NormRule.of(NormRule.Form.CLIP, scope, max, epsilon).withHistory(history);
+    }
+
+    /** {@link #autoClip(double)} by the paper's percentile, 10. */
+    static NormRule autoClip() {
+        return autoClip(10);
+    }
+
+    /**
+     * Scales all gradients by {@code min(1, c / (norm + 1e-6))}, c being a percentile of the norms so far, this one
+     * included (Seetharaman et al. 2020, "AutoClip"). The last 4096 norms count: {@link History.AutoClip}.
+     *
+     * <pre>{@code
+     * PreparedClip clip = clipper.prepare(ClipRule.autoClip());
+     * clip.run(); // each step
+     * }</pre>
+     *
+     * @param percentile 0 to 100; 0 clips every step to the least norm so far, 100 clips none
+     * @throws IllegalArgumentException if percentile is not from 0 to 100
+     */
+    static NormRule autoClip(double percentile) {
+        return remembering(
+                Scope.ALL, Double.POSITIVE_INFINITY, DEFAULT_EPSILON, new History.AutoClip(percentile, 4096));
+    }
+
+    /**
+     * Scales each tensor by {@code min(1, c / (its norm + 1e-6))}, c being the 0.9-quantile of its last 1000 norms before
+     * this one (the package autoclip for PyTorch): {@link History.Quantile}.
+     */
+    static NormRule quantileClip() {
+        return remembering(Scope.TENSOR, Double.POSITIVE_INFINITY, DEFAULT_EPSILON, new History.Quantile(0.9, 1000));
+    }
+
+    /**
+     * Scales each tensor by {@code min(1, c / its norm)}, c being the sixth-smallest of its last 100 norms, this one
+     * included (bitsandbytes' {@code percentile_clipping} of 5, which left with its release 0.50):
+     * {@link History.Percentile}.
+     */
+    static NormRule percentileClip() {
+        return remembering(Scope.TENSOR, Double.POSITIVE_INFINITY, 0, new History.Percentile(5, 100));
+    }
+
+    /**
+     * Scales all gradients by {@code min(1, c / (norm + 1e-20))}, c being twice the median of 100 norms, renewed every
+     * 100 steps (icefall's ScaledAdam, which measures gradients times their parameters' rms): {@link History.Median}.
+     */
+    static NormRule medianClip() {
+        return remembering(Scope.ALL, Double.POSITIVE_INFINITY, 1e-20, new History.Median(2, 100));
+    }
+
+    /**
+     * Scales all gradients whose norm is an outlier, more than 2.5 standard deviations above its running mean, and to 1
+     * at most (Kumar et al. 2025, "ZClip", with the paper's numbers): {@link History.ZClip}. Another limit, or none, is
+     * {@link NormRule#withMaxNorm}.
+     */
+    static NormRule zClip() {
+        return remembering(Scope.ALL, 1, DEFAULT_EPSILON, new History.ZClip(0.97, 2.5, 25));
+    }
+
+    /**
+     * Scales each tensor to at most 1.04 times the running mean of its norm, after 100 steps in which all tensors are
+     * scaled to a norm of 1 at most (Wang et al. 2025, "AdaGC", with the paper's numbers): {@link History.AdaGc}.
+     */
+    static NormRule adaGc() {
+        return remembering(Scope.TENSOR, 1, DEFAULT_EPSILON, new History.AdaGc(1.04, 0.99, 100));
+    }
+
+    /**
+     * Scales each tensor so that its norm grows by a factor of 1.01 a step at most (NormGrowthCap of
+     * CannotWaitForTheseOptimisers.jl; over all tensors, by {@link Scope#ALL}, as Apollo has it):
+     * {@link History.GrowthCap}.
+     */
+    static NormRule growthCap() {
+        return remembering(Scope.TENSOR, Double.POSITIVE_INFINITY, 1e-8, new History.GrowthCap(1.01, 1e-7));
+    }
+
+    /**
+     * Scales each tensor to the ratio of the running mean of its norm to its running root mean square, which is about 1
+     * ("GradientStabilizer", arXiv 2502.17055, with the numbers of its code): {@link History.Stabilizer}. It scales up,
+     * too, so that it stands in for a clip and is none.
+     */
+    static NormRule stabilize() {
+        return normalize(1).withScope(Scope.TENSOR).withEpsilon(1e-12).withHistory(new History.Stabilizer(0.6, 0.999));
+    }
+
+    /**
+     * Skips a step whose norm is above {@code norm}, as Megatron-LM does: no gradient, weight or state moves, and
+     * {@link GradientClipper#skipAddress} tells an optimizer on the device. Steps that are not skipped are not clipped,
+     * but by {@link NormRule#withMaxNorm}.
+     *
+     * <pre>{@code
+     * ClipRule rule = ClipRule.skipAbove(10).withMaxNorm(1.0);
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if norm is negative or NaN
+     */
+    static NormRule skipAbove(double norm) {
+        return remembering(Scope.ALL, Double.POSITIVE_INFINITY, DEFAULT_EPSILON, new History.SkipAbove(norm));
+    }
+
+    /**
+     * Skips a step whose norm is more than 6 standard deviations above the mean of the 128 norms before it, from the 64th
+     * step on (OLMo-core's SkipStepOptimizer, which looks at the loss too): {@link History.SkipSpikes}. Steps that are
+     * not skipped are not clipped, but by {@link NormRule#withMaxNorm}.
+     */
+    static NormRule skipSpikes() {
+        return remembering(Scope.ALL, Double.POSITIVE_INFINITY, DEFAULT_EPSILON, new History.SkipSpikes(6, 128, 64));
     }
 
     // ---- values -----------------------------------------------------------------------------------------------------

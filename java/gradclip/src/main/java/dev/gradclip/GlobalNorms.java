@@ -90,14 +90,14 @@ public final class GlobalNorms {
     }
 
     /** Decides what every rank does by the rule; throws if the norms were measured for another one. */
-    Verdict decide(ClipRule rule, List<Shard> held, boolean isZeroed) {
+    Verdict decide(ClipRule rule, List<Shard> held, boolean isZeroed, double[] histories) {
         String text = Contribution.text(rule);
         if (!text.equals(sums.rule())) {
             throw new IllegalArgumentException(
                     "the norms were measured for " + sums.rule() + ", but the clip is by " + text);
         }
         ResolvedRule resolved = ResolvedRule.of(rule, sums.groups(), sums.layout(), sums.tensors());
-        return new Verdict(sums, resolved, held, isZeroed);
+        return new Verdict(sums, resolved, held, isZeroed, histories);
     }
 
     /** The figures of tensors of a clip by these norms; rows are those that this rank holds. */

@@ -18,12 +18,14 @@ import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.ranks.Verdict;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.resource.LeakGuard;
+import dev.gradclip.internal.rule.NamedHistories;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.update.StateForm;
 import dev.gradclip.internal.update.UpdateMemory;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -90,6 +92,13 @@ public final class GradientClipper implements Clipper, AutoCloseable {
 
     private @Nullable NormType accumulatedType;
     private @Nullable ResolvedRule resolved;
+
+    /** The first rule of those that share their histories. */
+    private final Map<List<Object>, ResolvedRule> remembering = new HashMap<>();
+
+    /** What a clipper before this one remembered. */
+    private final Map<List<Object>, double[]> inherited = new HashMap<>();
+
     private volatile boolean closing;
     private volatile boolean closed;
 
@@ -521,6 +530,17 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     /**
+     * The device address of a FLOAT32 flag: 1 if the latest clip or decision by norm skipped the step, by the policy SKIP
+     * or by a rule such as {@link ClipRule#skipSpikes}, else 0. Given to an optimizer's kernel as PyTorch's {@code
+     * found_inf}, it leaves weights and state as they are. The address stays the same.
+     *
+     * @throws IllegalStateException if the gradients are in host memory, or the clipper is closed
+     */
+    public long skipAddress() {
+        return address(DeviceFigure.SKIP);
+    }
+
+    /**
      * The device address of a FLOAT32: the inverse of the coefficient at {@link #coefficientAddress}. An optimizer's
      * kernel that is fused with a loss scaler's unscaling divides by it (PyTorch's and Apex's {@code grad_scale}). The
      * address stays the same.
@@ -690,8 +710,85 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         if (known != null && known.rule.equals(rule)) return known;
         Objects.requireNonNull(rule, "rule");
         ResolvedRule found = ResolvedRule.of(rule, groups, segments, binding.size());
+        if (found.hasHistory) remember(found);
         resolved = found;
         return found;
+    }
+
+    // ---- histories --------------------------------------------------------------------------------------------------
+
+    /**
+     * What this clipper remembers for a rule with a {@link History}, to be read, saved and loaded. A rule that differs in
+     * a fixed limit, an epsilon, a policy or an inverse scale goes on with the same history.
+     *
+     * @throws IllegalArgumentException if the rule has no history, names a group that does not exist or does not fit
+     */
+    public RuleHistory history(ClipRule rule) {
+        acquire();
+        try {
+            ResolvedRule known = resolve(rule);
+            if (!known.hasHistory) {
+                throw new IllegalArgumentException(rule.name() + " has no history: its threshold is fixed");
+            }
+            return new RuleHistory(this, known);
+        } finally {
+            user = null;
+        }
+    }
+
+    /** Gives a rule the histories of the rule before it that is alike, or new ones. */
+    private void remember(ResolvedRule rule) {
+        List<Object> key = rule.historyKey();
+        ResolvedRule before = remembering.get(key);
+        if (before != null) {
+            rule.remember(before.histories());
+            return;
+        }
+        rule.remember(phases.remember(named(rule).begin(inherited)));
+        remembering.put(key, rule);
+    }
+
+    private NamedHistories named(ResolvedRule rule) {
+        return new NamedHistories(rule, binding::name, groups);
+    }
+
+    /**
+     * Goes on with what another clipper remembers of tensors and groups of the same names: for an adapter that makes a
+     * clipper anew because tensors have changed.
+     *
+     * @throws IllegalStateException if one of the clippers is closed or in use by another thread
+     */
+    public void continueHistories(GradientClipper other) {
+        other.acquire();
+        try {
+            inherited.putAll(other.inherited);
+            for (ResolvedRule rule : other.remembering.values())
+                other.named(rule).leave(inherited);
+        } finally {
+            other.user = null;
+        }
+    }
+
+    /** The histories of a rule, by the name of what each is of. */
+    Map<String, double[]> histories(ResolvedRule rule) {
+        acquire();
+        try {
+            return named(rule).of(rule.historyBlocks());
+        } finally {
+            user = null;
+        }
+    }
+
+    /** Replaces the histories of a rule, all or none of them. */
+    void setHistories(ResolvedRule rule, Map<String, double[]> loaded, String source) {
+        acquire();
+        try {
+            double[] blocks = rule.beginHistories();
+            named(rule).place(loaded, blocks, source);
+            rule.histories().written(blocks);
+        } finally {
+            user = null;
+        }
     }
 
     // ---- one norm over ranks ----------------------------------------------------------------------------------------
@@ -836,7 +933,9 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     }
 
     private ClipResult decided(ResolvedRule rule, GlobalNorms norms, @Nullable Update update, boolean isZeroed) {
-        Verdict verdict = norms.decide(rule.rule, layout.shards(), isZeroed);
+        double[] blocks = rule.historyBlocks();
+        Verdict verdict = norms.decide(rule.rule, layout.shards(), isZeroed, blocks);
+        if (rule.hasHistory) rule.histories().written(blocks);
         forgetMeasured();
         Call filled = update == null ? call.decided(rule, verdict) : call.decidedStep(rule, verdict, update);
         observer.clip(filled);

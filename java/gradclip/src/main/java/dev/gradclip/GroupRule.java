@@ -24,7 +24,11 @@ public record GroupRule(Map<String, ClipRule> rules) implements ClipRule {
         String why = null;
         if (rule instanceof GroupRule) why = "is itself a rule per group";
         else if (rule instanceof NormRule r && r.scope() == Scope.GROUP) why = "has the scope GROUP; take ALL";
-        else if (rule.getClass() != first.getClass()) why = "goes by norm where others clamp, or the other way round";
+        else if (rule instanceof NormRule r
+                && r.history() != null
+                && r.history().skips()) {
+            why = "skips steps, which only one norm over all can";
+        } else if (rule.getClass() != first.getClass()) why = "goes by norm where others clamp, or the other way round";
         else if (rule instanceof NormRule r && !r.normType().equals(((NormRule) first).normType())) {
             why = "takes norm type " + r.normType() + " where another takes " + ((NormRule) first).normType();
         } else if (rule.nonFinitePolicy() != first.nonFinitePolicy()) why = "has another policy than others";

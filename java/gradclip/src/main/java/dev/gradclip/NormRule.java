@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param form the formula from a norm to a coefficient
  * @param scope the elements that have one norm and one coefficient
- * @param max the threshold, 0 or more, infinity to measure only; λ of {@link Form#ADAPTIVE}
+ * @param max the threshold, 0 or more, infinity to measure only; λ of {@link Form#ADAPTIVE}; with a history the
+ *     fixed limit beside its threshold
  * @param targetNorm the norm after {@link Form#NORMALIZE}; unused by other forms
  * @param normType the norm that is measured
  * @param epsilon added to the norm, 0 or more; with 0 a norm equal to the threshold is left unchanged; for
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param convention the library whose arithmetic is followed
  * @param inverseScale the factor that gradients are multiplied by before all else: {@link ClipRule#withInverseScale}
  * @param nonFinitePolicy the policy for gradients that hold a NaN or an infinity
+ * @param history what is remembered of earlier norms, and the threshold that follows; null for none
  */
 public record NormRule(
         Form form,
@@ -32,7 +34,8 @@ public record NormRule(
         double epsilon,
         Convention convention,
         double inverseScale,
-        NonFinitePolicy nonFinitePolicy)
+        NonFinitePolicy nonFinitePolicy,
+        @Nullable History history)
         implements ClipRule {
 
     /** The formula from a norm {@code n} to a coefficient; the ordinals cross JNI. */
@@ -73,16 +76,33 @@ public record NormRule(
             throw new IllegalArgumentException("adaptive clipping goes by units, scope ROW, not " + scope
                     + "; a tensor bound without rows is one unit");
         }
+        if (history != null) requireHistory(history, form, scope);
+    }
+
+    private static void requireHistory(History history, Form form, Scope scope) {
+        if (scope == Scope.ROW) {
+            throw new IllegalArgumentException("rows have no history: row i of the next step is another sample; "
+                    + history.name() + " takes the scope ALL, GROUP or TENSOR");
+        }
+        if (history.skips() && scope != Scope.ALL) {
+            throw new IllegalArgumentException(history.name()
+                    + " skips a step as a whole, by the norm over all: it takes the scope ALL, not " + scope);
+        }
+        Form wanted = history instanceof History.Stabilizer ? Form.NORMALIZE : Form.CLIP;
+        if (form != wanted) {
+            throw new IllegalArgumentException(history.name() + " takes the form " + wanted + ", not " + form);
+        }
     }
 
     /** Makes a rule with the defaults of {@link ClipRule}'s methods. */
     static NormRule of(Form form, Scope scope, double max, double epsilon) {
         return new NormRule(
-                form, scope, max, 0, NormType.L2, epsilon, Convention.PYTORCH, 1, NonFinitePolicy.PROPAGATE);
+                form, scope, max, 0, NormType.L2, epsilon, Convention.PYTORCH, 1, NonFinitePolicy.PROPAGATE, null);
     }
 
     @Override
     public String name() {
+        if (history != null) return history.name();
         return switch (form) {
             case CLIP ->
                 switch (scope) {
@@ -100,33 +120,63 @@ public record NormRule(
 
     /** Returns this rule with another scope. */
     public NormRule withScope(Scope value) {
-        return new NormRule(form, value, max, targetNorm, normType, epsilon, convention, inverseScale, nonFinitePolicy);
+        return new NormRule(
+                form, value, max, targetNorm, normType, epsilon, convention, inverseScale, nonFinitePolicy, history);
     }
 
     /** Returns this rule with another norm type. */
     public NormRule withNormType(NormType type) {
-        return new NormRule(form, scope, max, targetNorm, type, epsilon, convention, inverseScale, nonFinitePolicy);
+        return new NormRule(
+                form, scope, max, targetNorm, type, epsilon, convention, inverseScale, nonFinitePolicy, history);
     }
 
     /** Returns this rule with another epsilon. */
     public NormRule withEpsilon(double value) {
-        return new NormRule(form, scope, max, targetNorm, normType, value, convention, inverseScale, nonFinitePolicy);
+        return new NormRule(
+                form, scope, max, targetNorm, normType, value, convention, inverseScale, nonFinitePolicy, history);
     }
 
     /** Returns this rule with a library's arithmetic and epsilon; {@link Form#ADAPTIVE} keeps its epsilon. */
     public NormRule withConvention(Convention value) {
         double added = form == Form.ADAPTIVE ? epsilon : value.epsilon();
-        return new NormRule(form, scope, max, targetNorm, normType, added, value, inverseScale, nonFinitePolicy);
+        return new NormRule(
+                form, scope, max, targetNorm, normType, added, value, inverseScale, nonFinitePolicy, history);
+    }
+
+    /**
+     * Returns this rule with another fixed limit: {@link #max}, which counts beside the threshold that a history has.
+     *
+     * @throws IllegalArgumentException if maxNorm is negative or NaN
+     */
+    public NormRule withMaxNorm(double maxNorm) {
+        return new NormRule(
+                form,
+                scope,
+                maxNorm,
+                targetNorm,
+                normType,
+                epsilon,
+                convention,
+                inverseScale,
+                nonFinitePolicy,
+                history);
+    }
+
+    /** Returns this rule with a history, or without one. */
+    public NormRule withHistory(@Nullable History value) {
+        return new NormRule(
+                form, scope, max, targetNorm, normType, epsilon, convention, inverseScale, nonFinitePolicy, value);
     }
 
     @Override
     public NormRule withNonFinitePolicy(NonFinitePolicy policy) {
-        return new NormRule(form, scope, max, targetNorm, normType, epsilon, convention, inverseScale, policy);
+        return new NormRule(form, scope, max, targetNorm, normType, epsilon, convention, inverseScale, policy, history);
     }
 
     @Override
     public NormRule withInverseScale(double factor) {
-        return new NormRule(form, scope, max, targetNorm, normType, epsilon, convention, factor, nonFinitePolicy);
+        return new NormRule(
+                form, scope, max, targetNorm, normType, epsilon, convention, factor, nonFinitePolicy, history);
     }
 
     @Override
@@ -141,7 +191,8 @@ public record NormRule(
                 adaptive ? epsilon : epsilon * factor,
                 convention,
                 inverseScale,
-                nonFinitePolicy);
+                nonFinitePolicy,
+                history == null ? null : history.times(factor));
     }
 
     /**
@@ -159,7 +210,8 @@ public record NormRule(
                 && convention == that.convention
                 && Double.compare(inverseScale, that.inverseScale) == 0
                 && nonFinitePolicy == that.nonFinitePolicy
-                && normType.equals(that.normType);
+                && normType.equals(that.normType)
+                && Objects.equals(history, that.history);
     }
 
     @Override
@@ -169,7 +221,7 @@ public record NormRule(
 
     /** Returns true if the rule can't change gradients, except by its policy. */
     public boolean onlyMeasures() {
-        return max == Double.POSITIVE_INFINITY && inverseScale == 1;
+        return max == Double.POSITIVE_INFINITY && inverseScale == 1 && history == null;
     }
 
     /** Returns true if the rule has one coefficient for all tensors. */

@@ -29,6 +29,15 @@ public final class PreparedClip {
         return rule.rule;
     }
 
+    /**
+     * What the clipper remembers for the rule: {@link GradientClipper#history}.
+     *
+     * @throws IllegalArgumentException if the rule has no history
+     */
+    public RuleHistory history() {
+        return clipper.history(rule.rule);
+    }
+
     /** Clips as {@link GradientClipper#clip} does; complete on return. */
     public ClipResult run() {
         return clipper.clip(rule, null);

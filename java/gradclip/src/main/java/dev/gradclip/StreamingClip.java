@@ -3,6 +3,8 @@ package dev.gradclip;
 
 import dev.gradclip.internal.clip.Figures;
 import dev.gradclip.internal.reduce.ScaledNorm;
+import dev.gradclip.internal.rule.HistoryMemory;
+import dev.gradclip.internal.rule.NamedHistories;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.stream.PieceKernels;
@@ -11,7 +13,15 @@ import dev.gradclip.internal.stream.StreamedDecision;
 import dev.gradclip.internal.stream.StreamedSums;
 import dev.gradclip.internal.stream.StreamedTensors;
 import dev.gradclip.internal.stream.StreamedTensors.Streamed;
+import dev.gradclip.internal.update.HistoryFile;
+import dev.gradclip.internal.update.StateFile;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
 import java.util.Objects;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +75,9 @@ public final class StreamingClip implements AutoCloseable {
     private boolean nonFinite;
     private boolean untouched;
     private boolean closed;
+    private @Nullable Map<String, double[]> loaded;
+    private String loadedFrom = "";
+    private @Nullable Supplier<Map<String, double[]>> histories;
 
     private StreamingClip(ClipRule rule, PieceKernels kernels) {
         this.rule = rule;
@@ -165,22 +178,58 @@ public final class StreamingClip implements AutoCloseable {
      * @throws NonFiniteGradientException if the policy is ERROR and a gradient is not finite, naming the first such
      *     tensor; {@link #apply} is then refused
      * @throws IllegalArgumentException if the rule names a group that does not exist, or needs weights and none were
-     *     measured
+     *     measured, or names a tensor or group whose history was not loaded or does not fit
      * @throws IllegalStateException if the last tensor has not ended
      */
     public ClipResult decide() {
         requireUndecided();
         if (tensors.isOpen()) throw new IllegalStateException("call endTensor after the last tensor's last piece");
         ResolvedRule resolved = ResolvedRule.of(rule, tensors.groups(), tensors.segments(), tensors.size());
+        if (resolved.hasHistory) remember(resolved);
         ScaledNorm norm = norm(0, gradients.segments());
         nonFinite |= !norm.isFinite();
         if (nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.ERROR) throw nonFinite();
         if (!pieces.clamps()) globalNorm = norm.value();
         untouched = nonFinite && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
         StreamedDecision made = new StreamedDecision(resolved, tensors, gradients, weights);
-        if (!untouched) made.decide();
+        if (!untouched) made.decide(!nonFinite);
+        untouched |= made.skips();
         decision = made;
         return result();
+    }
+
+    private void remember(ResolvedRule resolved) {
+        NamedHistories named = new NamedHistories(resolved, i -> tensors.get(i).name(), tensors.groups());
+        double[] blocks = resolved.beginHistories();
+        if (loaded != null) named.place(loaded, blocks, loadedFrom);
+        resolved.remember(new HistoryMemory.OnHost(blocks));
+        histories = () -> named.of(blocks);
+    }
+
+    /**
+     * Goes on with a history that an earlier clip by the same rule saved, of tensors or groups of the same names; for
+     * rules with a {@link History}.
+     *
+     * @throws IOException if the file can't be read or is no history of gradclip
+     * @throws IllegalStateException if called after {@link #decide}, which says whether the history fits
+     */
+    public void loadHistory(Path file) throws IOException {
+        requireUndecided();
+        loaded = HistoryFile.read(Files.readAllBytes(file), file.toString());
+        loadedFrom = file.toString();
+    }
+
+    /**
+     * Saves the history for the next clip, as {@link RuleHistory#save} does.
+     *
+     * @throws IOException if the file can't be written
+     * @throws IllegalStateException if called before {@link #decide}, or the rule has no history
+     */
+    public void saveHistory(Path file) throws IOException {
+        requireDecided();
+        if (histories == null) throw new IllegalStateException(rule.name() + " has no history: its threshold is fixed");
+        byte[] bytes = HistoryFile.write(histories.get());
+        StateFile.replace(file, channel -> StateFile.write(channel, ByteBuffer.wrap(bytes)));
     }
 
     private NonFiniteGradientException nonFinite() {
@@ -292,6 +341,7 @@ public final class StreamingClip implements AutoCloseable {
         figures.coefficient = made == null ? Double.NaN : made.coefficient();
         figures.clipped = elementsChanged > 0 || (made != null && made.clips());
         figures.nonFinite = nonFinite;
+        figures.skipped = untouched;
         figures.tensors = Math.max(applied, tensors.size());
         figures.elements = elements;
         figures.elementsChanged = elementsChanged;

@@ -82,7 +82,8 @@ public final class StepClipper implements AutoCloseable {
 
     /**
      * A clipper bound to these buffers, good until the next call; the caller does not close it. A null is a gradient
-     * that is absent, which keeps its place. The state of updates is let go of where weights were bound before.
+     * that is absent, which keeps its place. The state of updates is let go of where weights were bound before. What rules
+     * with a {@link dev.gradclip.History} remember goes on, by the names of tensors.
      *
      * @throws IllegalArgumentException if there are not as many buffers as names, a name is there twice, two buffers
      *     share memory, or they are on different sides
@@ -167,6 +168,7 @@ public final class StepClipper implements AutoCloseable {
         }
         GradientClipper built = builder.build();
         try {
+            if (clipper != null) built.continueHistories(clipper);
             if (clipper != null && weights != null && weightTypes != null)
                 built.state().copyFrom(clipper.state());
         } catch (Throwable e) {

@@ -77,12 +77,9 @@ public final class DeviceBinding extends Binding {
         for (int i = 0; i < size(); i++) if (bound[i] != null) cover(i);
     }
 
-    /**
-     * One part for each tensor and for each gap between groups, or for each segment of ranks; 0 if no rule can have
-     * parts here.
-     */
+    /** One part for each tensor and for each gap between groups, or for each segment of ranks. */
     private int mostParts(int groups) {
-        int ofRule = groups == 0 && segments().areTensors() ? 0 : size() + groups + 1;
+        int ofRule = size() + groups + 1;
         return isOfRanks ? Math.max(ofRule, segments().gradients()) : ofRule;
     }
 

@@ -100,6 +100,11 @@ public final class Call {
         return kind;
     }
 
+    /** Returns true if ranks decided. */
+    boolean isDecided() {
+        return kind == Kind.DECIDED || kind == Kind.STEP_DECIDED;
+    }
+
     ResolvedRule rule() {
         ResolvedRule current = rule;
         if (current == null) throw new IllegalStateException("the call was given no rule");

@@ -129,7 +129,7 @@ public final class ClipObserver {
             Map<String, Double> groupNorms,
             Map<String, Double> tensorNorms,
             ClipRule rule) {
-        return new ClipEvent(
+        ClipEvent event = new ClipEvent(
                 step,
                 figures.globalNorm,
                 figures.coefficient,
@@ -138,6 +138,18 @@ public final class ClipObserver {
                 groupNorms,
                 tensorNorms,
                 rule);
+        if (!figures.skipped && Double.isNaN(figures.threshold)) return event;
+        return new ClipEvent(
+                step,
+                figures.globalNorm,
+                figures.coefficient,
+                figures.clipped,
+                figures.nonFinite,
+                groupNorms,
+                tensorNorms,
+                rule,
+                figures.skipped,
+                Double.isNaN(figures.threshold) ? event.threshold() : figures.threshold);
     }
 
     /** Makes the event of a clip that the policy ERROR refused, which changed no gradient. */

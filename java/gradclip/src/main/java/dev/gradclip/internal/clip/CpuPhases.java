@@ -19,6 +19,7 @@ import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.ScaledNorm;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import dev.gradclip.internal.rule.Decision;
+import dev.gradclip.internal.rule.HistoryMemory;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.update.StateForm;
@@ -72,6 +73,7 @@ public final class CpuPhases implements Phases {
                         "the gradients are in host memory, where no norm on a device is read; use clipWithNorm with "
                                 + "its value");
         }
+        if (clip.isDecided()) figures.threshold = clip.verdict().threshold;
         figures.tensors = binding.tensors();
         figures.elements = binding.elements();
         figures.call = call;
@@ -111,8 +113,7 @@ public final class CpuPhases implements Phases {
             leave(figures);
             return;
         }
-        double coefficient = decision.decide(rule);
-        figures.set(norm.value(), coefficient, decision.clips(), foundNonFinite, 0);
+        set(rule, norm.value(), decideBy(rule, foundNonFinite), foundNonFinite, figures);
     }
 
     private void step(ResolvedRule rule, Update update, Figures figures) {
@@ -131,7 +132,11 @@ public final class CpuPhases implements Phases {
     }
 
     private void stepByNorm(ResolvedRule rule, Update update, CpuUpdates now, Figures figures) {
-        double coefficient = decision.decide(rule);
+        double coefficient = decideBy(rule, foundNonFinite);
+        if (decision.skips()) {
+            set(rule, norm.value(), coefficient, foundNonFinite, figures);
+            return;
+        }
         for (int i = 0; i < binding.size(); i++) {
             for (int s = segments.from(i); s < segments.from(i + 1); s++) {
                 now.setClip(i, s, decision.coefficient(s), Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
@@ -139,7 +144,7 @@ public final class CpuPhases implements Phases {
         }
         writing = true;
         now.step(update);
-        figures.set(norm.value(), coefficient, decision.clips(), foundNonFinite, 0);
+        set(rule, norm.value(), coefficient, foundNonFinite, figures);
     }
 
     private void stepByValue(ResolvedRule rule, Update update, CpuUpdates now, Figures figures) {
@@ -170,8 +175,13 @@ public final class CpuPhases implements Phases {
         foundNonFinite = !norm.isFinite();
         if (foundNonFinite && rule.policy() == NonFinitePolicy.ERROR) throw nonFinite(NormType.INF);
         boolean skips = foundNonFinite && rule.policy() == NonFinitePolicy.SKIP;
-        if (skips) figures.set(Double.NaN, Double.NaN, false, true, 0);
+        if (skips) figures.setSkipped(Double.NaN, Double.NaN, true);
         return !skips;
+    }
+
+    @Override
+    public HistoryMemory remember(double[] blocks) {
+        return new HistoryMemory.OnHost(blocks);
     }
 
     @Override
@@ -321,20 +331,32 @@ public final class CpuPhases implements Phases {
 
     // ---- apply ------------------------------------------------------------------------------------------------------
 
+    /** Decides all coefficients; returns that of every gradient. */
+    private double decideBy(ResolvedRule rule, boolean nonFinite) {
+        return decision.decide(rule, rule.historyBlocks(), !nonFinite);
+    }
+
+    /** Fills in the figures of a decision. */
+    private void set(ResolvedRule rule, double globalNorm, double coefficient, boolean nonFinite, Figures figures) {
+        if (decision.skips()) figures.setSkipped(globalNorm, 1, nonFinite);
+        else figures.set(globalNorm, coefficient, decision.clips(), nonFinite, 0);
+        if (rule.hasHistory && rule.isGlobal()) figures.threshold = decision.threshold();
+    }
+
     /** Leaves every gradient as it is, because the policy is SKIP. */
     private void leave(Figures figures) {
         decision.leave();
-        figures.set(norm.value(), 1, false, true, 0);
+        figures.setSkipped(norm.value(), 1, true);
     }
 
     /** Decides, and scales the gradients if any coefficient changes elements. */
     private void scale(ResolvedRule rule, double globalNorm, boolean nonFinite, Figures figures) {
-        double coefficient = decision.decide(rule);
+        double coefficient = decideBy(rule, nonFinite);
         if (decision.changes()) {
             for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, decision.coefficient(i));
             scaleAll();
         }
-        figures.set(globalNorm, coefficient, decision.clips(), nonFinite, 0);
+        set(rule, globalNorm, coefficient, nonFinite, figures);
     }
 
     private void clamp(ResolvedRule rule, Figures figures) {
@@ -432,7 +454,7 @@ public final class CpuPhases implements Phases {
         begin();
         if (verdict.refusal != null) throw verdict.refusal;
         if (verdict.leaves) {
-            figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
+            figures.setSkipped(verdict.globalNorm, verdict.coefficient, verdict.isNonFinite);
             return false;
         }
         foundNonFinite = verdict.isNonFinite;

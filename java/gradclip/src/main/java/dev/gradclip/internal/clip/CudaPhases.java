@@ -12,6 +12,7 @@ import dev.gradclip.Update;
 import dev.gradclip.ValueRule;
 import dev.gradclip.internal.binding.DeviceBinding;
 import dev.gradclip.internal.cuda.CudaCapture;
+import dev.gradclip.internal.cuda.CudaHistory;
 import dev.gradclip.internal.cuda.CudaPartials;
 import dev.gradclip.internal.cuda.CudaPlan;
 import dev.gradclip.internal.cuda.CudaResults;
@@ -23,6 +24,7 @@ import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.ranks.Shard;
 import dev.gradclip.internal.ranks.Verdict;
 import dev.gradclip.internal.reduce.NormKind;
+import dev.gradclip.internal.rule.HistoryMemory;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.update.StateForm;
@@ -68,10 +70,11 @@ public final class CudaPhases implements Phases {
     @Override
     public void clip(Call clip) {
         ResolvedRule rule = clip.rule();
-        if (clip.kind() == Call.Kind.DECIDED || clip.kind() == Call.Kind.STEP_DECIDED) {
+        if (clip.isDecided()) {
             boolean updates =
                     clip.kind() == Call.Kind.STEP_DECIDED && binding.segments().hasWeights();
             apply(rule, clip.verdict(), updates ? clip.update() : null, clip.figures());
+            clip.figures().threshold = clip.verdict().threshold;
             cover(clip.figures());
             return;
         }
@@ -255,7 +258,7 @@ public final class CudaPhases implements Phases {
         if (verdict.refusal != null) throw verdict.refusal;
         forget();
         if (verdict.leaves) {
-            figures.set(verdict.globalNorm, verdict.coefficient, false, true, 0);
+            figures.setSkipped(verdict.globalNorm, verdict.coefficient, verdict.isNonFinite);
         } else if (rule.clamps()) {
             long handle = begin(rule, StreamHandle.DEFAULT);
             long clamp = update == null ? plan.clip(handle, numbers, false) : step(handle, numbers, update);
@@ -300,6 +303,11 @@ public final class CudaPhases implements Phases {
         CudaUpdates now = updates(StateForm.of(update));
         binding.requireUpdatable();
         return now;
+    }
+
+    @Override
+    public HistoryMemory remember(double[] blocks) {
+        return new CudaHistory(plan, blocks);
     }
 
     @Override
@@ -404,6 +412,8 @@ public final class CudaPhases implements Phases {
                 results.clipped(ofCall),
                 results.nonFinite(ofCall),
                 results.changed(ofCall));
+        into.skipped = results.skipped(ofCall);
+        into.threshold = results.threshold(ofCall);
         if (!results.kept(ofCall)) return false;
         if (refused && segment < 0) throw new NonFiniteGradientException("the norm given", into.globalNorm);
         if (refused) throw binding.nonFinite(segment, norm);

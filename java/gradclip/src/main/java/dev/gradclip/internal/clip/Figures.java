@@ -15,6 +15,12 @@ public final class Figures {
     /** True if a NaN or an infinity was found. */
     public boolean nonFinite;
 
+    /** True if the policy SKIP or a history left every gradient as it is. */
+    public boolean skipped;
+
+    /** The threshold that a history had for all gradients; NaN where there is none. */
+    public double threshold = Double.NaN;
+
     /** The number of gradients that have memory. */
     public int tensors;
 
@@ -37,5 +43,13 @@ public final class Figures {
         nonFinite = isNonFinite;
         elementsChanged = changed;
         isPending = false;
+        skipped = false;
+        threshold = Double.NaN;
+    }
+
+    /** Nothing is changed, because a gradient is not finite or a history skips the step. */
+    void setSkipped(double norm, double factor, boolean isNonFinite) {
+        set(norm, factor, false, isNonFinite, 0);
+        skipped = true;
     }
 }

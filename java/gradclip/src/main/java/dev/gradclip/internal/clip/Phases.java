@@ -10,6 +10,7 @@ import dev.gradclip.internal.cuda.DeviceFigure;
 import dev.gradclip.internal.cuda.StreamHandle;
 import dev.gradclip.internal.ranks.Contribution;
 import dev.gradclip.internal.ranks.RankLayout;
+import dev.gradclip.internal.rule.HistoryMemory;
 import dev.gradclip.internal.rule.ResolvedRule;
 import dev.gradclip.internal.rule.TensorRange;
 import dev.gradclip.internal.update.StateForm;
@@ -89,6 +90,9 @@ public interface Phases {
     default void latest(CudaCapture capture, Figures into) {
         throw new IllegalStateException("the gradients are in host memory, where nothing is captured");
     }
+
+    /** Makes memory for a rule's histories, where the gradients are. */
+    HistoryMemory remember(double[] blocks);
 
     /** The state of updates of a form, made where there is none yet. */
     UpdateMemory updates(StateForm form);

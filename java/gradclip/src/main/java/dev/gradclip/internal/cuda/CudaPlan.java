@@ -151,6 +151,22 @@ public final class CudaPlan implements AutoCloseable {
         }
     }
 
+    /** Makes room for the histories of a rule on the device; returns its address. */
+    synchronized long createHistory(long bytes) {
+        long plan = usable();
+        try {
+            return NativeCuda.createHistory(plan, bytes);
+        } catch (CudaFatalException e) {
+            throw poisonedBy(e);
+        }
+    }
+
+    /** Copies histories to the host, or from there, after all work so far. */
+    synchronized void copyHistory(long address, ByteBuffer memory, boolean toHost) {
+        usable();
+        copy(address, memory, toHost);
+    }
+
     /** Copies the steps of all tensors to the host, or from there, after all work so far. */
     synchronized void copyProgress(ByteBuffer memory, boolean toHost) {
         copy(NativeCuda.progressAddress(usable()), memory, toHost);

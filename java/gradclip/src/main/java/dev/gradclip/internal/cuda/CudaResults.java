@@ -25,9 +25,11 @@ public final class CudaResults {
     private static final int SEGMENT = 36;
     private static final int SEGMENT_NORM = 40;
     private static final int BEGUN = 48;
+    private static final int THRESHOLD = 56;
     private static final int CLIPPED = 1;
     private static final int NON_FINITE = 2;
     private static final int REFUSED = 4;
+    private static final int SKIPPED = 8;
     private static final VarHandle CALL = MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
     private final ByteBuffer slots;
@@ -106,6 +108,16 @@ public final class CudaResults {
 
     public boolean nonFinite(long call) {
         return (flags(call) & NON_FINITE) != 0;
+    }
+
+    /** Returns true if the policy SKIP or a history left every gradient as it is. */
+    public boolean skipped(long call) {
+        return (flags(call) & SKIPPED) != 0;
+    }
+
+    /** The threshold that a history had for all gradients; NaN where there is none. */
+    public double threshold(long call) {
+        return slots.getDouble(offset(call, THRESHOLD));
     }
 
     /** Returns true if the policy ERROR refused the clip, because {@link #segment} is not finite. */

@@ -33,8 +33,8 @@ public final class CudaRule {
         PARTS
     }
 
-    private static final int HEAD_BYTES = 80;
-    private static final int PART_BYTES = 72;
+    private static final int HEAD_BYTES = 88;
+    private static final int PART_BYTES = 80;
     private static final int GRANULARITY = 0;
     private static final int NORM = 4;
     private static final int POLICY = 8;
@@ -44,10 +44,12 @@ public final class CudaRule {
     private static final int INVERSE_SCALE = 32;
     private static final int MIN = 64;
     private static final int MAX = 72;
+    private static final int HISTORY = 80;
     private static final int PART_PER_SEGMENT = 8;
     private static final int PART_LIMIT = 16;
     private static final int PART_MIN = 56;
     private static final int PART_MAX = 64;
+    private static final int PART_HISTORY = 72;
     private static final NormRule NONE = ClipRule.globalNorm(Double.POSITIVE_INFINITY);
 
     private final ByteBuffer memory;
@@ -77,16 +79,32 @@ public final class CudaRule {
         NormRule limit = rule.parts[0].normRule();
         if (rule.isGlobal()) {
             norm(Granularity.ALL, limit);
+            if (rule.hasHistory) memory.putLong(HISTORY, rule.histories().address());
             return;
         }
         Scope scope = rule.parts[0].scope();
         boolean perSegment = scope == Scope.ROW || (scope == Scope.TENSOR && segments.areTensors());
-        if (rule.coversAll && perSegment) {
+        if (rule.coversAll && perSegment && !rule.hasHistory) {
             norm(Granularity.SEGMENT, limit);
             return;
         }
         norm(Granularity.PARTS, unlimited(rule).withNormType(rule.normType).withNonFinitePolicy(rule.policy()));
         writeParts(rule, segments);
+        if (rule.hasHistory) writeHistories(rule, segments);
+    }
+
+    /** Gives each part that has a history the address of its block. */
+    private void writeHistories(ResolvedRule rule, SegmentLayout segments) {
+        long address = rule.histories().address();
+        rule.eachHistory((part, tensor, at) -> {
+            int from = segments.from(tensor < 0 ? part.from() : tensor);
+            for (int i = 0; i < parts; i++) {
+                int to = HEAD_BYTES + i * PART_BYTES;
+                if (memory.getInt(to) == from && memory.getInt(to + 4) > from) {
+                    memory.putLong(to + PART_HISTORY, address + (long) at * Double.BYTES);
+                }
+            }
+        });
     }
 
     private static NormRule unlimited(ResolvedRule rule) {
@@ -115,7 +133,8 @@ public final class CudaRule {
             return;
         }
         boolean ofTensors = part.scope() == Scope.TENSOR;
-        boolean eachIsTensor = to - from == part.to() - part.from();
+        // What has a history is a part of its own.
+        boolean eachIsTensor = to - from == part.to() - part.from() && part.history() == null;
         boolean perSegment = part.scope() == Scope.ROW || (ofTensors && eachIsTensor);
         if (!ofTensors || perSegment) {
             addPart(from, to, perSegment, part.normRule());
@@ -175,6 +194,7 @@ public final class CudaRule {
         memory.putInt(POLICY, policy.ordinal());
         parts = 0;
         memory.putInt(PART_COUNT, 0);
+        memory.putLong(HISTORY, 0);
         return this;
     }
 
@@ -197,6 +217,7 @@ public final class CudaRule {
         putLimit(at + PART_LIMIT, limit);
         memory.putDouble(at + PART_MIN, min);
         memory.putDouble(at + PART_MAX, max);
+        memory.putLong(at + PART_HISTORY, 0);
         parts++;
         memory.putInt(PART_COUNT, parts);
         return at;

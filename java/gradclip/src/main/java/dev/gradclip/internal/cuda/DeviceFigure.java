@@ -10,7 +10,8 @@ public enum DeviceFigure {
     NON_FINITE("finding", true, 0),
     INVERSE_COEFFICIENT("coefficient", true, 4),
     NORM("norm", true, 8),
-    SQUARED_NORM("norm", true, 16);
+    SQUARED_NORM("norm", true, 16),
+    SKIP("finding", true, 24);
 
     /** The name in messages. */
     public final String what;

@@ -88,6 +88,9 @@ public final class NativeCuda {
      */
     public static native long createPlan(int device, long table, int segments, int gradients, int parts);
 
+    /** Makes zeroed room for histories, which is freed with the plan; returns its device address. */
+    public static native long createHistory(long plan, long bytes);
+
     /** Waits for the plan's work and destroys the plan. */
     public static native void destroyPlan(long plan);
 

@@ -17,7 +17,7 @@ public final class Verdict {
     /** True if a NaN or an infinity was found on a rank. */
     public final boolean isNonFinite;
 
-    /** True if the policy SKIP leaves every gradient of every rank as it is. */
+    /** True if the policy SKIP or a history leaves every gradient of every rank as it is. */
     public final boolean leaves;
 
     /** The norm over all gradients of all ranks, after unscaling; NaN if the rule measures none. */
@@ -25,6 +25,9 @@ public final class Verdict {
 
     /** The factor of every gradient; NaN if gradients have different factors. */
     public final double coefficient;
+
+    /** The threshold that a history has for all gradients; NaN if there is none. */
+    public final double threshold;
 
     private final GlobalSums sums;
     private final List<Shard> held;
@@ -35,24 +38,30 @@ public final class Verdict {
      *
      * @param held what this rank holds of them
      * @param isZeroed true if a NaN or an infinity was found before, and set to 0
+     * @param histories the blocks of the rule's histories, which this moves
      */
-    public Verdict(GlobalSums sums, ResolvedRule rule, List<Shard> held, boolean isZeroed) {
+    public Verdict(GlobalSums sums, ResolvedRule rule, List<Shard> held, boolean isZeroed, double[] histories) {
         this.sums = sums;
         this.held = held;
         NonFiniteGradientException found = sums.nonFinite();
         isNonFinite = found != null || isZeroed;
         refusal = rule.policy() == NonFinitePolicy.ERROR ? found : null;
-        leaves = isNonFinite && rule.policy() == NonFinitePolicy.SKIP;
+        boolean leavesByPolicy = isNonFinite && rule.policy() == NonFinitePolicy.SKIP;
         decision = new GlobalDecision(sums);
         if (rule.clamps()) {
             globalNorm = Double.NaN;
             coefficient = Double.NaN;
+            threshold = Double.NaN;
+            leaves = leavesByPolicy;
             return;
         }
         ScaledNorm norm = new ScaledNorm();
         sums.total(0, sums.layout().gradients(), norm);
         globalNorm = norm.value();
-        coefficient = leaves || refusal != null ? 1 : decision.decide(rule);
+        boolean decides = !leavesByPolicy && refusal == null;
+        coefficient = decides ? decision.decide(rule, histories, !isNonFinite) : 1;
+        leaves = leavesByPolicy || decision.skips();
+        threshold = decides && rule.hasHistory && rule.isGlobal() ? decision.threshold() : Double.NaN;
     }
 
     /** Returns true if a coefficient changes elements on some rank; unscaling is not counted. */

@@ -2,6 +2,7 @@
 package dev.gradclip.internal.rule;
 
 import dev.gradclip.DType;
+import dev.gradclip.History;
 import dev.gradclip.NormRule;
 import dev.gradclip.internal.reduce.ScaledNorm;
 import java.util.Arrays;
@@ -17,6 +18,17 @@ public abstract class Decision {
     private boolean clips;
 
     private boolean changes;
+
+    /** True if a history skips the step. */
+    private boolean skips;
+
+    private final Recall recall = new Recall();
+
+    /** The blocks of the rule's histories, and where the next one begins. */
+    private double[] blocks = {};
+
+    private int next;
+    private boolean moves;
 
     /** Starts with coefficient 1 for every segment. */
     protected Decision(int segments) {
@@ -49,15 +61,28 @@ public abstract class Decision {
         Arrays.fill(coefficients, 1);
         clips = false;
         changes = false;
+        skips = false;
     }
 
-    /** Decides all coefficients; returns the factor of every gradient, or NaN if gradients have different factors. */
-    public final double decide(ResolvedRule rule) {
+    /**
+     * Decides all coefficients; returns the factor of every gradient, or NaN if gradients have different factors.
+     *
+     * @param histories the blocks of the rule's histories, which this moves; not read where it has none
+     * @param isFinite false if a NaN or an infinity was found, so that no history moves
+     */
+    public final double decide(ResolvedRule rule, double[] histories, boolean isFinite) {
         clips = false;
         changes = false;
+        skips = false;
+        blocks = histories;
+        next = 0;
+        moves = isFinite;
         if (rule.isGlobal()) {
             double decided = decideTogether(0, tensors(), rule.parts[0].normRule());
-            return NormLimit.ofScaled(decided, rule.inverseScale);
+            if (!skips) return NormLimit.ofScaled(decided, rule.inverseScale);
+            leave();
+            skips = true;
+            return 1;
         }
         // Tensors that no part covers are still unscaled.
         if (!rule.coversAll) assign(0, tensors(), 1, rule.inverseScale);
@@ -74,6 +99,16 @@ public abstract class Decision {
             }
         }
         return Double.NaN;
+    }
+
+    /** Returns true if a history skips the step: all coefficients are 1, and unscaling is left out too. */
+    public final boolean skips() {
+        return skips;
+    }
+
+    /** The threshold that the latest history had. */
+    public final double threshold() {
+        return recall.threshold;
     }
 
     /** The factor of a segment; 1 before {@link #decide}. */
@@ -94,9 +129,27 @@ public abstract class Decision {
     private double decideTogether(int from, int to, NormRule rule) {
         long elements = 0;
         for (int i = from; i < to; i++) elements += elements(i);
-        double decided = NormLimit.coefficient(rule, norm(from(from), from(to)), elements, 0);
+        double decided = rule.history() == null
+                ? NormLimit.coefficient(rule, norm(from(from), from(to)), elements, 0)
+                : recalled(from, to, rule, rule.history(), elements);
         assign(from, to, decided, rule.inverseScale());
         return decided;
+    }
+
+    private double recalled(int from, int to, NormRule rule, History history, long elements) {
+        double ofAll = history instanceof History.AdaGc
+                ? NormLimit.coefficient(rule, norm(from(0), from(tensors())), elements, 0)
+                : 1;
+        ScaledNorm norm = norm(from(from), from(to));
+        double value = norm.value();
+        if (moves && value <= Recall.LARGEST) recall.step(blocks, next, rule, value, (double) elements, ofAll);
+        else recall.stay(blocks, next, rule);
+        next += HistoryForm.length(history);
+        skips |= recall.skips;
+        if (recall.ofAll) return ofAll;
+        return rule.form() == NormRule.Form.NORMALIZE
+                ? NormLimit.coefficient(rule, rule.max(), rule.targetNorm() * recall.limit, norm, elements, 0)
+                : NormLimit.coefficient(rule, recall.limit, rule.targetNorm(), norm, elements, 0);
     }
 
     private void assign(int from, int to, double decided, double inverseScale) {

@@ -48,7 +48,12 @@ public final class NormLimit {
      * @param weightsNorm the norm of the weights; read by {@link NormRule.Form#ADAPTIVE}
      */
     public static double coefficient(NormRule rule, ScaledNorm norm, long elements, double weightsNorm) {
-        double max = rule.max();
+        return coefficient(rule, rule.max(), rule.targetNorm(), norm, elements, weightsNorm);
+    }
+
+    /** Returns the factor by a threshold and a target of this step, which come from a history. */
+    static double coefficient(
+            NormRule rule, double max, double targetNorm, ScaledNorm norm, long elements, double weightsNorm) {
         double epsilon = rule.epsilon();
         if (max == Double.POSITIVE_INFINITY || norm.isOfZeros()) return 1;
         double count = (double) Math.max(elements, 1);
@@ -61,7 +66,7 @@ public final class NormLimit {
             case CLIP -> norm.coefficient(max, epsilon, 1);
             case AVERAGE -> norm.coefficient(max, epsilon, count);
             case RMS -> norm.coefficient(max, epsilon, Math.sqrt(count));
-            case NORMALIZE -> normalized(norm, max, rule.targetNorm());
+            case NORMALIZE -> normalized(norm, max, targetNorm);
             case ADAPTIVE -> adapted(norm, max * Math.max(weightsNorm, epsilon));
         };
     }

@@ -3,6 +3,7 @@ package dev.gradclip.internal.rule;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.GroupRule;
+import dev.gradclip.History;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormRule;
 import dev.gradclip.NormType;
@@ -12,6 +13,7 @@ import dev.gradclip.internal.reduce.SegmentLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** A rule resolved for one clipper: each part of it covers a range of the clipper's tensors. */
@@ -30,11 +32,24 @@ public final class ResolvedRule {
             throw new IllegalStateException("the rule does not clamp");
         }
 
+        /** The rule's history; null if it has none. */
+        public @Nullable History history() {
+            return rule instanceof NormRule norm ? norm.history() : null;
+        }
+
+        /** The number of sets of elements that have a history each. */
+        int histories() {
+            if (history() == null) return 0;
+            return scope() == Scope.TENSOR ? to - from : 1;
+        }
+
         /** The scope of a coefficient; ALL means all tensors of this part. */
         public Scope scope() {
             return rule instanceof NormRule norm ? norm.scope() : Scope.ALL;
         }
     }
+
+    private static final double[] NO_BLOCKS = {};
 
     public final ClipRule rule;
 
@@ -57,6 +72,11 @@ public final class ResolvedRule {
     /** True if the rule changes no gradient; its policy still may. */
     private final boolean onlyMeasures;
 
+    /** True if a part has a history. */
+    public final boolean hasHistory;
+
+    private @Nullable HistoryMemory histories;
+
     private ResolvedRule(ClipRule rule, Part[] parts, int tensors) {
         this.rule = rule;
         this.parts = parts;
@@ -65,11 +85,14 @@ public final class ResolvedRule {
         normType = parts[0].rule() instanceof NormRule first ? first.normType() : null;
         boolean adaptive = false;
         boolean writes = false;
+        boolean remembers = false;
         for (Part part : parts) {
+            remembers |= part.history() != null;
             adaptive |= part.rule() instanceof NormRule norm && norm.form() == NormRule.Form.ADAPTIVE;
             writes |= !(part.rule() instanceof NormRule norm && norm.onlyMeasures());
         }
         measuresWeights = adaptive;
+        hasHistory = remembers;
         onlyMeasures = !writes;
         coversAll = parts.length == 1 && parts[0].from() == 0 && parts[0].to() == tensors;
     }
@@ -142,6 +165,81 @@ public final class ResolvedRule {
 
     public NonFinitePolicy policy() {
         return policy;
+    }
+
+    // ---- histories --------------------------------------------------------------------------------------------------
+
+    /**
+     * What must be the same in another rule that goes on with the histories of this one: a fixed limit, an epsilon or an
+     * inverse scale may differ.
+     */
+    public List<Object> historyKey() {
+        List<Object> key = new ArrayList<>();
+        for (Part part : parts) {
+            History history = part.history();
+            if (history != null) key.addAll(List.of(part.from(), part.to(), part.scope(), history, normType()));
+        }
+        return key;
+    }
+
+    private NormType normType() {
+        NormType type = normType;
+        if (type == null) throw new IllegalStateException("a rule that clamps has no history");
+        return type;
+    }
+
+    /** Makes histories that have seen no norm. */
+    public double[] beginHistories() {
+        int length = 0;
+        for (Part part : parts) {
+            History history = part.history();
+            if (history == null) continue;
+            length = Math.addExact(length, Math.multiplyExact(part.histories(), HistoryForm.length(history)));
+        }
+        double[] blocks = new double[length];
+        eachHistory((part, tensor, at) -> HistoryForm.begin(Objects.requireNonNull(part.history()), blocks, at));
+        return blocks;
+    }
+
+    /** Does something for each history, in the order of their blocks. */
+    public interface HistoryVisitor {
+        /**
+         * Visits one.
+         *
+         * @param tensor the tensor that it is of, or -1 if it is of the whole part
+         * @param at where its block begins
+         */
+        void visit(Part part, int tensor, int at);
+    }
+
+    /** Visits each history. */
+    public void eachHistory(HistoryVisitor visitor) {
+        int at = 0;
+        for (Part part : parts) {
+            History history = part.history();
+            if (history == null) continue;
+            for (int i = 0; i < part.histories(); i++) {
+                visitor.visit(part, part.scope() == Scope.TENSOR ? part.from() + i : -1, at);
+                at += HistoryForm.length(history);
+            }
+        }
+    }
+
+    /** Gives the rule the memory of its histories. */
+    public void remember(HistoryMemory memory) {
+        histories = memory;
+    }
+
+    /** The memory of the rule's histories. */
+    public HistoryMemory histories() {
+        HistoryMemory memory = histories;
+        if (memory == null) throw new IllegalStateException("the rule was given no memory of its histories");
+        return memory;
+    }
+
+    /** The blocks of the rule's histories; none where it has none. */
+    public double[] historyBlocks() {
+        return hasHistory ? histories().blocks() : NO_BLOCKS;
     }
 
     /** Returns true if elements may be written. */

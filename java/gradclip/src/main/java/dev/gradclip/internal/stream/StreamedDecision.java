@@ -25,7 +25,7 @@ public final class StreamedDecision extends Decision {
 
     private double coefficient;
 
-    /** Prepares a decision about the tensors that have ended; {@link #decide()} makes it. */
+    /** Prepares a decision about the tensors that have ended; {@link #decide(boolean)} makes it. */
     public StreamedDecision(ResolvedRule rule, StreamedTensors tensors, StreamedSums gradients, StreamedSums weights) {
         // A value rule has no coefficients.
         super(rule.clamps() ? 0 : gradients.segments());
@@ -43,10 +43,14 @@ public final class StreamedDecision extends Decision {
         return coefficient;
     }
 
-    /** Decides; without this call the coefficients are 1 and nothing is clamped. */
-    public void decide() {
+    /**
+     * Decides; without this call the coefficients are 1 and nothing is clamped.
+     *
+     * @param isFinite false if a NaN or an infinity was found, so that no history moves
+     */
+    public void decide(boolean isFinite) {
         if (!rule.clamps()) {
-            coefficient = decide(rule);
+            coefficient = decide(rule, rule.historyBlocks(), isFinite);
             return;
         }
         for (ResolvedRule.Part part : rule.parts) Arrays.fill(clamps, part.from(), part.to(), part.valueRule());

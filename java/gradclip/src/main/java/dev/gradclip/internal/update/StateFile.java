@@ -47,26 +47,39 @@ public final class StateFile {
 
     // ---- save -------------------------------------------------------------------------------------------------------
 
-    /** Writes a file beside the one that is replaced, and moves it there once all of it is on the disk. */
+    /** Writes the state of updates. */
     public static void save(Path file, List<String> names, IntToLongFunction length, UpdateMemory updates)
             throws IOException {
+        replace(file, channel -> {
+            write(channel, header(names, length, updates));
+            Progress steps = updates.progress();
+            for (int i = 0; i < names.size(); i++) {
+                ByteBuffer progress = ByteBuffer.allocate(24).order(ByteOrder.LITTLE_ENDIAN);
+                progress.putLong(steps.steps(i));
+                progress.putDouble(steps.power1(i)).putDouble(steps.power2(i));
+                write(channel, progress.flip());
+                for (int slot = 0; slot < updates.slots(i); slot++) {
+                    for (ByteBuffer buffer : updates.read(slot, i)) write(channel, buffer);
+                }
+            }
+        });
+    }
+
+    /** Writes what a file holds. */
+    public interface Content {
+        /** Writes it into the file, which is empty. */
+        void writeTo(FileChannel channel) throws IOException;
+    }
+
+    /** Writes a file beside the one that is replaced, and moves it there once all of it is on the disk. */
+    public static void replace(Path file, Content content) throws IOException {
         Path target = file.toAbsolutePath();
         Path folder = target.getParent();
         if (folder == null) throw new IOException(file + ": is no file that can be written");
         Path temporary = Files.createTempFile(folder, "." + target.getFileName(), ".tmp");
         try {
             try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
-                write(channel, header(names, length, updates));
-                Progress steps = updates.progress();
-                for (int i = 0; i < names.size(); i++) {
-                    ByteBuffer progress = ByteBuffer.allocate(24).order(ByteOrder.LITTLE_ENDIAN);
-                    progress.putLong(steps.steps(i));
-                    progress.putDouble(steps.power1(i)).putDouble(steps.power2(i));
-                    write(channel, progress.flip());
-                    for (int slot = 0; slot < updates.slots(i); slot++) {
-                        for (ByteBuffer buffer : updates.read(slot, i)) write(channel, buffer);
-                    }
-                }
+                content.writeTo(channel);
                 channel.force(true);
             }
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
@@ -75,7 +88,8 @@ public final class StateFile {
         }
     }
 
-    private static void write(FileChannel channel, ByteBuffer bytes) throws IOException {
+    /** Writes all bytes that a buffer has left. */
+    public static void write(FileChannel channel, ByteBuffer bytes) throws IOException {
         while (bytes.hasRemaining()) channel.write(bytes);
     }
 
@@ -94,8 +108,11 @@ public final class StateFile {
                 at = entry(json, names.get(i) + "." + updates.form().slot(slot), name(dtype), shape, at, bytes);
             }
         }
-        json.append('}');
-        // Tensors begin at a multiple of 8, as other writers have it.
+        return header(json.append('}'));
+    }
+
+    /** A header with its length; tensors begin at a multiple of 8, as other writers have it. */
+    static ByteBuffer header(CharSequence json) {
         byte[] text = json.toString().getBytes(StandardCharsets.UTF_8);
         int padded = Math.addExact(text.length, 7) & ~7;
         ByteBuffer header = ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN);
@@ -104,7 +121,8 @@ public final class StateFile {
         return header.flip();
     }
 
-    private static long entry(StringBuilder json, String name, String dtype, String shape, long at, long bytes) {
+    /** Adds a tensor to a header; returns where the next one begins. */
+    static long entry(StringBuilder json, String name, String dtype, String shape, long at, long bytes) {
         json.append(',');
         Json.write(json, name);
         json.append(":{\"dtype\":\"" + dtype + "\",\"shape\":[" + shape + "],\"data_offsets\":[" + at + ","
