@@ -190,9 +190,8 @@ public sealed interface History {
         return getClass().getSimpleName().replaceAll("(?<=.)(?=[A-Z])", "-").toLowerCase(Locale.ROOT);
     }
 
-    /** Returns this history for norms that are multiplied by {@code factor}. */
+    /** Returns this history for norms that are multiplied by {@code factor}; a floor stays. */
     default History times(double factor) {
-        if (this instanceof GrowthCap cap) return new GrowthCap(cap.tau, cap.floor * factor);
         return this instanceof SkipAbove above ? new SkipAbove(above.norm * factor) : this;
     }
 

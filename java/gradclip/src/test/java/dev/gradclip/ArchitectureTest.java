@@ -43,6 +43,7 @@ class ArchitectureTest {
     private static final Set<Class<?>> VALUES = Set.of(
             ClipRule.class,
             NormRule.class,
+            History.class,
             ValueRule.class,
             GroupRule.class,
             NormType.class,

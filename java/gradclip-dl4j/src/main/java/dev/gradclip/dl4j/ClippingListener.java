@@ -67,7 +67,9 @@ public final class ClippingListener extends BaseTrainingListener {
                 sum.nonFinite(),
                 sum.groupNorms(),
                 tensorNorms,
-                rule);
+                rule,
+                sum.skipped(),
+                sum.threshold() / divisor);
     }
 
     /**

@@ -15,9 +15,10 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Meters of one or more clippers: {@code gradclip.norm}, a distribution summary of finite norms; {@code gradclip.clips}
- * and {@code gradclip.nonfinite}, counters; {@code gradclip.clipped.fraction}, the share of all clips so far that
- * changed gradients, NaN before the first. Norms seen before {@link #bindTo} are not in the summary; the counts are.
+ * Meters of one or more clippers: {@code gradclip.norm}, a distribution summary of finite norms; {@code gradclip.clips},
+ * {@code gradclip.nonfinite} and {@code gradclip.skipped}, counters; {@code gradclip.clipped.fraction}, the share of
+ * all clips so far that changed gradients, NaN before the first. Norms seen before {@link #bindTo} are not in the
+ * summary; the counts are.
  *
  * <pre>{@code
  * ClipMetrics metrics = new ClipMetrics(Tags.of("model", "encoder"));
@@ -31,6 +32,7 @@ public final class ClipMetrics implements MeterBinder, ClipListener {
     private final AtomicLong clips = new AtomicLong();
     private final AtomicLong clipped = new AtomicLong();
     private final AtomicLong nonFinite = new AtomicLong();
+    private final AtomicLong skipped = new AtomicLong();
 
     /** Meters without tags. */
     public ClipMetrics() {
@@ -56,6 +58,10 @@ public final class ClipMetrics implements MeterBinder, ClipListener {
                 .description("Clips that found a NaN or an infinity")
                 .tags(tags)
                 .register(registry);
+        FunctionCounter.builder("gradclip.skipped", skipped, AtomicLong::get)
+                .description("Steps that were left out, by the policy SKIP or by a rule that skips spikes")
+                .tags(tags)
+                .register(registry);
         Gauge.builder("gradclip.clipped.fraction", this, ClipMetrics::clippedFraction)
                 .description("Share of clips that changed gradients")
                 .tags(tags)
@@ -66,6 +72,7 @@ public final class ClipMetrics implements MeterBinder, ClipListener {
     public void onClip(ClipEvent event) {
         if (event.clipped()) clipped.incrementAndGet();
         if (event.nonFinite()) nonFinite.incrementAndGet();
+        if (event.skipped()) skipped.incrementAndGet();
         clips.incrementAndGet();
         if (!Double.isFinite(event.globalNorm())) return;
         for (DistributionSummary summary : summaries) summary.record(event.globalNorm());

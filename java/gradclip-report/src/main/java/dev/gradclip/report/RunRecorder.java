@@ -269,7 +269,7 @@ public final class RunRecorder implements ClipListener, Closeable {
     }
 
     private static boolean isSkipped(ClipEvent event) {
-        if (!event.nonFinite()) return false;
+        if (event.skipped() || !event.nonFinite()) return event.skipped();
         ClipRule by = event.rule();
         if (by == null) return !event.clipped();
         NonFinitePolicy policy = by.nonFinitePolicy();

@@ -11,7 +11,7 @@ package dev.gradclip.report;
  * @param coefficient the factor of every gradient; NaN where there is no single one
  * @param clipped whether gradients were changed
  * @param nonFinite whether a NaN or an infinity was found
- * @param skipped whether gradients with a NaN or an infinity were left as they were, by the policy SKIP or ERROR
+ * @param skipped whether everything was left as it was, by the policy SKIP or ERROR or by a rule that skips spikes
  */
 public record RunStep(
         long step,

@@ -10,6 +10,7 @@ import dev.gradclip.cli.rules.ThresholdOptions;
 import dev.gradclip.cli.safetensors.Exclusion;
 import dev.gradclip.cli.safetensors.TensorFiles;
 import dev.gradclip.cli.shell.BackendOptions;
+import dev.gradclip.cli.shell.BadFileException;
 import dev.gradclip.cli.shell.ExitCode;
 import dev.gradclip.cli.shell.Failures;
 import dev.gradclip.cli.shell.Format;
@@ -19,7 +20,10 @@ import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
 import dev.gradclip.cli.shell.WrittenException;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -44,6 +48,7 @@ import picocli.CommandLine.Parameters;
             "              [--parameters FILE] [OPTIONS]",
             "       gradclip clip IN -o OUT --group 'REGEX=RULE[,K=V...]'...",
             "              [--parameters FILE] [OPTIONS]",
+            "       gradclip clip IN -o OUT --rule NAME --state FILE [OPTIONS]",
             "OPTIONS: [--exclude REGEX]... [--unscale F]",
             "         [--non-finite error|skip|zero|propagate]",
             "         [--backend auto|java|native|cuda] [--threads N] [--format text|json]"
@@ -63,7 +68,10 @@ import picocli.CommandLine.Parameters;
             "  gradclip clip grads.safetensors -o clipped.safetensors \\",
             "      --group 'output.*=value,max=100' --group '.*=value,max=10'",
             "  gradclip clip grads.safetensors -o clipped.safetensors --max-norm 1 \\",
-            "      --exclude '.*_scale'"
+            "      --exclude '.*_scale'",
+            "  for step in step-*.safetensors; do",
+            "    gradclip clip $step -o clipped-$step --rule auto-clip --state clip.state",
+            "  done"
         },
         exitCodeList = {
             "0:done",
@@ -90,6 +98,14 @@ public final class ClipCommand extends Subcommand {
     @Mixin
     private final RuleOptions rule = new RuleOptions();
 
+    @Option(
+            names = "--state",
+            paramLabel = "FILE",
+            description =
+                    "what the rule remembers of the files before IN: read where FILE exists, and replaced once OUT"
+                            + " is written; for rules whose threshold follows from earlier norms, such as auto-clip")
+    private @Nullable Path state;
+
     @Mixin
     private final Exclusion exclusion = new Exclusion();
 
@@ -103,9 +119,31 @@ public final class ClipCommand extends Subcommand {
         super(terminal);
     }
 
+    private static void load(StreamingClip stream, Path state) throws IOException {
+        try {
+            stream.loadHistory(state);
+        } catch (FileSystemException e) {
+            throw e;
+        } catch (IOException e) {
+            throw new BadFileException(String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    private void requireStateInPlace(RuleSelection selection) {
+        boolean remembers = selection.hasHistory();
+        if (state != null && !remembers) {
+            throw usage("--state is for a rule whose threshold follows from earlier norms, such as auto-clip");
+        }
+        if (state == null && remembers) {
+            throw usage("the rule remembers the norms of earlier files: give --state FILE, which is made where it"
+                    + " is not there yet");
+        }
+    }
+
     @Override
     public Integer call() throws IOException {
         RuleSelection selection = rule.selection(threshold);
+        requireStateInPlace(selection);
         int threads = work.threads();
         Backend backend = work.backend();
         boolean written = false;
@@ -117,8 +155,10 @@ public final class ClipCommand extends Subcommand {
             try (StreamingClip stream = StreamingClip.of(selection.rule(), backend, threads);
                     Progress progress =
                             Progress.of(terminal, "clip", files.dataBytes(), stream.needsMeasure() ? 2 : 1)) {
+                if (state != null && Files.exists(state)) load(stream, state);
                 clip.run(stream, progress::advance);
                 written = true;
+                if (state != null) stream.saveHistory(state);
                 report = clip.report(stream, BackendOptions.name(backend));
             }
             report.print(terminal, format);
@@ -126,6 +166,10 @@ public final class ClipCommand extends Subcommand {
             if (terminal.out().checkError()) throw new IOException(Terminal.UNWRITABLE);
         } catch (NonFiniteGradientException e) {
             throw new NonFiniteFileException(in, e);
+        } catch (IllegalArgumentException e) {
+            // What the state holds is of other tensors, or of another rule.
+            if (state == null || written) throw e;
+            throw new BadFileException(String.valueOf(e.getMessage()), e);
         } catch (IOException | RuntimeException | Error e) {
             if (!written) throw e;
             throw new WrittenException(out, Failures.message(e), e);

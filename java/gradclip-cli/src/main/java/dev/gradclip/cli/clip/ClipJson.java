@@ -36,6 +36,7 @@ final class ClipJson {
             json.put("coefficient", clip.hasOneCoefficient() ? (Double) result.coefficient() : null);
             json.put("clipped", result.clipped());
             json.put("non_finite", result.nonFinite());
+            if (selection.hasHistory()) json.put("step_skipped", result.skipped());
             json.put("tensors", clip.tensors());
             json.put("elements", clip.elements());
             json.put("skipped", clip.skipped());

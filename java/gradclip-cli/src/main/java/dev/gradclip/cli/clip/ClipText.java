@@ -41,6 +41,7 @@ final class ClipText {
     /** Names the outcome; a NaN that a formula passed on is no clip that anybody wanted. */
     private static String outcome(ClipReport clip) {
         if (isPropagated(clip)) return "not finite";
+        if (clip.result().skipped() && !clip.result().nonFinite()) return "skipped, OUT is a copy of IN";
         return clip.result().clipped() ? "clipped" : "not clipped";
     }
 

@@ -37,6 +37,10 @@ public record ChosenRule(RuleSpec entry, ClipRule rule) {
         return rule instanceof NormRule norm && norm.scope() == Scope.ROW;
     }
 
+    public static boolean hasHistory(ClipRule rule) {
+        return rule instanceof NormRule norm && norm.history() != null;
+    }
+
     public static boolean needsParameters(ClipRule rule) {
         return rule instanceof NormRule norm && norm.form() == NormRule.Form.ADAPTIVE;
     }

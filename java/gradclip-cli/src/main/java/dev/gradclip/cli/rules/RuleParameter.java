@@ -3,14 +3,17 @@ package dev.gradclip.cli.rules;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.Convention;
+import dev.gradclip.History;
 import dev.gradclip.NormRule;
 import dev.gradclip.NormType;
 import dev.gradclip.Scope;
 import dev.gradclip.ValueRule;
 import dev.gradclip.cli.shell.Numbers;
 import java.util.Locale;
+import java.util.Objects;
 
-/** A parameter of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule. */
+/** A parameter of a rule, as {@code --param NAME=VALUE} takes it; those after {@link #MAX} refine a rule, and
+ * those from {@link #PERCENTILE} on are numbers of its history. */
 enum RuleParameter {
     MAX_NORM("max-norm", Range.LIMIT, "the norm allowed; 0 zeroes, inf only measures"),
     MAX_RMS("max-rms", Range.LIMIT, "the root mean square allowed; 0 zeroes, inf only measures"),
@@ -23,7 +26,26 @@ enum RuleParameter {
     CONVENTION("convention", Range.NUMBER, "whose edges: pytorch, tensorflow, optax, keras or dl4j"),
     EPSILON("epsilon", Range.LENGTH, "added to the norm before dividing"),
     WEIGHTS_EPSILON("epsilon", Range.LENGTH, "the least norm that weights count with"),
-    INVERSE_SCALE("inverse-scale", Range.FACTOR, "what gradients are multiplied by before all else");
+    INVERSE_SCALE("inverse-scale", Range.FACTOR, "what gradients are multiplied by before all else"),
+    FIXED_LIMIT("max-norm", Range.LIMIT, "a fixed limit besides; inf for none"),
+    PERCENTILE("percentile", Range.LIMIT, "which percentile of the norms so far, 0 to 100"),
+    FRACTION("fraction", Range.LIMIT, "which quantile of the norms before, 0 to 1"),
+    RANK("rank", Range.LIMIT, "which of the norms in ascending order, from 0"),
+    WINDOW("window", Range.FACTOR, "how many norms are kept"),
+    FACTOR("factor", Range.FACTOR, "of the median"),
+    PERIOD("period", Range.FACTOR, "after how many steps there is another median"),
+    ALPHA("alpha", Range.LIMIT, "what the averages keep of themselves, 0 to 1"),
+    Z_MAX("z-max", Range.FACTOR, "standard deviations above the mean"),
+    WARM_UP("warm-up", Range.LIMIT, "steps before which only max-norm limits"),
+    GROWTH("lambda", Range.FACTOR, "how far above its average a norm may be"),
+    BETA("beta", Range.LIMIT, "what the average keeps of itself, 0 to 1"),
+    TAU("tau", Range.FACTOR, "by what a norm may grow in a step"),
+    FLOOR("floor", Range.LENGTH, "norms below this times √elements pass"),
+    BETA1("beta1", Range.LIMIT, "what the mean of n keeps of itself, below 1"),
+    BETA2("beta2", Range.LIMIT, "what the mean of n² keeps of itself, below 1"),
+    SKIP_NORM("norm", Range.LIMIT, "the norm above which a step is skipped"),
+    SIGMAS("sigmas", Range.FACTOR, "standard deviations above the mean"),
+    LEAST("least", Range.FACTOR, "the step from which on steps are skipped");
 
     private final String word;
     private final Range range;
@@ -64,7 +86,24 @@ enum RuleParameter {
             case CONVENTION -> lowerCase(norm(rule).convention());
             case EPSILON, WEIGHTS_EPSILON -> norm(rule).epsilon();
             case INVERSE_SCALE -> rule.inverseScale();
+            case FIXED_LIMIT -> norm(rule).max();
+            default -> HistoryNumbers.get(history(rule), component());
         };
+    }
+
+    /** The name of a history's number: {@code zMax} of {@code z-max}. */
+    private String component() {
+        StringBuilder name = new StringBuilder();
+        boolean begins = false;
+        for (char c : word.toCharArray()) {
+            if (c != '-') name.append(begins ? Character.toUpperCase(c) : c);
+            begins = c == '-';
+        }
+        return name.toString();
+    }
+
+    private static History history(ClipRule rule) {
+        return Objects.requireNonNull(norm(rule).history());
     }
 
     /**
@@ -80,6 +119,8 @@ enum RuleParameter {
             case EPSILON, WEIGHTS_EPSILON -> norm(rule).withEpsilon(number(text));
             case INVERSE_SCALE -> rule.withInverseScale(number(text));
             case MAX_NORM, MAX_RMS, LAMBDA, LENGTH, MIN, MAX -> rule;
+            case FIXED_LIMIT -> norm(rule).withMaxNorm(number(text));
+            default -> norm(rule).withHistory(HistoryNumbers.with(history(rule), component(), number(text)));
         };
     }
 

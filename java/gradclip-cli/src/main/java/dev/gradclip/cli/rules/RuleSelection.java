@@ -43,6 +43,11 @@ public record RuleSelection(
         return rules().anyMatch(ChosenRule::goesByRows);
     }
 
+    /** Tells if a rule's threshold follows from the norms of earlier files. */
+    public boolean hasHistory() {
+        return rules().anyMatch(ChosenRule::hasHistory);
+    }
+
     private Stream<ClipRule> rules() {
         return groups.isEmpty()
                 ? Stream.of(rule)

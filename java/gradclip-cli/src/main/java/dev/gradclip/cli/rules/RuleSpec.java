@@ -85,7 +85,7 @@ public record RuleSpec(
     }
 
     private List<String> exampleArguments() {
-        return Arrays.asList(example.split(",", -1));
+        return example.isEmpty() ? List.of() : Arrays.asList(example.split(",", -1));
     }
 
     /** Returns the options of {@code gradclip clip} that choose it. */

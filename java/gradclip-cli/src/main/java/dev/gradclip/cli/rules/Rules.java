@@ -5,6 +5,7 @@ import static dev.gradclip.cli.rules.RuleParameter.*;
 
 import dev.gradclip.ClipRule;
 import dev.gradclip.cli.shell.Numbers;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -86,7 +87,90 @@ public final class Rules {
                     List.of(MAX),
                     List.of(MIN, INVERSE_SCALE),
                     Rules::value,
-                    "max=0.5"));
+                    "max=0.5"),
+            remembering(
+                    ClipRule.autoClip(),
+                    "g · min(1, c / (n + 1e-6)), c the percentile of the norms so far, n among them",
+                    "Seetharaman et al. 2020, AutoClip",
+                    PERCENTILE,
+                    WINDOW,
+                    SCOPE),
+            remembering(
+                    ClipRule.quantileClip(),
+                    "g · min(1, c / (n + 1e-6)), c the quantile of the norms before n",
+                    "the package autoclip for PyTorch",
+                    FRACTION,
+                    WINDOW,
+                    SCOPE),
+            remembering(
+                    ClipRule.percentileClip(),
+                    "g · min(1, c / n), c in place rank of the window's norms, n among them",
+                    "bitsandbytes percentile_clipping",
+                    RANK,
+                    WINDOW,
+                    SCOPE),
+            remembering(
+                    ClipRule.medianClip(),
+                    "g · min(1, c / n), c = factor · median of the last period's norms",
+                    "icefall ScaledAdam",
+                    FACTOR,
+                    PERIOD,
+                    SCOPE),
+            remembering(
+                    ClipRule.zClip(),
+                    "z = (n - mean) / (deviation + 1e-6) above z-max: to mean + z-max² · deviation / z; and to max-norm",
+                    "Kumar et al. 2025, ZClip",
+                    FIXED_LIMIT,
+                    ALPHA,
+                    Z_MAX,
+                    WARM_UP,
+                    SCOPE),
+            remembering(
+                    ClipRule.adaGc(),
+                    "n above lambda · its average: to that; in the warm-up all together to max-norm",
+                    "Wang et al. 2025, AdaGC",
+                    FIXED_LIMIT,
+                    GROWTH,
+                    BETA,
+                    WARM_UP,
+                    SCOPE),
+            remembering(
+                    ClipRule.growthCap(),
+                    "n above tau · the norm after the clip before: to that",
+                    "NormGrowthCap of CannotWaitForTheseOptimisers.jl; Chen et al. 2024, Fira",
+                    TAU,
+                    FLOOR,
+                    SCOPE),
+            remembering(
+                    ClipRule.stabilize(),
+                    "g / n · mean of n / (√mean of n² + 1e-12), up or down",
+                    "GradientStabilizer, arXiv 2502.17055",
+                    BETA1,
+                    BETA2,
+                    SCOPE),
+            new RuleSpec(
+                    "skip-above",
+                    "nothing changes where n > norm; else g · min(1, max-norm / (n + 1e-6))",
+                    "Megatron-LM",
+                    List.of(SKIP_NORM),
+                    List.of(FIXED_LIMIT, NORM_TYPE, INVERSE_SCALE),
+                    a -> ClipRule.skipAbove(a.number(SKIP_NORM)),
+                    "norm=10"),
+            remembering(
+                    ClipRule.skipSpikes(),
+                    "nothing changes where n is sigmas deviations above the mean of the window; else as skip-above",
+                    "OLMo-core SkipStepOptimizer",
+                    FIXED_LIMIT,
+                    SIGMAS,
+                    WINDOW,
+                    LEAST));
+
+    /** A rule with a history, none of whose numbers is required. */
+    private static RuleSpec remembering(ClipRule rule, String formula, String source, RuleParameter... numbers) {
+        List<RuleParameter> optional = new ArrayList<>(List.of(numbers));
+        optional.addAll(List.of(NORM_TYPE, INVERSE_SCALE));
+        return new RuleSpec(rule.name(), formula, source, List.of(), optional, arguments -> rule, "");
+    }
 
     private Rules() {}
 

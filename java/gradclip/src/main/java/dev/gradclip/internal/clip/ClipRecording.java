@@ -54,6 +54,12 @@ public final class ClipRecording {
         @Label("Non-Finite")
         boolean nonFinite;
 
+        @Label("Skipped")
+        boolean skipped;
+
+        @Label("Threshold")
+        double threshold;
+
         @Label("Enqueued")
         boolean async;
 
@@ -66,6 +72,8 @@ public final class ClipRecording {
             coefficient = event.coefficient();
             clipped = event.clipped();
             nonFinite = event.nonFinite();
+            skipped = event.skipped();
+            threshold = event.threshold();
             async = isAsync;
             StringJoiner norms = new StringJoiner(" ");
             event.groupNorms().forEach((group, groupNorm) -> norms.add(group + "=" + groupNorm));
