@@ -57,6 +57,13 @@ struct ScaledNorm {
     return exponent == 0 ? mantissa : scaleBy(mantissa, exponent);
   }
 
+  /// The norm times a coefficient, as a double: right where the norm alone exceeds the largest one.
+  GRADCLIP_HD double valueTimes(double coefficient) const {
+    const double product = mantissa * coefficient;
+    if (product != product) return notANumber();
+    return exponent == 0 ? product : scaleBy(product, exponent);
+  }
+
   /// min(1, maxNorm / (norm / divisor + epsilon)); 1 when maxNorm is infinite or nothing is to be scaled; NaN for a NaN
   /// norm.
   GRADCLIP_HD double coefficient(double maxNorm, double epsilon, double divisor = 1.0) const {

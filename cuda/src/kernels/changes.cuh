@@ -47,7 +47,7 @@ __device__ __forceinline__ void countChanges(Control* control, const Changes& ch
 __device__ inline void publishChanges(Control* control, Slot* to, std::int64_t ticket) {
   Slot slot = {};
   slot.ticket = ticket;
-  slot.globalNorm = slot.coefficient = slot.threshold = notANumber();
+  slot.globalNorm = slot.coefficient = slot.clippedNorm = notANumber();
   slot.changed = static_cast<std::int64_t>(atomicExch(&control->changed, 0ull));
   slot.flags = (slot.changed > 0 ? kClipped : 0u) | (atomicExch(&control->zeroed, 0u) != 0 ? kNonFinite : 0u);
   slot.badSegment = -1;

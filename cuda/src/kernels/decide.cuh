@@ -421,7 +421,7 @@ __device__ inline std::int32_t firstBadSegment(const DecideParams& p, Shared& sh
 /// Mode and coefficient that follow from the norm.
 struct Outcome {
   Mode mode;
-  double coefficient;
+  double coefficient, clippedNorm;
   bool refused, clipped;
 };
 
@@ -435,19 +435,24 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   const bool untouched = leavesByPolicy(p, norm);
   const bool refused = untouched && p.rule.policy == Policy::Error;
   const double none = notANumber();
-  if (untouched) return {Mode::Untouched, p.purpose == Purpose::Value ? none : 1.0, refused, false};
+  if (untouched) {
+    const bool isValue = p.purpose == Purpose::Value;
+    return {Mode::Untouched, isValue ? none : 1.0, isValue ? none : norm.value(), refused, false};
+  }
   if (p.purpose == Purpose::PerSegment || p.purpose == Purpose::Parts) {
-    return {(changesSome & kScales) != 0 ? Mode::PerSegment : Mode::Unchanged, none, false,
+    return {(changesSome & kScales) != 0 ? Mode::PerSegment : Mode::Unchanged, none, none, false,
             (changesSome & kClips) != 0};
   }
-  if (p.purpose == Purpose::Value) return {Mode::Global, none, false, false};
+  if (p.purpose == Purpose::Value) return {Mode::Global, none, none, false, false};
   NormLimit limit = limitOf(p);
   if (p.rule.history != 0) {
-    if (recalled.skips) return {Mode::Untouched, 1.0, false, false};
+    if (recalled.skips) return {Mode::Untouched, 1.0, norm.value(), false, false};
     limit = limitBy(limit, recalled);
   }
   const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.purpose == Purpose::Given);
-  return {Mode::Global, ofScaled(coefficient, limit.inverseScale), false, changes(coefficient, p.types)};
+  const bool clips = changes(coefficient, p.types);
+  return {Mode::Global, ofScaled(coefficient, limit.inverseScale), clips ? norm.valueTimes(coefficient) : norm.value(),
+          false, clips};
 }
 
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
@@ -470,9 +475,13 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, con
   slot.ticket = ticketOf(p.ticket, p.capture);
   slot.globalNorm = isValue ? notANumber() : norm.value();
   slot.coefficient = outcome.coefficient;
+  slot.clippedNorm = outcome.clippedNorm;
   slot.flags = (outcome.clipped ? kClipped : 0u) | (zeroed || !norm.finite() ? kNonFinite : 0u) |
                (outcome.refused ? kRefused : 0u) | (skipped ? kSkipped : 0u);
-  slot.threshold = p.rule.history != 0 && !leavesByPolicy(p, norm) ? recalled.threshold : notANumber();
+  if (p.rule.history != 0 && !leavesByPolicy(p, norm)) {
+    slot.flags |= kHasThreshold;
+    slot.changed = bitCast<std::int64_t>(recalled.threshold);
+  }
   slot.badSegment = bad;
   if (bad >= 0) slot.badNorm = segmentNorm(p, static_cast<std::uint32_t>(bad)).value();
   p.slot == p.result ? storeStruct(p.slot, slot) : publish(p.slot, slot);

@@ -147,17 +147,17 @@ struct alignas(64) Slot {
   std::int64_t ticket;  ///< written last
   double globalNorm;
   double coefficient;
-  std::int64_t changed;
+  std::int64_t changed;  ///< elements, by a clamp; with kHasThreshold the bits of a history's threshold for all gradients
   std::uint32_t flags;
   std::int32_t badSegment;
   double badNorm;
   std::int64_t begun;  ///< the ticket, written first: a reader that finds another there afterwards has read a mixture
-  double threshold;    ///< of a history of all gradients; NaN where there is none
+  double clippedNorm;  ///< the norm after the clip; NaN where coefficients differ
 };
 
 static_assert(sizeof(Slot) == 64, "layout that Java reads");
 
-constexpr std::uint32_t kClipped = 1, kNonFinite = 2, kRefused = 4, kSkipped = 8;
+constexpr std::uint32_t kClipped = 1, kNonFinite = 2, kRefused = 4, kSkipped = 8, kHasThreshold = 16;
 
 constexpr unsigned kSlots = 256;
 

@@ -74,7 +74,7 @@ __device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
   storeGlobal(&slot->flags, result.flags);
   storeGlobal(&slot->badSegment, result.badSegment);
   storeGlobal(&slot->badNorm, result.badNorm);
-  storeGlobal(&slot->threshold, result.threshold);
+  storeGlobal(&slot->clippedNorm, result.clippedNorm);
   __threadfence_system();
   storeGlobal(&slot->ticket, result.ticket);
 }
@@ -89,7 +89,7 @@ __device__ inline void passOn(const Slot* result, Slot* slot) {
   found.flags = loadGlobal<std::uint32_t>(&result->flags);
   found.badSegment = loadGlobal<std::int32_t>(&result->badSegment);
   found.badNorm = loadGlobal<double>(&result->badNorm);
-  found.threshold = loadGlobal<double>(&result->threshold);
+  found.clippedNorm = loadGlobal<double>(&result->clippedNorm);
   publish(slot, found);
 }
 

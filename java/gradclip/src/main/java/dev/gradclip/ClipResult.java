@@ -36,14 +36,17 @@ public final class ClipResult {
         double groupNorm(String group, long call);
     }
 
-    // With these fields an object takes 64 bytes, which is all that a clip allocates.
+    // With these fields an object takes 64 bytes, which is all that a clip allocates. So one field has two uses.
     private final long elements;
     private final long call;
     private final int tensors;
     private final @Nullable Source source;
     private double globalNorm;
     private double coefficient;
-    private long elementsChanged;
+
+    /** The bits of the norm after the clip; where no norm is known, the number of elements that a value rule changed. */
+    private long clippedNormOrChanged;
+
     private boolean clipped;
     private boolean nonFinite;
     private boolean skipped;
@@ -63,7 +66,8 @@ public final class ClipResult {
     private void take(Figures figures) {
         globalNorm = figures.globalNorm;
         coefficient = figures.coefficient;
-        elementsChanged = figures.elementsChanged;
+        clippedNormOrChanged =
+                Double.isNaN(globalNorm) ? figures.elementsChanged : Double.doubleToRawLongBits(figures.clippedNorm);
         clipped = figures.clipped;
         nonFinite = figures.nonFinite;
         skipped = figures.skipped;
@@ -99,6 +103,22 @@ public final class ClipResult {
      */
     public double coefficient() {
         return read().coefficient;
+    }
+
+    /**
+     * The norm over all tensors after clipping: {@link #globalNorm} times the coefficient without unscaling, which is
+     * the norm of the gradients as they are now but for the rounding of each element. It is {@link #globalNorm} where
+     * the clip changed nothing or was {@linkplain NonFinitePolicy#SKIP skipped}, after a decision
+     * ({@link GradientClipper#decide}) what the coefficient would make of it, and NaN where the rule has no single
+     * coefficient.
+     *
+     * <pre>{@code
+     * ClipResult result = clipper.clipByGlobalNorm(1.0); // gradients of norm 13
+     * log.info("norm {}, clipped to {}", result.globalNorm(), result.clippedNorm()); // 13.0, 0.9999999230769289
+     * }</pre>
+     */
+    public double clippedNorm() {
+        return Double.isNaN(read().globalNorm) ? Double.NaN : Double.longBitsToDouble(clippedNormOrChanged);
     }
 
     /**
@@ -139,7 +159,7 @@ public final class ClipResult {
 
     /** The number of elements that a value rule changed; 0 for norm rules, which do not count them. */
     public long elementsChanged() {
-        return read().elementsChanged;
+        return Double.isNaN(read().globalNorm) ? clippedNormOrChanged : 0;
     }
 
     /**
@@ -202,6 +222,6 @@ public final class ClipResult {
         if (!complete) return "ClipResult[not read yet, tensors=" + tensors + ", elements=" + elements + "]";
         return "ClipResult[globalNorm=" + globalNorm + ", coefficient=" + coefficient + ", clipped=" + clipped
                 + ", nonFinite=" + nonFinite + ", tensors=" + tensors + ", elements=" + elements
-                + (elementsChanged > 0 ? ", elementsChanged=" + elementsChanged : "") + "]";
+                + (elementsChanged() > 0 ? ", elementsChanged=" + elementsChanged() : "") + "]";
     }
 }

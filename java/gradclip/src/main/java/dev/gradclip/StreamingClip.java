@@ -339,6 +339,8 @@ public final class StreamingClip implements AutoCloseable {
         Figures figures = new Figures();
         figures.globalNorm = globalNorm;
         figures.coefficient = made == null ? Double.NaN : made.coefficient();
+        figures.clippedNorm = made == null ? Double.NaN : made.clips() ? made.clippedNorm() : globalNorm;
+        if (Double.isNaN(figures.coefficient)) figures.clippedNorm = Double.NaN;
         figures.clipped = elementsChanged > 0 || (made != null && made.clips());
         figures.nonFinite = nonFinite;
         figures.skipped = untouched;

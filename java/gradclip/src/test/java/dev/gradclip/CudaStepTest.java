@@ -123,6 +123,7 @@ class CudaStepTest {
     private static void assertSame(ClipResult java, ClipResult cuda, Object what) {
         assertEquals(java.globalNorm(), cuda.globalNorm(), what::toString);
         assertEquals(java.coefficient(), cuda.coefficient(), what::toString);
+        assertEquals(java.clippedNorm(), cuda.clippedNorm(), what::toString);
         assertEquals(java.clipped(), cuda.clipped(), what::toString);
         assertEquals(java.nonFinite(), cuda.nonFinite(), what::toString);
         assertEquals(java.elementsChanged(), cuda.elementsChanged(), what::toString);

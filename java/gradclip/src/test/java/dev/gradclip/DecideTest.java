@@ -78,6 +78,7 @@ class DecideTest {
             ClipResult got = clipper.decideAsync(ClipRule.globalNorm(2), CudaStream.DEFAULT);
             assertEquals(want.globalNorm(), got.globalNorm());
             assertEquals(want.coefficient(), got.coefficient());
+            assertEquals(want.clippedNorm(), got.clippedNorm());
             assertTrue(got.clipped());
             assertFalse(clipper.decide(ClipRule.globalNorm(1e9)).clipped());
         }

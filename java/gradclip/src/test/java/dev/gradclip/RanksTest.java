@@ -94,6 +94,7 @@ class RanksTest {
             ClipResult got = all.get(r);
             assertBits(one.globalNorm(), got.globalNorm(), what);
             assertBits(one.coefficient(), got.coefficient(), what);
+            assertBits(one.clippedNorm(), got.clippedNorm(), what);
             assertEquals(one.nonFinite(), got.nonFinite(), what);
             assertEquals(one.clipped(), got.clipped(), what);
             for (int i = 0; i < ranks.wholeBuffers.size(); i++) {
@@ -199,6 +200,7 @@ class RanksTest {
                     ClipResult other = (ClipResult) got;
                     assertBits(one.globalNorm(), other.globalNorm(), what);
                     assertBits(one.coefficient(), other.coefficient(), what);
+                    assertBits(one.clippedNorm(), other.clippedNorm(), what);
                     assertEquals(one.nonFinite(), other.nonFinite(), what);
                 }
             }

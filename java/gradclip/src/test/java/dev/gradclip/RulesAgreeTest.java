@@ -23,6 +23,7 @@ class RulesAgreeTest {
             mixed.clipper.clip(ClipRule.perRowNorm(500));
             ClipResult result = mixed.clipper.clip(rule);
             figures.addAll(List.of(result.globalNorm(), result.coefficient(), result.elementsChanged()));
+            figures.add(result.clippedNorm());
             figures.addAll(List.of(result.clipped(), result.nonFinite(), result.tensors(), result.elements()));
             if (!EveryRule.clamps(rule)) addTensors(mixed, result, figures);
             return new Outcome(backend.name(), figures, mixed.bits());

@@ -40,6 +40,7 @@ class StepRanksTest {
         ClipResult result = assertInstanceOf(ClipResult.class, got, what);
         assertEquals(want.globalNorm(), result.globalNorm(), what);
         assertEquals(want.coefficient(), result.coefficient(), what);
+        assertEquals(want.clippedNorm(), result.clippedNorm(), what);
         // A value rule counts what this rank holds.
         if (!Double.isNaN(want.globalNorm())) assertEquals(want.clipped(), result.clipped(), what);
         assertEquals(want.nonFinite(), result.nonFinite(), what);

@@ -185,6 +185,7 @@ class StepTest {
                             b.step(update, none);
                             assertEquals(clipped.globalNorm(), stepped.globalNorm());
                             assertEquals(clipped.coefficient(), stepped.coefficient());
+                            assertEquals(clipped.clippedNorm(), stepped.clippedNorm());
                             assertEquals(clipped.elementsChanged(), stepped.elementsChanged(), rule::toString);
                             assertEquals(clipped.clipped(), stepped.clipped());
                         }

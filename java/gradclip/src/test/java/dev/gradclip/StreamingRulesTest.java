@@ -209,6 +209,7 @@ class StreamingRulesTest {
     private static void requireFigures(Case c, ClipResult want, ClipResult decided, StreamingClip clip, String what) {
         assertEquals(want.globalNorm(), decided.globalNorm(), what);
         assertEquals(want.coefficient(), decided.coefficient(), what);
+        assertEquals(want.clippedNorm(), decided.clippedNorm(), what);
         boolean clamps = StreamedApply.first(c.rule) instanceof ValueRule;
         for (int t = 0; t < c.tensors.size() && !clamps; t++) {
             Tensor tensor = c.tensors.get(t);

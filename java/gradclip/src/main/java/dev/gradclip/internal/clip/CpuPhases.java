@@ -340,6 +340,7 @@ public final class CpuPhases implements Phases {
     private void set(ResolvedRule rule, double globalNorm, double coefficient, boolean nonFinite, Figures figures) {
         if (decision.skips()) figures.setSkipped(globalNorm, 1, nonFinite);
         else figures.set(globalNorm, coefficient, decision.clips(), nonFinite, 0);
+        figures.clippedNorm = decision.clippedNorm();
         if (rule.hasHistory && rule.isGlobal()) figures.threshold = decision.threshold();
     }
 
@@ -479,6 +480,7 @@ public final class CpuPhases implements Phases {
             scaleAll();
         }
         figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), foundNonFinite, 0);
+        figures.clippedNorm = verdict.clippedNorm();
     }
 
     /** Updates as {@link #step} does, by what all ranks decided. */
@@ -498,6 +500,7 @@ public final class CpuPhases implements Phases {
         writing = true;
         now.step(update);
         figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), foundNonFinite, 0);
+        figures.clippedNorm = verdict.clippedNorm();
     }
 
     // ---- results ----------------------------------------------------------------------------------------------------

@@ -270,6 +270,7 @@ public final class CudaPhases implements Phases {
             multiply(on(StreamHandle.DEFAULT), rule, verdict, update);
             plan.synchronize();
             figures.set(verdict.globalNorm, verdict.coefficient, verdict.clips(), verdict.isNonFinite, 0);
+            figures.clippedNorm = verdict.clippedNorm();
         }
         writing = false;
     }
@@ -414,6 +415,7 @@ public final class CudaPhases implements Phases {
                 results.changed(ofCall));
         into.skipped = results.skipped(ofCall);
         into.threshold = results.threshold(ofCall);
+        into.clippedNorm = results.clippedNorm(ofCall);
         if (!results.kept(ofCall)) return false;
         if (refused && segment < 0) throw new NonFiniteGradientException("the norm given", into.globalNorm);
         if (refused) throw binding.nonFinite(segment, norm);

@@ -9,6 +9,9 @@ public final class Figures {
     /** The factor of every gradient; NaN if gradients have different factors. */
     public double coefficient;
 
+    /** The norm over all gradients after clipping; NaN if gradients have different factors. */
+    public double clippedNorm;
+
     /** True if a gradient was changed; unscaling is not counted. */
     public boolean clipped;
 
@@ -36,9 +39,11 @@ public final class Figures {
     /** True if the device has not written the figures yet; only tensors, elements and call are known then. */
     public boolean isPending;
 
+    /** Sets the figures of a call that changed no gradient, or for which {@link #clippedNorm} is set afterwards. */
     void set(double norm, double factor, boolean isClipped, boolean isNonFinite, long changed) {
         globalNorm = norm;
         coefficient = factor;
+        clippedNorm = Double.isNaN(factor) ? Double.NaN : norm;
         clipped = isClipped;
         nonFinite = isNonFinite;
         elementsChanged = changed;

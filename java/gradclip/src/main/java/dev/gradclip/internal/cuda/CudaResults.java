@@ -25,11 +25,12 @@ public final class CudaResults {
     private static final int SEGMENT = 36;
     private static final int SEGMENT_NORM = 40;
     private static final int BEGUN = 48;
-    private static final int THRESHOLD = 56;
+    private static final int CLIPPED_NORM = 56;
     private static final int CLIPPED = 1;
     private static final int NON_FINITE = 2;
     private static final int REFUSED = 4;
     private static final int SKIPPED = 8;
+    private static final int HAS_THRESHOLD = 16;
     private static final VarHandle CALL = MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
     private final ByteBuffer slots;
@@ -96,9 +97,18 @@ public final class CudaResults {
         return slots.getDouble(offset(call, COEFFICIENT));
     }
 
+    /** The norm over all gradients after clipping; NaN if gradients have different factors. */
+    public double clippedNorm(long call) {
+        return slots.getDouble(offset(call, CLIPPED_NORM));
+    }
+
     /** The number of elements that a value rule changed. */
     public long changed(long call) {
-        return slots.getLong(offset(call, CHANGED));
+        return hasThreshold(call) ? 0 : slots.getLong(offset(call, CHANGED));
+    }
+
+    private boolean hasThreshold(long call) {
+        return (flags(call) & HAS_THRESHOLD) != 0;
     }
 
     /** Returns true if gradients were changed. */
@@ -117,7 +127,7 @@ public final class CudaResults {
 
     /** The threshold that a history had for all gradients; NaN where there is none. */
     public double threshold(long call) {
-        return slots.getDouble(offset(call, THRESHOLD));
+        return hasThreshold(call) ? slots.getDouble(offset(call, CHANGED)) : Double.NaN;
     }
 
     /** Returns true if the policy ERROR refused the clip, because {@link #segment} is not finite. */

@@ -64,6 +64,11 @@ public final class Verdict {
         threshold = decides && rule.hasHistory && rule.isGlobal() ? decision.threshold() : Double.NaN;
     }
 
+    /** The norm over all gradients of all ranks after clipping; NaN if gradients have different factors. */
+    public double clippedNorm() {
+        return decision.clippedNorm();
+    }
+
     /** Returns true if a coefficient changes elements on some rank; unscaling is not counted. */
     public boolean clips() {
         return decision.clips();

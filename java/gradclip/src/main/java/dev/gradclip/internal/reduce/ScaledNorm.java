@@ -60,6 +60,13 @@ public final class ScaledNorm {
         return exponent == 0 ? mantissa : Math.scalb(mantissa, exponent);
     }
 
+    /** The norm times a coefficient, as a double: right where the norm alone exceeds the largest one. */
+    public double valueTimes(double coefficient) {
+        double product = mantissa * coefficient;
+        if (Double.isNaN(product)) return Double.NaN;
+        return exponent == 0 ? product : Math.scalb(product, exponent);
+    }
+
     /** Multiplies the norm by a factor above 0. */
     public void multiply(double factor) {
         double product = mantissa * factor;

@@ -29,6 +29,7 @@ public abstract class Decision {
 
     private int next;
     private boolean moves;
+    private double clippedNorm = Double.NaN;
 
     /** Starts with coefficient 1 for every segment. */
     protected Decision(int segments) {
@@ -80,7 +81,9 @@ public abstract class Decision {
         if (rule.isGlobal()) {
             double decided = decideTogether(0, tensors(), rule.parts[0].normRule());
             if (!skips) return NormLimit.ofScaled(decided, rule.inverseScale);
+            double unchanged = norm(from(0), from(tensors())).value();
             leave();
+            clippedNorm = unchanged;
             skips = true;
             return 1;
         }
@@ -98,6 +101,7 @@ public abstract class Decision {
                 }
             }
         }
+        clippedNorm = Double.NaN;
         return Double.NaN;
     }
 
@@ -116,6 +120,11 @@ public abstract class Decision {
         return coefficients[segment];
     }
 
+    /** The norm over all unscaled elements after they are multiplied; NaN if they have different factors. */
+    public final double clippedNorm() {
+        return clippedNorm;
+    }
+
     /** Returns true if a coefficient changes elements; unscaling is not counted. */
     public final boolean clips() {
         return clips;
@@ -129,18 +138,20 @@ public abstract class Decision {
     private double decideTogether(int from, int to, NormRule rule) {
         long elements = 0;
         for (int i = from; i < to; i++) elements += elements(i);
-        double decided = rule.history() == null
-                ? NormLimit.coefficient(rule, norm(from(from), from(to)), elements, 0)
-                : recalled(from, to, rule, rule.history(), elements);
-        assign(from, to, decided, rule.inverseScale());
-        return decided;
-    }
-
-    private double recalled(int from, int to, NormRule rule, History history, long elements) {
+        History history = rule.history();
         double ofAll = history instanceof History.AdaGc
                 ? NormLimit.coefficient(rule, norm(from(0), from(tensors())), elements, 0)
                 : 1;
         ScaledNorm norm = norm(from(from), from(to));
+        double decided = history == null
+                ? NormLimit.coefficient(rule, norm, elements, 0)
+                : recalled(norm, rule, history, elements, ofAll);
+        assign(from, to, decided, rule.inverseScale());
+        clippedNorm = clips ? norm.valueTimes(decided) : norm.value();
+        return decided;
+    }
+
+    private double recalled(ScaledNorm norm, NormRule rule, History history, long elements, double ofAll) {
         double value = norm.value();
         if (moves && value <= Recall.LARGEST) recall.step(blocks, next, rule, value, (double) elements, ofAll);
         else recall.stay(blocks, next, rule);
