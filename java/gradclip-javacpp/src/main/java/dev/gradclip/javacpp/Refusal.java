@@ -15,8 +15,8 @@ final class Refusal {
     }
 
     private static String reason(Tensor gradient, @Nullable RuntimeException cause) {
-        if (gradient.is_sparse() || gradient.is_sparse_csr()) {
-            return "is sparse; build the module with sparse=false, or leave this parameter out of the clipper";
+        if (gradient.is_sparse_csr()) {
+            return "is sparse in CSR layout, and only COO is clipped; build the module with sparse=false, or leave this parameter out of the clipper";
         }
         if (!gradient.is_cpu() && !gradient.is_cuda()) {
             return "is on " + gradient.device().str().getString() + "; clipped are those on the CPU or on CUDA";
@@ -37,6 +37,16 @@ final class Refusal {
             return "is negated lazily; call mutable_grad().put(grad().resolve_neg()) on the parameter";
         }
         return "has no memory that can be reached" + (cause == null ? "" : ": " + firstLine(cause));
+    }
+
+    /** The refusal of a sparse gradient where weights are bound beside it: by units, or for a step. */
+    static IllegalArgumentException sparseWeights(String name, boolean units) {
+        String why = units
+                ? "has values for some of the rows that units() binds; leave units() out"
+                : "has no values for most of the weights and their state, which a step updates all; clip it, and update "
+                        + "by the optimizer";
+        return new IllegalArgumentException(
+                "the gradient of " + name + " is sparse and " + why + ", or build the module with sparse=false");
     }
 
     /** The refusal of gradients in two places. */

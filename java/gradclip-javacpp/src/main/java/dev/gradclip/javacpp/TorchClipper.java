@@ -29,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  * Clips the gradients of a LibTorch model in place, between {@code backward()} and {@code step()}. Each call finds them
  * anew:
  * those that were freed and allocated elsewhere are found there, those that are absent (frozen, unused, {@code
- * zero_grad()}) are left out. Nothing is copied.
+ * zero_grad()}) are left out. Nothing is copied but for a sparse gradient in which an index occurs twice: {@link #clip}.
  *
  * <p>It keeps to the parameters it was given, as an optimizer does: a parameter that is replaced by another tensor
  * later needs a new clipper. Data, type and device of a parameter may change ({@code module.to(…)}, {@code set_data}).
@@ -98,8 +98,11 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     /**
      * Clips the gradients that are there, in place, by a rule; complete on return.
      *
-     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (sparse, a view with gaps,
-     *     not of a floating-point type), or two that share memory or are on different devices; nothing was changed
+     * <p>Of a sparse gradient (COO) the values are clipped. Where an index occurs twice the values are summands of an
+     * element, so the gradient is first replaced by {@code coalesce()} of it.
+     *
+     * @throws IllegalArgumentException naming a gradient that can't be clipped where it is (a view with gaps, not of a
+     *     floating-point type, sparse in another layout), or two that share memory or are on different devices; nothing was changed
      * @throws dev.gradclip.NonFiniteGradientException under the policy ERROR; nothing was changed
      * @throws IllegalStateException if the clipper is closed, or in use by another thread
      */

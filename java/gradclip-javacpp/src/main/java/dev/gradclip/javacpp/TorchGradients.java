@@ -106,9 +106,40 @@ final class TorchGradients {
             } else if (at != place) {
                 throw Refusal.places(names.get(first), placeName(place), names.get(i), placeName(at));
             }
-            boolean contiguous = gradient.is_contiguous();
+            boolean contiguous = isContiguous(i, gradient);
+            // Asked only of what is not contiguous, as no sparse tensor is: a question costs some nanoseconds a tensor.
+            if (!contiguous && gradient.is_sparse()) {
+                addresses[i] = addressOfValues(i, gradient);
+                continue;
+            }
             addresses[i] = address(i, gradient, contiguous);
             if (bindsWeights) weights[i] = weights(i, contiguous);
+        }
+    }
+
+    /** Whether a gradient is contiguous; refuses one in a sparse layout that has no answer, as CSR. */
+    private boolean isContiguous(int i, Tensor gradient) {
+        try {
+            return gradient.is_contiguous();
+        } catch (RuntimeException e) {
+            throw refusal(i, e);
+        }
+    }
+
+    /**
+     * The address of a sparse gradient's values. Where an index occurs twice, the values are summands of an element and
+     * not elements: the gradient is put in order first, in its place.
+     */
+    private long addressOfValues(int i, Tensor gradient) {
+        if (bindsWeights) throw Refusal.sparseWeights(names.get(i), units);
+        if (!gradient.is_coalesced()) {
+            try (Tensor coalesced = gradient.coalesce()) {
+                gradient.put(coalesced);
+            }
+        }
+        // The handle is not needed: the gradient keeps the memory.
+        try (Tensor values = gradient._values()) {
+            return address(i, values, values.is_contiguous());
         }
     }
 

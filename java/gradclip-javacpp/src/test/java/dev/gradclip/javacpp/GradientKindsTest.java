@@ -3,7 +3,6 @@ package dev.gradclip.javacpp;
 
 import static org.bytedeco.pytorch.global.torch.ones;
 import static org.bytedeco.pytorch.global.torch.quantize_per_tensor;
-import static org.bytedeco.pytorch.global.torch.randint;
 import static org.bytedeco.pytorch.global.torch.randn;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -15,8 +14,6 @@ import dev.gradclip.ClipResult;
 import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.EmbeddingImpl;
-import org.bytedeco.pytorch.EmbeddingOptions;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -124,18 +121,6 @@ class GradientKindsTest {
     @Test
     void anExpandedGradient() {
         assertRefused(randn(4, 1).expand(4, 4), "repeated elements", "contiguous()");
-    }
-
-    @Test
-    void aSparseGradient() {
-        EmbeddingOptions options = new EmbeddingOptions(10, 4);
-        options.sparse().put(true);
-        EmbeddingImpl embedding = new EmbeddingImpl(options);
-        embedding.forward(randint(10, new long[] {3})).sum().backward();
-        assertTrue(embedding.weight().grad().is_sparse());
-        try (TorchClipper clipper = TorchClipper.of(embedding)) {
-            assertRefused(clipper, "the gradient of weight is sparse", "sparse=false");
-        }
     }
 
     @Test
