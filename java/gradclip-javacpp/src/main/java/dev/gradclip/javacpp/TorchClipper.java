@@ -27,8 +27,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Clips the gradients of a LibTorch model in place, between {@code backward()} and {@code step()}. Each call finds them
- * anew:
- * those that were freed and allocated elsewhere are found there, those that are absent (frozen, unused, {@code
+ * anew: those that were freed and allocated elsewhere are found there, those that are absent (frozen, unused, {@code
  * zero_grad()}) are left out. Nothing is copied but for a sparse gradient in which an index occurs twice: {@link #clip}.
  *
  * <p>It keeps to the parameters it was given, as an optimizer does: a parameter that is replaced by another tensor
