@@ -15,7 +15,10 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** Runs the CPU benchmarks with the machine's own rates beside them and prints Markdown tables. */
 @Command(name = "benchmarks/run cpu", mixinStandardHelpOptions = true, sortOptions = false)
@@ -64,14 +67,26 @@ public final class CpuReport implements Callable<Integer> {
     @Option(names = "--json", paramLabel = "FILE", description = "Also write every figure there.")
     private @Nullable File json;
 
-    @Option(names = "--png", paramLabel = "FILE", description = "Also draw the clips beside peers there, as bars.")
+    @Option(
+            names = "--png",
+            paramLabel = "FILE",
+            description = "Also draw there how long each peer's clip takes beside gradclip's.")
     private @Nullable Path png;
+
+    @Option(
+            names = "--from",
+            paramLabel = "FILE",
+            description = "Measures nothing, and draws --png from what an earlier run wrote by --json.")
+    private @Nullable Path from;
 
     @Option(names = "--threads", description = "Threads that clip, and that the rates are measured with.")
     private int threads = Backend.defaultThreads();
 
     @Option(names = "--forks", defaultValue = "2", description = "JVMs a benchmark runs in. Default: ${DEFAULT-VALUE}.")
     private int forks;
+
+    @Spec
+    private CommandSpec spec = CommandSpec.create();
 
     private List<Limits.Row> rows = List.of();
     private final List<DuelSample> duels = new ArrayList<>();
@@ -83,6 +98,7 @@ public final class CpuReport implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        if (from != null) return redraw(from);
         System.out.printf(
                 "%s, %d processors, JDK %s, SIMD %s, %d threads, %s%n%n",
                 System.getProperty("os.arch"),
@@ -112,6 +128,14 @@ public final class CpuReport implements Callable<Integer> {
         if (png != null && !duels.isEmpty()) PeerChart.write(duels, png);
         for (String fault : faults) System.err.println("too much is allocated: " + fault);
         return faults.isEmpty() ? 0 : 1;
+    }
+
+    private int redraw(Path report) throws IOException {
+        if (png == null) {
+            throw new ParameterException(spec.commandLine(), "--from draws a picture: say where by --png FILE");
+        }
+        PeerChart.write(DuelSample.ofReport(report), png);
+        return 0;
     }
 
     private void write(File file) throws IOException {

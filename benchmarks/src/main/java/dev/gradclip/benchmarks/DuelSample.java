@@ -8,6 +8,8 @@ import com.fasterxml.jackson.core.JsonToken;
 import dev.gradclip.measure.Shape;
 import java.io.IOException;
 import java.io.StringWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -72,13 +74,35 @@ record DuelSample(
     }
 
     static DuelSample ofLine(String line) throws IOException {
+        try (JsonParser json = new JsonFactory().createParser(line)) {
+            json.nextToken();
+            return read(json);
+        }
+    }
+
+    /** Reads what an earlier report was given as {@code --json}: the samples beside peers, in their order. */
+    static List<DuelSample> ofReport(Path file) throws IOException {
+        List<DuelSample> samples = new ArrayList<>();
+        try (JsonParser json = new JsonFactory().createParser(file.toFile())) {
+            json.nextToken();
+            while (json.nextToken() == JsonToken.FIELD_NAME) {
+                boolean peers = json.currentName().equals("peers");
+                if (json.nextToken() == JsonToken.START_ARRAY && peers) {
+                    while (json.nextToken() == JsonToken.START_OBJECT) samples.add(read(json));
+                }
+                json.skipChildren();
+            }
+        }
+        return samples;
+    }
+
+    /** Reads from the beginning of an object to its end. */
+    private static DuelSample read(JsonParser json) throws IOException {
         Map<String, String> texts = new HashMap<>();
         Map<String, Double> numbers = new HashMap<>();
-        try (JsonParser json = new JsonFactory().createParser(line)) {
-            while (json.nextToken() != null) {
-                if (json.currentToken() == JsonToken.VALUE_STRING) texts.put(json.currentName(), json.getText());
-                else if (json.currentToken().isNumeric()) numbers.put(json.currentName(), json.getDoubleValue());
-            }
+        while (json.nextToken() != null && json.currentToken() != JsonToken.END_OBJECT) {
+            if (json.currentToken() == JsonToken.VALUE_STRING) texts.put(json.currentName(), json.getText());
+            else if (json.currentToken().isNumeric()) numbers.put(json.currentName(), json.getDoubleValue());
         }
         return new DuelSample(
                 texts.getOrDefault("workload", ""),

@@ -2,14 +2,17 @@
 package dev.gradclip.measure;
 
 import java.awt.Color;
+import java.awt.Graphics2D;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import javax.imageio.ImageIO;
 import org.jspecify.annotations.Nullable;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.internal.chartpart.Chart;
+import org.knowm.xchart.internal.chartpart.IChart;
 import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler;
 
@@ -30,16 +33,51 @@ public final class Png {
     /** Returns the bytes of a file of charts in one row; null as {@link #bytes}. */
     public static byte @Nullable [] besideEachOther(Supplier<? extends List<? extends Chart<?, ?>>> charts)
             throws IOException {
+        return inColumns(charts, Integer.MAX_VALUE);
+    }
+
+    /**
+     * Returns the bytes of a file of charts in rows of so many, which all have one size; null as {@link #bytes}. The
+     * last row may be shorter.
+     */
+    public static byte @Nullable [] inColumns(Supplier<? extends List<? extends Chart<?, ?>>> charts, int columns)
+            throws IOException {
         System.setProperty("java.awt.headless", "true");
         // Else the picture passes through a file in the folder of temporaries, which may be full.
         ImageIO.setUseCache(false);
         try {
-            List<? extends Chart<?, ?>> row = charts.get();
+            List<IChart> all = new ArrayList<>(charts.get());
+            int width = Math.min(columns, all.size());
+            while (all.size() % width != 0) all.add(new Blank(all.get(0)));
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            BitmapEncoder.saveBitmap(row, 1, row.size(), bytes, BitmapEncoder.BitmapFormat.PNG);
+            BitmapEncoder.saveBitmap(all, all.size() / width, width, bytes, BitmapEncoder.BitmapFormat.PNG);
             return bytes.toByteArray();
         } catch (LinkageError | InternalError e) {
             return null;
+        }
+    }
+
+    /** Fills a place that has no chart. */
+    private record Blank(IChart beside) implements IChart {
+        @Override
+        public void paint(Graphics2D g, int width, int height) {
+            g.setColor(Color.WHITE);
+            g.fillRect(0, 0, width, height);
+        }
+
+        @Override
+        public int getWidth() {
+            return beside.getWidth();
+        }
+
+        @Override
+        public int getHeight() {
+            return beside.getHeight();
+        }
+
+        @Override
+        public String getTitle() {
+            return "";
         }
     }
 

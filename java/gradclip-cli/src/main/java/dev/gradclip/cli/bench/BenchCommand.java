@@ -90,7 +90,7 @@ public final class BenchCommand extends Subcommand {
     @Option(names = "--format", paramLabel = "text|json", description = "how to report (default: text)")
     private Format format = Format.TEXT;
 
-    @Option(names = "--png", paramLabel = "FILE", description = "also write a bar chart there")
+    @Option(names = "--png", paramLabel = "FILE", description = "also draw the rates there, a chart for each size")
     private @Nullable Path png;
 
     public BenchCommand(Terminal terminal) {
