@@ -12,7 +12,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.jar.Attributes;
+import java.util.jar.Manifest;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import javax.xml.parsers.DocumentBuilderFactory;
@@ -23,41 +26,45 @@ import org.xml.sax.SAXException;
 /**
  * Checks a folder that scripts/stage-release.sh made, without a network, by the rules of Maven Central: what a POM must
  * say, sources and Javadoc, checksums, signatures, no snapshots, no repositories. Beyond those rules each jar holds
- * LICENSE and NOTICE and has an SBOM, the library's jar holds the native libraries, and gradclip-bom lists what is
- * there.
+ * LICENSE and NOTICE and has an SBOM, the library's jar holds the native libraries and the classes for Java 21, and
+ * gradclip-bom lists what is there.
  *
- * <pre>java scripts/CheckRelease.java [--signed] [--without-cuda] FOLDER</pre>
+ * <pre>java scripts/CheckRelease.java [--signed] [--without-cuda] [--without-java-21] FOLDER</pre>
  *
  * <p>{@code --signed} refuses what is not signed, which is otherwise only said; that a signature is there is checked,
  * not what it says. Each fault is a line; the exit code is 1 where there is one, 2 where the arguments are wrong.
  */
 final class CheckRelease {
     private static final String NATIVE = "dev/gradclip/internal/native/linux-x86_64/";
+    private static final String JAVA_21 = "META-INF/versions/21/dev/gradclip/internal/cpu/Float16Arrays.class";
 
     private final Path root;
     private final boolean signed;
     private final boolean cuda;
+    private final boolean java21;
     private final List<String> faults = new ArrayList<>();
     private final Map<String, Element> poms = new TreeMap<>();
     private int files;
     private int unsigned;
 
-    private CheckRelease(Path root, boolean signed, boolean cuda) {
+    private CheckRelease(Path root, boolean signed, boolean cuda, boolean java21) {
         this.root = root;
         this.signed = signed;
         this.cuda = cuda;
+        this.java21 = java21;
     }
 
     public static void main(String[] args) throws Exception {
         List<String> rest = new ArrayList<>(List.of(args));
         boolean signed = rest.remove("--signed");
         boolean cuda = !rest.remove("--without-cuda");
+        boolean java21 = !rest.remove("--without-java-21");
         if (rest.size() != 1 || !Files.isDirectory(Path.of(rest.get(0)))) {
-            System.err.println(
-                    "usage: java CheckRelease.java [--signed] [--without-cuda] FOLDER, a folder that is there");
+            System.err.println("usage: java CheckRelease.java [--signed] [--without-cuda] [--without-java-21] FOLDER, "
+                    + "a folder that is there");
             System.exit(2);
         }
-        System.exit(new CheckRelease(Path.of(rest.get(0)), signed, cuda).run());
+        System.exit(new CheckRelease(Path.of(rest.get(0)), signed, cuda, java21).run());
     }
 
     private int run() throws Exception {
@@ -215,7 +222,10 @@ final class CheckRelease {
                 default -> ".class";
             };
             if (jar.stream().noneMatch(entry -> entry.getName().endsWith(content))) fault(file, "holds no " + content);
-            if (artifact.equals("gradclip") && end.equals(".jar")) natives(file, jar, version);
+            if (artifact.equals("gradclip") && end.equals(".jar")) {
+                natives(file, jar, version);
+                if (java21) java21(file, jar);
+            }
         } catch (ZipException e) {
             fault(file, "is no jar: " + e.getMessage());
         }
@@ -234,6 +244,20 @@ final class CheckRelease {
                 if (!id.startsWith(version + "+"))
                     fault(file, "its native libraries are those of " + id + "; build anew");
             }
+        }
+    }
+
+    /** A JVM looks at the classes for newer versions of Java only where the manifest says so. */
+    private void java21(Path file, ZipFile jar) throws IOException {
+        ZipEntry manifest = jar.getEntry("META-INF/MANIFEST.MF");
+        boolean said = false;
+        if (manifest != null) {
+            try (InputStream in = jar.getInputStream(manifest)) {
+                said = "true".equals(new Manifest(in).getMainAttributes().getValue(Attributes.Name.MULTI_RELEASE));
+            }
+        }
+        if (!said || jar.getEntry(JAVA_21) == null) {
+            fault(file, "holds no " + JAVA_21 + ", or no Multi-Release in its manifest; stage with JDK 21 or newer");
         }
     }
 

@@ -44,7 +44,7 @@ END
 make_jar() { # artifact, end of the name, files...
   made=$group/$1/0.1.0/$1-0.1.0$2
   shift 2
-  (cd "$scratch/content" && jar -c -f "$made" "$@")
+  (cd "$scratch/content" && jar -c -f "$made" -m "$scratch/manifest" "$@")
 }
 
 make_release() {
@@ -54,10 +54,12 @@ make_release() {
   make_pom gradclip-bom pom "<dependencyManagement><dependencies><dependency><groupId>dev.gradclip</groupId>
     <artifactId>gradclip</artifactId><version>0.1.0</version></dependency></dependencies></dependencyManagement>"
   native=dev/gradclip/internal/native/linux-x86_64
-  mkdir -p "$scratch/content/META-INF" "$scratch/content/$native"
+  java21=META-INF/versions/21/dev/gradclip/internal/cpu
+  mkdir -p "$scratch/content/$java21" "$scratch/content/$native"
+  echo 'Multi-Release: true' > "$scratch/manifest"
   cd "$scratch/content"
   for file in META-INF/LICENSE META-INF/NOTICE A.class A.java index.html $native/libgradclip.so \
-    $native/libgradclip_cuda.so; do
+    $native/libgradclip_cuda.so $java21/Float16Arrays.class; do
     echo test > $file
   done
   echo 0.1.0+hash > $native/gradclip.build-id
@@ -136,6 +138,11 @@ echo "rm \"\$scratch/content/\$native/libgradclip_cuda.so\"; make_jar gradclip .
 echo "echo 0.0.9+hash > \"\$scratch/content/\$native/gradclip.build-id\"
   make_jar gradclip .jar META-INF A.class dev; checksums" |
   refuse "are those of 0.0.9+hash"
+echo "rm \"\$scratch/content/\$java21/Float16Arrays.class\"; make_jar gradclip .jar META-INF A.class dev; checksums" |
+  refuse "holds no .*Float16Arrays.class.*; stage with JDK 21 or newer"
+expect 0 "0 faults" --without-java-21
+echo ": > \"\$scratch/manifest\"; make_jar gradclip .jar META-INF A.class dev; checksums" |
+  refuse "or no Multi-Release in its manifest"
 echo "rm -r ../../gradclip-bom" | refuse "holds no gradclip-bom"
 echo "make_pom gradclip-more pom ''; checksums" |
   refuse "gradclip-bom lists \[gradclip\], but there are \[gradclip, gradclip-more\]"

@@ -7,6 +7,8 @@
 #     HOME      where the project lives, as published POMs name it: https://…
 #     FOLDER    the repository that is made; it must not exist
 # More options go to Maven: -Psign signs with GnuPG's key; -Dcuda.skip leaves the CUDA library out, to try the rest.
+# It takes JDK 21 or newer (JAVA_HOME, else the javac on PATH): with an older one the library's jar lacks its classes for
+# Java 21, which scripts/CheckRelease.java refuses unless it is told --without-java-21.
 # GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed; GRADCLIP_STAGE_COMMIT
 # another commit.
 # Nothing is uploaded, and no artifact is installed into Maven's own repository.
@@ -29,6 +31,8 @@ esac
 [ ! -e "$folder" ] || fail "$folder exists; name a new folder"
 [ -z "$(git -C "$root" status --porcelain)" ] ||
   echo "stage-release: there are changes that are not committed; they are left out" >&2
+"${JAVA_HOME:+$JAVA_HOME/bin/}javac" --version | grep -q -E ' (2[1-9]|[3-9][0-9])' ||
+  echo "stage-release: the JDK is older than 21, so the classes for Java 21 are left out; set JAVA_HOME" >&2
 grep -q "^## $version" "$root/CHANGELOG.md" || fail "CHANGELOG.md has no section '## $version'; write one"
 
 scratch=$(mktemp -d)

@@ -362,7 +362,7 @@ final class JavaTile {
         if (piece.array() instanceof short[] array) System.arraycopy(array, start(piece, from), halves, 0, n);
         else ((ShortBuffer) view(piece, from, n)).get(index(piece, from), halves, 0, n);
         if (piece.dtype() == DType.FLOAT16) {
-            for (int i = 0; i < n; i++) floats[i] = Half.float16ToFloat(halves[i]);
+            Float16Arrays.toFloats(halves, floats, n);
         } else {
             for (int i = 0; i < n; i++) floats[i] = Half.bfloat16ToFloat(halves[i]);
         }
@@ -374,7 +374,11 @@ final class JavaTile {
             ((FloatBuffer) view(piece, from, n)).put(index(piece, from), floats, 0, n);
             return;
         }
-        for (int i = 0; i < n; i++) halves[i] = half(piece.dtype(), floats[i]);
+        if (piece.dtype() == DType.FLOAT16) {
+            Float16Arrays.toHalves(floats, halves, n);
+        } else {
+            for (int i = 0; i < n; i++) halves[i] = Half.floatToBfloat16(floats[i]);
+        }
         if (piece.array() instanceof short[] array) System.arraycopy(halves, 0, array, start(piece, from), n);
         else ((ShortBuffer) view(piece, from, n)).put(index(piece, from), halves, 0, n);
     }
