@@ -93,11 +93,10 @@ enum RuleParameter {
 
     /** The name of a history's number: {@code zMax} of {@code z-max}. */
     private String component() {
-        StringBuilder name = new StringBuilder();
-        boolean begins = false;
-        for (char c : word.toCharArray()) {
-            if (c != '-') name.append(begins ? Character.toUpperCase(c) : c);
-            begins = c == '-';
+        StringBuilder name = new StringBuilder(word);
+        for (int hyphen; (hyphen = name.indexOf("-")) >= 0; ) {
+            name.deleteCharAt(hyphen);
+            name.setCharAt(hyphen, Character.toUpperCase(name.charAt(hyphen)));
         }
         return name.toString();
     }
