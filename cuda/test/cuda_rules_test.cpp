@@ -21,7 +21,7 @@ NormLimit limit(Form form, double max, double inverseScale = 1.0) {
 }
 
 Part part(std::int32_t from, std::int32_t to, bool perSegment, const NormLimit& numbers) {
-  return {from, to, perSegment ? 1 : 0, 0, numbers, 0.0, 0.0};
+  return {from, to, perSegment ? 1 : 0, 1, numbers, 0.0, 0.0};
 }
 
 Rule byParts(NormOf norm, const std::vector<Part>& parts, Policy policy = Policy::Propagate) {
@@ -114,6 +114,37 @@ TEST_CASE("a part of more segments than one run") {
       const bool alone = own.perSegment != 0;
       const auto from = static_cast<std::size_t>(own.firstSegment), to = static_cast<std::size_t>(own.lastSegment);
       checkTensor(bound, i, expectedCoefficient(bound, norm.kind, own.limit, alone ? i : from, alone ? i + 1 : to));
+    }
+  }
+}
+
+TEST_CASE("samples, of each of which a segment of every tensor") {
+  for (std::size_t samples : {2u, 7u, 40u}) {
+    for (std::size_t each : {2u, 33u, 1100u}) {
+      if (samples * each > 10000) continue;
+      std::vector<std::size_t> counts(3 + samples * each + 2, 5);
+      for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = i % 11 == 3 ? 0 : 1 + i % 9;
+      counts[4] = 9000;
+      Bound bound(tensors(counts));
+      const auto last = static_cast<std::int32_t>(3 + samples * each);
+      Part ofSamples = part(3, last, false, limit(Form::Clip, 4.0));
+      ofSamples.samples = static_cast<std::int32_t>(samples);
+      const std::vector<Part> parts = {part(0, 3, false, limit(Form::Clip, 1.0)), ofSamples,
+                                       part(last, last + 2, true, limit(Form::Normalize, 2.0))};
+      for (NormOf norm : {kL1, kL2, kInfNorm}) {
+        bound.restore();
+        CHECK(has(bound.clip(byParts(norm, parts)), kClipped));
+        for (std::size_t sample = 0; sample < samples; ++sample) {
+          std::vector<Tensor> own;
+          for (std::size_t i = 0; i < each; ++i) own.push_back(bound.tensors[3 + i * samples + sample]);
+          const double coefficient =
+              gradclip::coefficientOf(ofSamples.limit, referenceNorm(norm.kind, own), elementsOf(own), 0.0);
+          for (std::size_t i = 0; i < each; ++i) checkTensor(bound, 3 + i * samples + sample, coefficient);
+        }
+        for (std::size_t i = last; i < counts.size(); ++i) {
+          checkTensor(bound, i, expectedCoefficient(bound, norm.kind, parts[2].limit, i, i + 1));
+        }
+      }
     }
   }
 }

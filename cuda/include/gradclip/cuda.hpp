@@ -101,8 +101,8 @@ enum class Granularity : std::int32_t { All = 0, Segment = 1, Parts = 2 };
 /// A run of segments that goes by one norm rule, or by limits: a part of dev.gradclip.internal.cuda.CudaRule.
 struct Part {
   std::int32_t firstSegment, lastSegment;
-  std::int32_t perSegment;  ///< 0: one norm for the run
-  std::int32_t unused;
+  std::int32_t perSegment;  ///< 0: one norm for the run, or for each of its samples
+  std::int32_t samples;     ///< above 1: so many norms, each of every samples-th segment
   NormLimit limit;
   double min, max;
   std::int64_t history = 0;  ///< device address of its block, of a part that has one norm; 0 where it has no history

@@ -172,9 +172,11 @@ __device__ inline void foldTiles(const DecideParams& p, std::uint32_t number) {
   if (whole && finishes(p) && laneIndex() == 0) finishSegment<Wide>(p, limitOf(p), run.segment);
 }
 
-/// Consecutive segments.
+/// Segments that follow each other, or, of one sample, are `stride` apart.
 struct SegmentRun {
-  std::uint32_t first, n;
+  std::uint32_t first, n, stride = 1;
+
+  __device__ std::uint32_t at(std::uint32_t i) const { return first + i * stride; }
 };
 
 __device__ __forceinline__ SegmentRun allSegments(const DecideParams& p) {
@@ -184,12 +186,20 @@ __device__ __forceinline__ SegmentRun allSegments(const DecideParams& p) {
 /// Those of a run's segments that level 4 adds up first.
 __device__ __forceinline__ SegmentRun groupOf(const SegmentRun& run, std::uint32_t number) {
   const std::uint32_t before = number * kRun;
-  return {run.first + before, run.n - before < kRun ? run.n - before : kRun};
+  return {run.at(before), run.n - before < kRun ? run.n - before : kRun, run.stride};
 }
 
 /// Folds a group of segments, by one warp.
 __device__ inline void foldGroup(const DecideParams& p, const SegmentRun& group, std::uint32_t number) {
   foldEachPlane(p, p.fold.sums, group.first, group.n, p.fold.groupSums, number);
+}
+
+/// Folds a group of segments, of a sample too, by one warp.
+__device__ inline void foldGroupOfPart(const DecideParams& p, const SegmentRun& group, std::uint32_t number) {
+  for (unsigned plane = 0; plane < p.fold.planes; ++plane) {
+    const double sum = foldEvery(keepsLargest(p), at(p.fold.sums, plane, group.first), group.n, group.stride);
+    if (laneIndex() == 0) storeGlobal(at(p.fold.groupSums, plane, number), sum);
+  }
 }
 
 /// Finishes those of 32 segments that have one tile or none, by a thread each: their sums are there already.
@@ -228,7 +238,7 @@ __device__ inline void foldDeep(const DecideParams& p, std::uint32_t number) {
 __device__ inline double largestMaximum(const DecideParams& p, const SegmentRun& run) {
   double largest = 0.0;
   for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
-    largest = maximum(largest, loadGlobal<double>(p.fold.maxima + run.first + i));
+    largest = maximum(largest, loadGlobal<double>(p.fold.maxima + run.at(i)));
   }
   return acrossLanes(largest, maximum);
 }
@@ -244,8 +254,10 @@ __device__ inline ScaledNorm powerNorm(const DecideParams& p, const SegmentRun& 
   if (!(largest > 0.0) || !isFinite(largest)) return normPower(p.rule.p, largest, 0.0);
   const PowerUnit unit(largest);
   double sum = 0.0;
-  for (std::uint32_t i = run.first + laneIndex(); i < run.first + run.n; i += kWarp) {
-    sum += unit.term(p.rule.p, loadGlobal<double>(p.fold.maxima + i), loadGlobal<double>(at(p.fold.sums, kMiddle, i)));
+  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
+    const std::uint32_t segment = run.at(i);
+    sum += unit.term(p.rule.p, loadGlobal<double>(p.fold.maxima + segment),
+                     loadGlobal<double>(at(p.fold.sums, kMiddle, segment)));
   }
   return normPower(p.rule.p, largest, sumLanes(sum));
 }
@@ -301,6 +313,25 @@ __device__ __forceinline__ SegmentRun segmentsOf(const Part* part) {
   return {first, static_cast<std::uint32_t>(loadGlobal<std::int32_t>(&part->lastSegment)) - first};
 }
 
+/// Samples of a part whose segments have one norm for each sample; 0 where they have one together.
+__device__ __forceinline__ std::uint32_t samplesOf(const Part* part) {
+  const std::int32_t samples = loadGlobal<std::int32_t>(&part->samples);
+  return samples > 1 ? static_cast<std::uint32_t>(samples) : 0;
+}
+
+/// The segments of one sample.
+__device__ __forceinline__ SegmentRun sampleOf(const SegmentRun& part, std::uint32_t samples, std::uint32_t sample) {
+  return {part.first + sample, part.n / samples, samples};
+}
+
+/// The norm over up to kRun segments of one sample, by one warp.
+__device__ inline ScaledNorm normOfSample(const DecideParams& p, const SegmentRun& run) {
+  if (isPower(p)) return powerNorm(p, run);
+  return normOfPlanes(p, [&](unsigned plane) {
+    return foldEvery(keepsLargest(p), at(p.fold.sums, plane, run.first), run.n, run.stride);
+  });
+}
+
 __device__ __forceinline__ double* historyOf(const Part* part) {
   return reinterpret_cast<double*>(static_cast<std::uintptr_t>(loadGlobal<std::int64_t>(&part->history)));
 }
@@ -327,14 +358,14 @@ __device__ inline double countElements(const DecideParams& p, const SegmentRun& 
                                        std::uint32_t step) {
   double elements = 0.0;
   for (std::uint32_t i = from; i < run.n; i += step)
-    elements += loadGlobal<double>(p.fold.segmentElements + run.first + i);
+    elements += loadGlobal<double>(p.fold.segmentElements + run.at(i));
   return elements;
 }
 
 /// Gives every step-th of a part's segments from one on the part's coefficient.
 __device__ inline void storeCoefficients(const DecideParams& p, const SegmentRun& run, double coefficient,
                                          double inverseScale, std::uint32_t from, std::uint32_t step) {
-  for (std::uint32_t i = from; i < run.n; i += step) storeCoefficient(p, run.first + i, coefficient, inverseScale);
+  for (std::uint32_t i = from; i < run.n; i += step) storeCoefficient(p, run.at(i), coefficient, inverseScale);
 }
 
 /// Segments of parts in which each has a norm of its own, by all threads of the last block.
@@ -351,13 +382,30 @@ __device__ inline void finishShortParts(const DecideParams& p, const OfAll& all)
   for (std::uint32_t i = warpInBlock(); i < p.parts.count; i += warpsInBlock()) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
-    if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n > kRun) continue;
+    if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n > kRun || samplesOf(part) != 0) continue;
     double* const history = historyOf(part);
     if ((history != nullptr) != kRemembers) continue;
     const NormLimit limit = limitOf(part);
     const double elements = sumLanes(countElements(p, run, laneIndex(), kWarp));
     const double coefficient = partCoefficient(limit, normOfSegments(p, run), elements, history, all);
     storeCoefficients(p, run, coefficient, limit.inverseScale, laneIndex(), kWarp);
+  }
+}
+
+/// Samples of up to kRun segments, a warp each.
+__device__ inline void finishShortSamples(const DecideParams& p) {
+  for (std::uint32_t i = 0; i < p.parts.count; ++i) {
+    const Part* const part = p.parts.parts + i;
+    const std::uint32_t samples = samplesOf(part);
+    const SegmentRun all = segmentsOf(part);
+    if (samples == 0 || all.n / samples > kRun) continue;
+    const NormLimit limit = limitOf(part);
+    for (std::uint32_t sample = warpInBlock(); sample < samples; sample += warpsInBlock()) {
+      const SegmentRun run = sampleOf(all, samples, sample);
+      const double elements = sumLanes(countElements(p, run, laneIndex(), kWarp));
+      const double coefficient = partCoefficient(limit, normOfSample(p, run), elements, nullptr, {});
+      storeCoefficients(p, run, coefficient, limit.inverseScale, laneIndex(), kWarp);
+    }
   }
 }
 
@@ -371,28 +419,37 @@ struct alignas(16) Shared {
   Recalled recalled;  ///< of the history of all gradients
 };
 
-/// Parts of one norm over more segments, all threads of the last block one part after the other; overwrites groupSums.
+/// A norm over more segments, by all threads of the last block; overwrites groupSums.
+__device__ inline void finishLong(const DecideParams& p, const SegmentRun& run, const NormLimit& limit, double* history,
+                                  const OfAll& all, Shared& shared) {
+  __syncthreads();  // the norm before is done with groupSums and what is shared
+  const std::uint32_t groups = isPower(p) ? 0 : runsIn(run.n);
+  for (std::uint32_t k = warpInBlock(); k < groups; k += warpsInBlock()) foldGroupOfPart(p, groupOf(run, k), k);
+  const double elements = sumLanes(countElements(p, run, threadIdx.x, blockDim.x));
+  if (laneIndex() == 0) shared.elements[warpInBlock()] = elements;
+  __syncthreads();
+  if (warpInBlock() == 0) {
+    const ScaledNorm norm = isPower(p) ? powerNorm(p, run) : normOfGroups(p, groups);
+    double sum = 0.0;
+    for (unsigned warp = 0; warp < warpsInBlock(); ++warp) sum += shared.elements[warp];
+    const double coefficient = partCoefficient(limit, norm, sum, history, all);
+    if (laneIndex() == 0) shared.coefficient = coefficient;
+  }
+  __syncthreads();
+  storeCoefficients(p, run, shared.coefficient, limit.inverseScale, threadIdx.x, blockDim.x);
+}
+
+/// Parts and samples of one norm over more than kRun segments, one after the other.
 __device__ inline void finishLongParts(const DecideParams& p, Shared& shared, const OfAll& all) {
   for (std::uint32_t i = 0; i < p.parts.count; ++i) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
     if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n <= kRun) continue;
-    __syncthreads();  // the part before is done with groupSums and what is shared
-    const std::uint32_t groups = isPower(p) ? 0 : runsIn(run.n);
-    for (std::uint32_t k = warpInBlock(); k < groups; k += warpsInBlock()) foldGroup(p, groupOf(run, k), k);
-    const double elements = sumLanes(countElements(p, run, threadIdx.x, blockDim.x));
-    if (laneIndex() == 0) shared.elements[warpInBlock()] = elements;
-    __syncthreads();
-    const NormLimit limit = limitOf(part);
-    if (warpInBlock() == 0) {
-      const ScaledNorm norm = isPower(p) ? powerNorm(p, run) : normOfGroups(p, groups);
-      double sum = 0.0;
-      for (unsigned warp = 0; warp < warpsInBlock(); ++warp) sum += shared.elements[warp];
-      const double coefficient = partCoefficient(limit, norm, sum, historyOf(part), all);
-      if (laneIndex() == 0) shared.coefficient = coefficient;
-    }
-    __syncthreads();
-    storeCoefficients(p, run, shared.coefficient, limit.inverseScale, threadIdx.x, blockDim.x);
+    const std::uint32_t samples = samplesOf(part);
+    if (samples == 0) finishLong(p, run, limitOf(part), historyOf(part), all, shared);
+    if (samples == 0 || run.n / samples <= kRun) continue;
+    for (std::uint32_t k = 0; k < samples; ++k)
+      finishLong(p, sampleOf(run, samples, k), limitOf(part), nullptr, all, shared);
   }
 }
 
@@ -506,6 +563,7 @@ __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
     if (finishesPairs(p)) finishDeepPairs(p);
     if (p.parts.count != 0) finishOwnNorms(p);
     finishShortParts<false>(p, {});
+    if (p.parts.ofSamples) finishShortSamples(p);
   }
   for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) foldGroupIf(p, i, false);
   __syncthreads();

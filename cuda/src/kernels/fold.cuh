@@ -18,9 +18,9 @@ constexpr std::uint32_t kWidth = 256;
 
 /// Folds n entries that lie in the first kBlocks times kLanes places of a run: a lane loads its kBlocks * kLanes /
 /// kWarp entries before it adds the first, so that the warp waits for memory once. What lies beyond the end counts as
-/// 0. All lanes get the result.
-template <bool kLargest, std::uint32_t kBlocks, std::uint32_t kLanes>
-__device__ __forceinline__ double foldPlaces(const double* entries, std::uint32_t n) {
+/// 0. All lanes get the result. `at`: the address of an entry.
+template <bool kLargest, std::uint32_t kBlocks, std::uint32_t kLanes, class At>
+__device__ __forceinline__ double foldPlaces(At at, std::uint32_t n) {
   constexpr std::uint32_t kPerLane = kLanes / kWarp;
   double loaded[kBlocks][kPerLane];
   GRADCLIP_UNROLL
@@ -28,7 +28,7 @@ __device__ __forceinline__ double foldPlaces(const double* entries, std::uint32_
     GRADCLIP_UNROLL
     for (std::uint32_t k = 0; k < kPerLane; ++k) {
       const std::uint32_t i = block * kWidth + k * kWarp + laneIndex();
-      loaded[block][k] = i < n ? loadGlobal<double>(entries + i) : 0.0;
+      loaded[block][k] = i < n ? loadGlobal<double>(at(i)) : 0.0;
     }
   }
   double sums[kPerLane];
@@ -49,8 +49,20 @@ __device__ __forceinline__ double foldPlaces(const double* entries, std::uint32_
 /// Folds at most kRun entries. Most segments have few tiles.
 template <bool kLargest>
 __device__ GRADCLIP_NOINLINE double foldRunOf(const double* entries, std::uint32_t n) {
-  return n <= kWarp ? foldPlaces<kLargest, 1, kWarp>(entries, n)
-                    : foldPlaces<kLargest, kRun / kWidth, kWidth>(entries, n);
+  const auto at = [entries](std::uint32_t i) { return entries + i; };
+  return n <= kWarp ? foldPlaces<kLargest, 1, kWarp>(at, n) : foldPlaces<kLargest, kRun / kWidth, kWidth>(at, n);
+}
+
+/// The same of entries that are `stride` apart.
+template <bool kLargest>
+__device__ GRADCLIP_NOINLINE double foldEveryOf(const double* entries, std::uint32_t n, std::uint32_t stride) {
+  const auto at = [entries, stride](std::uint32_t i) { return entries + std::size_t{i} * stride; };
+  return n <= kWarp ? foldPlaces<kLargest, 1, kWarp>(at, n) : foldPlaces<kLargest, kRun / kWidth, kWidth>(at, n);
+}
+
+__device__ __forceinline__ double foldEvery(bool largest, const double* entries, std::uint32_t n,
+                                            std::uint32_t stride) {
+  return largest ? foldEveryOf<true>(entries, n, stride) : foldEveryOf<false>(entries, n, stride);
 }
 
 __device__ __forceinline__ double foldRun(bool largest, const double* entries, std::uint32_t n) {

@@ -53,6 +53,7 @@ struct PartTable {
   const Part* parts;
   const std::uint32_t* ofSegment;  ///< of each gradient's segment
   std::uint32_t count;             ///< 0 where a rule has none
+  bool ofSamples;                  ///< whether a part has samples
 };
 
 /// The fold of partials to segments, and of segments to one norm.

@@ -259,8 +259,10 @@ DecideParams CudaPlan::State::decideParams(Purpose purpose, const RuleNumbers& r
   params.purpose = purpose;
   params.rule = rule;
   params.given = given;
-  params.parts = {memory.parts, memory.partOfSegment, purpose == Purpose::Parts ? partCount : 0};
+  const auto hasSamples = [](const Part& part) { return part.samples > 1; };
   const auto remembers = [](const Part& part) { return part.history != 0; };
+  params.parts = {memory.parts, memory.partOfSegment, purpose == Purpose::Parts ? partCount : 0,
+                  std::any_of(parts.data(), parts.data() + partCount, hasSamples)};
   params.remembers = std::any_of(parts.data(), parts.data() + params.parts.count, remembers);
   params.control = memory.control;
   params.decision = memory.decision;
@@ -381,7 +383,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
   params.tileCount = tables.gradientTiles();
   params.decision = looksFirst(rule) ? memory.decision : nullptr;
   params.limits = {rule.min, rule.max, rule.limit.inverseScale, rule.policy == Policy::Zero};
-  params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(rule.partCount)};
+  params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(rule.partCount), false};
   params.control = memory.control;
   params.slot = target.slot;
   params.ticket = target.ticket;

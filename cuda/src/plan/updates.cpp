@@ -138,7 +138,7 @@ CudaStatus CudaPlan::State::update(const RuleNumbers& rule, const UpdateNumbers&
   params.ticket = target.ticket;
   params.clamps = clamps;
   params.limits = {rule.min, rule.max, rule.limit.inverseScale, rule.policy == Policy::Zero};
-  params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(rule.partCount)};
+  params.parts = {memory.parts, memory.partOfSegment, static_cast<std::uint32_t>(rule.partCount), false};
   params.control = memory.control;
   params.numbers = numbers;
   params.updates = updates.table();

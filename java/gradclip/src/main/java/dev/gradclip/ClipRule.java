@@ -104,14 +104,37 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
-     * Scales each row by {@code min(1, maxNorm / (its norm + 1e-6))}. A row is the gradient of a sample (Opacus,
-     * Optax's per-example clipping) or of a unit; rows are bound by {@link GradientClipperBuilder#rows}.
+     * Scales each row by {@code min(1, maxNorm / (its norm + 1e-6))}. A row is the gradient of a sample in one layer
+     * (Opacus' and Optax's clipping per layer) or of a unit; rows are bound by {@link GradientClipperBuilder#rows}.
      *
      * @param maxNorm the threshold; 0 zeroes gradients, infinity only measures
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */
     static NormRule perRowNorm(double maxNorm) {
         return NormRule.of(NormRule.Form.CLIP, Scope.ROW, maxNorm, DEFAULT_EPSILON);
+    }
+
+    /**
+     * Scales each sample by {@code min(1, maxNorm / (its norm + 1e-6))}, with the norm over the sample's row of every
+     * tensor: what differential privacy clips by (Abadi et al. 2016; Opacus' default). With {@code withEpsilon(0)} it
+     * is Optax's {@code per_example_global_norm_clip}.
+     *
+     * <pre>{@code
+     * // gradients of 32 samples: [32, 10, 784] and [32, 10]
+     * GradientClipper clipper = GradientClipper.builder()
+     *         .add("weight", weight).rows(32)
+     *         .add("bias", bias).rows(32)
+     *         .build();
+     * clipper.clip(ClipRule.perSampleNorm(1.0));
+     * }</pre>
+     *
+     * <p>A clip throws {@link IllegalArgumentException} if a tensor is bound with another number of rows.
+     *
+     * @param maxNorm the threshold; 0 zeroes gradients, infinity only measures
+     * @throws IllegalArgumentException if maxNorm is negative or NaN
+     */
+    static NormRule perSampleNorm(double maxNorm) {
+        return NormRule.of(NormRule.Form.CLIP, Scope.SAMPLE, maxNorm, DEFAULT_EPSILON);
     }
 
     /**

@@ -96,7 +96,8 @@ public final class GlobalNorms {
             throw new IllegalArgumentException(
                     "the norms were measured for " + sums.rule() + ", but the clip is by " + text);
         }
-        ResolvedRule resolved = ResolvedRule.of(rule, sums.groups(), sums.layout(), sums.tensors());
+        ResolvedRule resolved = ResolvedRule.of(rule, sums.groups(), sums.layout(), sums.tensors())
+                .requireSamples(sums.layout(), sums.names());
         return new Verdict(sums, resolved, held, isZeroed, histories);
     }
 

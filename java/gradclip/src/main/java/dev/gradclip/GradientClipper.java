@@ -704,8 +704,13 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         accumulatedType = null;
     }
 
-    /** Resolves a rule for this clipper; the rule resolved last is kept. */
+    /** Resolves a rule for this clipper alone. */
     private ResolvedRule resolve(ClipRule rule) {
+        return resolveOverRanks(rule).requireSamples(segments, binding.names());
+    }
+
+    /** Resolves a rule for this clipper, which may be one of several ranks; the rule resolved last is kept. */
+    private ResolvedRule resolveOverRanks(ClipRule rule) {
         ResolvedRule known = resolved;
         if (known != null && known.rule.equals(rule)) return known;
         Objects.requireNonNull(rule, "rule");
@@ -843,7 +848,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
                         "the norms do not hold what this clipper measured last; call partialNorm"
                                 + " in each step, and combine it with those of the other ranks");
             }
-            return decided(resolve(rule), norms, null, false);
+            return decided(resolveOverRanks(rule), norms, null, false);
         } finally {
             user = null;
         }
@@ -894,7 +899,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             if (zeroes) {
                 norms = gather(exchange, () -> contribute(rule, update, true));
             }
-            return decided(resolve(rule), norms, update, zeroes);
+            return decided(resolveOverRanks(rule), norms, update, zeroes);
         } finally {
             user = null;
         }
@@ -908,7 +913,7 @@ public final class GradientClipper implements Clipper, AutoCloseable {
 
     private byte[] contribute(ClipRule rule, @Nullable Update update, boolean zeroes) {
         forgetMeasured();
-        ResolvedRule known = resolve(rule);
+        ResolvedRule known = resolveOverRanks(rule);
         if (known.measuresWeights) {
             throw new IllegalArgumentException("adaptive clipping compares each row with its weights on the rank that"
                     + " holds both; it takes no norm over ranks: use clip(rule) or step(update, rule)");

@@ -80,7 +80,7 @@ public record NormRule(
     }
 
     private static void requireHistory(History history, Form form, Scope scope) {
-        if (scope == Scope.ROW) {
+        if (scope == Scope.ROW || scope == Scope.SAMPLE) {
             throw new IllegalArgumentException("rows have no history: row i of the next step is another sample; "
                     + history.name() + " takes the scope ALL, GROUP or TENSOR");
         }
@@ -110,6 +110,7 @@ public record NormRule(
                     case GROUP -> "per-group-norm";
                     case TENSOR -> "per-tensor-norm";
                     case ROW -> "per-row-norm";
+                    case SAMPLE -> "per-sample-norm";
                 };
             case AVERAGE -> "average-norm";
             case RMS -> "block-rms";

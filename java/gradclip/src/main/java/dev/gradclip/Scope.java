@@ -10,5 +10,10 @@ public enum Scope {
     /** Each tensor. */
     TENSOR,
     /** Each row of a tensor bound with {@link GradientClipperBuilder#rows}; a tensor bound without is one row. */
-    ROW
+    ROW,
+    /**
+     * Each sample: one row of every tensor together, row {@code i} of each being the gradient of sample {@code i}. All
+     * tensors are bound with the same number of {@link GradientClipperBuilder#rows}.
+     */
+    SAMPLE
 }

@@ -184,7 +184,8 @@ public final class StreamingClip implements AutoCloseable {
     public ClipResult decide() {
         requireUndecided();
         if (tensors.isOpen()) throw new IllegalStateException("call endTensor after the last tensor's last piece");
-        ResolvedRule resolved = ResolvedRule.of(rule, tensors.groups(), tensors.segments(), tensors.size());
+        ResolvedRule resolved = ResolvedRule.of(rule, tensors.groups(), tensors.segments(), tensors.size())
+                .requireSamples(tensors.segments(), tensors.names());
         if (resolved.hasHistory) remember(resolved);
         ScaledNorm norm = norm(0, gradients.segments());
         nonFinite |= !norm.isFinite();

@@ -95,6 +95,7 @@ class AllocationTest {
         try (GradientClipper clipper = clipper(backend, 1, 500, 40)) {
             assertResultOnly(clipper, ClipRule.globalNorm(1), CALLS);
             assertResultOnly(clipper, ClipRule.perTensorNorm(0.5), CALLS);
+            assertResultOnly(clipper, ClipRule.perSampleNorm(0.5), CALLS);
             assertResultOnly(clipper, ClipRule.value(0.1), CALLS);
         }
     }

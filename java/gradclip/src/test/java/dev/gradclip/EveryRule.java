@@ -10,11 +10,12 @@ import java.util.Map;
 final class EveryRule {
     private EveryRule() {}
 
-    /** Returns a norm rule for each form and scope. */
+    /** Returns a norm rule for each form and scope but samples, which all tensors would need the same rows for. */
     static List<ClipRule> norms() {
         List<ClipRule> rules = new ArrayList<>();
         rules.add(ClipRule.globalNorm(1e9));
         for (Scope scope : Scope.values()) {
+            if (scope == Scope.SAMPLE) continue;
             rules.add(ClipRule.globalNorm(scope == Scope.ROW ? 8 : 60).withScope(scope));
             rules.add(ClipRule.normalize(3).withScope(scope));
             rules.add(ClipRule.normalizeAbove(8, 2).withScope(scope));

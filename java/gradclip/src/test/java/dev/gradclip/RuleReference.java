@@ -38,6 +38,7 @@ final class RuleReference {
             case GROUP -> group.isEmpty() ? "" : "group " + group;
             case TENSOR -> "tensor " + tensor;
             case ROW -> "row " + tensor + " " + row;
+            case SAMPLE -> throw new IllegalArgumentException("mixed tensors have no samples");
         };
     }
 

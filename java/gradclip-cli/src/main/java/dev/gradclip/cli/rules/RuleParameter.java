@@ -140,6 +140,10 @@ enum RuleParameter {
 
     private Scope scope(String text) {
         Scope scope = constant(Scope.class, text);
+        if (scope == Scope.SAMPLE) {
+            throw new IllegalArgumentException(
+                    word + ": 'sample' is not one of all, tensor, row; samples are clipped in Java, by perSampleNorm");
+        }
         if (scope != Scope.GROUP) return scope;
         throw new IllegalArgumentException(word + ": 'group' is not one of all, tensor, row; --group makes groups");
     }
@@ -148,7 +152,7 @@ enum RuleParameter {
         for (E constant : type.getEnumConstants()) if (lowerCase(constant).equals(text)) return constant;
         StringBuilder known = new StringBuilder();
         for (E constant : type.getEnumConstants()) {
-            if (constant == Scope.GROUP) continue;
+            if (constant == Scope.GROUP || constant == Scope.SAMPLE) continue;
             known.append(known.isEmpty() ? "" : ", ").append(lowerCase(constant));
         }
         throw new IllegalArgumentException(word + ": '" + text + "' is not one of " + known);

@@ -374,6 +374,7 @@ class ClipRulesTest {
                 "--rule normalize --param length=inf | rule normalize: length must be 0 or more and finite, but is inf",
                 "--rule normalize --param length=1 --param length=1 | length is given twice",
                 "--rule normalize --param length=1 --param scope=group | not one of all, tensor, row",
+                "--rule normalize --param length=1 --param scope=sample | samples are clipped in Java",
                 "--rule normalize --param length=1 --param norm-type=0 | norm-type: '0'",
                 "--rule global-norm --param max-norm=-1 | max-norm must be 0 or more, but is -1",
                 "--rule global-norm --param max-norm=nan | max-norm must be 0 or more, but is nan",

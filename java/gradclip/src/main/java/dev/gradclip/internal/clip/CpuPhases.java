@@ -317,6 +317,13 @@ public final class CpuPhases implements Phases {
         }
 
         @Override
+        protected ScaledNorm norm(int from, int to, int step) {
+            plan.total(Phases.requireMeasured(measuredType), from, to, step, partNorm);
+            partNorm.multiply(measuredScale);
+            return partNorm;
+        }
+
+        @Override
         protected boolean hasWeights(int tensor) {
             return segments.length(tensor) > 0 && binding.isPresent(binding.size() + tensor);
         }

@@ -361,6 +361,10 @@ public final class CudaPhases implements Phases {
             throw new IllegalArgumentException("the numbers of a captured " + capture.what()
                     + " of each tensor can't change where tensors have rows; capture it anew");
         }
+        if (rule instanceof NormRule norm && norm.scope() == Scope.SAMPLE) {
+            throw new IllegalArgumentException(
+                    "the numbers of a captured " + capture.what() + " of each sample can't change; capture it anew");
+        }
         CudaRule next = new CudaRule(0);
         if (rule instanceof NormRule norm) {
             next.norm(CudaRule.Granularity.ALL, norm);

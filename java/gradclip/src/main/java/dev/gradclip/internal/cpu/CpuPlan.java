@@ -170,6 +170,11 @@ public final class CpuPlan {
         sums.total(type, from, to, norm);
     }
 
+    /** Writes the norm over every {@code step}-th of the segments {@code [from, to)} to {@code norm}. */
+    public void total(NormType type, int from, int to, int step, ScaledNorm norm) {
+        sums.total(type, from, to, step, norm);
+    }
+
     /** Adds the partials of the last {@link #measure} to the sums of a tensor. */
     public void drain(TensorSums to) {
         to.addPartials(memory.partials, (int) memory.tiles, memory.planeStride > 0 ? 3 : 1);

@@ -46,6 +46,7 @@ public final class CudaRule {
     private static final int MAX = 72;
     private static final int HISTORY = 80;
     private static final int PART_PER_SEGMENT = 8;
+    private static final int PART_SAMPLES = 12;
     private static final int PART_LIMIT = 16;
     private static final int PART_MIN = 56;
     private static final int PART_MAX = 64;
@@ -132,6 +133,13 @@ public final class CudaRule {
             addPart(from, to, part.valueRule().min(), part.valueRule().max());
             return;
         }
+        if (part.scope() == Scope.SAMPLE) {
+            // Of one tensor, a sample is a segment.
+            boolean isOne = part.to() - part.from() == 1;
+            int at = addPart(from, to, isOne, part.normRule());
+            memory.putInt(at + PART_SAMPLES, isOne ? 1 : segments.rows(part.from()));
+            return;
+        }
         boolean ofTensors = part.scope() == Scope.TENSOR;
         // What has a history is a part of its own.
         boolean eachIsTensor = to - from == part.to() - part.from() && part.history() == null;
@@ -213,7 +221,7 @@ public final class CudaRule {
         memory.putInt(at, from);
         memory.putInt(at + 4, to);
         memory.putInt(at + PART_PER_SEGMENT, perSegment ? 1 : 0);
-        memory.putInt(at + PART_PER_SEGMENT + 4, 0);
+        memory.putInt(at + PART_SAMPLES, 1);
         putLimit(at + PART_LIMIT, limit);
         memory.putDouble(at + PART_MIN, min);
         memory.putDouble(at + PART_MAX, max);

@@ -42,6 +42,12 @@ final class GlobalDecision extends Decision {
     }
 
     @Override
+    protected ScaledNorm norm(int from, int to, int step) {
+        sums.total(from, to, step, norm);
+        return norm;
+    }
+
+    @Override
     protected boolean hasWeights(int tensor) {
         return false;
     }

@@ -87,6 +87,10 @@ public final class GlobalSums {
         return counted.size();
     }
 
+    public List<String> names() {
+        return ranks.get(0).layout().shards().stream().map(Shard::name).toList();
+    }
+
     public String name(int tensor) {
         return tensor(tensor).name();
     }
@@ -126,9 +130,15 @@ public final class GlobalSums {
 
     /** Writes the norm over the segments {@code [from, to)} to {@code norm}, after unscaling. */
     public void total(int from, int to, ScaledNorm norm) {
+        total(from, to, 1, norm);
+    }
+
+    /** Writes the norm over every {@code step}-th of the segments {@code [from, to)} to {@code norm}, after unscaling. */
+    void total(int from, int to, int step, ScaledNorm norm) {
         NormType measured = type();
         if (measured == null) throw new IllegalStateException("the rule measures no norm");
-        sums.total(measured, from, to, norm);
+        if (step == 1) sums.total(measured, from, to, norm);
+        else sums.total(measured, from, to, step, norm);
         norm.multiply(ranks.get(0).inverseScale());
     }
 

@@ -3,6 +3,7 @@ package dev.gradclip.internal.reduce;
 
 import dev.gradclip.NormType;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The sum of squares, of absolute values or of powers, or the maximum, of each segment, and the norms computed from
@@ -14,6 +15,9 @@ public final class SegmentSums {
     public final double[] high;
     public final double[] maximum;
     private final Fold fold = new Fold();
+
+    /** Segments that do not follow each other, side by side; null before they are first needed. */
+    private @Nullable SegmentSums gathered;
 
     public SegmentSums(int segments) {
         this(new double[segments], new double[segments], new double[segments], new double[segments]);
@@ -79,6 +83,18 @@ public final class SegmentSums {
             case L2 -> norm.setL2(rareSum(low, from, to), sum(middle, from, to), rareSum(high, from, to));
             case POWER -> PowerNorm.total(type.p(), maximum, middle, from, to, norm);
         }
+    }
+
+    /** Writes the norm over every {@code step}-th of the segments {@code [from, to)} to {@code norm}. */
+    public void total(NormType type, int from, int to, int step, ScaledNorm norm) {
+        int count = 0;
+        SegmentSums every = gathered;
+        if (every == null || every.middle.length * (long) step < to - from) {
+            every = new SegmentSums((to - from) / step + 1);
+            gathered = every;
+        }
+        for (int i = from; i < to; i += step) copyTo(i, 1, every, count++);
+        every.total(type, 0, count, norm);
     }
 
     private double sum(double[] entries, int from, int to) {

@@ -31,6 +31,9 @@ public abstract class Decision {
     private boolean moves;
     private double clippedNorm = Double.NaN;
 
+    /** What is decided for samples, which one clip after another overwrites. */
+    private double[] decided = {};
+
     /** Starts with coefficient 1 for every segment. */
     protected Decision(int segments) {
         coefficients = new double[segments];
@@ -49,6 +52,9 @@ public abstract class Decision {
 
     /** The norm of the unscaled segments {@code [from, to)}; the next call overwrites it. */
     protected abstract ScaledNorm norm(int from, int to);
+
+    /** The norm of every {@code step}-th of the unscaled segments {@code [from, to)}; the next call overwrites it. */
+    protected abstract ScaledNorm norm(int from, int to, int step);
 
     /** Returns true if a tensor's weights were measured too. */
     protected abstract boolean hasWeights(int tensor);
@@ -99,6 +105,7 @@ public abstract class Decision {
                 case ROW -> {
                     for (int i = part.from(); i < part.to(); i++) decideRows(i, norm);
                 }
+                case SAMPLE -> decideSamples(part.from(), part.to(), norm);
             }
         }
         clippedNorm = Double.NaN;
@@ -191,6 +198,37 @@ public abstract class Decision {
             if (elements == 0) continue;
             changes |= NormLimit.changes(coefficients[i], dtype);
             if (NormLimit.changes(decided, dtype)) clipped++;
+        }
+        if (clipped == 0) return;
+        clips = true;
+        clips(tensor, clipped);
+    }
+
+    /** Decides for samples, of each of which every tensor has one segment. */
+    private void decideSamples(int firstTensor, int lastTensor, NormRule rule) {
+        int from = from(firstTensor);
+        int to = from(lastTensor);
+        if (from == to) return;
+        int samples = from(firstTensor + 1) - from;
+        long elements = 0;
+        for (int i = firstTensor; i < lastTensor; i++) elements += elements(i) / samples;
+        if (decided.length < samples) decided = new double[samples];
+        for (int i = 0; i < samples; i++) {
+            decided[i] = NormLimit.coefficient(rule, norm(from + i, to, samples), elements, 0);
+        }
+        for (int i = firstTensor; i < lastTensor; i++) assignSamples(i, samples, rule.inverseScale());
+    }
+
+    private void assignSamples(int tensor, int samples, double inverseScale) {
+        DType dtype = dtype(tensor);
+        int from = from(tensor);
+        boolean isEmpty = elements(tensor) == 0;
+        int clipped = 0;
+        for (int i = 0; i < samples; i++) {
+            coefficients[from + i] = NormLimit.ofScaled(decided[i], inverseScale);
+            if (isEmpty) continue;
+            changes |= NormLimit.changes(coefficients[from + i], dtype);
+            if (NormLimit.changes(decided[i], dtype)) clipped++;
         }
         if (clipped == 0) return;
         clips = true;

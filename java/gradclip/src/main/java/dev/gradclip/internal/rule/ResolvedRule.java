@@ -114,6 +114,27 @@ public final class ResolvedRule {
     }
 
     /**
+     * Throws where the rule goes by samples and a tensor has another number of rows than the others. Not asked of a rank
+     * alone, which holds some of the rows.
+     *
+     * @throws IllegalArgumentException naming the tensor
+     */
+    public ResolvedRule requireSamples(SegmentLayout segments, List<String> names) {
+        for (Part part : parts) if (part.scope() == Scope.SAMPLE) requireSamples(part, segments, names);
+        return this;
+    }
+
+    private static void requireSamples(Part part, SegmentLayout segments, List<String> names) {
+        for (int i = part.from() + 1; i < part.to(); i++) {
+            if (segments.rows(i) == segments.rows(part.from())) continue;
+            throw new IllegalArgumentException(names.get(i) + " has " + segments.rows(i) + " rows, but "
+                    + names.get(part.from()) + " has " + segments.rows(part.from())
+                    + "; scope SAMPLE needs a row for each sample in every tensor: bind them with builder().add(name,"
+                    + " gradient).rows(samples), or clip the others by a group's rule");
+        }
+    }
+
+    /**
      * Returns the parts of a rule. A rule for all tensors needs one allocation only, because a clip with a changing
      * threshold resolves a new rule each time.
      */
@@ -158,7 +179,8 @@ public final class ResolvedRule {
     /** Returns true if each row of a tensor has a coefficient of its own. */
     public boolean hasRowCoefficients(int tensor) {
         for (Part part : parts) {
-            if (part.scope() == Scope.ROW && part.from() <= tensor && tensor < part.to()) return true;
+            boolean byRows = part.scope() == Scope.ROW || part.scope() == Scope.SAMPLE;
+            if (byRows && part.from() <= tensor && tensor < part.to()) return true;
         }
         return false;
     }

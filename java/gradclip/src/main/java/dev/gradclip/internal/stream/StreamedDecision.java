@@ -84,6 +84,13 @@ public final class StreamedDecision extends Decision {
     }
 
     @Override
+    protected ScaledNorm norm(int fromRow, int toRow, int step) {
+        ScaledNorm norm = gradients.total(fromRow, toRow, step);
+        norm.multiply(rule.inverseScale);
+        return norm;
+    }
+
+    @Override
     protected boolean hasWeights(int tensor) {
         return tensors.get(tensor).hasWeights() && tensors.get(tensor).length() > 0;
     }

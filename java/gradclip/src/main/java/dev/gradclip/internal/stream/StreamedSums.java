@@ -111,6 +111,12 @@ public final class StreamedSums implements AutoCloseable {
         return norm;
     }
 
+    /** Returns the norm over every {@code step}-th of the rows, in an object that the next call overwrites. */
+    public ScaledNorm total(int from, int to, int step) {
+        sums.total(type, from, to, step, norm);
+        return norm;
+    }
+
     /** Returns the norm over all tensors that have ended, in an object that the next call overwrites. */
     public ScaledNorm total() {
         requireOpen();

@@ -55,6 +55,10 @@ public final class StreamedTensors {
         return ended.get(tensor);
     }
 
+    public List<String> names() {
+        return ended.stream().map(Streamed::name).toList();
+    }
+
     /** The number of rows of all tensors before this one, which may be the index after the last. */
     public int rowsBefore(int tensor) {
         return tensor == 0 ? 0 : ended.get(tensor - 1).endRow();
