@@ -47,6 +47,7 @@ import picocli.CommandLine.Spec;
             "  java -jar train.jar --rules --steps 10 --warmup 3",
             "  java -jar train.jar --updates --steps 20 --warmup 40",
             "  java -jar train.jar --parity",
+            "  java -jar train.jar --record run.jsonl --steps 100",
             "  java -jar train.jar --beside native --own-threads   # what LibTorch's idle threads cost others, see "
                     + "docs/javacpp.md"
         })
@@ -130,6 +131,22 @@ public final class Train implements Callable<Integer> {
                             + "in double instead, at ResNet-50's shapes; times nothing.")
     private boolean parity;
 
+    @Option(
+            names = "--record",
+            paramLabel = "FILE",
+            description =
+                    "Trains with a clip in each of --steps steps instead, and writes each tensor's norms into a run file, "
+                            + "JSON lines or .csv, which 'gradclip report' draws; times nothing.")
+    private @Nullable Path record;
+
+    @Option(
+            names = "--max-norm",
+            defaultValue = "500",
+            paramLabel = "M",
+            description = "With --record, the threshold of the global norm, which begins near 1800. Default: "
+                    + "${DEFAULT-VALUE}.")
+    private double maxNorm;
+
     @Option(names = "--json", paramLabel = "FILE", description = "Writes the figures there too.")
     private @Nullable Path json;
 
@@ -168,6 +185,7 @@ public final class Train implements Callable<Integer> {
         requireAtLeast("--image", image, 33);
         requireKnown("--beside", beside, List.of("loop", "java", "native"));
         requireKnown("--cases", cases, List.of("bites", "does-not"));
+        requireRecordable();
         torch.set_num_threads(threads);
         if (parity) {
             out.printf(
@@ -177,6 +195,10 @@ public final class Train implements Callable<Integer> {
             return 0;
         }
         Training training = Training.seeded(batch, image, frozen, gradients);
+        if (record != null) {
+            RecordedTraining.run(out, training, record, steps, maxNorm, ownThreads ? threads : 0);
+            return 0;
+        }
         double norm = firstNorm(training);
         out.printf(
                 Locale.ROOT,
@@ -279,6 +301,22 @@ public final class Train implements Callable<Integer> {
                 Clipping first = new LibTorchClipping(training)) {
             training.backward();
             return first.clip(1e30);
+        }
+    }
+
+    /** Before anything is trained, which takes minutes. */
+    private void requireRecordable() {
+        if (!(maxNorm > 0)) {
+            throw new ParameterException(spec.commandLine(), "--max-norm must be above 0, but is " + maxNorm);
+        }
+        if (record == null) return;
+        if (parity || rules || updates) {
+            throw new ParameterException(
+                    spec.commandLine(), "--record goes without --parity, --rules and --updates, which train otherwise");
+        }
+        if (Files.exists(record)) {
+            throw new ParameterException(
+                    spec.commandLine(), "--record: " + record + " is there already; delete it, or give another name");
         }
     }
 

@@ -3,12 +3,15 @@ package dev.gradclip.examples.train;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gradclip.Backend;
 import dev.gradclip.Update;
+import dev.gradclip.report.RunReader;
+import dev.gradclip.report.RunStep;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -16,8 +19,10 @@ import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.StringTensorDict;
@@ -133,6 +138,54 @@ class TrainTest {
         assertTrue(text.contains("| bites | LibTorch clip_grad_norm_ |"), text);
         assertTrue(text.contains("| does not bite | gradclip JAVA |"), text);
         assertTrue(Files.readString(json).contains("\"by\": \"a loop in Java, 1 thread\""));
+    }
+
+    /** The norms in the file are those that LibTorch finds in the same training. */
+    @Test
+    void aTrainingIsRecorded() throws Exception {
+        Path run = folder.resolve("run.jsonl");
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        int exit = Train.commandLine(new PrintStream(bytes, true, StandardCharsets.UTF_8))
+                .execute("--record=" + run, "--steps=3", "--image=40", "--frozen=3", "--threads=1", "--max-norm=0.5");
+        String text = bytes.toString(StandardCharsets.UTF_8);
+        assertEquals(0, exit, text);
+        assertTrue(text.startsWith("3 steps, clipped to a norm of 0.5 in 3 of them; the loss went from "), text);
+        Training training = Training.seeded(2, 40, 3, GradientHabit.FRESH);
+        try (RunReader reader = RunReader.open(run);
+                Clipping clipping = new LibTorchClipping(training)) {
+            for (int step = 0; step < 3; step++) {
+                training.backward();
+                double norm = clipping.clip(0.5);
+                training.step();
+                RunStep found = Objects.requireNonNull(reader.next());
+                assertEquals(step, found.step());
+                assertEquals(norm, found.norm(), 1e-2 * norm);
+                assertEquals(0.5, found.threshold());
+                assertTrue(found.clipped());
+                assertEquals(161, reader.names().size());
+                assertEquals("fc.bias", reader.names().get(160));
+                double[] norms = reader.norms();
+                double squares = 0;
+                for (double each : norms) squares += each * each;
+                assertEquals(found.norm(), Math.sqrt(squares), 1e-5 * norm);
+                assertArrayEquals(new double[3], Arrays.copyOf(norms, 3), "frozen parameters have no gradient");
+            }
+            assertNull(reader.next());
+        }
+    }
+
+    @Test
+    void whatCannotBeRecordedIsRefused() throws Exception {
+        Path run = Files.writeString(folder.resolve("run.jsonl"), "mine");
+        StringWriter errors = new StringWriter();
+        CommandLine line = Train.commandLine(System.out).setErr(new PrintWriter(errors));
+        assertEquals(2, line.execute("--record", run.toString()));
+        assertTrue(errors.toString().contains("is there already"), errors.toString());
+        assertEquals("mine", Files.readString(run));
+        assertEquals(2, line.execute("--record", folder.resolve("new.jsonl").toString(), "--updates"));
+        assertTrue(errors.toString().contains("--record goes without"), errors.toString());
+        assertEquals(2, line.execute("--record", folder.resolve("new.jsonl").toString(), "--max-norm", "NaN"));
+        assertTrue(errors.toString().contains("--max-norm must be above 0, but is NaN"), errors.toString());
     }
 
     @Test
