@@ -12,12 +12,16 @@
 # GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use.
 # GRADCLIP_CUDA_ARCHITECTURES: one, the default, compiles for the GPU that is here, or 9.0, and PTX, which the driver compiles
 #   for all others; all, for every architecture.
+# GRADCLIP_RELEASE=1 also builds what a release publishes beside them: OUTDIR/linux-aarch64/libgradclip.so, and the
+#   CUDA library not in OUTDIR but as what a jar of its own holds, OUTDIR/cuda13 for nvcc 13. GRADCLIP_NVCC12 names an
+#   nvcc 12 for OUTDIR/cuda12.
 # GRADCLIP_TESTS of --test: quick, the default, leaves out the C++ tests that take longest; thorough; or all.
 # GRADCLIP_JOBS: how much runs at a time, else as much as there are processors.
 set -eu
 
 here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
 jobs=${GRADCLIP_JOBS:-$(nproc 2> /dev/null || echo 2)}
+target=  # what to build; empty: all
 
 die() {
   echo "gradclip: $1" >&2
@@ -94,7 +98,7 @@ configure_and_build() { # build tree, cmake options
     cat "$tree/configure.log" >&2
     die "cmake failed"
   }
-  cmake --build "$tree" --parallel "$jobs" > "$tree/build.log" 2>&1 || {
+  cmake --build "$tree" --parallel "$jobs" ${target:+--target "$target"} > "$tree/build.log" 2>&1 || {
     cat "$tree/build.log" >&2
     die "compiling failed"
   }
@@ -163,6 +167,34 @@ test_ptx() {
   run_tests "$out/cmake-ptx" -R ptx
 }
 
+# Lays out what a jar of the CUDA library holds: a user of the library adds the jar for the driver that is there.
+cuda_jar() { # the library, the compiler
+  major=$("$2" --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p')
+  [ -n "$major" ] || die "$2 --version names no release"
+  mkdir -p "$out/cuda$major/META-INF" "$out/cuda$major/dev/gradclip/internal/native/linux-$(uname -m)"
+  cp -- "$here/../LICENSE" "$here/../NOTICE" "$out/cuda$major/META-INF/"
+  mv -- "$1" "$out/cuda$major/dev/gradclip/internal/native/linux-$(uname -m)/libgradclip_cuda.so"
+}
+
+build_release() {
+  [ -z "$nvcc" ] || cuda_jar "$out/libgradclip_cuda.so" "$nvcc"
+  if [ -n "$nvcc" ] && [ -n "${GRADCLIP_NVCC12:-}" ]; then
+    target=gradclip_cuda
+    configure_and_build "$out/cmake-cuda12" -DCMAKE_CXX_COMPILER="$cxx" "$@" -DGRADCLIP_EMULATOR=OFF \
+      -DGRADCLIP_NVCC="$GRADCLIP_NVCC12"
+    cuda_jar "$out/cmake-cuda12/libgradclip_cuda.so" "$GRADCLIP_NVCC12"
+  fi
+  [ "$(uname -m)" = x86_64 ] || return 0
+  skipped="aarch64 library not built"
+  consequence="Continuing without it."
+  need_tool aarch64-linux-gnu-g++ "the aarch64 compiler" g++-aarch64-linux-gnu
+  target=gradclip
+  configure_and_build "$out/cmake-aarch64" -DCMAKE_TOOLCHAIN_FILE="$here/../cmake/aarch64.cmake" "$@" \
+    -DGRADCLIP_EMULATOR=OFF -DGRADCLIP_NVCC=
+  mkdir -p "$out/linux-aarch64"
+  cp -- "$out/cmake-aarch64/libgradclip.so" "$out/cmake-aarch64/gradclip.build-id" "$out/linux-aarch64/"
+}
+
 mode=build
 case "${1:-}" in
   --check | --test | --test-threads | --cross-aarch64)
@@ -227,10 +259,9 @@ fi
   die "no dev_gradclip_internal_jni_NativeCpu.h in $headers; javac does not write it twice: run mvn clean"
 find_nvcc
 find_architectures
-configure_and_build "$out/cmake" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_VERSION="$version" \
-  -DGRADCLIP_BUILD_ID="${GRADCLIP_BUILD_ID:-}" -DGRADCLIP_JNI_HEADERS="$headers" -DGRADCLIP_JAVA_HOME="$java_home" \
-  -DGRADCLIP_BUILD_TESTS=OFF -DGRADCLIP_EMULATOR=ON -DGRADCLIP_NVCC="$nvcc" \
-  -DGRADCLIP_CUDA_ARCHITECTURES="$architectures"
+set -- -DGRADCLIP_VERSION="$version" -DGRADCLIP_BUILD_ID="${GRADCLIP_BUILD_ID:-}" -DGRADCLIP_JNI_HEADERS="$headers" \
+  -DGRADCLIP_JAVA_HOME="$java_home" -DGRADCLIP_BUILD_TESTS=OFF -DGRADCLIP_CUDA_ARCHITECTURES="$architectures"
+configure_and_build "$out/cmake" -DCMAKE_CXX_COMPILER="$cxx" "$@" -DGRADCLIP_EMULATOR=ON -DGRADCLIP_NVCC="$nvcc"
 mkdir -p "$out/test" "$out/emulated"
 copy_built() { # file in the build tree, place in OUTDIR
   cmp -s "$out/cmake/$1" "$out/$2" || cp -- "$out/cmake/$1" "$out/$2"
@@ -244,3 +275,5 @@ if [ -n "$nvcc" ]; then
 else
   rm -f "$out/libgradclip_cuda.so"
 fi
+rm -rf "$out/linux-aarch64" "$out/cuda12" "$out/cuda13"
+[ "${GRADCLIP_RELEASE:-0}" = 0 ] || build_release "$@"

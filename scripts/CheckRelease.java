@@ -14,6 +14,8 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.jar.Attributes;
 import java.util.jar.Manifest;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
@@ -26,8 +28,8 @@ import org.xml.sax.SAXException;
 /**
  * Checks a folder that scripts/stage-release.sh made, without a network, by the rules of Maven Central: what a POM must
  * say, sources and Javadoc, checksums, signatures, no snapshots, no repositories. Beyond those rules each jar holds
- * LICENSE and NOTICE and has an SBOM, the library's jar holds the native libraries and the classes for Java 21, and
- * gradclip-bom lists what is there.
+ * LICENSE and NOTICE and has an SBOM, the library's jar holds the native libraries for x86-64 and aarch64 and the
+ * classes for Java 21, the jars cuda12 and cuda13 hold the CUDA library, and gradclip-bom lists what is there.
  *
  * <pre>java scripts/CheckRelease.java [--signed] [--without-cuda] [--without-java-21] FOLDER</pre>
  *
@@ -35,7 +37,12 @@ import org.xml.sax.SAXException;
  * not what it says. Each fault is a line; the exit code is 1 where there is one, 2 where the arguments are wrong.
  */
 final class CheckRelease {
-    private static final String NATIVE = "dev/gradclip/internal/native/linux-x86_64/";
+    private static final String NATIVE = "dev/gradclip/internal/native/";
+    private static final String CPU_LIBRARY = "libgradclip.so";
+    private static final String CUDA_LIBRARY = "libgradclip_cuda.so";
+    /** The platforms, and what their libraries' ELF header says of the machine. */
+    private static final Map<String, Integer> MACHINES = Map.of("linux-x86_64", 62, "linux-aarch64", 183);
+
     private static final String JAVA_21 = "META-INF/versions/21/dev/gradclip/internal/cpu/Float16Arrays.class";
 
     private final Path root;
@@ -44,6 +51,7 @@ final class CheckRelease {
     private final boolean java21;
     private final List<String> faults = new ArrayList<>();
     private final Map<String, Element> poms = new TreeMap<>();
+    private final TreeSet<String> builds = new TreeSet<>();
     private int files;
     private int unsigned;
 
@@ -148,10 +156,12 @@ final class CheckRelease {
         metadata(pom, project);
         TreeSet<String> expected = new TreeSet<>(List.of(base + ".pom"));
         if (!text(project, "packaging").equals("pom")) {
-            for (String end : List.of(".jar", "-sources.jar", "-javadoc.jar", "-cyclonedx.json")) {
+            List<String> ends = new ArrayList<>(List.of(".jar", "-sources.jar", "-javadoc.jar", "-cyclonedx.json"));
+            if (artifact.equals("gradclip") && cuda) ends.addAll(List.of("-cuda12.jar", "-cuda13.jar"));
+            for (String end : ends) {
                 expected.add(base + end);
                 Path file = folder.resolve(base + end);
-                if (!Files.exists(file)) fault(file, "is missing; stage with profile release");
+                if (!Files.exists(file)) fault(file, missing(end));
                 else if (end.endsWith(".jar")) jar(file, artifact, version, end);
             }
         }
@@ -162,6 +172,14 @@ final class CheckRelease {
                     fault(file, "does not belong in a release; remove it");
             }
         }
+    }
+
+    private static String missing(String end) {
+        return switch (end) {
+            case "-cuda12.jar" -> "is missing; stage with GRADCLIP_NVCC12, which names nvcc of CUDA 12";
+            case "-cuda13.jar" -> "is missing; stage where nvcc of CUDA 13 is found, or named by NVCC";
+            default -> "is missing; stage with profile release";
+        };
     }
 
     private void metadata(Path pom, Element project) {
@@ -219,31 +237,55 @@ final class CheckRelease {
             String content = switch (end) {
                 case "-sources.jar" -> ".java";
                 case "-javadoc.jar" -> "index.html";
+                case "-cuda12.jar", "-cuda13.jar" -> CUDA_LIBRARY;
                 default -> ".class";
             };
             if (jar.stream().noneMatch(entry -> entry.getName().endsWith(content))) fault(file, "holds no " + content);
-            if (artifact.equals("gradclip") && end.equals(".jar")) {
-                natives(file, jar, version);
-                if (java21) java21(file, jar);
+            if (artifact.equals("gradclip")) {
+                natives(file, jar, version, end);
+                if (java21 && end.equals(".jar")) java21(file, jar);
             }
         } catch (ZipException e) {
             fault(file, "is no jar: " + e.getMessage());
         }
     }
 
-    private void natives(Path file, ZipFile jar, String version) throws IOException {
-        for (String name : List.of("libgradclip.so", "libgradclip_cuda.so", "gradclip.build-id")) {
-            if (!cuda && name.contains("cuda")) continue;
-            if (jar.getEntry(NATIVE + name) == null) {
-                fault(file, "holds no " + NATIVE + name + "; build where sh cuda/build.sh --check says nothing");
-            } else if (name.endsWith("build-id")) {
-                String id;
-                try (InputStream in = jar.getInputStream(jar.getEntry(NATIVE + name))) {
-                    id = new String(in.readAllBytes(), StandardCharsets.UTF_8).strip();
-                }
-                if (!id.startsWith(version + "+"))
-                    fault(file, "its native libraries are those of " + id + "; build anew");
-            }
+    private void natives(Path file, ZipFile jar, String version, String end) throws IOException {
+        if (end.contains("cuda")) library(file, jar, version, "linux-x86_64", CUDA_LIBRARY);
+        if (!end.equals(".jar")) return;
+        for (String platform : MACHINES.keySet()) {
+            library(file, jar, version, platform, CPU_LIBRARY);
+            String name = NATIVE + platform + "/gradclip.build-id";
+            byte[] said = read(jar, name);
+            String id = said == null ? "nothing" : new String(said, StandardCharsets.UTF_8).strip();
+            if (!id.startsWith(version + "+"))
+                fault(file, "its native libraries are those of " + id + ", says " + name + "; build anew");
+            builds.add(id);
+            if (jar.getEntry(NATIVE + platform + "/" + CUDA_LIBRARY) != null)
+                fault(file, "holds the CUDA library, which has jars of its own; stage with profile release");
+        }
+    }
+
+    private void library(Path file, ZipFile jar, String version, String platform, String library) throws IOException {
+        String name = NATIVE + platform + "/" + library;
+        byte[] bytes = read(jar, name);
+        if (bytes == null) {
+            fault(file, "holds no " + name + "; build where the tools for it are: CONTRIBUTING.md, How to release");
+            return;
+        }
+        if (bytes.length < 20 || (bytes[18] & 0xff) != MACHINES.getOrDefault(platform, -1))
+            fault(file, name + " is no library for that machine; build anew");
+        // Each library refuses the classes of another build.
+        Matcher id = Pattern.compile(Pattern.quote(version + "+") + "[0-9a-zA-Z]+")
+                .matcher(new String(bytes, StandardCharsets.ISO_8859_1));
+        builds.add(id.find() ? id.group() : "none in " + name);
+    }
+
+    private static byte[] read(ZipFile jar, String name) throws IOException {
+        ZipEntry entry = jar.getEntry(name);
+        if (entry == null) return null;
+        try (InputStream in = jar.getInputStream(entry)) {
+            return in.readAllBytes();
         }
     }
 
@@ -282,6 +324,8 @@ final class CheckRelease {
                 }
             }
         });
+        if (builds.size() > 1)
+            faults.add("the native libraries are of several builds: " + builds + "; build all of them anew");
         if (versions.size() > 1) faults.add("there are several versions: " + versions + "; stage anew");
     }
 

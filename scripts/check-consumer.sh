@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A user's project, with nothing of this tree on its path, compiles and clips with what stage-release.sh made:
 #   scripts/check-consumer.sh FOLDER     FOLDER: the staged repository
-# On the class path with the version from gradclip-bom, then as a module that requires dev.gradclip. Each adapter is
-# resolved, too.
+# On the class path with the version from gradclip-bom, then as a module that requires dev.gradclip; each without and
+# with the CUDA library's jars, where they were staged. Each adapter is resolved, too.
 # Maven's own repository is left as it is: a temporary one is filled from it, and from Maven Central where it lacks
 # something.
 set -eu
@@ -76,7 +76,9 @@ public class Main {
         ClipResult result = Gradients.clipByGlobalNorm(1.0, gradient);
         System.out.println(result.globalNorm() + " " + Math.round(gradient[0] * 100)
                 + " " + Math.round(gradient[1] * 100)
-                + " native " + Backend.NATIVE.isAvailable() + " module " + Main.class.getModule().getName());
+                + " native " + Backend.NATIVE.isAvailable()
+                + " cuda " + !Backend.CUDA.reason().contains("no CUDA library")
+                + " module " + Main.class.getModule().getName());
     }
 }
 END
@@ -100,18 +102,34 @@ if "${JAVA_HOME:+$JAVA_HOME/bin/}java" --version | grep -q -E '^[a-z]+ (2[2-9]|[
 bom="<dependencyManagement><dependencies><dependency><groupId>dev.gradclip</groupId>
     <artifactId>gradclip-bom</artifactId><version>$version</version><type>pom</type><scope>import</scope></dependency>
     </dependencies></dependencyManagement>"
-write_pom "$bom" "<dependency><groupId>dev.gradclip</groupId><artifactId>gradclip</artifactId></dependency>"
+run_java() { # options
+  "${JAVA_HOME:+$JAVA_HOME/bin/}java" "$@"
+}
+cuda_jars=$(cd "$staged/dev/gradclip/gradclip/$version" && ls | sed -n 's/.*-\(cuda[0-9]*\)\.jar$/\1/p')
+write_pom "$bom" "<dependency><groupId>dev.gradclip</groupId><artifactId>gradclip</artifactId></dependency>
+  $(for cuda in $cuda_jars; do echo "<dependency><groupId>dev.gradclip</groupId><artifactId>gradclip</artifactId>
+    <classifier>$cuda</classifier></dependency>"; done)"
 maven compile
-expect "5.0 60 80 native true module null" "${JAVA_HOME:+$JAVA_HOME/bin/}java" \
-  ${grant:+--enable-native-access=ALL-UNNAMED} -cp "target/classes:$jar" consumer.Main
+for cuda in "" $cuda_jars; do
+  expect "5.0 60 80 native true cuda $([ -n "$cuda" ] && echo true || echo false) module null" run_java \
+    ${grant:+--enable-native-access=ALL-UNNAMED} -cp "target/classes:$jar${cuda:+:${jar%.jar}-$cuda.jar}" consumer.Main
+done
 
 write_pom "" "<dependency><groupId>dev.gradclip</groupId><artifactId>gradclip</artifactId>
   <version>$version</version></dependency>"
 echo 'module consumer { requires dev.gradclip; }' > src/main/java/module-info.java
 rm -rf target
 maven compile
-expect "5.0 60 80 native true module consumer" "${JAVA_HOME:+$JAVA_HOME/bin/}java" \
-  ${grant:+--enable-native-access=dev.gradclip} -p "target/classes:$jar" -m consumer/consumer.Main
+grant=${grant:+--enable-native-access=dev.gradclip}
+expect "5.0 60 80 native true cuda false module consumer" run_java $grant -p "target/classes:$jar" -m consumer/consumer.Main
+for cuda in $cuda_jars; do
+  # As Maven and IDEs do with what no module requires; and as a module.
+  cuda_jar=${jar%.jar}-$cuda.jar
+  expect "5.0 60 80 native true cuda true module consumer" run_java $grant -p "target/classes:$jar" -cp "$cuda_jar" \
+    -m consumer/consumer.Main
+  expect "5.0 60 80 native true cuda true module consumer" run_java $grant -p "target/classes:$jar:$cuda_jar" \
+    --add-modules "dev.gradclip.$cuda" -m consumer/consumer.Main
+done
 
 # Without the module: the frameworks are the user's to add, so that each adapter comes with gradclip alone, or with
 # JCuda.

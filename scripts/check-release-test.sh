@@ -47,24 +47,43 @@ make_jar() { # artifact, end of the name, files...
   (cd "$scratch/content" && jar -c -f "$made" -m "$scratch/manifest" "$@")
 }
 
+make_cuda_jar() { # the toolkit's version
+  (cd "$scratch/cuda" && jar -c -f "$group/gradclip/0.1.0/gradclip-0.1.0-cuda$1.jar" META-INF dev)
+}
+
+make_library() { # platform, build id
+  case $1 in
+    x86_64) machine='\076' ;;
+    aarch64) machine='\267' ;;
+  esac
+  printf "\\177ELF              $machine\\000$2\\000"
+}
+
 make_release() {
-  rm -rf "$scratch/repository" "$scratch/content"
+  rm -rf "$scratch/repository" "$scratch/content" "$scratch/cuda"
   make_pom gradclip jar "<dependencies><dependency><groupId>org.jspecify</groupId><artifactId>jspecify</artifactId>
     <version>1.0.1</version><scope>provided</scope></dependency></dependencies>"
   make_pom gradclip-bom pom "<dependencyManagement><dependencies><dependency><groupId>dev.gradclip</groupId>
     <artifactId>gradclip</artifactId><version>0.1.0</version></dependency></dependencies></dependencyManagement>"
-  native=dev/gradclip/internal/native/linux-x86_64
+  native=dev/gradclip/internal/native
   java21=META-INF/versions/21/dev/gradclip/internal/cpu
-  mkdir -p "$scratch/content/$java21" "$scratch/content/$native"
+  mkdir -p "$scratch/content/$java21" "$scratch/content/$native/linux-x86_64" "$scratch/content/$native/linux-aarch64"
   echo 'Multi-Release: true' > "$scratch/manifest"
   cd "$scratch/content"
-  for file in META-INF/LICENSE META-INF/NOTICE A.class A.java index.html $native/libgradclip.so \
-    $native/libgradclip_cuda.so $java21/Float16Arrays.class; do
+  for file in META-INF/LICENSE META-INF/NOTICE A.class A.java index.html $java21/Float16Arrays.class; do
     echo test > $file
   done
-  echo 0.1.0+hash > $native/gradclip.build-id
+  for platform in x86_64 aarch64; do
+    make_library $platform 0.1.0+hash > $native/linux-$platform/libgradclip.so
+    echo 0.1.0+hash > $native/linux-$platform/gradclip.build-id
+  done
+  mkdir -p "$scratch/cuda/$native/linux-x86_64"
+  cp -r META-INF "$scratch/cuda/"
+  make_library x86_64 0.1.0+hash > "$scratch/cuda/$native/linux-x86_64/libgradclip_cuda.so"
   cd "$root"
   make_jar gradclip .jar META-INF A.class dev
+  make_cuda_jar 12
+  make_cuda_jar 13
   make_jar gradclip -sources.jar META-INF A.java
   make_jar gradclip -javadoc.jar index.html
   echo '{}' > "$group/gradclip/0.1.0/gradclip-0.1.0-cyclonedx.json"
@@ -102,8 +121,8 @@ edit() { # sed's expression, of the library's POM
 }
 
 make_release
-expect 0 "2 artifacts, 6 files, 0 faults"
-expect 0 "6 files are not signed"
+expect 0 "2 artifacts, 8 files, 0 faults"
+expect 0 "8 files are not signed"
 expect 1 "gradclip-0.1.0.jar: is not signed" --signed
 find "$scratch/repository" -type f ! -name '*.md5' ! -name '*.sha1' | while read -r file; do : > "$file.asc"; done
 expect 0 "0 faults" --signed
@@ -133,11 +152,23 @@ echo "cp gradclip-0.1.0.jar gradclip-0.1.0-tests.jar; checksums" | refuse "tests
 echo "make_jar gradclip -javadoc.jar A.class; checksums" | refuse "javadoc.jar: holds no index.html"
 echo "make_jar gradclip .jar A.class dev; checksums" | refuse "holds no META-INF/LICENSE"
 echo "make_jar gradclip .jar META-INF A.class; checksums" | refuse "holds no .*libgradclip.so"
-echo "rm \"\$scratch/content/\$native/libgradclip_cuda.so\"; make_jar gradclip .jar META-INF A.class dev; checksums" |
-  refuse "holds no .*libgradclip_cuda.so"
-echo "echo 0.0.9+hash > \"\$scratch/content/\$native/gradclip.build-id\"
-  make_jar gradclip .jar META-INF A.class dev; checksums" |
-  refuse "are those of 0.0.9+hash"
+in_jar() { # a command in the folder of the jar's content, then the jar is made anew
+  printf '%s\n' "(cd \"\$scratch/content/\$native\" && $1)" "make_jar gradclip .jar META-INF A.class dev" checksums
+}
+in_jar "rm -r linux-aarch64" | refuse "holds no .*linux-aarch64/libgradclip.so"
+in_jar "cp linux-x86_64/* linux-aarch64/" | refuse "linux-aarch64/libgradclip.so is no library for that machine"
+in_jar "cp \$scratch/cuda/\$native/linux-x86_64/* linux-x86_64/" | refuse "holds the CUDA library, which has jars"
+in_jar "echo 0.0.9+hash > linux-x86_64/gradclip.build-id" | refuse "are those of 0.0.9+hash"
+in_jar "make_library aarch64 0.1.0+other > linux-aarch64/libgradclip.so" |
+  refuse "several builds: \[0.1.0+hash, 0.1.0+other\]"
+echo "rm gradclip-0.1.0-cuda12.jar*" | refuse "cuda12.jar: is missing; stage with GRADCLIP_NVCC12"
+echo "rm gradclip-0.1.0-cuda13.jar*" | refuse "cuda13.jar: is missing; stage where nvcc of CUDA 13"
+echo "rm gradclip-0.1.0-cuda1*" | refuse "cuda13.jar: is missing"
+expect 0 "0 faults" --without-cuda
+echo "make_library x86_64 0.0.9+hash > \"\$scratch/cuda/\$native/linux-x86_64/libgradclip_cuda.so\"
+  make_cuda_jar 13; checksums" | refuse "several builds: .*none in .*libgradclip_cuda.so"
+echo "rm -r \"\$scratch/cuda/dev\"; mkdir \"\$scratch/cuda/dev\"; make_cuda_jar 13; checksums" |
+  refuse "cuda13.jar: holds no .*libgradclip_cuda.so"
 echo "rm \"\$scratch/content/\$java21/Float16Arrays.class\"; make_jar gradclip .jar META-INF A.class dev; checksums" |
   refuse "holds no .*Float16Arrays.class.*; stage with JDK 21 or newer"
 expect 0 "0 faults" --without-java-21

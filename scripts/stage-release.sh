@@ -9,6 +9,8 @@
 # More options go to Maven: -Psign signs with GnuPG's key; -Dcuda.skip leaves the CUDA library out, to try the rest.
 # It takes JDK 21 or newer (JAVA_HOME, else the javac on PATH): with an older one the library's jar lacks its classes for
 # Java 21, which scripts/CheckRelease.java refuses unless it is told --without-java-21.
+# The jars of the CUDA library are made by nvcc 13, which NVCC names or PATH has, and by the nvcc 12 that GRADCLIP_NVCC12
+# names; scripts/debian-cuda.sh unpacks one.
 # GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed; GRADCLIP_STAGE_COMMIT
 # another commit.
 # Nothing is uploaded, and no artifact is installed into Maven's own repository.

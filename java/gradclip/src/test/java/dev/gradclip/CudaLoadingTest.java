@@ -66,6 +66,22 @@ class CudaLoadingTest {
         assertRefused(probe("-Dos.arch=pdp11"), "this jar holds no CUDA library for linux-pdp11");
     }
 
+    /** As the jars with the classifiers cuda12 and cuda13 do. */
+    @Test
+    void anotherJarMayHoldTheLibrary() throws IOException {
+        assumeTrue(EmulatedCuda.isLoaded(), "the emulated device is not built");
+        Path natives = Path.of(System.getProperty("build.classes", "target/classes"), "dev/gradclip/internal/native");
+        String platform;
+        try (Stream<Path> platforms = Files.list(natives)) {
+            platform = platforms.findFirst().orElseThrow().getFileName().toString();
+        }
+        Path inJar = Files.createDirectories(folder.resolve("dev/gradclip/internal/native/" + platform));
+        Files.copy(EmulatedCuda.folder().resolve(EMULATED), inJar.resolve("libgradclip_cuda.so"));
+        String output =
+                ChildJvm.start(List.of(), folder.toString(), CudaProbe.class).output();
+        assertSays(output, "available=true", "emulated=kernels run on the processor", "cuda=5.0");
+    }
+
     @Test
     void aFolderThatHoldsTheEmulatedOneAloneSaysSo() {
         assumeTrue(EmulatedCuda.isLoaded(), "the emulated device is not built");

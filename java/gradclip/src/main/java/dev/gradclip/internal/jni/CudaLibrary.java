@@ -86,10 +86,13 @@ public final class CudaLibrary {
         if (folder != null && !Files.exists(folder.resolve(FILE)) && Files.exists(folder.resolve(EMULATED_FILE))) {
             return LibraryFile.loadFrom(folder, EMULATED_FILE);
         }
-        return LibraryFile.load(
-                FILE,
-                () -> new NotLoadedException(
-                        "this jar holds no CUDA library for " + LibraryFile.platform(),
-                        "Use a jar built where nvcc was found; " + ELSE));
+        LibraryFile file = LibraryFile.load(FILE);
+        if (file == null) {
+            throw new NotLoadedException(
+                    "this jar holds no CUDA library for " + LibraryFile.platform(),
+                    "Add gradclip's jar with the classifier cuda12 or cuda13, or use one built where nvcc was found; "
+                            + ELSE);
+        }
+        return file;
     }
 }

@@ -21,7 +21,6 @@ import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,16 +50,29 @@ final class LibraryFile {
     }
 
     /**
-     * Loads a library from the named folder, else from the jar.
-     *
-     * @param missing makes the exception for a jar without this file
+     * Loads a library from the named folder, else from a jar; returns null where no jar holds it.
      */
-    static LibraryFile load(String file, Supplier<NotLoadedException> missing) throws NotLoadedException, IOException {
+    static @Nullable LibraryFile load(String file) throws NotLoadedException, IOException {
         Path folder = namedFolder();
         if (folder != null) return loadFrom(folder, file);
         String expected = buildIdOfJar();
-        if (expected == null || LibraryFile.class.getResource(name(file)) == null) throw missing.get();
+        if (expected == null || !isInJar(file)) return null;
         return new LibraryFile(extractAndLoad(file), expected);
+    }
+
+    private static boolean isInJar(String file) {
+        if (LibraryFile.class.getResource(name(file)) != null) return true;
+        ClassLoader loader = LibraryFile.class.getClassLoader();
+        return loader != null && loader.getResource(name(file).substring(1)) != null;
+    }
+
+    /** Opens a file of this jar, or of another one: the CUDA library has jars of its own. */
+    private static @Nullable InputStream open(String file) {
+        InputStream own = LibraryFile.class.getResourceAsStream(name(file));
+        if (own != null) return own;
+        // As a module this class finds what lies in its own module alone; its class loader finds the rest.
+        ClassLoader loader = LibraryFile.class.getClassLoader();
+        return loader == null ? null : loader.getResourceAsStream(name(file).substring(1));
     }
 
     /** Loads a library from a folder, without falling back to the jar. */
@@ -100,8 +112,8 @@ final class LibraryFile {
         Path folder = newPrivateFolder();
         Path file = folder.resolve(library);
         try {
-            try (InputStream in = LibraryFile.class.getResourceAsStream(name(library))) {
-                if (in == null) throw new IOException("this jar no longer holds " + name(library));
+            try (InputStream in = open(library)) {
+                if (in == null) throw new IOException("the jar no longer holds " + name(library));
                 Files.copy(in, file);
             }
             System.load(file.toString());

@@ -37,12 +37,13 @@ public final class NativeLibrary {
 
     private static NativeLibrary load() {
         try {
-            LibraryFile file = LibraryFile.load(
-                    "libgradclip.so",
-                    () -> new NotLoadedException(
-                            "this jar holds no native library for " + LibraryFile.platform(),
-                            "Use linux-x86_64 or linux-aarch64 with a jar built where cmake, g++ and Highway were "
-                                    + "found; plain Java serves everywhere"));
+            LibraryFile file = LibraryFile.load("libgradclip.so");
+            if (file == null) {
+                throw new NotLoadedException(
+                        "this jar holds no native library for " + LibraryFile.platform(),
+                        "Use linux-x86_64 or linux-aarch64 with a jar built where cmake, g++ and Highway were "
+                                + "found; plain Java serves everywhere");
+            }
             Map<String, String> details = file.check(NativeCpu.buildId());
             int usable = NativeCpu.usableLevels();
             if (usable == 0) {
