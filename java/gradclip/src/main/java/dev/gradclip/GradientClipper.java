@@ -11,7 +11,9 @@ import dev.gradclip.internal.clip.CpuPhases;
 import dev.gradclip.internal.clip.CudaPhases;
 import dev.gradclip.internal.clip.Figures;
 import dev.gradclip.internal.clip.Phases;
+import dev.gradclip.internal.cpu.CpuPlan;
 import dev.gradclip.internal.cuda.DeviceFigure;
+import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.memory.TensorMemory;
 import dev.gradclip.internal.ranks.ContributionFormat;
 import dev.gradclip.internal.ranks.RankLayout;
@@ -113,15 +115,25 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             phases = orLetGo(devices, () -> new CudaPhases(devices));
         } else {
             HostBinding host = new HostBinding(
-                    tensors, segmentsOfPieces -> builder.plan(backend, segmentsOfPieces), Backend.NATIVE::require);
+                    tensors,
+                    new Function<>() {
+                        @Override
+                        public CpuPlan apply(List<List<Piece>> segmentsOfPieces) {
+                            return builder.plan(backend, segmentsOfPieces);
+                        }
+                    },
+                    new Runnable() {
+                        @Override
+                        public void run() {
+                            Backend.NATIVE.require();
+                        }
+                    });
             binding = host;
             phases = new CpuPhases(host);
         }
         segments = binding.segments();
         try {
-            // Of a builder that may be used again.
-            List<String> names = builder.listener() == null ? List.of() : List.copyOf(builder.names());
-            observer = new ClipObserver(phases, segmentsOf(groups), () -> segmentsOf(names), builder.listener());
+            observer = new ClipObserver(phases, segmentsOf(groups), segmentsOfNames(builder), builder.listener());
             accumulated = new boolean[binding.size()];
             given = new TensorMemory[binding.size()];
             leak = builder.watched
@@ -131,6 +143,14 @@ public final class GradientClipper implements Clipper, AutoCloseable {
             letGo(binding);
             throw e;
         }
+    }
+
+    /** Returns null without a listener, who alone asks for it. */
+    private @Nullable Supplier<Map<String, TensorRange>> segmentsOfNames(GradientClipperBuilder builder) {
+        if (builder.listener() == null) return null;
+        // Of a builder that may be used again.
+        List<String> names = List.copyOf(builder.names());
+        return () -> segmentsOf(names);
     }
 
     private Map<String, TensorRange> segmentsOf(List<String> names) {
@@ -159,8 +179,10 @@ public final class GradientClipper implements Clipper, AutoCloseable {
     /** Converts groups of tensors to groups of segments. */
     private Map<String, TensorRange> segmentsOf(Map<String, TensorRange> ofTensors) {
         Map<String, TensorRange> runs = new LinkedHashMap<>();
-        ofTensors.forEach((name, range) ->
-                runs.put(name, new TensorRange(segments.from(range.from()), segments.from(range.to()))));
+        for (Map.Entry<String, TensorRange> entry : ofTensors.entrySet()) {
+            TensorRange range = entry.getValue();
+            runs.put(entry.getKey(), new TensorRange(segments.from(range.from()), segments.from(range.to())));
+        }
         return runs;
     }
 

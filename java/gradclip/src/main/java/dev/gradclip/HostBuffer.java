@@ -14,7 +14,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -274,25 +273,26 @@ public final class HostBuffer implements GradientBuffer {
     // ---- whole sets, whose tensors errors name by place -------------------------------------------------------------
 
     static HostBuffer[] wrapAll(float[][] gradients) {
-        return wrapAll(Arrays.asList(gradients), HostBuffer::wrap);
+        HostBuffer[] buffers = new HostBuffer[gradients.length];
+        for (int i = 0; i < buffers.length; i++) buffers[i] = wrap(present(gradients[i], i));
+        return buffers;
     }
 
     static HostBuffer[] wrapAll(double[][] gradients) {
-        return wrapAll(Arrays.asList(gradients), HostBuffer::wrap);
+        HostBuffer[] buffers = new HostBuffer[gradients.length];
+        for (int i = 0; i < buffers.length; i++) buffers[i] = wrap(present(gradients[i], i));
+        return buffers;
     }
 
     static HostBuffer[] wrapAll(List<FloatBuffer> gradients) {
-        return wrapAll(gradients, HostBuffer::wrap);
+        HostBuffer[] buffers = new HostBuffer[gradients.size()];
+        for (int i = 0; i < buffers.length; i++) buffers[i] = wrap(present(gradients.get(i), i));
+        return buffers;
     }
 
-    private static <T> HostBuffer[] wrapAll(List<T> gradients, Function<T, HostBuffer> wrap) {
-        HostBuffer[] buffers = new HostBuffer[gradients.size()];
-        for (int i = 0; i < buffers.length; i++) {
-            T gradient = gradients.get(i);
-            if (gradient == null) throw new NullPointerException("the gradient of tensor " + i + " is null");
-            buffers[i] = wrap.apply(gradient);
-        }
-        return buffers;
+    private static <T> T present(@Nullable T gradient, int tensor) {
+        if (gradient == null) throw new NullPointerException("the gradient of tensor " + tensor + " is null");
+        return gradient;
     }
 
     private static void requireHalf(DType dtype) {

@@ -13,6 +13,11 @@ import org.jspecify.annotations.Nullable;
  * weights if the clipper has weights.
  */
 public abstract sealed class Binding permits HostBinding, DeviceBinding {
+    private static final Runnable NOTHING = new Runnable() {
+        @Override
+        public void run() {}
+    };
+
     private final List<String> names;
     private final SegmentLayout segments;
     private final long[] copy;
@@ -113,6 +118,6 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
 
     /** Returns an action that frees memory outside the heap and holds no reference to the binding. */
     public Runnable release() {
-        return () -> {};
+        return NOTHING;
     }
 }

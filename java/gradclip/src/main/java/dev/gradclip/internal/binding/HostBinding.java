@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Tensors in host memory, bound to a {@link CpuPlan}. */
@@ -320,7 +321,12 @@ public final class HostBinding extends Binding {
     private void refuseOverlaps(List<? extends @Nullable HostMemory> buffers) {
         List<List<Piece>> pieces = new ArrayList<>(buffers.size());
         for (HostMemory buffer : buffers) pieces.add(buffer == null ? List.of() : buffer.pieces());
-        Overlaps.refuse(pieces, this::name);
+        Overlaps.refuse(pieces, new IntFunction<>() {
+            @Override
+            public String apply(int tensor) {
+                return name(tensor);
+            }
+        });
     }
 
     private void refuseOverlaps(int from, long[] now) {

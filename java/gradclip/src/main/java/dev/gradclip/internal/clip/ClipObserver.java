@@ -24,8 +24,8 @@ public final class ClipObserver {
 
     private final Map<String, TensorRange> groups;
 
-    /** Makes {@link #tensors} when a listener first asks for their norms. */
-    private final Supplier<Map<String, TensorRange>> tensorsOf;
+    /** Makes {@link #tensors} when a listener first asks for their norms; null without a listener. */
+    private final @Nullable Supplier<Map<String, TensorRange>> tensorsOf;
 
     private @Nullable Map<String, TensorRange> tensors;
 
@@ -43,7 +43,7 @@ public final class ClipObserver {
     public ClipObserver(
             Phases phases,
             Map<String, TensorRange> groups,
-            Supplier<Map<String, TensorRange>> tensors,
+            @Nullable Supplier<Map<String, TensorRange>> tensors,
             @Nullable ClipListener listener) {
         this.phases = phases;
         this.groups = groups;
@@ -108,7 +108,7 @@ public final class ClipObserver {
     }
 
     private Map<String, Double> tensorNorms(long step, long ofCall) {
-        if (listener == null || !wantsTensorNorms(listener, step)) return Map.of();
+        if (listener == null || tensorsOf == null || !wantsTensorNorms(listener, step)) return Map.of();
         Map<String, TensorRange> ranges = tensors;
         if (ranges == null) tensors = ranges = tensorsOf.get();
         return norms(ranges, ofCall);

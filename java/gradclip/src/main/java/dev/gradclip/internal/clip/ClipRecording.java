@@ -15,13 +15,15 @@ import org.jspecify.annotations.Nullable;
 
 /** Writes clips into a recording of JDK Flight Recorder, if this runtime has the module. */
 public final class ClipRecording {
-    private static final boolean AVAILABLE = isAvailable();
+    private static final boolean AVAILABLE = isThere();
 
     private ClipRecording() {}
 
-    private static boolean isAvailable() {
+    /** Asks for no more: {@code FlightRecorder.isAvailable} loads classes that a first clip would wait for. */
+    private static boolean isThere() {
         try {
-            return FlightRecorder.isAvailable();
+            FlightRecorder.isInitialized();
+            return true;
         } catch (LinkageError e) {
             // A runtime without the module jdk.jfr.
             return false;

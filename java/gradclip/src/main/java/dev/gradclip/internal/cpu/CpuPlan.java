@@ -60,7 +60,12 @@ public final class CpuPlan {
     private final CpuPlanMemory memory;
     private final Kernels kernels;
     private final Workers workers;
-    private final ChunkQueue queue = new ChunkQueue(this::runChunk);
+    private final ChunkQueue queue = new ChunkQueue(new ChunkQueue.Work() {
+        @Override
+        public void run(long chunk) {
+            runChunk(chunk);
+        }
+    });
     private final int[] firstPiece;
     private final boolean[] absent;
     private final SegmentSums sums;

@@ -167,22 +167,25 @@ final class LibraryFile {
      * start does this, so the number of entries looked at is limited.
      */
     private static void removeStale(Path own) {
-        Path parent = own.getParent();
-        FileTime yesterday = FileTime.from(Instant.now().minus(Duration.ofDays(1)));
         int looked = 0;
-        try (DirectoryStream<Path> all = Files.newDirectoryStream(parent)) {
-            UserPrincipal user = Files.getOwner(own, LinkOption.NOFOLLOW_LINKS);
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(own.getParent())) {
             for (Path folder : all) {
                 if (++looked > MOST_LOOKED_AT) return;
-                if (!isOurs(folder.getFileName().toString())) continue;
-                if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) continue;
-                FileTime written = Files.getLastModifiedTime(folder, LinkOption.NOFOLLOW_LINKS);
-                boolean mine = user.equals(Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS));
-                if (mine && written.compareTo(yesterday) < 0) remove(folder);
+                if (isOurs(folder.getFileName().toString()) && !folder.equals(own)) removeIfStale(folder, own);
             }
         } catch (IOException | RuntimeException e) {
             // A later start tries again.
         }
+    }
+
+    /** Asks for owner and time of a folder of ours alone: a first clip need not wait for the names of users. */
+    private static void removeIfStale(Path folder, Path own) throws IOException {
+        if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) return;
+        UserPrincipal user = Files.getOwner(own, LinkOption.NOFOLLOW_LINKS);
+        if (!user.equals(Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS))) return;
+        FileTime yesterday = FileTime.from(Instant.now().minus(Duration.ofDays(1)));
+        FileTime written = Files.getLastModifiedTime(folder, LinkOption.NOFOLLOW_LINKS);
+        if (written.compareTo(yesterday) < 0) remove(folder);
     }
 
     /** Removes a folder and the libraries in it; keeps a folder that holds anything else. */

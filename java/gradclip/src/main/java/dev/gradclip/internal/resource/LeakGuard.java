@@ -11,11 +11,19 @@ import org.jspecify.annotations.Nullable;
  */
 public final class LeakGuard {
     /** The guard of objects that hold nothing outside the heap. */
-    public static final LeakGuard NONE = unwatched(() -> {});
+    public static final LeakGuard NONE = unwatched(new Runnable() {
+        @Override
+        public void run() {}
+    });
 
     private static final boolean TRACE = "trace".equals(System.getProperty("dev.gradclip.leaks"));
 
-    private static final Watch WATCH = new Watch(Cleaner::create);
+    private static final Watch WATCH = new Watch(new Supplier<>() {
+        @Override
+        public Cleaner get() {
+            return Cleaner.create();
+        }
+    });
 
     private final Cleaner.@Nullable Cleanable cleanable;
     private final Report report;

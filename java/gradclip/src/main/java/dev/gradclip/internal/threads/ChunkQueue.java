@@ -122,7 +122,12 @@ public final class ChunkQueue implements Runnable {
     private volatile @Nullable Throwable failure;
 
     public ChunkQueue(Work work) {
-        this(work, System::nanoTime);
+        this(work, new LongSupplier() {
+            @Override
+            public long getAsLong() {
+                return System.nanoTime();
+            }
+        });
     }
 
     /** Takes another clock than the system's, for tests. */

@@ -114,11 +114,14 @@ class SharedPool implements ChunkQueue.Helpers {
     /** Makes a helper without the context of the calling thread, whose class loaders it would keep alive. */
     @SuppressWarnings("removal")
     private Helper detached(int place) {
-        return AccessController.doPrivileged((PrivilegedAction<Helper>) () -> {
-            Helper helper = new Helper(place);
-            helper.setDaemon(true);
-            helper.setContextClassLoader(null);
-            return helper;
+        return AccessController.doPrivileged(new PrivilegedAction<>() {
+            @Override
+            public Helper run() {
+                Helper helper = new Helper(place);
+                helper.setDaemon(true);
+                helper.setContextClassLoader(null);
+                return helper;
+            }
         });
     }
 
