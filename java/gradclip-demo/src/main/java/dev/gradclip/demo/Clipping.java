@@ -22,6 +22,11 @@ public record Clipping(String name, @Nullable ClipRule rule) {
         return new Clipping("norm " + brief(maxNorm), ClipRule.globalNorm(maxNorm));
     }
 
+    /** By a rule's own name. */
+    static Clipping of(ClipRule rule) {
+        return new Clipping(rule.name(), rule);
+    }
+
     private static String brief(double number) {
         return String.format(Locale.ROOT, "%.3g", number).replaceAll("\\.?0+$", "");
     }

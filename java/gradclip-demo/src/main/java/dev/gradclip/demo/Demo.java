@@ -31,7 +31,7 @@ public final class Demo {
 
     /** The ways to clip of the experiment on images. */
     public static List<Clipping> digitsClippings() {
-        return DigitsExperiment.CLIPPINGS;
+        return DigitsExperiment.clippings(null);
     }
 
     /** Returns the sum of what the trainings report as they go. */

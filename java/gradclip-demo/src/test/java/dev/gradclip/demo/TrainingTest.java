@@ -203,6 +203,8 @@ class TrainingTest {
         assertTrue(runs.get(0).accuracy() < 0.5, runs.get(0).accuracy() + " without clipping");
         assertTrue(runs.get(1).accuracy() > 0.8, runs.get(1).accuracy() + " by value");
         assertTrue(runs.get(2).accuracy() > 0.8, runs.get(2).accuracy() + " by norm");
+        assertTrue(runs.get(3).accuracy() < 0.6, runs.get(3).accuracy() + " by a norm that is too wide");
+        assertTrue(runs.get(4).accuracy() > 0.8, runs.get(4).accuracy() + " by a threshold that was found");
     }
 
     private static DigitsResult resultOf(DemoPlan plan) throws Exception {

@@ -29,6 +29,9 @@ final class DemoChart {
     private static final Color VALUE = new Color(0xEDAE49);
     private static final Color NORM = new Color(0x00798C);
 
+    /** Of the runs on images, in their order: a norm that is too wide and a threshold that was found are the last. */
+    private static final List<Color> RUNS = List.of(NONE, VALUE, NORM, new Color(0x9AA5B1), new Color(0x4C3B8F));
+
     private DemoChart() {}
 
     static List<XYChart> charts(DemoResult demo) {
@@ -68,7 +71,10 @@ final class DemoChart {
                 x.add((double) from + width);
                 y.add(shown);
             }
-            if (!x.isEmpty()) style(chart.addSeries(run.clipping().name(), x, y), run.clipping());
+            if (!x.isEmpty()) {
+                Color colour = RUNS.get(digits.runs().indexOf(run) % RUNS.size());
+                style(chart.addSeries(run.clipping().name(), x, y), colour);
+            }
         }
         int steps = digits.runs().stream()
                 .mapToInt(run -> run.trace().steps())
@@ -79,7 +85,7 @@ final class DemoChart {
         chart.getStyler().setXAxisTickMarkSpacingHint(80);
     }
 
-    /** Draws the threshold of each run that has one, and a mark where at least one of the steps was clipped. */
+    /** Draws the threshold of the first run that has one, and a mark where at least one of the steps was clipped. */
     private static void thresholds(XYChart chart, DigitsResult digits) {
         for (DigitsResult.Run run : digits.runs()) {
             if (!(run.clipping().rule() instanceof NormRule rule)) continue;
@@ -101,13 +107,14 @@ final class DemoChart {
             }
             XYSeries limit =
                     chart.addSeries("threshold", List.of(0.0, (double) norms.length), List.of(rule.max(), rule.max()));
-            style(limit, run.clipping())
+            style(limit, NORM)
                     .setLineStyle(new BasicStroke(
                             1.5f, BasicStroke.CAP_BUTT, BasicStroke.JOIN_MITER, 10, new float[] {7, 4}, 0));
-            if (x.isEmpty()) continue;
+            if (x.isEmpty()) break;
             XYSeries marks = chart.addSeries("clipped", x, y);
-            style(marks, run.clipping()).setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
+            style(marks, NORM).setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
             marks.setMarker(SeriesMarkers.TRIANGLE_UP);
+            break;
         }
         chart.getStyler().setMarkerSize(6);
     }
@@ -117,7 +124,7 @@ final class DemoChart {
         for (Clipping clipping : result.clippings()) {
             List<Double> y = new ArrayList<>();
             for (int length : result.lengths()) y.add(100 * result.successRate(clipping, length));
-            style(chart.addSeries(clipping.name(), result.lengths(), y), clipping)
+            style(chart.addSeries(clipping.name(), result.lengths(), y), clipping.rule() == null ? NONE : NORM)
                     .setMarker(SeriesMarkers.CIRCLE);
         }
         chart.getStyler().setYAxisMin(0.0);
@@ -125,8 +132,7 @@ final class DemoChart {
         return chart;
     }
 
-    private static XYSeries style(XYSeries series, Clipping clipping) {
-        Color colour = clipping.rule() == null ? NONE : clipping.name().startsWith("value") ? VALUE : NORM;
+    private static XYSeries style(XYSeries series, Color colour) {
         series.setLineColor(colour);
         series.setMarkerColor(colour);
         series.setLineStyle(new BasicStroke(2));
@@ -136,13 +142,16 @@ final class DemoChart {
 
     private static XYChart chart(String title, String x, String y) {
         XYChart chart = new XYChartBuilder()
-                .width(530)
+                .width(630)
                 .height(400)
                 .title(title)
                 .xAxisTitle(x)
                 .yAxisTitle(y)
                 .build();
         Png.style(chart.getStyler());
+        // The names of all runs in one line.
+        chart.getStyler().setLegendFont(chart.getStyler().getBaseFont().deriveFont(11f));
+        chart.getStyler().setLegendSeriesLineLength(16);
         return chart;
     }
 }

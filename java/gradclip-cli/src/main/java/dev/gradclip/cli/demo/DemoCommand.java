@@ -16,6 +16,7 @@ import dev.gradclip.demo.DemoPlan;
 import dev.gradclip.demo.DemoResult;
 import dev.gradclip.demo.Framework;
 import dev.gradclip.demo.Frameworks;
+import dev.gradclip.demo.Thresholds;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -57,7 +58,8 @@ import picocli.CommandLine.Parameters;
             "              [--data DIR] [--framework torch|djl|dl4j] [--png FILE]",
             "              [--json FILE] [--record DIR] [--force]",
             "              [--backend auto|java|native|cuda] [--threads N]",
-            "       gradclip demo --cliff FILE"
+            "       gradclip demo --cliff FILE",
+            "       gradclip demo --thresholds FILE [--seed N] [--seconds S] [--backend …]"
         },
         footerHeading = "%nData:%n",
         footer = {
@@ -80,6 +82,7 @@ import picocli.CommandLine.Parameters;
             "  gradclip demo digits --data mnist/",
             "  gradclip demo digits --record runs",
             "  gradclip demo --cliff cliff.png",
+            "  gradclip demo --thresholds thresholds.png",
             "  gradclip demo --framework djl",
             "  gradclip demo temporal-order --seed 7 --seconds 600"
         },
@@ -149,6 +152,15 @@ public final class DemoCommand extends Subcommand {
                             + "over its two weights, after figure 6 of Pascanu 2013")
     private @Nullable Path cliff;
 
+    @Option(
+            names = "--thresholds",
+            paramLabel = "FILE",
+            description =
+                    "instead, draw the thresholds that rules find from earlier norms, over the norms of one training, and "
+                            + "tell how the digits train by each of them, at several learning rates and with faulty "
+                            + "gradients: 144 short trainings")
+    private @Nullable Path thresholds;
+
     @Option(names = "--force", description = "replace files that an earlier demo did not write, and run files")
     private boolean force;
 
@@ -162,17 +174,26 @@ public final class DemoCommand extends Subcommand {
     @Override
     public Integer call() throws IOException {
         if (cliff != null) {
-            if (!names.isEmpty() || framework != null || record != null) {
-                throw usage("--cliff trains nothing, so it goes with no experiment, --framework or --record");
+            if (!names.isEmpty() || framework != null || record != null || thresholds != null) {
+                throw usage("--cliff trains nothing, so it goes with no experiment, --framework, --record or "
+                        + "--thresholds");
             }
             CliffChart.write(OutputTarget.of(cliff), terminal);
             return ExitCode.DONE;
         }
+        if (thresholds != null) {
+            if (!names.isEmpty() || framework != null || record != null || data != null) {
+                throw usage(
+                        "--thresholds has trainings of its own, so it goes with no experiment, --data, --framework or "
+                                + "--record");
+            }
+            checkSeconds();
+            ThresholdChart.write(OutputTarget.of(thresholds), new Thresholds(seed, seconds, work.backend()), terminal);
+            return ExitCode.DONE;
+        }
         Set<Experiment> experiments = experiments();
         if (framework != null) checkFramework(framework);
-        if (!(seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS)) {
-            throw usage("--seconds must be 0.1 to 86400, but is " + Numbers.typed(seconds));
-        }
+        checkSeconds();
         boolean digits = experiments.contains(Experiment.DIGITS);
         if (data != null && !digits) throw usage("--data is for digits, which is not asked for");
         if (record != null && !digits) throw usage("--record is for digits, which is not asked for");
@@ -218,6 +239,11 @@ public final class DemoCommand extends Subcommand {
         } catch (BadImagesException e) {
             throw new BadFileException(String.valueOf(e.getMessage()), e);
         }
+    }
+
+    private void checkSeconds() {
+        if (seconds >= FEWEST_SECONDS && seconds <= MOST_SECONDS) return;
+        throw usage("--seconds must be 0.1 to 86400, but is " + Numbers.typed(seconds));
     }
 
     private Set<Experiment> experiments() {

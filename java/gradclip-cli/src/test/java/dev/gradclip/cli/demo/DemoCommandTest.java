@@ -67,7 +67,8 @@ class DemoCommandTest {
         Outcome outcome = demo().expect(ExitCode.DONE);
         assertEquals("", outcome.err());
         assertTrue(outcome.out().contains(Digits.CREDIT), outcome::out);
-        for (String row : List.of("none ", "value 0.003 ", "norm 0.1 ", "10 ", "15 ", "20 ", "25 ", "30 ")) {
+        for (String row : List.of(
+                "none ", "value 0.003 ", "norm 0.1 ", "norm 1 ", "percentile ", "10 ", "15 ", "20 ", "25 ", "30 ")) {
             assertTrue(outcome.out().lines().anyMatch(line -> line.strip().startsWith(row)), row + outcome.out());
         }
         assertEquals(Set.of("demo.json", "demo.png"), names());
@@ -124,6 +125,21 @@ class DemoCommandTest {
         assertTrue(ImageIO.read(png().toFile()).getWidth() > 500);
         Outcome.of("demo", "digits", "--cliff", png()).refused(ExitCode.USAGE, "--cliff trains nothing");
         Outcome.of("demo", "--cliff", folder.resolve("no/x.png")).refused(ExitCode.USAGE, "no folder");
+    }
+
+    @Test
+    void thresholds() throws IOException {
+        Outcome outcome =
+                Outcome.of("demo", "--thresholds", png(), "--seconds", "0.3").expect(ExitCode.DONE);
+        for (String row : List.of("none ", "norm 1 ", "auto-clip ", "skip-spikes, norm 1 ")) {
+            assertTrue(outcome.out().lines().anyMatch(line -> line.startsWith(row)), row + outcome.out());
+        }
+        assertEquals(Set.of("demo.png"), names());
+        assertTrue(ImageIO.read(png().toFile()).getHeight() > 800);
+        Outcome.of("demo", "digits", "--thresholds", png()).refused(ExitCode.USAGE, "--thresholds has trainings");
+        Outcome.of("demo", "--cliff", png(), "--thresholds", png()).refused(ExitCode.USAGE, "--cliff trains nothing");
+        Outcome.of("demo", "--thresholds", png(), "--seconds", "0").refused(ExitCode.USAGE, "--seconds must be");
+        Outcome.of("demo", "--thresholds", folder.resolve("no/x.png")).refused(ExitCode.USAGE, "no folder");
     }
 
     @Test
