@@ -26,11 +26,10 @@ final class HistoryNumbers {
      * @throws IllegalArgumentException if it may not be that
      */
     static History with(History history, String name, double value) {
-        RecordComponent changed = component(history, name);
         RecordComponent[] all = history.getClass().getRecordComponents();
         Object[] values = new Object[all.length];
         for (int i = 0; i < all.length; i++) {
-            double number = all[i].equals(changed) ? value : get(history, all[i].getName());
+            double number = all[i].getName().equals(name) ? value : get(history, all[i].getName());
             if (all[i].getType() == double.class) values[i] = number;
             else if (number == (int) number) values[i] = (int) number;
             else throw new IllegalArgumentException(name + " must be a whole number, but is " + number);

@@ -91,6 +91,9 @@ public record RuleSpec(
     /** Returns the options of {@code gradclip clip} that choose it. */
     String usage() {
         return "--rule " + name
-                + exampleArguments().stream().map(a -> " --param " + a).collect(Collectors.joining());
+                + exampleArguments().stream().map(a -> " --param " + a).collect(Collectors.joining())
+                + (ChosenRule.hasHistory(maker.apply(new RuleArguments(this, exampleArguments())))
+                        ? " --state clip.safetensors"
+                        : "");
     }
 }
