@@ -135,8 +135,8 @@ public final class Train implements Callable<Integer> {
             names = "--record",
             paramLabel = "FILE",
             description =
-                    "Trains with a clip in each of --steps steps instead, and writes each tensor's norms into a run file, "
-                            + "JSON lines or .csv, which 'gradclip report' draws; times nothing.")
+                    "Trains with a clip in each of --steps steps instead, and writes each tensor's norms into a run "
+                            + "file, JSON lines or .csv, which 'gradclip report' draws; times nothing.")
     private @Nullable Path record;
 
     @Option(
