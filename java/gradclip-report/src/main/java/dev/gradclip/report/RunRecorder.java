@@ -27,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  * Writes one line for each clip of one clipper into a run file, which {@code gradclip report} draws and {@code gradclip
  * watch} follows: step, time, norm, threshold, coefficient, and what was clipped or skipped.
  *
- * <p>The file is CSV where its name ends in {@code .csv}, and JSON lines otherwise. Whole lines are written, at the
+ * <p>The file is CSV where its name ends in {@code .csv}, and JSON lines otherwise; {@link #tensorBoard} writes for
+ * TensorBoard instead. Whole lines are written, at the
  * latest one second after the clip before them; so a process that is killed loses the lines of at most one second, and
  * of the last line a part may stay, which readers pass over. Where a clipper is made anew, steps go on.
  *
@@ -79,15 +80,16 @@ public final class RunRecorder implements ClipListener, Closeable {
     private @Nullable IOException failure;
     private boolean closed;
 
-    RunRecorder(Builder builder, OutputStream out, long lastStep) throws IOException {
-        file = builder.file;
+    RunRecorder(Builder builder, Path file, OutputStream out, long lastStep) throws IOException {
+        this.file = file;
         norms = builder.norms;
         every = builder.every;
         clock = builder.clock;
         this.out = out;
         this.lastStep = lastStep;
-        format = isCsv(file) ? new CsvFormat(waiting) : new JsonFormat(waiting);
         written = clock.millis();
+        if (builder.tensorBoard) format = new TensorBoardFormat(waiting, written / 1000.0);
+        else format = isCsv(file) ? new CsvFormat(waiting) : new JsonFormat(waiting);
     }
 
     /**
@@ -101,19 +103,34 @@ public final class RunRecorder implements ClipListener, Closeable {
 
     /** Returns a builder, which takes what else is to be written. */
     public static Builder builder(Path file) {
-        return new Builder(file);
+        return new Builder(file, false);
+    }
+
+    /**
+     * Returns a builder of a recorder that writes an event file for TensorBoard into a log directory, and no run file.
+     * The directory is made where there is none; give each training one of its own. {@link TensorBoardLog} names the
+     * scalars, and makes such a file of a run file, too.
+     *
+     * <pre>{@code
+     * RunRecorder recorder = RunRecorder.tensorBoard(Path.of("logs/run-1")).tensorNorms().open();
+     * }</pre>
+     */
+    public static Builder tensorBoard(Path logDirectory) {
+        return new Builder(logDirectory, true);
     }
 
     /** Collects the options of a {@link RunRecorder}. */
     public static final class Builder {
         private final Path file;
+        private final boolean tensorBoard;
         private Norms norms = Norms.NONE;
         private int every = 1;
         private boolean append;
         private Clock clock = Clock.systemUTC();
 
-        private Builder(Path file) {
+        private Builder(Path file, boolean tensorBoard) {
             this.file = Objects.requireNonNull(file, "file");
+            this.tensorBoard = tensorBoard;
         }
 
         /** Also writes the norm of each group of the clipper; not of clips that are enqueued on a device. */
@@ -142,7 +159,7 @@ public final class RunRecorder implements ClipListener, Closeable {
 
         /**
          * Goes on with a file that is there, as a training that is resumed does: cuts off a line that is not whole, and
-         * counts steps on from the last one. It reads the file once.
+         * counts steps on from the last one. It reads the file once. Not for TensorBoard's event files.
          */
         public Builder append() {
             append = true;
@@ -160,8 +177,10 @@ public final class RunRecorder implements ClipListener, Closeable {
          *
          * @throws FileAlreadyExistsException if there is a file of this name and it is not to be appended to
          * @throws BadRunException if the file to append to is no run file
+         * @throws IllegalStateException if an event file is to be appended to
          */
         public RunRecorder open() throws IOException {
+            if (tensorBoard) return openLog();
             long lastStep = append && Files.exists(file) ? cut() : -1;
             OutputStream out;
             try {
@@ -173,7 +192,23 @@ public final class RunRecorder implements ClipListener, Closeable {
                 throw new FileAlreadyExistsException(
                         file.toString(), null, "is there already; append() goes on with it, another name begins anew");
             }
-            return new RunRecorder(this, out, lastStep);
+            return new RunRecorder(this, file, out, lastStep);
+        }
+
+        private RunRecorder openLog() throws IOException {
+            if (append) {
+                throw new IllegalStateException(
+                        "an event file is not appended to; record a run file, which is, and make an event file of it:"
+                                + " gradclip report --tensorboard");
+            }
+            Files.createDirectories(file);
+            Path events = file.resolve(TensorBoardLog.fileName(clock.millis() / 1000.0));
+            try {
+                return new RunRecorder(this, events, Files.newOutputStream(events, StandardOpenOption.CREATE_NEW), -1);
+            } catch (FileAlreadyExistsException e) {
+                throw new FileAlreadyExistsException(
+                        events.toString(), null, "is there already; give each training a log directory of its own");
+            }
         }
 
         /** Cuts off a line that is not whole; returns the last step. */

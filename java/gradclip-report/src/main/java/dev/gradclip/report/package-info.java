@@ -2,7 +2,7 @@
 /**
  * The norm over the steps of a training: {@link dev.gradclip.report.RunRecorder} writes a line for each clip into a run
  * file, {@link dev.gradclip.report.RunReader} reads it, and {@link dev.gradclip.report.RunPage} draws runs as a web
- * page.
+ * page. TensorBoard shows them, too: {@link dev.gradclip.report.TensorBoardLog}.
  *
  * @since 0.1.0
  */

@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.DocsExample;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -65,6 +67,19 @@ class DocsExampleTest {
             }
             assertNull(reader.next());
         }
+    }
+
+    @Test
+    void theExampleForTensorBoardRecords() throws Exception {
+        try (Stream<Path> files = Files.list(clipped(1).resolve("logs/run-1"))) {
+            List<Path> events = files.toList();
+            assertEquals(1, events.size());
+            assertTrue(
+                    String.valueOf(events.get(0).getFileName()).startsWith("events.out.tfevents."), events::toString);
+            String bytes = Files.readString(events.get(0), StandardCharsets.ISO_8859_1);
+            assertEquals(4, bytes.split("grad_norm/global", -1).length, "three clips");
+        }
+        assertEquals(2, DocsExample.examples("watching.md").size(), "each has a test");
     }
 
     /** The lines under "The run file" are read as the table below them says. */

@@ -304,8 +304,8 @@ class RunRecorderTest {
                 disk.write(b);
             }
         };
-        RunRecorder recorder =
-                new RunRecorder(RunRecorder.builder(folder.resolve("x.jsonl")).clock(hand), full, -1);
+        Path file = folder.resolve("x.jsonl");
+        RunRecorder recorder = new RunRecorder(RunRecorder.builder(file).clock(hand), file, full, -1);
         hand.millis += 1000;
         UncheckedIOException first = assertThrows(UncheckedIOException.class, () -> recorder.onClip(event(0, 1)));
         assertTrue(String.valueOf(first.getMessage()).contains("No space left"), first::getMessage);

@@ -12,10 +12,14 @@ import dev.gradclip.cli.shell.Subcommand;
 import dev.gradclip.cli.shell.Terminal;
 import dev.gradclip.report.BadRunException;
 import dev.gradclip.report.RunPage;
+import dev.gradclip.report.TensorBoardLog;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -25,9 +29,10 @@ import picocli.CommandLine.Parameters;
         name = "report",
         sortOptions = false,
         description = {
-            "Draws run files as one web page, which needs no network: open it in a browser.",
+            "Draws run files as one web page, which needs no network: open it in a browser. Or makes event files of "
+                    + "them, for TensorBoard.",
             "",
-            "It shows the norm over the steps on a logarithmic axis, the threshold, which steps were clipped or "
+            "The page shows the norm over the steps on a logarithmic axis, the threshold, which steps were clipped or "
                     + "skipped, and how often; and where a run has norms of tensors or groups, those over the steps "
                     + "and the share of each in the norm.",
             "",
@@ -36,13 +41,19 @@ import picocli.CommandLine.Parameters;
                     + "\"threshold\", \"clipped\" and \"skipped\" where they are known; so is CSV with these columns.",
             "",
             "Of more than 2000 steps the page shows bins: the median, the smallest and the largest norm of some steps "
-                    + "each. It says so."
+                    + "each. It says so.",
+            "",
+            "With --tensorboard each run gets a folder of its name in DIR, with one event file: grad_norm/global, "
+                    + "grad_norm/threshold, clip/coefficient, clip/clipped, clip/non_finite, clip/skipped, and "
+                    + "tensor_norm/NAME or group_norm/NAME."
         },
         footerHeading = "%nExamples:%n",
         footer = {
             "  gradclip demo --record runs",
             "  gradclip report runs/*.jsonl -o report.html",
-            "  gradclip report run.csv -o run.html"
+            "  gradclip report run.csv -o run.html",
+            "  gradclip report runs/*.jsonl --tensorboard logs",
+            "  tensorboard --logdir logs"
         },
         exitCodeList = {
             "0:done",
@@ -56,10 +67,15 @@ public final class ReportCommand extends Subcommand {
 
     @Option(
             names = {"-o", "--output"},
-            required = true,
             paramLabel = "OUT",
             description = "the page to write, an HTML file; one that is there is replaced")
-    private Path out;
+    private @Nullable Path out;
+
+    @Option(
+            names = "--tensorboard",
+            paramLabel = "DIR",
+            description = "the log directory to write event files into; a run's earlier one is replaced")
+    private @Nullable Path logs;
 
     public ReportCommand(Terminal terminal) {
         super(terminal);
@@ -67,24 +83,59 @@ public final class ReportCommand extends Subcommand {
 
     @Override
     public Integer call() throws IOException {
-        OutputTarget target = OutputTarget.of(out);
+        if (out == null && logs == null) throw usage("give --output OUT for a page, or --tensorboard DIR, or both");
+        OutputTarget target = out == null ? null : OutputTarget.of(out);
         for (Path run : runs) {
             RunFiles.require(run);
-            if (Files.exists(target.path()) && Files.isSameFile(run, target.path())) {
+            if (target != null && Files.exists(target.path()) && Files.isSameFile(run, target.path())) {
                 throw new BadFileException(run + ": is a run file and the output, which would replace it");
             }
         }
-        byte[] page = page();
-        AtomicOutput.write(target, page);
-        terminal.out()
-                .println("written: " + Printable.escaped(target.path().toString()) + ", "
-                        + Numbers.fixed(Math.ceil(page.length / 1024.0), 0) + " KiB");
+        Map<String, Path> byName = logs == null ? Map.of() : byName();
+        if (target != null) {
+            byte[] page = read(() -> RunPage.of(runs));
+            AtomicOutput.write(target, page);
+            terminal.out()
+                    .println("written: " + Printable.escaped(target.path().toString()) + ", "
+                            + Numbers.fixed(Math.ceil(page.length / 1024.0), 0) + " KiB");
+        }
+        if (logs != null) writeLogs(logs, byName);
         return ExitCode.DONE;
     }
 
-    private byte[] page() throws IOException {
+    private void writeLogs(Path directory, Map<String, Path> byName) throws IOException {
+        for (Map.Entry<String, Path> run : byName.entrySet()) {
+            Path log = directory.resolve(run.getKey());
+            Path file = read(() -> TensorBoardLog.write(run.getValue(), log));
+            terminal.out().println("written: " + Printable.escaped(file.toString()));
+        }
+    }
+
+    /** The runs by the names that TensorBoard shows: those of the files, without their last suffix. */
+    private Map<String, Path> byName() throws BadFileException {
+        if (logs != null && Files.exists(logs) && !Files.isDirectory(logs)) {
+            throw new BadFileException(logs + ": --tensorboard takes a folder, and this is a file");
+        }
+        Map<String, Path> byName = new LinkedHashMap<>();
+        for (Path run : runs) {
+            String name = String.valueOf(run.getFileName()).replaceFirst("(?<=.)[.][^.]*$", "");
+            Path other = byName.putIfAbsent(name, run);
+            if (other != null) {
+                throw new BadFileException(run + " and " + other + " would both be the run " + name
+                        + " in TensorBoard; give one of the files another name");
+            }
+        }
+        return byName;
+    }
+
+    /** Something that reads runs. */
+    private interface Reading<T> {
+        T get() throws IOException;
+    }
+
+    private static <T> T read(Reading<T> reading) throws IOException {
         try {
-            return RunPage.of(runs);
+            return reading.get();
         } catch (BadRunException e) {
             throw new BadFileException(String.valueOf(e.getMessage()), e);
         }
