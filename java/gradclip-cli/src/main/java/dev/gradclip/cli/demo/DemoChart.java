@@ -23,6 +23,12 @@ final class DemoChart {
     private static final int POINTS = 100;
     private static final double SMALLEST = 1e-6;
 
+    /** In the unit of the axis of lengths. */
+    private static final double APART = 0.5;
+
+    /** Of a normal distribution 95 % are so many standard deviations from the middle, or less. */
+    private static final double NORMAL_95 = 1.959964;
+
     /** The colours without clipping, by value and by norm differ in lightness too. */
     private static final Color NONE = new Color(0xD1495B);
 
@@ -120,16 +126,48 @@ final class DemoChart {
     }
 
     private static XYChart success(TemporalResult result) {
-        XYChart chart = chart("temporal order: runs that solved it", "length of the sequence", "success rate, %");
-        for (Clipping clipping : result.clippings()) {
+        int runs =
+                result.runs(result.clippings().get(0), result.lengths().get(0)).size();
+        XYChart chart = chart(
+                "temporal order: runs that solved it",
+                "length of the sequence",
+                "solved, % of " + runs + "; bars: 95 % intervals");
+        List<Clipping> ways = result.clippings();
+        for (int way = 0; way < ways.size(); way++) {
+            Clipping clipping = ways.get(way);
+            Color colour = clipping.rule() == null ? NONE : NORM;
+            // Else one hides the other where both have solved as many.
+            double shift = APART * (way - (ways.size() - 1) / 2.0);
+            List<Double> x = new ArrayList<>();
             List<Double> y = new ArrayList<>();
-            for (int length : result.lengths()) y.add(100 * result.successRate(clipping, length));
-            style(chart.addSeries(clipping.name(), result.lengths(), y), clipping.rule() == null ? NONE : NORM)
-                    .setMarker(SeriesMarkers.CIRCLE);
+            for (int length : result.lengths()) {
+                double solved = result.successRate(clipping, length);
+                x.add(length + shift);
+                y.add(100 * solved);
+                double[] interval =
+                        interval(solved, result.runs(clipping, length).size());
+                XYSeries bar = chart.addSeries(
+                        clipping.name() + ", interval at " + length,
+                        List.of(length + shift, length + shift),
+                        List.of(100 * interval[0], 100 * interval[1]));
+                style(bar, colour).setShowInLegend(false);
+            }
+            style(chart.addSeries(clipping.name(), x, y), colour).setMarker(SeriesMarkers.CIRCLE);
         }
         chart.getStyler().setYAxisMin(0.0);
         chart.getStyler().setYAxisMax(105.0);
         return chart;
+    }
+
+    /**
+     * Returns the ends of Wilson's 95 % interval for the rate behind a share of some runs, which stays between 0 and 1,
+     * also where none or all of few runs succeeded.
+     */
+    static double[] interval(double share, int runs) {
+        double z2 = NORMAL_95 * NORMAL_95;
+        double middle = (share + z2 / (2 * runs)) / (1 + z2 / runs);
+        double half = NORMAL_95 / (1 + z2 / runs) * Math.sqrt(share * (1 - share) / runs + z2 / (4.0 * runs * runs));
+        return new double[] {Math.max(0, middle - half), Math.min(1, middle + half)};
     }
 
     private static XYSeries style(XYSeries series, Color colour) {
