@@ -7,6 +7,7 @@
 #   build.sh --test OUTDIR VERSION JNI_HEADER_DIR   the C++ tests under AddressSanitizer and UBSan
 #   build.sh --test-threads OUTDIR                  the C++ tests under ThreadSanitizer
 #   build.sh --cross-aarch64 OUTDIR                 the C++ tests for aarch64, under qemu
+#   build.sh --cross-windows OUTDIR                 the C++ tests of the CPU kernels for Windows on x86-64, under Wine
 #   build.sh --check                                what a build would lack, in a line, and nothing else
 # A missing tool is one line and exit 0: the library then runs in plain Java. A failed compile or test is not.
 # GRADCLIP_CUDA_SKIP=1 leaves the library for devices out; NVCC names the compiler to use.
@@ -135,6 +136,29 @@ cross_aarch64() {
   run_tests "$1/cmake-aarch64"
 }
 
+cross_windows() {
+  skipped="Windows tests not run"
+  consequence="Continuing without them."
+  cxx=c++
+  need_build_tools
+  need_tool x86_64-w64-mingw32-g++-posix "the Windows compiler" g++-mingw-w64-x86-64-posix
+  need_tool wine Wine wine
+  find_compiler
+  need_header hwy/highway.h libhwy-dev
+  need_header doctest/doctest.h doctest-dev
+  configure_and_build "$1/cmake-windows" -DCMAKE_TOOLCHAIN_FILE="$here/../cmake/windows.cmake" \
+    -DGRADCLIP_BUILD_TESTS=ON
+  # Programs that start together would all make Wine's folder.
+  WINEPREFIX=$(CDPATH="" cd -- "$1" && pwd)/wine
+  WINEDEBUG=-all
+  export WINEPREFIX WINEDEBUG
+  wine cmd /c exit > "$1/wine.log" 2>&1 || {
+    cat "$1/wine.log" >&2
+    die "Wine does not start"
+  }
+  run_tests "$1/cmake-windows"
+}
+
 test_threads() {
   skipped="C++ tests not run under ThreadSanitizer"
   consequence="Continuing without them."
@@ -197,16 +221,20 @@ build_release() {
 
 mode=build
 case "${1:-}" in
-  --check | --test | --test-threads | --cross-aarch64)
+  --check | --test | --test-threads | --cross-aarch64 | --cross-windows)
     mode=${1#--}
     shift
     ;;
 esac
 
 case $mode in
-  test-threads | cross-aarch64)
+  test-threads | cross-aarch64 | cross-windows)
     [ $# -eq 1 ] || die "usage: build.sh --$mode OUTDIR"
-    if [ "$mode" = test-threads ]; then test_threads "$1"; else cross_aarch64 "$1"; fi
+    case $mode in
+      test-threads) test_threads "$1" ;;
+      cross-aarch64) cross_aarch64 "$1" ;;
+      cross-windows) cross_windows "$1" ;;
+    esac
     exit 0
     ;;
 esac

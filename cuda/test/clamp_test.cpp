@@ -112,7 +112,7 @@ TEST_CASE("nothing is written where nothing changes") {
     const Bits elements = normal(dtype, 1003, 1);
     Guarded memory(1003 * static_cast<std::size_t>(gradclip::elementBytes(dtype)));
     store(dtype, elements, memory.atStart());
-    memory.protect(PROT_READ);
+    memory.protect(Guarded::kReadOnly);
     for (int level = 0; level < gradclip::usableLevels(); ++level) {
       const auto& kernels = *gradclip::levelKernels(level).clamp;
       CHECK(kernels.clamp[ordinal(dtype)](memory.atStart(), 1003, -100, 100) == 0);

@@ -20,7 +20,7 @@ TEST_CASE("a coefficient that rounds to 1 writes nothing, on read-only memory") 
     elements[7] = reference::encode(dtype, reference::kInf) + 1;  // a NaN that is not canonical
     Guarded memory(1000 * static_cast<std::size_t>(gradclip::elementBytes(dtype)));
     store(dtype, elements, memory.atStart());
-    memory.protect(PROT_READ);
+    memory.protect(Guarded::kReadOnly);
     for (int level = 0; level < gradclip::usableLevels(); ++level) {
       const auto scale = gradclip::levelKernels(level).scale->scale[ordinal(dtype)];
       scale(memory.atStart(), 1000, 1.0);
