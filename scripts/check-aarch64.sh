@@ -3,7 +3,7 @@
 # Runs the JNI library for aarch64 on x86-64, in Debian's JRE 17 for arm64 under qemu:
 #   scripts/check-aarch64.sh JAR [TEST-CLASSES]
 #     JAR            gradclip-VERSION.jar, as scripts/stage-release.sh made it
-#     TEST-CLASSES   java/gradclip/target/test-classes of the same sources: some contract tests, too, in about two minutes
+#     TEST-CLASSES   java/gradclip/target/test-classes of the same sources: some contract tests, too, in two minutes
 # The JRE is unpacked to a temporary folder, or to the one that GRADCLIP_AARCH64_JRE names; nothing is installed. It
 # needs qemu-user, a JDK, and for the tests Maven.
 set -eu
@@ -30,7 +30,8 @@ if [ ! -d "$jre/usr/lib/jvm" ]; then
   set -- -q -o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Dir::State::status=/dev/null \
     -o Dir::State::Lists="$scratch/lists" -o Dir::Cache="$scratch" -o APT::Sandbox::User=root
   timeout 120 apt-get "$@" update > "$scratch/log" 2>&1 || fail "no list of Debian's packages for arm64"
-  (cd "$scratch" && timeout 300 apt-get "$@" download openjdk-17-jre-headless zlib1g libc6 libgcc-s1 libstdc++6 >> log 2>&1) ||
+  (cd "$scratch" &&
+    timeout 300 apt-get "$@" download openjdk-17-jre-headless zlib1g libc6 libgcc-s1 libstdc++6 >> log 2>&1) ||
     fail "Debian's JRE for arm64 can't be had: $(tail -n 1 "$scratch/log")"
   for package in "$scratch"/*.deb; do dpkg-deb -x "$package" "$jre"; done
 fi
@@ -43,7 +44,8 @@ import dev.gradclip.Gradients;
 class Main {
     public static void main(String[] args) {
         System.out.println(Gradients.clipByGlobalNorm(1.0, new float[] {3, 4}).globalNorm() + " "
-                + System.getProperty("os.arch") + " " + Backend.preferred() + " " + Backend.NATIVE.details().get("simd"));
+                + System.getProperty("os.arch") + " " + Backend.preferred() + " "
+                + Backend.NATIVE.details().get("simd"));
     }
 }
 END
@@ -64,7 +66,7 @@ junit=$(sed -n 's|.*<junit.version>\(.*\)</junit.version>.*|\1|p' pom.xml)
 # Without what the build made for this machine.
 cd java/gradclip
 run -Xmx2g -Dnative.dir="$scratch/none" -Ddev.gradclip.test.cuda.emulated="$scratch/none" \
-  -cp "$jar:$tests:$scratch/jars/*" org.junit.platform.console.ConsoleLauncher execute --disable-banner --details=summary \
-  -c dev.gradclip.BackendsAgreeTest -c dev.gradclip.CanonicalOrderTest -c dev.gradclip.KnownFailuresTest \
+  -cp "$jar:$tests:$scratch/jars/*" org.junit.platform.console.ConsoleLauncher execute \
+  --disable-banner --details=summary -c dev.gradclip.BackendsAgreeTest -c dev.gradclip.CanonicalOrderTest -c dev.gradclip.KnownFailuresTest \
   -c dev.gradclip.RangeTest -c dev.gradclip.StepTest > "$scratch/log" 2>&1 || fail "$(tail -n 100 "$scratch/log")"
 grep -E 'tests (successful|failed) ' "$scratch/log" | sed 's/^\[ */check-aarch64: /; s/ *\]$//'

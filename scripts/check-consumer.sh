@@ -121,7 +121,8 @@ echo 'module consumer { requires dev.gradclip; }' > src/main/java/module-info.ja
 rm -rf target
 maven compile
 grant=${grant:+--enable-native-access=dev.gradclip}
-expect "5.0 60 80 native true cuda false module consumer" run_java $grant -p "target/classes:$jar" -m consumer/consumer.Main
+expect "5.0 60 80 native true cuda false module consumer" run_java $grant -p "target/classes:$jar" \
+  -m consumer/consumer.Main
 for cuda in $cuda_jars; do
   # As Maven and IDEs do with what no module requires; and as a module.
   cuda_jar=${jar%.jar}-$cuda.jar

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unpacks a CUDA compiler of Debian's, without installing it:
 #   scripts/debian-cuda.sh VERSION FOLDER     VERSION: 11.8 or 12.4; FOLDER/bin/nvcc is the compiler that is made
-# A folder that holds it already is left as it is. It takes about a gigabyte of packages, of which 100 to 300 MB are kept.
+# A folder that holds it already is left as it is. It gets about a gigabyte of packages and keeps a quarter of that.
 # Where the packages can't be had it says so and exits with 3.
 set -eu
 
@@ -48,8 +48,8 @@ for tool in ../usr/bin/cudafe++ ../usr/bin/ptxas ../usr/bin/fatbinary ../usr/bin
   ln -s "$tool" "$toolkit/new/"
 done
 cp "$toolkit/usr/lib/nvidia-cuda-toolkit/bin/nvcc" "$toolkit/new/nvcc"
-printf '%s\n' "TOP = $toolkit" "CICC_PATH = $toolkit/bin" "NVVMIR_LIBRARY_DIR = $toolkit/usr/lib/nvidia-cuda-toolkit/libdevice" \
-  "PATH += $toolkit/bin:" "INCLUDES += \"-I$toolkit/usr/include\"" \
+printf '%s\n' "TOP = $toolkit" "CICC_PATH = $toolkit/bin" \
+  "NVVMIR_LIBRARY_DIR = $toolkit/usr/lib/nvidia-cuda-toolkit/libdevice" "PATH += $toolkit/bin:" "INCLUDES += \"-I$toolkit/usr/include\"" \
   "LIBRARIES =+ \"-L$toolkit/usr/lib/x86_64-linux-gnu\"" > "$toolkit/new/nvcc.profile"
 # Where CMake looks for the rest of a toolkit.
 mkdir -p "$toolkit/nvvm"

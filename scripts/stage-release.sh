@@ -7,10 +7,10 @@
 #     HOME      where the project lives, as published POMs name it: https://…
 #     FOLDER    the repository that is made; it must not exist
 # More options go to Maven: -Psign signs with GnuPG's key; -Dcuda.skip leaves the CUDA library out, to try the rest.
-# It takes JDK 21 or newer (JAVA_HOME, else the javac on PATH): with an older one the library's jar lacks its classes for
-# Java 21, which scripts/CheckRelease.java refuses unless it is told --without-java-21.
-# The jars of the CUDA library are made by nvcc 13, which NVCC names or PATH has, and by the nvcc 12 that GRADCLIP_NVCC12
-# names; scripts/debian-cuda.sh unpacks one.
+# It takes JDK 21 or newer (JAVA_HOME, else the javac on PATH): with an older one the library's jar lacks its classes
+# for Java 21, which scripts/CheckRelease.java refuses unless it is told --without-java-21.
+# The jars of the CUDA library are made by nvcc 13, which NVCC names or PATH has, and by the nvcc 12 that
+# GRADCLIP_NVCC12 names; scripts/debian-cuda.sh unpacks one.
 # GRADCLIP_STAGE_BUILD names the folder to build in, else a temporary one that is removed; GRADCLIP_STAGE_COMMIT
 # another commit.
 # Nothing is uploaded, and no artifact is installed into Maven's own repository.
@@ -58,9 +58,9 @@ done
 
 mvn -B -ntp -q -Dstyle.color=never -Pframeworks,peers versions:set -DnewVersion="$version" -DgenerateBackupPoms=false \
   -DupdateBuildOutputTimestamp=false "$@"
-# The tests are the gate's (.ci/run): without them no jar of tests is made, and none is published.
-mvn -B -ntp -q -Dstyle.color=never -Prelease,frameworks -Dmaven.test.skip -Dmaven.install.skip -Dproject.home="$home" \
-  -DaltDeploymentRepository="staged::file:$folder" -pl "$modules" "$@" deploy
+# Tests and formatting are the gate's (.ci/run): without the tests no jar of them is made, and none is published.
+mvn -B -ntp -q -Dstyle.color=never -Prelease,frameworks -Dmaven.test.skip -Dspotless.check.skip \
+  -Dmaven.install.skip -Dproject.home="$home" -DaltDeploymentRepository="staged::file:$folder" -pl "$modules" "$@" deploy
 # Of a repository that is added to, and not of a release.
 find "$folder" -name 'maven-metadata*' -type f -exec rm -f {} +
 echo "stage-release: $version is in $folder; look at it by: java scripts/CheckRelease.java $folder"
