@@ -77,7 +77,7 @@ public class Main {
         System.out.println(result.globalNorm() + " " + Math.round(gradient[0] * 100)
                 + " " + Math.round(gradient[1] * 100)
                 + " native " + Backend.NATIVE.isAvailable()
-                + " cuda " + !Backend.CUDA.reason().contains("no CUDA library")
+                + " cuda " + !Backend.CUDA.reason().matches(".*(no CUDA library|not be loaded|other sources).*")
                 + " module " + Main.class.getModule().getName());
     }
 }
