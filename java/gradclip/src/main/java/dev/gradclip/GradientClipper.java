@@ -218,6 +218,38 @@ public final class GradientClipper implements Clipper, AutoCloseable {
         return backend;
     }
 
+    /**
+     * The rule that clips each row of the {@code K} tensors bound to a norm of {@code maxNorm / √K}, so that the norm of
+     * a sample over all tensors is {@code maxNorm} at most (McMahan et al. 2018; Optax {@code
+     * per_example_layer_norm_clip}, uniform). A layer is a tensor.
+     *
+     * <pre>{@code
+     * NormRule rule = clipper.perLayerNorm(1.0); // once
+     * clipper.clip(rule);
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if maxNorm is negative or NaN
+     */
+    public NormRule perLayerNorm(double maxNorm) {
+        return ClipRule.perRowNorm(maxNorm / Math.sqrt(Math.max(1, binding.size())))
+                .withEpsilon(0);
+    }
+
+    /**
+     * The rule that clips each row of {@code Dᵢ} elements to a norm of {@code maxNorm · √(Dᵢ / D)}, where {@code D} is
+     * the number of elements of a sample over all tensors bound (Optax {@code per_example_layer_norm_clip}, not
+     * uniform). The threshold of a row is {@code maxNorm / √D} as a root mean square, so this is {@link
+     * ClipRule#blockRms} of rows.
+     *
+     * @throws IllegalArgumentException if maxNorm is negative or NaN
+     */
+    public NormRule perLayerNormBySize(double maxNorm) {
+        double elements = 0;
+        for (int i = 0; i < binding.size(); i++) elements += segments.length(i);
+        if (!(maxNorm >= 0)) throw new IllegalArgumentException("maxNorm must be 0 or more, but is " + maxNorm);
+        return ClipRule.blockRms(maxNorm / Math.sqrt(Math.max(1, elements))).withScope(Scope.ROW);
+    }
+
     /** The names of the tensors in the order bound, by which per-tensor figures are numbered. */
     public List<String> names() {
         return binding.names();
