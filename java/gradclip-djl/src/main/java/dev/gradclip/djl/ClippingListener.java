@@ -25,6 +25,7 @@ public final class ClippingListener extends TrainingListenerAdapter {
     private @Nullable DjlClipper clipper;
     private @Nullable Trainer trained;
     private @Nullable ClipResult latest;
+    private boolean units;
 
     /** Clips by a rule. */
     public ClippingListener(ClipRule rule) {
@@ -42,6 +43,12 @@ public final class ClippingListener extends TrainingListenerAdapter {
         StepClipper.check(settings);
     }
 
+    /** Binds units and weights from the next trainer on: {@link DjlClipper#units}. */
+    public ClippingListener units() {
+        units = true;
+        return this;
+    }
+
     /** The result of the latest clip; null before the first. */
     public @Nullable ClipResult latest() {
         return latest;
@@ -53,6 +60,7 @@ public final class ClippingListener extends TrainingListenerAdapter {
         if (now == null || trained != trainer) {
             close();
             now = DjlClipper.of(trainer, settings);
+            if (units) now.units();
             clipper = now;
             trained = trainer;
         }

@@ -62,8 +62,10 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     private List<@Nullable GradientBuffer> buffers = List.of();
     private List<GradientBuffer> weights = List.of();
 
-    /** True from the first step on: the updates' state is that of a clipper with weights. */
-    private boolean bindsWeights;
+    /** True from the first step on: the updates' state is that of a clipper with weights. And where units are bound. */
+    private volatile boolean bindsWeights;
+
+    private volatile boolean bindsUnits;
 
     private DjlClipper(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         gradients = new DjlGradients(parameters);
@@ -115,6 +117,22 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     /** Clips some parameters, with settings as {@link #of(Trainer, Consumer)} takes them. */
     public static DjlClipper of(PairList<String, Parameter> parameters, Consumer<GradientClipperBuilder> settings) {
         return new DjlClipper(parameters, settings);
+    }
+
+    /**
+     * Binds the units of each parameter of two or more dimensions, its leading dimension, as rows, and every parameter's
+     * weights beside its gradient: for {@code ClipRule.perRowNorm} and {@code ClipRule.adaptive}. A bias is one unit.
+     * It counts from the next call on.
+     *
+     * <pre>{@code
+     * DjlClipper clipper = DjlClipper.of(trainer).units();
+     * clipper.clip(ClipRule.adaptive(0.01)); // each step
+     * }</pre>
+     */
+    public DjlClipper units() {
+        bindsWeights = true;
+        bindsUnits = true;
+        return this;
     }
 
     /** Names in the order given: what a per-tensor index of a result means. */
@@ -264,6 +282,7 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     }
 
     private GradientClipper bind() {
+        if (bindsUnits) return clippers.bind(gradients.names(), buffers, weights, gradients.units());
         return bindsWeights
                 ? clippers.bind(gradients.names(), buffers, weights)
                 : clippers.bind(gradients.names(), buffers);
@@ -276,7 +295,7 @@ public final class DjlClipper implements Clipper, AutoCloseable {
     private <T> T onGradients(boolean withWeights, Function<GradientClipper, T> work) {
         use.acquire();
         try {
-            bindsWeights |= withWeights;
+            if (withWeights) bindsWeights = true;
             collectNow();
             return work.apply(bind());
         } finally {

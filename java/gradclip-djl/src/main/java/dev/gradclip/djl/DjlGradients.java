@@ -4,6 +4,7 @@ package dev.gradclip.djl;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.jni.JniUtils;
@@ -63,6 +64,17 @@ final class DjlGradients {
         List<GradientBuffer> weights = new ArrayList<>(parameters.size());
         for (GradientBuffer each : collect(handles, WEIGHTS, this::weights)) weights.add(Objects.requireNonNull(each));
         return weights;
+    }
+
+    /** The units of each parameter: its leading dimension where it has two or more, else 0. */
+    int[] units() {
+        int[] units = new int[parameters.size()];
+        for (int i = 0; i < units.length; i++) {
+            Shape shape = array(i).getShape();
+            boolean has = shape.dimension() > 1 && shape.size() > 0;
+            units[i] = has ? Math.toIntExact(shape.get(0)) : 0;
+        }
+        return units;
     }
 
     private List<@Nullable GradientBuffer> collect(

@@ -77,6 +77,11 @@ final class Djl {
         return parameter;
     }
 
+    /** Adds to a parameter's weights, in place. */
+    static void move(Parameter parameter, NDArray weights) {
+        parameter.getArray().stopGradient().addi(weights);
+    }
+
     /** Adds to the gradient. */
     static void give(Parameter parameter, NDArray gradient) {
         NDManager manager = gradient.getManager();

@@ -189,6 +189,33 @@ class DjlClipperTest {
         }
     }
 
+    /** Rows (3, 4) and (0, 0.5) with weights (24, 32) and (6, 8): λ = 1/16 allows norms of 2.5 and 0.625. */
+    @Test
+    void unitsAreRowsWithTheirWeights() {
+        Parameter kernel = Djl.parameter("kernel", manager.create(new float[] {3, 4, 0, .5f}, new Shape(2, 2)));
+        Parameter bias = Djl.parameter("bias", manager.create(new float[] {3, 4}));
+        Parameter frozen = Djl.parameter("frozen", manager.ones(new Shape(2, 3)));
+        frozen.freeze(true);
+        Djl.move(kernel, manager.create(new float[] {24, 32, 6, 8}, new Shape(2, 2)));
+        Djl.move(bias, manager.create(new float[] {6, 8}));
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(kernel, bias, frozen)).units()) {
+            ClipResult result = clipper.clip(ClipRule.adaptive(1 / 16.0));
+            assertEquals(5, result.rowNorm(0, 0));
+            assertEquals(0.5, result.rowCoefficient(0, 0));
+            assertEquals(1, result.rowCoefficient(0, 1));
+            assertEquals(0.125, result.tensorCoefficient(1), "a bias is one unit");
+            assertArrayEquals(new float[] {1.5f, 2, 0, .5f}, gradient(kernel));
+            assertArrayEquals(new float[] {.375f, .5f}, gradient(bias));
+            assertEquals(
+                    0.25,
+                    clipper.clip(ClipRule.perRowNorm(0.625).withEpsilon(0)).rowCoefficient(0, 0));
+        }
+        try (DjlClipper without = DjlClipper.of(Djl.list(kernel))) {
+            String said = message(IllegalArgumentException.class, () -> without.clip(ClipRule.adaptive(1)));
+            assertTrue(said.contains("adaptive clipping compares gradients with their parameters"), said);
+        }
+    }
+
     @Test
     void halvesAndDoublesAreOneNorm() {
         Parameter half = Djl.parameter("half", manager.full(new Shape(16), 1f).toType(DataType.FLOAT16, true));

@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
 public final class ClippingListener extends BaseTrainingListener {
     private final ClipRule rule;
     private final StepClipper clippers;
+    private boolean units;
     private int divisor = 1;
     private @Nullable ClipResult latest;
     private double norm = Double.NaN;
@@ -54,6 +55,21 @@ public final class ClippingListener extends BaseTrainingListener {
         this.rule = Objects.requireNonNull(rule, "rule");
         clippers = new StepClipper(() -> GradientClipper.builder().openMpThreads("libnd4jcpu.so"), settings)
                 .tell(this::ofTheMean);
+    }
+
+    /**
+     * Binds the units of each parameter as rows, and every parameter's weights beside its gradient: for {@code
+     * ClipRule.adaptive} and {@code ClipRule.perRowNorm}. Units are the outputs of a layer, which DL4J keeps along the
+     * slowest dimension: columns of a dense or recurrent layer's matrix, kernels of a convolution. An array with one
+     * dimension above 1, as a bias, is one unit.
+     *
+     * <pre>{@code
+     * network.addListeners(new ClippingListener(ClipRule.adaptive(0.01)).units());
+     * }</pre>
+     */
+    public synchronized ClippingListener units() {
+        units = true;
+        return this;
     }
 
     private ClipEvent ofTheMean(ClipEvent sum) {
@@ -83,8 +99,10 @@ public final class ClippingListener extends BaseTrainingListener {
     public synchronized void onGradientCalculation(Model model) {
         Dl4jGradients gradients = Dl4jGradients.of(model);
         divisor = gradients.divisor();
-        ClipResult result =
-                clippers.bind(gradients.names(), gradients.buffers()).clip(rule.times(divisor));
+        GradientClipper clipper = units
+                ? clippers.bind(gradients.names(), gradients.buffers(), gradients.weights(model), gradients.units())
+                : clippers.bind(gradients.names(), gradients.buffers());
+        ClipResult result = clipper.clip(rule.times(divisor));
         latest = result;
         norm = result.globalNorm() / divisor;
     }

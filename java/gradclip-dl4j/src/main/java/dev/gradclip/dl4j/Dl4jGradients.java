@@ -5,6 +5,8 @@ import dev.gradclip.HostBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.graph.vertex.GraphVertex;
@@ -16,9 +18,10 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  *
  * @param names as {@code gradientForVariable()} has them
  * @param buffers their own memory, views of the network's flattened gradient
+ * @param arrays the same
  * @param divisor what the updater will divide them by: the number of examples, or 1
  */
-record Dl4jGradients(List<String> names, List<HostBuffer> buffers, int divisor) {
+record Dl4jGradients(List<String> names, List<HostBuffer> buffers, List<INDArray> arrays, int divisor) {
     /**
      * Finds the gradients of a network.
      *
@@ -29,12 +32,53 @@ record Dl4jGradients(List<String> names, List<HostBuffer> buffers, int divisor) 
         Map<String, INDArray> all = model.gradient().gradientForVariable();
         List<String> names = new ArrayList<>(all.size());
         List<HostBuffer> buffers = new ArrayList<>(all.size());
+        List<INDArray> arrays = new ArrayList<>(all.size());
         all.forEach((name, gradient) -> {
             if (!isGradient(model, name)) return;
             names.add(name);
             buffers.add(Nd4jBuffers.wrap("the gradient of " + name, gradient));
+            arrays.add(gradient);
         });
-        return new Dl4jGradients(names, buffers, model.conf().isMiniBatch() ? model.batchSize() : 1);
+        return new Dl4jGradients(names, buffers, arrays, model.conf().isMiniBatch() ? model.batchSize() : 1);
+    }
+
+    /**
+     * The weights that the gradients are of, which must lie in the same order.
+     *
+     * @throws IllegalArgumentException naming a parameter that lies in memory in another order than its gradient
+     */
+    List<HostBuffer> weights(Model model) {
+        List<HostBuffer> weights = new ArrayList<>(names.size());
+        for (int i = 0; i < names.size(); i++) {
+            INDArray parameter = model.getParam(names.get(i));
+            if (!orderOf(parameter).equals(orderOf(arrays.get(i)))) {
+                throw new IllegalArgumentException("the parameter " + names.get(i)
+                        + " lies in memory in another order than its gradient, so that their units can't be compared;"
+                        + " leave units() out");
+            }
+            weights.add(Nd4jBuffers.wrap("the parameter " + names.get(i), parameter));
+        }
+        return weights;
+    }
+
+    /** The units of each gradient: the length of its slowest dimension, or 0 where one dimension is above 1. */
+    int[] units() {
+        int[] units = new int[arrays.size()];
+        for (int i = 0; i < units.length; i++) {
+            List<Long> order = orderOf(arrays.get(i));
+            units[i] = order.size() > 2 ? Math.toIntExact(order.get(1)) : 0;
+        }
+        return units;
+    }
+
+    /** Stride and length of each dimension above 1, the slowest first. */
+    private static List<Long> orderOf(INDArray array) {
+        return IntStream.range(0, array.rank())
+                .filter(i -> array.size(i) > 1)
+                .boxed()
+                .sorted((a, b) -> Long.compare(array.stride(b), array.stride(a)))
+                .flatMap(i -> Stream.of((long) array.stride(i), array.size(i)))
+                .toList();
     }
 
     /**

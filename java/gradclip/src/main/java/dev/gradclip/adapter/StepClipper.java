@@ -8,6 +8,7 @@ import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -30,6 +31,7 @@ public final class StepClipper implements AutoCloseable {
     private DType[] dtypes = {};
     private long[] lengths = {};
     private @Nullable DType @Nullable [] weightTypes;
+    private int[] rows = {};
     private UnaryOperator<ClipEvent> told = event -> event;
     private @Nullable GradientClipper clipper;
 
@@ -89,7 +91,7 @@ public final class StepClipper implements AutoCloseable {
      *     share memory, or they are on different sides
      */
     public GradientClipper bind(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
-        return bindTo(tensorNames, buffers, null);
+        return bindTo(tensorNames, buffers, null, new int[tensorNames.size()]);
     }
 
     /**
@@ -105,21 +107,47 @@ public final class StepClipper implements AutoCloseable {
             List<? extends @Nullable GradientBuffer> buffers,
             List<? extends GradientBuffer> weights) {
         requireCount(tensorNames, weights);
-        return bindTo(tensorNames, buffers, weights);
+        return bindTo(tensorNames, buffers, weights, new int[tensorNames.size()]);
+    }
+
+    /**
+     * A clipper bound to these gradients, in rows, and their weights: {@link #bind(List, List, List)}, for rules by rows
+     * or units.
+     *
+     * <pre>{@code
+     * clippers.bind(names, buffers, weights, new int[] {64, 0}).clip(ClipRule.adaptive(0.01)); // a kernel and a bias
+     * }</pre>
+     *
+     * @param rows the rows of each tensor, {@link GradientClipperBuilder#rows}; 0 for one without
+     * @throws IllegalArgumentException as {@link #bind(List, List, List)}, or if a number of rows is not right
+     */
+    public GradientClipper bind(
+            List<String> tensorNames,
+            List<? extends @Nullable GradientBuffer> buffers,
+            List<? extends GradientBuffer> weights,
+            int[] rows) {
+        requireCount(tensorNames, weights);
+        if (rows.length != tensorNames.size()) {
+            throw new IllegalArgumentException(
+                    "there are " + rows.length + " numbers of rows for " + tensorNames.size() + " tensors");
+        }
+        return bindTo(tensorNames, buffers, weights, rows);
     }
 
     private GradientClipper bindTo(
             List<String> tensorNames,
             List<? extends @Nullable GradientBuffer> buffers,
-            @Nullable List<? extends GradientBuffer> weights) {
+            @Nullable List<? extends GradientBuffer> weights,
+            int[] newRows) {
         requireCount(tensorNames, buffers);
         GradientClipper now = clipper;
-        if (now != null && names.equals(tensorNames) && sameWeights(weights) && now.fits(buffers)) {
+        boolean same = names.equals(tensorNames) && Arrays.equals(rows, newRows) && sameWeights(weights);
+        if (now != null && same && now.fits(buffers)) {
             now.rebind(buffers);
             if (weights != null) now.rebindWeights(weights);
             return now;
         }
-        return rebuild(tensorNames, buffers, weights);
+        return rebuild(tensorNames, buffers, weights, newRows);
     }
 
     private static void requireCount(List<String> tensorNames, List<?> buffers) {
@@ -140,7 +168,8 @@ public final class StepClipper implements AutoCloseable {
     private GradientClipper rebuild(
             List<String> tensorNames,
             List<? extends @Nullable GradientBuffer> buffers,
-            @Nullable List<? extends GradientBuffer> weights) {
+            @Nullable List<? extends GradientBuffer> weights,
+            int[] newRows) {
         boolean sameNames = names.equals(tensorNames);
         DType[] newDtypes = new DType[buffers.size()];
         long[] newLengths = new long[buffers.size()];
@@ -164,6 +193,7 @@ public final class StepClipper implements AutoCloseable {
                 newLengths[i] = beside != null ? beside.length() : known ? lengths[i] : 0;
                 builder.declare(tensorNames.get(i), newDtypes[i], newLengths[i]);
             }
+            if (newRows[i] != 0) builder.rows(newRows[i]);
             if (weights != null) builder.weights(weights.get(i));
         }
         GradientClipper built = builder.build();
@@ -179,6 +209,7 @@ public final class StepClipper implements AutoCloseable {
         names = List.copyOf(tensorNames);
         dtypes = newDtypes;
         lengths = newLengths;
+        rows = newRows.clone();
         weightTypes = weights == null
                 ? null
                 : weights.stream().map(GradientBuffer::dtype).toArray(DType[]::new);

@@ -221,4 +221,25 @@ class StepClipperTest {
                 .getMessage());
         assertTrue(tensors.contains("'mine'") && tensors.contains("framework"), tensors);
     }
+
+    @Test
+    void rowsAreThoseOfTheStep() {
+        HostBuffer gradient = HostBuffer.wrap(new float[] {3, 4, 6, 8});
+        HostBuffer weights = HostBuffer.wrap(new float[] {1, 1, 1, 1});
+        try (StepClipper clippers = new StepClipper()) {
+            GradientClipper rows = clippers.bind(List.of("w"), List.of(gradient), List.of(weights), new int[] {2});
+            assertEquals(10, rows.decide(ClipRule.globalNorm(1)).rowNorm(0, 1));
+            assertSame(rows, clippers.bind(List.of("w"), List.of(gradient), List.of(weights), new int[] {2}));
+            GradientClipper one = clippers.bind(List.of("w"), List.of(gradient), List.of(weights), new int[] {0});
+            assertNotSame(rows, one);
+            assertEquals(Math.sqrt(125), one.decide(ClipRule.globalNorm(1)).rowNorm(0, 0));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> clippers.bind(List.of("w"), List.of(gradient), List.of(weights), new int[] {3}));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> clippers.bind(List.of("w"), List.of(gradient), List.of(weights), new int[2]));
+            assertSame(one, clippers.bind(List.of("w"), List.of(gradient), List.of(weights)));
+        }
+    }
 }
