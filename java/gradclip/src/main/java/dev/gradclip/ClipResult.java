@@ -114,7 +114,7 @@ public final class ClipResult {
      *
      * <pre>{@code
      * ClipResult result = clipper.clipByGlobalNorm(1.0); // gradients of norm 13
-     * log.info("norm {}, clipped to {}", result.globalNorm(), result.clippedNorm()); // 13.0, 0.9999999230769289
+     * log.info("norm {}, clipped to {}", result.globalNorm(), result.clippedNorm()); // 13.0, 0.9999999230769291
      * }</pre>
      */
     public double clippedNorm() {

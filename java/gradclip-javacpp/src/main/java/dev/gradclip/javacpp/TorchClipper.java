@@ -194,8 +194,7 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     private GradientClipper clipperOfSteps() {
         use.acquire();
         try {
-            gradients.bindWeights();
-            collectNow();
+            collectNow(true);
             return binding.bind();
         } finally {
             use.release();
@@ -249,8 +248,7 @@ public final class TorchClipper implements Clipper, AutoCloseable {
         use.acquire();
         try {
             GradientClipper clipper = exchange.orTell(() -> {
-                if (weights) gradients.bindWeights();
-                collectNow();
+                collectNow(weights);
                 waitForBackward();
                 return binding.bind();
             });
@@ -347,8 +345,20 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     }
 
     private void collectNow() {
+        collectNow(false);
+    }
+
+    /** Finds the gradients; with weights from here on, unless one of these can't be bound. */
+    private void collectNow(boolean weights) {
         collected = false;
-        gradients.collect();
+        boolean bound = gradients.bindsWeights;
+        if (weights) gradients.bindWeights();
+        try {
+            gradients.collect();
+        } catch (RuntimeException e) {
+            gradients.bindsWeights = bound;
+            throw e;
+        }
         collected = true;
     }
 
@@ -368,8 +378,7 @@ public final class TorchClipper implements Clipper, AutoCloseable {
     private <T> T onGradients(Function<GradientClipper, T> work, boolean weights) {
         use.acquire();
         try {
-            if (weights) gradients.bindWeights();
-            collectNow();
+            collectNow(weights);
             return work.apply(binding.bind());
         } finally {
             use.release();

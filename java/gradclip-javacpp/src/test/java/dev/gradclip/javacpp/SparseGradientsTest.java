@@ -205,6 +205,9 @@ class SparseGradientsTest {
             String said = String.valueOf(refused.getMessage());
             assertTrue(said.contains("the gradient of table is sparse"), said);
             assertTrue(said.contains("which a step updates all"), said);
+            // A step that was refused does not stand in the way of the clip that it advises.
+            assertEquals(
+                    Math.sqrt(3 + 169), clipper.clip(ClipRule.globalNorm(1000)).globalNorm());
         }
         assertArrayEquals(before, Torch.values(parameters.get(0)), "untouched");
         try (TorchClipper clipper = TorchClipper.builder()

@@ -87,8 +87,7 @@ final class ClipText {
 
     /** The norm that the coefficient leaves, where it changes one and both are numbers. */
     private static String after(ClipReport clip) {
-        double factor = clip.result().coefficient() / clip.selection().rule().inverseScale();
-        double after = clip.result().globalNorm() * factor;
+        double after = clip.result().clippedNorm();
         return clip.result().clipped() && Double.isFinite(after) ? ", norm after " + Numbers.precise(after) : "";
     }
 
