@@ -63,6 +63,7 @@ TEST_CASE("global norm: bites, does not, only measures, zeroes") {
       const double coefficient = total.coefficient(maxNorm, 1e-6);
       CHECK(slot.globalNorm == total.value());
       CHECK(slot.coefficient == coefficient);
+      CHECK(slot.clippedNorm == total.valueTimes(coefficient));
       CHECK(has(slot, kClipped) == (coefficient != 1));
       CHECK_FALSE(has(slot, kNonFinite));
       CHECK(slot.badSegment == -1);

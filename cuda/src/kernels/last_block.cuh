@@ -79,13 +79,12 @@ __device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
   storeGlobal(&slot->ticket, result.ticket);
 }
 
-/// Passes on a result that lies in device memory.
+/// Passes on a result of a norm rule, which counts no changes, that lies in device memory.
 __device__ inline void passOn(const Slot* result, Slot* slot) {
   Slot found = {};
   found.ticket = loadGlobal<std::int64_t>(&result->ticket);
   found.globalNorm = loadGlobal<double>(&result->globalNorm);
   found.coefficient = loadGlobal<double>(&result->coefficient);
-  found.changed = loadGlobal<std::int64_t>(&result->changed);
   found.flags = loadGlobal<std::uint32_t>(&result->flags);
   found.badSegment = loadGlobal<std::int32_t>(&result->badSegment);
   found.badNorm = loadGlobal<double>(&result->badNorm);
