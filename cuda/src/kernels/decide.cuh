@@ -535,12 +535,12 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, con
   slot.clippedNorm = outcome.clippedNorm;
   slot.flags = (outcome.clipped ? kClipped : 0u) | (zeroed || !norm.finite() ? kNonFinite : 0u) |
                (outcome.refused ? kRefused : 0u) | (skipped ? kSkipped : 0u);
-  if (p.rule.history != 0 && !leavesByPolicy(p, norm)) {
-    slot.flags |= kHasThreshold;
-    slot.changed = bitCast<std::int64_t>(recalled.threshold);
-  }
   slot.badSegment = bad;
   if (bad >= 0) slot.badNorm = segmentNorm(p, static_cast<std::uint32_t>(bad)).value();
+  if (p.rule.history != 0 && norm.finite() && !zeroed) {
+    slot.flags |= kHasThreshold;
+    slot.badNorm = recalled.threshold;
+  }
   p.slot == p.result ? storeStruct(p.slot, slot) : publish(p.slot, slot);
 }
 

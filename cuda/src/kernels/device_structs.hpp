@@ -147,10 +147,10 @@ struct alignas(64) Slot {
   std::int64_t ticket;  ///< written last
   double globalNorm;
   double coefficient;
-  std::int64_t changed;  ///< elements, by a clamp; with kHasThreshold the bits of a history's threshold for all gradients
+  std::int64_t changed;  ///< elements, by a clamp
   std::uint32_t flags;
   std::int32_t badSegment;
-  double badNorm;
+  double badNorm;      ///< with kHasThreshold, where none is bad, the threshold that a history had for all gradients
   std::int64_t begun;  ///< the ticket, written first: a reader that finds another there afterwards has read a mixture
   double clippedNorm;  ///< the norm after the clip; NaN where coefficients differ
 };

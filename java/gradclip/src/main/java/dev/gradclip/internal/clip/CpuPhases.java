@@ -348,7 +348,7 @@ public final class CpuPhases implements Phases {
         if (decision.skips()) figures.setSkipped(globalNorm, 1, nonFinite);
         else figures.set(globalNorm, coefficient, decision.clips(), nonFinite, 0);
         figures.clippedNorm = decision.clippedNorm();
-        if (rule.hasHistory && rule.isGlobal()) figures.threshold = decision.threshold();
+        if (rule.hasHistory && rule.isGlobal() && !nonFinite) figures.threshold = decision.threshold();
     }
 
     /** Leaves every gradient as it is, because the policy is SKIP. */

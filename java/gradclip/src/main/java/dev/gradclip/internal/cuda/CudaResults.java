@@ -104,11 +104,7 @@ public final class CudaResults {
 
     /** The number of elements that a value rule changed. */
     public long changed(long call) {
-        return hasThreshold(call) ? 0 : slots.getLong(offset(call, CHANGED));
-    }
-
-    private boolean hasThreshold(long call) {
-        return (flags(call) & HAS_THRESHOLD) != 0;
+        return slots.getLong(offset(call, CHANGED));
     }
 
     /** Returns true if gradients were changed. */
@@ -125,9 +121,9 @@ public final class CudaResults {
         return (flags(call) & SKIPPED) != 0;
     }
 
-    /** The threshold that a history had for all gradients; NaN where there is none. */
+    /** The threshold that a history had for all gradients; NaN where there is none, or a gradient is not finite. */
     public double threshold(long call) {
-        return hasThreshold(call) ? slots.getDouble(offset(call, CHANGED)) : Double.NaN;
+        return (flags(call) & HAS_THRESHOLD) != 0 ? slots.getDouble(offset(call, SEGMENT_NORM)) : Double.NaN;
     }
 
     /** Returns true if the policy ERROR refused the clip, because {@link #segment} is not finite. */

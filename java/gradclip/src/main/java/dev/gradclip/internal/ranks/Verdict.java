@@ -61,7 +61,7 @@ public final class Verdict {
         boolean decides = !leavesByPolicy && refusal == null;
         coefficient = decides ? decision.decide(rule, histories, !isNonFinite) : 1;
         leaves = leavesByPolicy || decision.skips();
-        threshold = decides && rule.hasHistory && rule.isGlobal() ? decision.threshold() : Double.NaN;
+        threshold = rule.hasHistory && rule.isGlobal() && !isNonFinite ? decision.threshold() : Double.NaN;
     }
 
     /** The norm over all gradients of all ranks after clipping; NaN if gradients have different factors. */
