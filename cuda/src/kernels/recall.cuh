@@ -259,7 +259,10 @@ __device__ GRADCLIP_NOINLINE inline Recalled recall(double* block, const NormLim
   const auto window = static_cast<std::uint32_t>(head.window);
   const bool skipping = form == HistoryForm::SkipAbove || form == HistoryForm::SkipSpikes;
   // Larger norms, of float64 alone, would overflow when squared.
-  if (!moves || !(norm <= 0x1p500)) return {skipping ? rule.max : head.threshold, head.threshold, false, false};
+  if (!moves || !(norm <= 0x1p500)) {
+    const double before = rule.form == Form::Normalize ? head.threshold : r::least(head.threshold, rule.max);
+    return {skipping ? rule.max : before, head.threshold, false, false};
+  }
   __syncwarp(kAllLanes);
   Recalled recalled = {rule.max, 0.0, false, false};
   switch (form) {

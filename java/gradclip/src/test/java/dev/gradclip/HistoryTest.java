@@ -11,6 +11,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.gradclip.adapter.StepClipper;
 import dev.gradclip.internal.jni.EmulatedCuda;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -255,6 +257,54 @@ class HistoryTest {
             assertTrue(saved.clipper.history(rule).threshold("t0") > 0);
             assertRefused("'t9'", () -> saved.clipper.history(rule).threshold("t9"));
             assertRefused("'all tensors'", () -> saved.clipper.history(rule).threshold());
+        }
+    }
+
+    /** A block that does not hold together would lead a step beyond its memory. */
+    @Test
+    void aDamagedHistoryIsRefused() {
+        List<History> histories = List.of(
+                new History.AutoClip(30, 5),
+                new History.Quantile(0.5, 5),
+                new History.Percentile(2, 5),
+                new History.Median(2, 5),
+                new History.ZClip(0.9, 2, 3),
+                new History.SkipSpikes(6, 5, 3));
+        for (History history : histories) {
+            ClipRule rule = by(history);
+            try (GradientClipper clipper = GradientClipper.of(new float[] {3, 4})) {
+                for (int step = 0; step < 4; step++) clipper.clip(rule);
+                byte[] bytes = clipper.history(rule).toBytes();
+                int blocks = bytes.length / 8 - 20;
+                Random random = new Random(1);
+                for (int i = 0; i < 200; i++) {
+                    byte[] damaged = bytes.clone();
+                    int at = bytes.length - 8 * (1 + random.nextInt(Math.max(1, blocks)));
+                    double other =
+                            List.of(Double.NaN, -1.0, NONE, 1e300, 2.5, 7.0).get(random.nextInt(6));
+                    ByteBuffer.wrap(damaged).order(ByteOrder.LITTLE_ENDIAN).putDouble(at, other);
+                    try {
+                        clipper.history(rule).load(damaged);
+                    } catch (IllegalArgumentException | IOException e) {
+                        continue;
+                    }
+                    for (int step = 0; step < 12; step++) clipper.clip(rule);
+                }
+                byte[] unsorted = bytes.clone();
+                ByteBuffer.wrap(unsorted).order(ByteOrder.LITTLE_ENDIAN).putDouble(bytes.length - 8, -1);
+                assertRefused("all tensors", () -> clipper.history(rule).load(unsorted));
+            }
+        }
+    }
+
+    /** Before its first finite step a rule has its fixed limit at least. */
+    @ParameterizedTest
+    @MethodSource("backends")
+    void theFixedLimitHoldsFromTheStart(TestBackend backend) {
+        HostBuffer gradient = HostBuffer.wrap(new float[] {3, Float.POSITIVE_INFINITY});
+        try (GradientClipper clipper = backend.clipper(gradient)) {
+            assertEquals(0, clipper.clip(ClipRule.zClip()).coefficient());
+            assertEquals(0, Values.read(gradient)[0]);
         }
     }
 

@@ -17,6 +17,7 @@ import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.NonFinitePolicy;
 import dev.gradclip.NormType;
+import dev.gradclip.RuleHistory;
 import dev.gradclip.Update;
 import dev.gradclip.UpdateState;
 import dev.gradclip.adapter.OneThread;
@@ -187,14 +188,14 @@ public final class DjlClipper implements Clipper, AutoCloseable {
             int device = deviceOf(buffers);
             if (device < 0) {
                 ClipResult result = clipper.step(zeroing, rule);
-                if (isSkipped(result, rule)) clipper.clip(ALL_ZERO);
+                if (result.skipped()) clipper.clip(ALL_ZERO);
                 return result;
             }
             CudaStream stream = CudaStream.of(TorchAbi.currentStream(device));
             ClipResult result = clipper.stepAsync(zeroing, rule, stream);
             stream.synchronize();
             // Throws what the step did.
-            if (isSkipped(result, rule)) {
+            if (result.skipped()) {
                 clipper.clipAsync(ALL_ZERO, stream);
                 stream.synchronize();
             }
@@ -202,8 +203,14 @@ public final class DjlClipper implements Clipper, AutoCloseable {
         });
     }
 
-    private static boolean isSkipped(ClipResult result, ClipRule rule) {
-        return result.nonFinite() && rule.nonFinitePolicy() == NonFinitePolicy.SKIP;
+    /**
+     * What the clipper remembers for a rule with a {@link dev.gradclip.History}, to be saved and loaded:
+     * {@link GradientClipper#history}. To be asked for anew after a step with other gradients than before.
+     *
+     * @throws IllegalArgumentException if the rule has no history
+     */
+    public RuleHistory history(ClipRule rule) {
+        return onGradients(clipper -> clipper.history(rule));
     }
 
     /**

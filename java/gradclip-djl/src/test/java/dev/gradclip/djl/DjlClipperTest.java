@@ -152,6 +152,18 @@ class DjlClipperTest {
     }
 
     @Test
+    void aSpikeIsSkippedAndZeroed() {
+        Parameter a = Djl.parameter("a", manager.create(new float[] {30, 40}));
+        ClipRule rule = ClipRule.skipAbove(10);
+        try (DjlClipper clipper = DjlClipper.of(Djl.list(a))) {
+            assertTrue(clipper.step(Update.sgd(0.5), rule).skipped());
+            assertArrayEquals(new float[] {0, 0}, a.getArray().toFloatArray());
+            assertEquals(0, Djl.norm(a.getArray().getGradient()));
+            assertEquals(1, clipper.history(rule).steps());
+        }
+    }
+
+    @Test
     void aRestartGoesOnWithTheState(@TempDir Path folder) throws IOException {
         Path file = folder.resolve("state.safetensors");
         Parameter whole = Djl.parameter("a", manager.create(new float[] {3, 4}));

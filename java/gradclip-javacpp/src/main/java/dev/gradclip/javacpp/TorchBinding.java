@@ -75,6 +75,7 @@ final class TorchBinding {
         try {
             // A clipper that is made anew goes on with the steps that the one before it has done.
             if (clipper != null && clipper.state().steps() > 0) built.state().copyFrom(clipper.state());
+            if (clipper != null) built.continueHistories(clipper);
         } catch (Throwable e) {
             built.close();
             throw e;

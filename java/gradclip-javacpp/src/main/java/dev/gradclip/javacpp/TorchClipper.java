@@ -12,6 +12,7 @@ import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.NormRule;
 import dev.gradclip.NormType;
+import dev.gradclip.RuleHistory;
 import dev.gradclip.Update;
 import dev.gradclip.UpdateState;
 import dev.gradclip.adapter.OneThread;
@@ -189,6 +190,21 @@ public final class TorchClipper implements Clipper, AutoCloseable {
      */
     public void loadState(Path file) throws IOException {
         clipperOfSteps().state().load(file);
+    }
+
+    /**
+     * What the clipper remembers for a rule with a {@link dev.gradclip.History}, to be saved and loaded:
+     * {@link GradientClipper#history}. Gradients need not be there yet. To be asked for anew after a step with other
+     * gradients than before.
+     *
+     * <pre>{@code
+     * clipper.history(ClipRule.zClip()).save(Path.of("clip.safetensors"));
+     * }</pre>
+     *
+     * @throws IllegalArgumentException if the rule has no history
+     */
+    public RuleHistory history(ClipRule rule) {
+        return onGradients(clipper -> clipper.history(rule));
     }
 
     private GradientClipper clipperOfSteps() {

@@ -87,6 +87,32 @@ class TorchStepTest {
         return values;
     }
 
+    /** A clipper that is made anew, because a parameter has a gradient at last, goes on with what a rule remembers. */
+    @Test
+    void aRuleRemembersAndSkips() throws IOException {
+        TensorVector parameters = parameters(new Tensor[] {randn(3), randn(2)});
+        ClipRule rule = ClipRule.skipAbove(10).withMaxNorm(1);
+        ClipRule remembering = ClipRule.zClip();
+        Path file = folder.resolve("history.safetensors");
+        try (TorchClipper clipper = TorchClipper.of(parameters)) {
+            parameters.get(0).mutable_grad().put(torch.full(new long[] {3}, new Scalar(0.5)));
+            assertEquals(false, clipper.step(Update.adamW(RATE), rule).skipped());
+            clipper.clip(remembering);
+            float[] before = floats(parameters.get(0));
+            parameters.get(1).mutable_grad().put(torch.full(new long[] {2}, new Scalar(100.0)));
+            assertTrue(clipper.step(Update.adamW(RATE), rule).skipped());
+            assertArrayEquals(before, floats(parameters.get(0)));
+            clipper.clip(remembering);
+            assertEquals(2, clipper.history(rule).steps());
+            assertEquals(2, clipper.history(remembering).steps());
+            clipper.history(remembering).save(file);
+        }
+        try (TorchClipper clipper = TorchClipper.of(parameters)) {
+            clipper.history(remembering).load(file);
+            assertEquals(2, clipper.history(remembering).steps());
+        }
+    }
+
     /**
      * Fifty steps on the same gradients, beside LibTorch's optimizer and beside the formulas in double. The two are not
      * equal to the bit: LibTorch adds its norm up in float, and its vectorised loops fuse and order operations

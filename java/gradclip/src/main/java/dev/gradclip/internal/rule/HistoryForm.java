@@ -2,6 +2,7 @@
 package dev.gradclip.internal.rule;
 
 import dev.gradclip.History;
+import java.util.Arrays;
 
 /**
  * Where the numbers of one history lie in its block of doubles: the head, then the norms it keeps. The same block is
@@ -110,6 +111,30 @@ public enum HistoryForm {
         }
         blocks[at + A] = a;
         blocks[at + B] = b;
+    }
+
+    /**
+     * Returns true if a step can go on with a block that came from outside: whole numbers where there are counts, norms
+     * that are norms, and those in ascending order that are there in the order of time.
+     */
+    static boolean isSound(double[] block) {
+        int window = (int) block[WINDOW];
+        double steps = block[STEPS];
+        if (!(steps >= 0 && steps <= 0x1p53 && steps == Math.rint(steps))) return false;
+        for (int i = FIRST; i < block.length; i++) if (!(block[i] >= 0) || Double.isInfinite(block[i])) return false;
+        int kept = (int) Math.min(steps, window);
+        return switch (HistoryForm.values()[(int) block[FORM]]) {
+            case PERCENTILE -> steps == 0 || isSorted(block, window, window);
+            case AUTO_CLIP, QUANTILE -> isSorted(block, window, kept);
+            case MEDIAN -> block[FIRST] < window && block[FIRST] == Math.rint(block[FIRST]);
+            default -> true;
+        };
+    }
+
+    private static boolean isSorted(double[] block, int window, int kept) {
+        double[] ascending = Arrays.copyOfRange(block, NORMS, NORMS + kept);
+        Arrays.sort(ascending);
+        return Arrays.equals(ascending, Arrays.copyOfRange(block, NORMS + window, NORMS + window + kept));
     }
 
     private static int window(History history) {

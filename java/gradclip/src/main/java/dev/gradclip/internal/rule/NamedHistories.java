@@ -59,6 +59,9 @@ public final class NamedHistories {
                 throw new IllegalArgumentException(source + ": the history of " + name
                         + " is that of another rule, or of other numbers than " + part.history());
             }
+            if (!HistoryForm.isSound(history)) {
+                throw new IllegalArgumentException(source + ": the history of " + name + " is damaged");
+            }
             System.arraycopy(history, 0, placed, at, history.length);
             count[0]++;
         });
@@ -72,8 +75,7 @@ public final class NamedHistories {
     private static boolean isAlike(double[] block, double[] fresh, int at, int length) {
         if (block.length != length) return false;
         for (int i = 0; i < HistoryForm.STEPS; i++) if (block[i] != fresh[at + i]) return false;
-        double steps = block[HistoryForm.STEPS];
-        return steps >= 0 && steps <= 0x1p53 && steps == Math.rint(steps);
+        return true;
     }
 
     /** Puts each history beside what it is of and by which norm, so that another clipper goes on with it. */

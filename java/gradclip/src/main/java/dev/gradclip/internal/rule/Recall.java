@@ -53,7 +53,8 @@ final class Recall {
         double before = blocks[from + THRESHOLD];
         boolean skipping = FORMS[(int) blocks[from + FORM]] == HistoryForm.SKIP_ABOVE
                 || FORMS[(int) blocks[from + FORM]] == HistoryForm.SKIP_SPIKES;
-        limit = skipping ? rule.max() : before;
+        boolean isTarget = rule.form() == NormRule.Form.NORMALIZE;
+        limit = skipping ? rule.max() : isTarget ? before : least(before, rule.max());
         threshold = before;
         skips = false;
         ofAll = false;
