@@ -344,7 +344,7 @@ struct OfAll {
 
 /// A part's coefficient from its norm and its number of elements; its history, where it has one, takes a step. By one
 /// warp.
-__device__ inline double partCoefficient(const NormLimit& limit, const ScaledNorm& scaled, double elements,
+__device__ GRADCLIP_NOINLINE inline double partCoefficient(const NormLimit& limit, const ScaledNorm& scaled, double elements,
                                          double* history, const OfAll& all) {
   const ScaledNorm norm = scaled.times(limit.inverseScale);
   if (history == nullptr) return coefficientOf(limit, norm, elements, 0.0);
@@ -506,7 +506,9 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
     if (recalled.skips) return {Mode::Untouched, 1.0, norm.value(), false, false};
     limit = limitBy(limit, recalled);
   }
-  const double coefficient = coefficientOf(limit, norm, p.elements, 0.0, p.purpose == Purpose::Given);
+  const double coefficient = p.rule.history != 0 && recalled.lags
+                                 ? recalled.coefficient
+                                 : coefficientOf(limit, norm, p.elements, 0.0, p.purpose == Purpose::Given);
   const bool clips = changes(coefficient, p.types);
   return {Mode::Global, ofScaled(coefficient, limit.inverseScale), clips ? norm.valueTimes(coefficient) : norm.value(),
           false, clips};

@@ -20,7 +20,8 @@ enum class HistoryForm : std::int32_t {
   GrowthCap = 6,
   Stabilizer = 7,
   SkipAbove = 8,
-  SkipSpikes = 9
+  SkipSpikes = 9,
+  Lagged = 10
 };
 
 /// The head of a block; the norms it keeps follow.
@@ -36,6 +37,8 @@ struct Recalled {
   double threshold;  ///< what the norm was compared with
   bool skips;        ///< the step is skipped
   bool ofAll;        ///< the fixed limit, by the norm over all, stands for this one
+  bool lags;         ///< the coefficient does not follow from the step's norm
+  double coefficient;
 };
 
 __device__ __forceinline__ HistoryHead loadHead(const double* block) {
@@ -247,6 +250,10 @@ __device__ inline bool skipsSpike(HistoryHead& head, double* norms, double norm)
   return skips;
 }
 
+__device__ inline double lagged(const HistoryHead& head, const NormLimit& rule) {
+  return head.steps == 0.0 ? 1.0 : least(1.0, rule.max / (head.first + rule.epsilon));
+}
+
 }  // namespace recalling
 
 /// `clipped`: the norm after the fixed limit of all, for AdaGc. Where a gradient is not finite, nothing moves.
@@ -261,10 +268,11 @@ __device__ GRADCLIP_NOINLINE inline Recalled recall(double* block, const NormLim
   // Larger norms, of float64 alone, would overflow when squared.
   if (!moves || !(norm <= 0x1p500)) {
     const double before = rule.form == Form::Normalize ? head.threshold : r::least(head.threshold, rule.max);
-    return {skipping ? rule.max : before, head.threshold, false, false};
+    const bool lags = form == HistoryForm::Lagged;
+    return {skipping ? rule.max : before, head.threshold, false, false, lags, lags ? r::lagged(head, rule) : 1.0};
   }
   __syncwarp(kAllLanes);
-  Recalled recalled = {rule.max, 0.0, false, false};
+  Recalled recalled = {rule.max, 0.0, false, false, false, 1.0};
   switch (form) {
     case HistoryForm::AutoClip:
       r::keep(norms, window, norm, head.steps);
@@ -312,6 +320,12 @@ __device__ GRADCLIP_NOINLINE inline Recalled recall(double* block, const NormLim
       break;
     case HistoryForm::SkipSpikes:
       recalled.skips = r::skipsSpike(head, norms, norm);
+      break;
+    case HistoryForm::Lagged:
+      recalled.lags = true;
+      recalled.coefficient = r::lagged(head, rule);
+      head.first = head.steps == 0.0 ? norm : head.a * head.first + (1.0 - head.a) * norm;
+      head.threshold = rule.max;
       break;
   }
   head.steps += 1.0;

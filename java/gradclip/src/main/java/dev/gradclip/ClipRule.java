@@ -286,6 +286,17 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
     }
 
     /**
+     * Scales all gradients by {@code min(1, maxNorm / (e + 1e-6))}, e being the running average of the norms before this
+     * step, e ← 0.9 e + 0.1 norm: {@link History.Lagged}. On the CPU it takes one pass over the gradients where
+     * {@link #globalNorm} takes two; a spike is clipped a step too late.
+     *
+     * @throws IllegalArgumentException if maxNorm is negative or NaN
+     */
+    static NormRule laggedNorm(double maxNorm) {
+        return remembering(Scope.ALL, maxNorm, DEFAULT_EPSILON, new History.Lagged(0.9));
+    }
+
+    /**
      * Skips a step whose norm is above {@code norm}, as Megatron-LM does: no gradient, weight or state moves, and
      * {@link GradientClipper#skipAddress} tells an optimizer on the device. Steps that are not skipped are not clipped,
      * but by {@link NormRule#withMaxNorm}.

@@ -185,6 +185,22 @@ public sealed interface History {
         }
     }
 
+    /**
+     * Scales by the average of the norms before this one instead of by n, so that the coefficient is known before the
+     * gradients are read: on the CPU one pass measures and scales them. The average is fed with n afterwards; the first
+     * step is not clipped. A NaN or an infinity is found when the others have been scaled already, so that policies
+     * other than PROPAGATE take two passes (gradclip's own; pytorch/torchtitan #990 asks for a clip that waits for no
+     * norm).
+     *
+     * @param beta what the average keeps of itself, 0 to 1
+     */
+    record Lagged(double beta) implements History {
+        /** Checks the number. */
+        public Lagged {
+            requireBetween("beta", beta, 0, 1);
+        }
+    }
+
     /** The name of the rule on the command line and in reports. */
     default String name() {
         return getClass().getSimpleName().replaceAll("(?<=.)(?=[A-Z])", "-").toLowerCase(Locale.ROOT);
@@ -195,7 +211,7 @@ public sealed interface History {
         return this instanceof SkipAbove above ? new SkipAbove(above.norm * factor) : this;
     }
 
-    /** Returns true if the rule skips steps: it needs one norm over all tensors. */
+    /** Returns true if the rule skips steps. */
     default boolean skips() {
         return this instanceof SkipAbove || this instanceof SkipSpikes;
     }

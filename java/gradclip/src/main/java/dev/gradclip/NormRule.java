@@ -88,6 +88,9 @@ public record NormRule(
             throw new IllegalArgumentException(history.name()
                     + " skips a step as a whole, by the norm over all: it takes the scope ALL, not " + scope);
         }
+        if (history instanceof History.Lagged && scope != Scope.ALL) {
+            throw new IllegalArgumentException("lagged takes the scope ALL, not " + scope);
+        }
         Form wanted = history instanceof History.Stabilizer ? Form.NORMALIZE : Form.CLIP;
         if (form != wanted) {
             throw new IllegalArgumentException(history.name() + " takes the form " + wanted + ", not " + form);

@@ -60,6 +60,8 @@ class HistoryTest {
                 ClipRule.stabilize(),
                 ClipRule.stabilize().withScope(Scope.ALL).withNormType(NormType.L1),
                 ClipRule.skipAbove(60).withMaxNorm(30),
+                ClipRule.laggedNorm(20),
+                ClipRule.laggedNorm(20).withNormType(NormType.INF).withInverseScale(0.5),
                 by(new History.SkipSpikes(1, 6, 3)),
                 ClipRule.perGroup(Map.of(
                         "first", by(new History.AutoClip(20, 3)),
@@ -335,6 +337,7 @@ class HistoryTest {
         assertRefused("skips a step as a whole", () -> ClipRule.skipSpikes().withScope(Scope.TENSOR));
         assertRefused("CLIP", () -> ClipRule.normalize(1).withHistory(new History.AutoClip(1, 1)));
         assertRefused("NORMALIZE", () -> by(new History.Stabilizer(0.5, 0.5)));
+        assertRefused("lagged takes the scope ALL", () -> ClipRule.laggedNorm(1).withScope(Scope.TENSOR));
         assertRefused("skips steps", () -> ClipRule.perGroup(Map.of("a", ClipRule.skipAbove(1))));
         assertEquals("auto-clip", ClipRule.autoClip().name());
         assertEquals("z-clip", ClipRule.zClip().name());

@@ -149,6 +149,14 @@ public final class Rules {
                     BETA2,
                     SCOPE),
             new RuleSpec(
+                    "lagged",
+                    "g · min(1, max-norm / (e + 1e-6)), e the average of the norms before n",
+                    "this library's own: on the CPU one pass over the gradients",
+                    List.of(MAX_NORM),
+                    List.of(BETA, NORM_TYPE, INVERSE_SCALE),
+                    a -> ClipRule.laggedNorm(a.number(MAX_NORM)),
+                    "max-norm=1"),
+            new RuleSpec(
                     "skip-above",
                     "nothing changes where n > norm; else g · min(1, max-norm / (n + 1e-6))",
                     "Megatron-LM",

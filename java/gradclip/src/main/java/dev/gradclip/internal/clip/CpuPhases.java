@@ -101,8 +101,30 @@ public final class CpuPhases implements Phases {
             return;
         }
         if (rule.mayWrite()) binding.requireWritable();
+        if (!isMeasured && rule.isLagged()) {
+            clipInOnePass(rule, figures);
+            return;
+        }
         if (measureForNorm(rule, isMeasured)) scale(rule, norm.value(), foundNonFinite, figures);
         else leave(figures);
+    }
+
+    /** Scales by a coefficient that does not follow from the norm, and measures on the way. */
+    private void clipInOnePass(ResolvedRule rule, Figures figures) {
+        begin();
+        NormType type = typeOf(rule);
+        // Moves nothing: the coefficient alone.
+        decision.decide(rule, rule.historyBlocks(), false);
+        writing = decision.changes();
+        if (writing) {
+            for (int i = 0; i < segments.gradients(); i++) plan.setCoefficient(i, decision.coefficient(i));
+            plan.measureAndScale(type, 0, segments.gradients());
+        } else {
+            plan.measure(type, 0, segments.gradients());
+        }
+        totalAll(type, rule.inverseScale);
+        foundNonFinite = !norm.isFinite();
+        set(rule, norm.value(), decideBy(rule, foundNonFinite), foundNonFinite, figures);
     }
 
     private void decide(ResolvedRule rule, Figures figures) {

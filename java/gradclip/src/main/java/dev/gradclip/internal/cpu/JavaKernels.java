@@ -75,7 +75,8 @@ final class JavaKernels implements Kernels {
                     case SCALE -> scratch.scale(memory.coefficients.get(segment), piece, from, n);
                     case CLAMP -> changed += scratch.clamp(a, b, piece, from, n);
                     case ZERO_NON_FINITE -> changed += scratch.zeroNonFinite(piece, from, n);
-                    case UPDATE -> throw new IllegalArgumentException("an update has its own method");
+                    case MEASURE_AND_SCALE, UPDATE ->
+                        throw new IllegalArgumentException(work + " is done by other methods");
                 }
             }
         }

@@ -165,6 +165,7 @@ public abstract class Decision {
         next += HistoryForm.length(history);
         skips |= recall.skips;
         if (recall.ofAll) return ofAll;
+        if (history instanceof History.Lagged) return recall.coefficient;
         return rule.form() == NormRule.Form.NORMALIZE
                 ? NormLimit.coefficient(rule, rule.max(), rule.targetNorm() * recall.limit, norm, elements, 0)
                 : NormLimit.coefficient(rule, recall.limit, rule.targetNorm(), norm, elements, 0);

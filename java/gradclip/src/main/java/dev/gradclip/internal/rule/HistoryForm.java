@@ -18,7 +18,8 @@ public enum HistoryForm {
     GROWTH_CAP,
     STABILIZER,
     SKIP_ABOVE,
-    SKIP_SPIKES;
+    SKIP_SPIKES,
+    LAGGED;
 
     /** The ordinal of the form. */
     static final int FORM = 0;
@@ -57,7 +58,8 @@ public enum HistoryForm {
         if (history instanceof History.AdaGc) return ADA_GC;
         if (history instanceof History.GrowthCap) return GROWTH_CAP;
         if (history instanceof History.Stabilizer) return STABILIZER;
-        return history instanceof History.SkipAbove ? SKIP_ABOVE : SKIP_SPIKES;
+        if (history instanceof History.SkipAbove) return SKIP_ABOVE;
+        return history instanceof History.SkipSpikes ? SKIP_SPIKES : LAGGED;
     }
 
     /** The doubles of a block. */
@@ -68,7 +70,7 @@ public enum HistoryForm {
                     // As they came, and in ascending order.
                     case AUTO_CLIP, QUANTILE, PERCENTILE -> 2 * window;
                     case MEDIAN, Z_CLIP, SKIP_SPIKES -> window;
-                    case ADA_GC, GROWTH_CAP, STABILIZER, SKIP_ABOVE -> 0;
+                    case ADA_GC, GROWTH_CAP, STABILIZER, SKIP_ABOVE, LAGGED -> 0;
                 };
     }
 
@@ -108,6 +110,8 @@ public enum HistoryForm {
         } else if (history instanceof History.SkipSpikes h) {
             a = h.sigmas();
             b = h.least();
+        } else if (history instanceof History.Lagged h) {
+            a = h.beta();
         }
         blocks[at + A] = a;
         blocks[at + B] = b;

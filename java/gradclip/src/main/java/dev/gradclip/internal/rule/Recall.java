@@ -48,6 +48,9 @@ final class Recall {
     /** True if the limit is compared with the norm over all tensors. */
     boolean ofAll;
 
+    /** The coefficient where that does not follow from the step's norm; else NaN. */
+    double coefficient;
+
     /** Takes the threshold of the latest step, and moves nothing. */
     void stay(double[] blocks, int from, NormRule rule) {
         double before = blocks[from + THRESHOLD];
@@ -58,6 +61,12 @@ final class Recall {
         threshold = before;
         skips = false;
         ofAll = false;
+        boolean lags = FORMS[(int) blocks[from + FORM]] == HistoryForm.LAGGED;
+        coefficient = lags ? lagged(rule, blocks[from + STEPS], blocks[from + FIRST]) : Double.NaN;
+    }
+
+    private static double lagged(NormRule rule, double before, double average) {
+        return before == 0 ? 1 : least(1, rule.max() / (average + rule.epsilon()));
     }
 
     /**
@@ -74,6 +83,7 @@ final class Recall {
         at = from;
         skips = false;
         ofAll = false;
+        coefficient = Double.NaN;
         double before = get(STEPS);
         switch (FORMS[(int) get(FORM)]) {
             case AUTO_CLIP -> {
@@ -105,6 +115,12 @@ final class Recall {
             case SKIP_SPIKES -> {
                 limit = max;
                 skipSpike(norm, before);
+            }
+            case LAGGED -> {
+                limit = max;
+                coefficient = lagged(rule, before, get(FIRST));
+                set(FIRST, before == 0 ? norm : get(A) * get(FIRST) + (1 - get(A)) * norm);
+                set(THRESHOLD, max);
             }
         }
         set(STEPS, before + 1);

@@ -9,6 +9,7 @@ import dev.gradclip.NormRule;
 import dev.gradclip.NormType;
 import dev.gradclip.Scope;
 import dev.gradclip.ValueRule;
+import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -183,6 +184,14 @@ public final class ResolvedRule {
             if (byRows && part.from() <= tensor && tensor < part.to()) return true;
         }
         return false;
+    }
+
+    /** Returns true if one pass can measure and scale: the coefficient is known before, and no policy may undo it. */
+    public boolean isLagged() {
+        return isGlobal()
+                && parts[0].history() instanceof History.Lagged
+                && policy == NonFinitePolicy.PROPAGATE
+                && NormKind.of(normType()) != NormKind.POWER;
     }
 
     public NonFinitePolicy policy() {
