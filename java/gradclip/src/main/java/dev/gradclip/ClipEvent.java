@@ -34,6 +34,11 @@ public record ClipEvent(
         @Nullable ClipRule rule,
         boolean skipped,
         double threshold) {
+    /** A threshold that is NaN becomes the one that the rule has without a history. */
+    public ClipEvent {
+        if (Double.isNaN(threshold)) threshold = fixedThreshold(rule);
+    }
+
     /** An event of a step that was not skipped, with the threshold that the rule has without a history. */
     public ClipEvent(
             long step,
@@ -44,17 +49,7 @@ public record ClipEvent(
             Map<String, Double> groupNorms,
             Map<String, Double> tensorNorms,
             @Nullable ClipRule rule) {
-        this(
-                step,
-                globalNorm,
-                coefficient,
-                clipped,
-                nonFinite,
-                groupNorms,
-                tensorNorms,
-                rule,
-                false,
-                fixedThreshold(rule));
+        this(step, globalNorm, coefficient, clipped, nonFinite, groupNorms, tensorNorms, rule, false, Double.NaN);
     }
 
     /** An event without norms of tensors and without a rule. */
@@ -69,7 +64,7 @@ public record ClipEvent(
     }
 
     /** The threshold of a rule for one norm over all, as it is without a history; NaN of other rules. */
-    static double fixedThreshold(@Nullable ClipRule rule) {
+    private static double fixedThreshold(@Nullable ClipRule rule) {
         if (!(rule instanceof NormRule norm) || norm.scope() != Scope.ALL) return Double.NaN;
         return switch (norm.form()) {
             case CLIP, NORMALIZE -> norm.max();

@@ -129,16 +129,6 @@ public final class ClipObserver {
             Map<String, Double> groupNorms,
             Map<String, Double> tensorNorms,
             ClipRule rule) {
-        ClipEvent event = new ClipEvent(
-                step,
-                figures.globalNorm,
-                figures.coefficient,
-                figures.clipped,
-                figures.nonFinite,
-                groupNorms,
-                tensorNorms,
-                rule);
-        if (!figures.skipped && Double.isNaN(figures.threshold)) return event;
         return new ClipEvent(
                 step,
                 figures.globalNorm,
@@ -149,7 +139,7 @@ public final class ClipObserver {
                 tensorNorms,
                 rule,
                 figures.skipped,
-                Double.isNaN(figures.threshold) ? event.threshold() : figures.threshold);
+                figures.threshold);
     }
 
     /** Makes the event of a clip that the policy ERROR refused, which changed no gradient. */
