@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Histories against plain readings of their formulas: the norms kept in a list, sorted anew in each step.
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "cuda_support.hpp"
-#include "kernels/recall.cuh"
-#include "support.hpp"
 
 using gradclip::HistoryForm;
 

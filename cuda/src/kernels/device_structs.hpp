@@ -142,6 +142,28 @@ struct Capture {
 /// Captured clips and steps that a plan has room for.
 constexpr unsigned kCaptures = 16;
 
+/// What a history is of; the ordinals are those of dev.gradclip.internal.rule.HistoryForm.
+enum class HistoryForm : std::int32_t {
+  AutoClip = 0,
+  Quantile = 1,
+  Percentile = 2,
+  Median = 3,
+  ZClip = 4,
+  AdaGc = 5,
+  GrowthCap = 6,
+  Stabilizer = 7,
+  SkipAbove = 8,
+  SkipSpikes = 9,
+  Lagged = 10
+};
+
+/// The head of a block; the norms it keeps follow.
+struct HistoryHead {
+  double form, window, a, b, steps, threshold, first, second, third, fourth;
+};
+
+constexpr std::uint32_t kHistoryHead = sizeof(HistoryHead) / sizeof(double);
+
 /// One result, in mapped host memory.
 struct alignas(64) Slot {
   std::int64_t ticket;  ///< written last

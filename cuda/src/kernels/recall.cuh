@@ -5,31 +5,10 @@
 #pragma once
 
 #include "common/norms_and_coefficients.hpp"
+#include "kernels/device_structs.hpp"
 #include "kernels/device_words.cuh"
 
 namespace gradclip {
-
-/// The ordinals are those of dev.gradclip.internal.rule.HistoryForm.
-enum class HistoryForm : std::int32_t {
-  AutoClip = 0,
-  Quantile = 1,
-  Percentile = 2,
-  Median = 3,
-  ZClip = 4,
-  AdaGc = 5,
-  GrowthCap = 6,
-  Stabilizer = 7,
-  SkipAbove = 8,
-  SkipSpikes = 9,
-  Lagged = 10
-};
-
-/// The head of a block; the norms it keeps follow.
-struct HistoryHead {
-  double form, window, a, b, steps, threshold, first, second, third, fourth;
-};
-
-constexpr std::uint32_t kHistoryHead = sizeof(HistoryHead) / sizeof(double);
 
 /// What a rule does in this step.
 struct Recalled {
