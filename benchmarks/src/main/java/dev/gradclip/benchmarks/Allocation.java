@@ -24,8 +24,8 @@ record Allocation(double bytes, long calls) {
     /** A ClipResult, with compressed references. */
     private static final double RESULT = 64;
 
-    /** A verb makes a rule of its number: 64 for a norm, 40 for a value; compiled code sometimes takes it apart. */
-    private static final double RULE = 64;
+    /** A verb makes a rule of its number: 72 for a norm, 40 for a value; compiled code sometimes takes it apart. */
+    private static final double RULE = 72;
 
     /**
      * The bytes that a clipper makes of a rule that is not the one before: {@code bites} has another threshold at each

@@ -59,9 +59,6 @@ public final class ResolvedRule {
 
     public final double inverseScale;
 
-    /** A copy of the rule's policy, because {@link GroupRule} allocates an iterator to answer, at each clip. */
-    private final NonFinitePolicy policy;
-
     /** The type of norm measured; null if the rule clamps. */
     public final @Nullable NormType normType;
 
@@ -82,7 +79,6 @@ public final class ResolvedRule {
         this.rule = rule;
         this.parts = parts;
         inverseScale = rule.inverseScale();
-        policy = rule.nonFinitePolicy();
         normType = parts[0].rule() instanceof NormRule first ? first.normType() : null;
         boolean adaptive = false;
         boolean writes = false;
@@ -190,12 +186,13 @@ public final class ResolvedRule {
     public boolean isLagged() {
         return isGlobal()
                 && parts[0].history() instanceof History.Lagged
-                && policy == NonFinitePolicy.PROPAGATE
+                && policy() == NonFinitePolicy.PROPAGATE
                 && NormKind.of(normType()) != NormKind.POWER;
     }
 
+    /** The policy, which all parts have. The rule itself may be a {@link GroupRule}, which allocates to answer. */
     public NonFinitePolicy policy() {
-        return policy;
+        return parts[0].rule().nonFinitePolicy();
     }
 
     // ---- histories --------------------------------------------------------------------------------------------------
