@@ -234,32 +234,32 @@ __device__ inline void foldDeep(const DecideParams& p, std::uint32_t number) {
   if (laneIndex() == 0 && finishes(p)) finishSegment<Wide>(p, limitOf(p), deep.segment);
 }
 
-/// The largest of some segments' maxima, by one warp.
-__device__ inline double largestMaximum(const DecideParams& p, const SegmentRun& run) {
-  double largest = 0.0;
-  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
-    largest = maximum(largest, loadGlobal<double>(p.fold.maxima + run.at(i)));
-  }
-  return acrossLanes(largest, maximum);
-}
-
 /// The sum over the warp's lanes.
 __device__ __forceinline__ double sumLanes(double sum) {
   return acrossLanes(sum, [](double a, double b) { return a + b; });
 }
 
-/// The power norm of some segments, by one warp. No order is kept: pow differs anyway.
-__device__ inline ScaledNorm powerNorm(const DecideParams& p, const SegmentRun& run) {
-  const double largest = largestMaximum(p, run);
-  if (!(largest > 0.0) || !isFinite(largest)) return normPower(p.rule.p, largest, 0.0);
+/// The power norm of segments that are `stride` apart, by one warp, from their maxima and sums. No order is kept: pow
+/// differs anyway. Called, for a kernel that holds it four times spills registers.
+__device__ GRADCLIP_NOINLINE inline ScaledNorm powerNormOf(double power, const double* maxima, const double* sums,
+                                                           std::uint32_t n, std::uint32_t stride) {
+  double largest = 0.0;
+  for (std::uint32_t i = laneIndex(); i < n; i += kWarp) {
+    largest = maximum(largest, loadGlobal<double>(maxima + std::size_t{i} * stride));
+  }
+  largest = acrossLanes(largest, maximum);
+  if (!(largest > 0.0) || !isFinite(largest)) return normPower(power, largest, 0.0);
   const PowerUnit unit(largest);
   double sum = 0.0;
-  for (std::uint32_t i = laneIndex(); i < run.n; i += kWarp) {
-    const std::uint32_t segment = run.at(i);
-    sum += unit.term(p.rule.p, loadGlobal<double>(p.fold.maxima + segment),
-                     loadGlobal<double>(at(p.fold.sums, kMiddle, segment)));
+  for (std::uint32_t i = laneIndex(); i < n; i += kWarp) {
+    sum += unit.term(power, loadGlobal<double>(maxima + std::size_t{i} * stride),
+                     loadGlobal<double>(sums + std::size_t{i} * stride));
   }
-  return normPower(p.rule.p, largest, sumLanes(sum));
+  return normPower(power, largest, sumLanes(sum));
+}
+
+__device__ __forceinline__ ScaledNorm powerNorm(const DecideParams& p, const SegmentRun& run) {
+  return powerNormOf(p.rule.p, p.fold.maxima + run.first, at(p.fold.sums, kMiddle, run.first), run.n, run.stride);
 }
 
 /// The norm, not a power one, whose sum of each plane is what a function of the plane returns.
@@ -343,14 +343,20 @@ struct OfAll {
 };
 
 /// A part's coefficient from its norm and its number of elements; its history, where it has one, takes a step. By one
-/// warp.
-__device__ GRADCLIP_NOINLINE inline double partCoefficient(const NormLimit& limit, const ScaledNorm& scaled, double elements,
-                                         double* history, const OfAll& all) {
+/// warp. Called, with the part's address and not its numbers: the kernel would spill registers otherwise.
+__device__ GRADCLIP_NOINLINE inline double partCoefficient(const Part* part, const ScaledNorm scaled, double elements,
+                                                           const OfAll* all) {
+  const NormLimit limit = limitOf(part);
+  double* const history = historyOf(part);
   const ScaledNorm norm = scaled.times(limit.inverseScale);
   if (history == nullptr) return coefficientOf(limit, norm, elements, 0.0);
-  const double ofAll = coefficientOf(limit, all.norm, elements, 0.0), value = norm.value();
-  const Recalled recalled = recall(history, limit, value, elements, value * ofAll, all.moves);
+  const double ofAll = coefficientOf(limit, all->norm, elements, 0.0), value = norm.value();
+  const Recalled recalled = recall(history, limit, value, elements, value * ofAll, all->moves);
   return recalled.ofAll ? ofAll : coefficientOf(limitBy(limit, recalled), norm, elements, 0.0);
+}
+
+__device__ __forceinline__ double inverseScaleOf(const Part* part) {
+  return loadGlobal<double>(&part->limit.inverseScale);
 }
 
 /// Every step-th segment's elements from one on: counts, whose sum is exact in any order.
@@ -376,19 +382,15 @@ __device__ inline void finishOwnNorms(const DecideParams& p) {
   }
 }
 
-/// Parts of one norm over up to kRun segments, a warp each: those without a history, or those with one.
-template <bool kRemembers>
-__device__ inline void finishShortParts(const DecideParams& p, const OfAll& all) {
+/// Parts of one norm over up to kRun segments, a warp each.
+__device__ inline void finishShortParts(const DecideParams& p, const OfAll* all) {
   for (std::uint32_t i = warpInBlock(); i < p.parts.count; i += warpsInBlock()) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
     if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n > kRun || samplesOf(part) != 0) continue;
-    double* const history = historyOf(part);
-    if ((history != nullptr) != kRemembers) continue;
-    const NormLimit limit = limitOf(part);
     const double elements = sumLanes(countElements(p, run, laneIndex(), kWarp));
-    const double coefficient = partCoefficient(limit, normOfSegments(p, run), elements, history, all);
-    storeCoefficients(p, run, coefficient, limit.inverseScale, laneIndex(), kWarp);
+    const double coefficient = partCoefficient(part, normOfSegments(p, run), elements, all);
+    storeCoefficients(p, run, coefficient, inverseScaleOf(part), laneIndex(), kWarp);
   }
 }
 
@@ -399,12 +401,11 @@ __device__ inline void finishShortSamples(const DecideParams& p) {
     const std::uint32_t samples = samplesOf(part);
     const SegmentRun all = segmentsOf(part);
     if (samples == 0 || all.n / samples > kRun) continue;
-    const NormLimit limit = limitOf(part);
     for (std::uint32_t sample = warpInBlock(); sample < samples; sample += warpsInBlock()) {
       const SegmentRun run = sampleOf(all, samples, sample);
       const double elements = sumLanes(countElements(p, run, laneIndex(), kWarp));
-      const double coefficient = partCoefficient(limit, normOfSample(p, run), elements, nullptr, {});
-      storeCoefficients(p, run, coefficient, limit.inverseScale, laneIndex(), kWarp);
+      const double coefficient = partCoefficient(part, normOfSample(p, run), elements, nullptr);
+      storeCoefficients(p, run, coefficient, inverseScaleOf(part), laneIndex(), kWarp);
     }
   }
 }
@@ -416,12 +417,12 @@ struct alignas(16) Shared {
   double elements[kBlockThreads / kWarp];   ///< by warp
   double coefficient;                       ///< of a part
   ScaledNorm norm;
+  OfAll all;
   Recalled recalled;  ///< of the history of all gradients
 };
 
 /// A norm over more segments, by all threads of the last block; overwrites groupSums.
-__device__ inline void finishLong(const DecideParams& p, const SegmentRun& run, const NormLimit& limit, double* history,
-                                  const OfAll& all, Shared& shared) {
+__device__ inline void finishLong(const DecideParams& p, const Part* part, const SegmentRun& run, Shared& shared) {
   __syncthreads();  // the norm before is done with groupSums and what is shared
   const std::uint32_t groups = isPower(p) ? 0 : runsIn(run.n);
   for (std::uint32_t k = warpInBlock(); k < groups; k += warpsInBlock()) foldGroupOfPart(p, groupOf(run, k), k);
@@ -432,24 +433,21 @@ __device__ inline void finishLong(const DecideParams& p, const SegmentRun& run, 
     const ScaledNorm norm = isPower(p) ? powerNorm(p, run) : normOfGroups(p, groups);
     double sum = 0.0;
     for (unsigned warp = 0; warp < warpsInBlock(); ++warp) sum += shared.elements[warp];
-    const double coefficient = partCoefficient(limit, norm, sum, history, all);
+    const double coefficient = partCoefficient(part, norm, sum, &shared.all);
     if (laneIndex() == 0) shared.coefficient = coefficient;
   }
   __syncthreads();
-  storeCoefficients(p, run, shared.coefficient, limit.inverseScale, threadIdx.x, blockDim.x);
+  storeCoefficients(p, run, shared.coefficient, inverseScaleOf(part), threadIdx.x, blockDim.x);
 }
 
 /// Parts and samples of one norm over more than kRun segments, one after the other.
-__device__ inline void finishLongParts(const DecideParams& p, Shared& shared, const OfAll& all) {
+__device__ inline void finishLongParts(const DecideParams& p, Shared& shared) {
   for (std::uint32_t i = 0; i < p.parts.count; ++i) {
     const Part* const part = p.parts.parts + i;
     const SegmentRun run = segmentsOf(part);
-    if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n <= kRun) continue;
-    const std::uint32_t samples = samplesOf(part);
-    if (samples == 0) finishLong(p, run, limitOf(part), historyOf(part), all, shared);
-    if (samples == 0 || run.n / samples <= kRun) continue;
-    for (std::uint32_t k = 0; k < samples; ++k)
-      finishLong(p, sampleOf(run, samples, k), limitOf(part), nullptr, all, shared);
+    const std::uint32_t samples = samplesOf(part), norms = samples == 0 ? 1 : samples;
+    if (loadGlobal<std::int32_t>(&part->perSegment) != 0 || run.n / norms <= kRun) continue;
+    for (std::uint32_t k = 0; k < norms; ++k) finishLong(p, part, sampleOf(run, norms, k), shared);
   }
 }
 
@@ -487,6 +485,7 @@ __device__ __forceinline__ bool leavesByPolicy(const DecideParams& p, const Scal
   return !norm.finite() && (p.rule.policy == Policy::Error || p.rule.policy == Policy::Skip);
 }
 
+template <bool Wide>
 __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& norm, const Recalled& recalled,
                                     unsigned changesSome) {
   const bool untouched = leavesByPolicy(p, norm);
@@ -502,11 +501,11 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
   }
   if (p.purpose == Purpose::Value) return {Mode::Global, none, none, false, false};
   NormLimit limit = limitOf(p);
-  if (p.rule.history != 0) {
+  if (!Wide && p.rule.history != 0) {
     if (recalled.skips) return {Mode::Untouched, 1.0, norm.value(), false, false};
     limit = limitBy(limit, recalled);
   }
-  const double coefficient = p.rule.history != 0 && recalled.lags
+  const double coefficient = !Wide && p.rule.history != 0 && recalled.lags
                                  ? recalled.coefficient
                                  : coefficientOf(limit, norm, p.elements, 0.0, p.purpose == Purpose::Given);
   const bool clips = changes(coefficient, p.types);
@@ -515,11 +514,12 @@ __device__ inline Outcome outcomeOf(const DecideParams& p, const ScaledNorm& nor
 }
 
 /// What a clip does about the norm, by one thread; `bad` is the first segment with a norm that is not finite, or -1.
+template <bool Wide>
 __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, const Recalled& recalled,
                               std::int32_t bad) {
   const bool zeroed = atomicExch(&p.control->zeroed, 0u) != 0;
   const unsigned changesSome = atomicExch(&p.control->changes, 0u);
-  const Outcome outcome = outcomeOf(p, norm, recalled, changesSome);
+  const Outcome outcome = outcomeOf<Wide>(p, norm, recalled, changesSome);
   const bool skipped = outcome.mode == Mode::Untouched && !outcome.refused;
   const bool isValue = p.purpose == Purpose::Value;
   if (p.purpose != Purpose::Norm) {
@@ -539,7 +539,7 @@ __device__ inline void decide(const DecideParams& p, const ScaledNorm& norm, con
                (outcome.refused ? kRefused : 0u) | (skipped ? kSkipped : 0u);
   slot.badSegment = bad;
   if (bad >= 0) slot.badNorm = segmentNorm(p, static_cast<std::uint32_t>(bad)).value();
-  if (p.rule.history != 0 && norm.finite() && !zeroed) {
+  if (!Wide && p.rule.history != 0 && norm.finite() && !zeroed) {
     slot.flags |= kHasThreshold;
     slot.badNorm = recalled.threshold;
   }
@@ -564,7 +564,6 @@ __device__ inline void foldRest(const DecideParams& p, std::uint32_t groups) {
   if constexpr (Wide) {
     if (finishesPairs(p)) finishDeepPairs(p);
     if (p.parts.count != 0) finishOwnNorms(p);
-    finishShortParts<false>(p, {});
     if (p.parts.ofSamples) finishShortSamples(p);
   }
   for (std::uint32_t i = warpInBlock(); i < groups; i += warpsInBlock()) foldGroupIf(p, i, false);
@@ -612,24 +611,27 @@ __device__ __forceinline__ void decideLast(const DecideParams& p, std::uint32_t 
   __syncthreads();
   const ScaledNorm norm = shared.norm;
   const std::int32_t bad = norm.finite() ? -1 : firstBadSegment(p, shared);
-  const OfAll all = {norm, norm.finite() && pollGlobal(&p.control->zeroed) == 0};
-  if (p.rule.history != 0) {
-    if (warpInBlock() == 0) {
+  // One norm over all is not for the wide kernel; without a history nobody waits for memory here.
+  const bool remembers = Wide ? p.remembers : p.rule.history != 0;
+  if (remembers && threadIdx.x == 0) shared.all = {norm, norm.finite() && pollGlobal(&p.control->zeroed) == 0};
+  if (remembers) __syncthreads();
+  if constexpr (!Wide) {
+    if (remembers && warpInBlock() == 0) {
       auto* const history = reinterpret_cast<double*>(static_cast<std::uintptr_t>(p.rule.history));
       const NormLimit limit = limitOf(p);
       const double value = norm.value();
       const Recalled recalled =
-          recall(history, limit, value, p.elements, recalling::least(value, limit.max), all.moves);
+          recall(history, limit, value, p.elements, recalling::least(value, limit.max), shared.all.moves);
       if (laneIndex() == 0) shared.recalled = recalled;
     }
-    __syncthreads();
+    if (remembers) __syncthreads();
   }
   if constexpr (Wide) {
-    if (p.remembers) finishShortParts<true>(p, all);
-    finishLongParts(p, shared, all);
+    finishShortParts(p, &shared.all);
+    finishLongParts(p, shared);
     __syncthreads();
   }
-  if (threadIdx.x == 0) decide(p, norm, shared.recalled, bad);
+  if (threadIdx.x == 0) decide<Wide>(p, norm, shared.recalled, bad);
 }
 
 }  // namespace gradclip
