@@ -7,9 +7,8 @@
 // |   | a warp 32 segments of one tile each, a thread a segment | sums, as measure left them | coefficients |
 // |   | a warp a group of 1024 segments of one tile each | sums | groupSums |
 // | 2 | the last block, a warp a segment of many runs | runSums | sums, coefficients |
-// | 3 | the last block | sums | the coefficients of parts, the other groupSums |
-//   (of parts with a history, once the norm over all is known)
-// | 4 | the last block | groupSums | Decision, Finding, Slot |
+// | 3 | the last block | sums | the coefficients of samples, the other groupSums |
+// | 4 | the last block | groupSums, sums, histories | histories, the coefficients of parts, Decision, Finding, Slot |
 //
 // One launch, where a kernel a stage would read better: a launch takes the host about 2 µs, and a clip from Java is to
 // take 8 with measure and apply.

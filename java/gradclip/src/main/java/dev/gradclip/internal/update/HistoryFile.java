@@ -6,7 +6,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 
 /** Histories of rules as the bytes of a safetensors file: a tensor of FLOAT64 for each. */
@@ -41,43 +40,19 @@ public final class HistoryFile {
         long size = file.length < 8 ? -1 : bytes.getLong(0);
         if (size < 2 || size > file.length - 8) throw new IOException(name + ": is no safetensors file");
         int data = 8 + (int) size;
-        Map<String, Object> top;
-        try {
-            top = Json.object(new String(file, 8, (int) size, StandardCharsets.UTF_8));
-        } catch (IllegalArgumentException e) {
-            throw new IOException(name + ": its header is malformed: " + e.getMessage(), e);
-        }
+        Map<String, Object> top = StateFile.header(new String(file, 8, (int) size, StandardCharsets.UTF_8), name);
         if (!(top.remove("__metadata__") instanceof Map<?, ?> metadata) || !"1".equals(metadata.get(TITLE))) {
             throw new IOException(name + ": holds no history of a gradclip rule");
         }
         Map<String, double[]> histories = new LinkedHashMap<>();
         for (Map.Entry<String, Object> entry : top.entrySet()) {
-            long[] range = range(entry.getValue(), file.length - data);
-            if (range.length == 0) {
-                throw new IOException(
-                        name + ": what it says of '" + entry.getKey() + "' is malformed, or reaches beyond its end");
-            }
-            double[] values = new double[(int) (range[1] - range[0]) / 8];
-            for (int i = 0; i < values.length; i++) values[i] = bytes.getDouble(data + (int) range[0] + 8 * i);
+            StateFile.Entry found = StateFile.entry(name, entry.getKey(), entry.getValue(), file.length - data);
+            long length = found.to() - found.from();
+            if (!found.dtype().equals("F64") || length % 8 != 0) throw StateFile.malformed(name, entry.getKey());
+            double[] values = new double[(int) length / 8];
+            for (int i = 0; i < values.length; i++) values[i] = bytes.getDouble(data + (int) found.from() + 8 * i);
             histories.put(entry.getKey(), values);
         }
         return histories;
-    }
-
-    /** Where the bytes of an entry lie; an empty array if it is no tensor of FLOAT64 in so many bytes. */
-    private static long[] range(Object entry, int most) {
-        if (entry instanceof Map<?, ?> map
-                && "F64".equals(map.get("dtype"))
-                && map.get("data_offsets") instanceof List<?> offsets
-                && offsets.size() == 2
-                && offsets.get(0) instanceof Long from
-                && offsets.get(1) instanceof Long to
-                && from >= 0
-                && from <= to
-                && to <= most
-                && (to - from) % 8 == 0) {
-            return new long[] {from, to};
-        }
-        return new long[0];
     }
 }

@@ -26,7 +26,8 @@ public final class StateFile {
     private static final String FORM = "gradclip.update";
     private static final long MOST_HEADER = 100_000_000;
 
-    private record Entry(String dtype, List<Object> shape, long from, long to) {}
+    /** A tensor in a file. */
+    record Entry(String dtype, List<Object> shape, long from, long to) {}
 
     private final Path file;
     private final StateForm form;
@@ -147,12 +148,7 @@ public final class StateFile {
             String json = StandardCharsets.UTF_8
                     .decode(read(channel, 8, (int) header, file))
                     .toString();
-            Map<String, Object> top;
-            try {
-                top = Json.object(json);
-            } catch (IllegalArgumentException e) {
-                throw new IOException(file + ": its header is malformed: " + e.getMessage(), e);
-            }
+            Map<String, Object> top = header(json, file);
             StateForm form = form(top.remove("__metadata__"));
             if (form == null) throw new IOException(file + ": holds no state of gradclip's updates");
             Map<String, Entry> entries = new LinkedHashMap<>();
@@ -163,12 +159,22 @@ public final class StateFile {
         }
     }
 
+    /** Parses a header; the source is told where that can't be. */
+    static Map<String, Object> header(String json, Object source) throws IOException {
+        try {
+            return Json.object(json);
+        } catch (IllegalArgumentException e) {
+            throw new IOException(source + ": its header is malformed: " + e.getMessage(), e);
+        }
+    }
+
     private static @Nullable StateForm form(@Nullable Object metadata) {
         if (!(metadata instanceof Map<?, ?> map)) return null;
         return StateForm.titled(map.get(FORM));
     }
 
-    private static Entry entry(Path file, String name, Object value, long most) throws IOException {
+    /** What a header says of a tensor, whose bytes are among so many. */
+    static Entry entry(Object source, String name, Object value, long most) throws IOException {
         if (value instanceof Map<?, ?> map
                 && map.get("dtype") instanceof String dtype
                 && map.get("shape") instanceof List<?> shape
@@ -181,7 +187,11 @@ public final class StateFile {
                 && to <= most) {
             return new Entry(dtype, new ArrayList<>(shape), from, to);
         }
-        throw new IOException(file + ": what it says of '" + name + "' is malformed, or reaches beyond its end");
+        throw malformed(source, name);
+    }
+
+    static IOException malformed(Object source, String name) {
+        return new IOException(source + ": what it says of '" + name + "' is malformed, or reaches beyond its end");
     }
 
     private static ByteBuffer read(FileChannel channel, long at, int bytes, Path file) throws IOException {
