@@ -3,6 +3,9 @@
 
 #include <jni.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "gradclip/piece.hpp"
 
 namespace gradclip {
@@ -73,7 +76,54 @@ class Elements {
   unsigned char* first_ = nullptr;
 };
 
-/// Calls work(piece, range, elements) for each piece with elements in [firstTile, lastTile).
+/// Calls visit(i, element) for elements of a piece, of `count` from `from` on.
+template <class Visit>
+void forEachStrided(const Piece& piece, unsigned char* first, std::int64_t bytes, std::int64_t from, std::int64_t count,
+                    Visit&& visit) {
+  unsigned char* at = first + piece.index(from) * bytes;
+  std::int64_t left = piece.inner - from % piece.inner;
+  const std::int64_t skipped = (piece.stride - piece.inner) * bytes;
+  for (std::int64_t i = 0; i < count; ++i, at += bytes) {
+    visit(i, at);
+    if (--left != 0) continue;
+    left = piece.inner;
+    at += skipped;
+  }
+}
+
+/// Calls work for each tile of a piece whose elements do not lie side by side, on a copy of them; those that it changed
+/// are copied back.
+template <class Bits, HeapAccess access, class Work>
+void forEachGathered(const Piece& piece, const PieceRange& range, unsigned char* first, Work&& work) {
+  constexpr std::int64_t kBytes = sizeof(Bits), kMost = kTileBytes / kBytes;
+  alignas(64) Bits copy[kMost];
+  for (std::int64_t done = 0; done < range.count; done += kMost) {
+    const std::int64_t from = range.firstElement + done, count = std::min(kMost, range.count - done);
+    forEachStrided(piece, first, kBytes, from, count,
+                   [&](std::int64_t i, const unsigned char* at) { std::memcpy(copy + i, at, kBytes); });
+    work(piece, PieceRange{range.firstTile + done / kMost, from, count}, copy);
+    if constexpr (access == HeapAccess::Write) {
+      forEachStrided(piece, first, kBytes, from, count, [&](std::int64_t i, unsigned char* at) {
+        if (std::memcmp(at, copy + i, kBytes) != 0) std::memcpy(at, copy + i, kBytes);
+      });
+    }
+  }
+}
+
+template <HeapAccess access, class Work>
+void forEachGathered(const Piece& piece, const PieceRange& range, unsigned char* first, Work&& work) {
+  switch (elementBytes(piece.dtype)) {
+    case 8:
+      return forEachGathered<std::uint64_t, access>(piece, range, first, work);
+    case 4:
+      return forEachGathered<std::uint32_t, access>(piece, range, first, work);
+    default:
+      return forEachGathered<std::uint16_t, access>(piece, range, first, work);
+  }
+}
+
+/// Calls work(piece, range, elements) for each piece with elements in [firstTile, lastTile); `elements` are copies
+/// where they do not lie side by side.
 template <HeapAccess access, class Work>
 void forEachElements(const Pieces& pieces, jlong firstTile, jlong lastTile, Work&& work) {
   forEachPiece(pieces.table, pieces.count, firstTile, lastTile, [&](std::int64_t index, const PieceRange& range) {
@@ -81,7 +131,10 @@ void forEachElements(const Pieces& pieces, jlong firstTile, jlong lastTile, Work
     Elements elements(pieces, index, access);
     unsigned char* const first = elements.isThere() ? elements.enter() : nullptr;
     if (first == nullptr) return false;
-    work(piece, range, first + range.firstElement * elementBytes(piece.dtype));
+    if (piece.isStrided())
+      forEachGathered<access>(piece, range, first, work);
+    else
+      work(piece, range, first + range.firstElement * elementBytes(piece.dtype));
     elements.leave();
     return true;
   });

@@ -9,7 +9,7 @@
 
 namespace gradclip {
 
-/// One contiguous run of elements: an entry of dev.gradclip.internal.memory.PieceTable.
+/// One run of elements, contiguous but for a unit along an axis: an entry of dev.gradclip.internal.memory.PieceTable.
 struct Piece {
   std::int64_t address;      ///< of the first element; 0 for a heap array
   std::int64_t arrayOffset;  ///< bytes from the start of the heap array to the first element
@@ -17,15 +17,26 @@ struct Piece {
   std::int64_t firstTile;    ///< number of the first tile in the plan
   std::int32_t segment;      ///< tensor whose norm the elements share
   DType dtype;
+  std::int64_t inner = 0;   ///< elements of each block; 0 where all elements lie side by side
+  std::int64_t stride = 0;  ///< elements between the beginnings of two blocks
+
+  bool isStrided() const { return inner != 0; }
+
+  /// How far an element lies from the first one, in elements.
+  std::int64_t index(std::int64_t element) const {
+    return isStrided() ? element / inner * stride + element % inner : element;
+  }
 };
 
-static_assert(sizeof(Piece) == 40, "layout that Java writes");
+static_assert(sizeof(Piece) == 56, "layout that Java writes");
 static_assert(offsetof(Piece, address) == 0, "layout that Java writes");
 static_assert(offsetof(Piece, arrayOffset) == 8, "layout that Java writes");
 static_assert(offsetof(Piece, count) == 16, "layout that Java writes");
 static_assert(offsetof(Piece, firstTile) == 24, "layout that Java writes");
 static_assert(offsetof(Piece, segment) == 32, "layout that Java writes");
 static_assert(offsetof(Piece, dtype) == 36, "layout that Java writes");
+static_assert(offsetof(Piece, inner) == 40, "layout that Java writes");
+static_assert(offsetof(Piece, stride) == 48, "layout that Java writes");
 
 /// The part of a piece that a range of tiles covers.
 struct PieceRange {

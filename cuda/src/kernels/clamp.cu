@@ -161,9 +161,11 @@ __device__ __forceinline__ unsigned clampFew(std::int32_t dtype, Vectors<kFew>& 
 }
 
 /// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
-GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Tile tile, ClampLimits limits) {
+template <class Place, class Given>
+GRADCLIP_NOINLINE __device__ Changes clampAny(std::int32_t dtype, Given given, ClampLimits limits) {
   Changes changes = {0, 0};
-  transformFew(tile, Loaded{tile}, [&](Vectors<kFew>& v, int left) {
+  const Place tile = {given};  // given as one, it made the kernel spill 16 bytes of registers from 10.0 on
+  transformFew(tile, tile, [&](Vectors<kFew>& v, int left) {
     unsigned writes = 0;
     int done = 0;
     if (ordinary(limits, dtype)) {
@@ -211,7 +213,7 @@ __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32
     clampWhole<Before::Nothing, kTuning.clamp.vectors>(piece.dtype, laneOf(piece, number), limits, changes);
     return;
   }
-  const Changes more = !whole ? clampAny(piece.dtype, tileOf(piece, number), limits)
+  const Changes more = !whole ? clampAny<Loaded>(piece.dtype, tileOf(piece, number), limits)
                        : what == Before::Zeroes
                            ? clampChanged<Before::Zeroes>(piece.dtype, laneOf(piece, number), limits)
                            : clampChanged<Before::Unscales>(piece.dtype, laneOf(piece, number), limits);
@@ -219,8 +221,19 @@ __device__ __forceinline__ void clampTile(const ClampLimits& limits, std::uint32
   changes.zeroed |= more.zeroed;
 }
 
+__device__ __forceinline__ void clampAnyTile(const ClampLimits& limits, std::uint32_t number, const DevicePiece& piece,
+                                             const TileTable& tiles, Changes& changes) {
+  const Changes more = piece.strided != 0 ? clampAny<Gathered>(piece.dtype, gatheredOf(tiles, piece, number), limits)
+                                          : clampAny<Loaded>(piece.dtype, tileOf(piece, number), limits);
+  changes.elements += more.elements;
+  changes.zeroed |= more.zeroed;
+}
+
 }  // namespace clamping
 
+/// Of a plan that has units along an axis, where `strided`: these took registers that whole tiles need. Such a plan is
+/// rarely clamped.
+template <bool strided>
 __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKernel(const ClampParams params) {
   if (params.decision != nullptr) {
     const Decision decision = loadStruct(params.decision);
@@ -229,16 +242,20 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.clamp.blocks) clampKern
   Changes changes = {0, 0};
   forEachTile(
       params.tiles, params.tileCount, [](std::uint32_t i) { return i; },
-      [&](std::uint32_t tile, const DevicePiece& piece) { clampTile(limitsOf(params, piece), tile, piece, changes); });
+      [&](std::uint32_t tile, const DevicePiece& piece) {
+        if constexpr (strided) clampAnyTile(limitsOf(params, piece), tile, piece, params.tiles, changes);
+        else clampTile(limitsOf(params, piece), tile, piece, changes);
+      });
   countChanges(params.control, changes);
   if (lastBlock(params.control, sharedMemory<unsigned>()) && threadIdx.x == 0)
     publishChanges(params.control, params.slot, ticketOf(params.ticket, params.capture));
 }
 
-cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel, &grids->clamp); }
+cudaError_t findClampGrid(int device, Grids* grids) { return residentBlocks(device, clampKernel<false>, &grids->clamp); }
 
-cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params) {
-  return launch(clampKernel, blocksFor(params.tileCount, grids.clamp), kBlockThreads, sizeof(unsigned), stream, params);
+cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params, bool strided) {
+  const auto kernel = strided ? clampKernel<true> : clampKernel<false>;
+  return launch(kernel, blocksFor(params.tileCount, grids.clamp), kBlockThreads, sizeof(unsigned), stream, params);
 }
 
 cudaError_t findGrids(int device, Grids* grids) {

@@ -10,18 +10,29 @@
 
 namespace gradclip {
 
-/// One contiguous run of elements on the device.
+/// One run of elements on the device, contiguous but for a unit along an axis.
 struct alignas(16) DevicePiece {
   std::uint64_t address;     ///< 0 for a tensor that is absent this step
   std::uint64_t bytes;       ///< 0 for that, too
   std::uint32_t firstTile;   ///< in the plan
   std::int32_t segment;
   std::uint32_t wholeTiles;  ///< that come first and lie at multiples of 16 bytes
-  std::uint16_t dtype;
-  std::uint16_t onlyTile;  ///< 1 where its segment has one tile: the partial is the segment's sum
+  std::uint8_t dtype;
+  std::uint8_t onlyTile;  ///< 1 where its segment has one tile: the partial is the segment's sum
+  std::uint16_t strided;  ///< 0 where its elements lie side by side, else which Strided before the first piece is its
 };
 
 static_assert(sizeof(DevicePiece) == 32, "two 16-byte loads");
+
+/// Elements in blocks, in bytes. The different ones that pieces have lie before the first piece, the first of them
+/// last: a pointer of their own in TileTable moves the other numbers of a launch, and made clamp spill 100 bytes of
+/// registers.
+struct alignas(16) Strided {
+  std::uint64_t inner;   ///< of a block
+  std::uint64_t stride;  ///< between the beginnings of two blocks
+
+  bool operator==(const Strided& other) const { return inner == other.inner && stride == other.stride; }
+};
 
 /// Tiles, each for one warp, however short. Eight short tiles to a warp doubled the length of each kernel, and pay only
 /// where there are more short tensors than the device holds warps, which is thousands.

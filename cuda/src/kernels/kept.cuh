@@ -34,13 +34,16 @@ struct Kept {
 };
 
 /// Reads a tile, once.
-__device__ __forceinline__ void keepTile(const Kept& kept, const DevicePiece& piece, std::uint32_t number) {
+__device__ __forceinline__ void keepTile(const Kept& kept, const TileTable& tiles, const DevicePiece& piece,
+                                         std::uint32_t number) {
   if (isWhole(piece, number)) {
     kept.keep(0, InPlace{laneOf(piece, number)}.vectors<kStripes>(0));
     return;
   }
-  const Loaded tile = {tileOf(piece, number)};
-  for (int first = 0; first < kTile; first += kFew * kStripe) kept.keep(first / kStripe, tile.few(first));
+  const auto keep = [&](const auto& tile) {
+    for (int first = 0; first < kTile; first += kFew * kStripe) kept.keep(first / kStripe, tile.few(first));
+  };
+  piece.strided != 0 ? keep(gatheredOf(tiles, piece, number)) : keep(Loaded{tileOf(piece, number)});
 }
 
 }  // namespace gradclip

@@ -140,7 +140,8 @@ struct ClampParams {
   Capture capture;
 };
 
-cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params);
+/// `strided` where a piece may be.
+cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampParams& params, bool strided);
 
 /// Updates the weights of all gradients, each clipped on the way.
 struct UpdateParams {

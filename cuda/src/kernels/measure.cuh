@@ -172,6 +172,11 @@ __device__ __forceinline__ void measureTile(const MeasureParams& params, std::ui
     if (kind >= 0 && dispatch(kind, MeasureWhole<Norm, InPlace>{params, piece, number, {laneOf(piece, number)}}))
       return;
   }
+  if (piece.strided != 0) {
+    const Gathered tile = gatheredOf(params.tiles, piece, number);
+    measureAny<Norm>(params, number, piece, tile.bytes(), tile);
+    return;
+  }
   const Tile tile = tileOf(piece, number);
   measureAny<Norm>(params, number, piece, tile.bytes, Loaded{tile});
 }

@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kBlockThreads, kOneLaunchBlocks) oneLaunchKern
   Control* const control = p.decide.control;
   unsigned passed = threadIdx.x == 0 ? passages(control) : 0;
   forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const DevicePiece& piece) {
-    keepTile(kept, piece, tile);
+    keepTile(kept, p.scale.tiles, piece, tile);
     measureKept<Norm>(p.measure, kept, tile, piece);
   });
   // All partials, before anybody folds them.

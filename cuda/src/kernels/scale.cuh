@@ -71,8 +71,8 @@ GRADCLIP_NOINLINE __device__ inline Vector scaledEach(std::int32_t dtype, Vector
 }
 
 /// Any tile, in any way. Out of line: whole tiles shall not pay for it in registers.
-template <class Source>
-GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Tile tile, Source source, Scaling scaling) {
+template <class Place, class Source>
+GRADCLIP_NOINLINE __device__ void scaleAny(std::int32_t dtype, Place tile, Source source, Scaling scaling) {
   const Multiply multiply = {scaling.coefficient};
   transformFew(tile, source, [&](Vectors<kFew>& v, int) {
     if (scaling.plain()) return dispatch(dtype, ChangeFew<Multiply>{v, multiply});
@@ -104,8 +104,11 @@ __device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decis
     const Multiply multiply = {scaling.coefficient};
     Byte* const lane = laneOf(piece, number);
     dispatch(piece.dtype, ChangeWhole<kTuning.scale.vectors, Multiply, Whole>{lane, multiply, whole});
+  } else if (piece.strided != 0) {
+    const Gathered tile = gatheredOf(params.tiles, piece, number);
+    scaleAny(piece.dtype, tile, tile, scaling);
   } else {
-    scaleAny(piece.dtype, tileOf(piece, number), any, scaling);
+    scaleAny(piece.dtype, Loaded{tileOf(piece, number)}, any, scaling);
   }
 }
 

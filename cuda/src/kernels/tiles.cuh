@@ -29,6 +29,7 @@ struct Tile {
   Access access;
 };
 
+/// Of a piece whose elements lie side by side.
 __device__ __forceinline__ Tile tileOf(const DevicePiece& piece, std::uint32_t tile) {
   const std::uint64_t before = bytesBefore(piece, tile);
   if (before >= piece.bytes) return {nullptr, 0, Access::Whole};
@@ -40,6 +41,8 @@ __device__ __forceinline__ Tile tileOf(const DevicePiece& piece, std::uint32_t t
 struct Loaded {
   Tile tile;
 
+  __device__ __forceinline__ int bytes() const { return tile.bytes; }
+
   /// A few, from a byte of the tile on.
   __device__ __forceinline__ Vectors<kFew> few(int first) const {
     const int from = first + static_cast<int>(laneIndex()) * 16;
@@ -47,7 +50,68 @@ struct Loaded {
     load(v, tile.x + from, tile.bytes - from, tile.access);
     return v;
   }
+
+  /// Stores a vector that begins `from` bytes after the tile's first one.
+  __device__ __forceinline__ void put(int from, const Vector& v) const {
+    store(tile.x + from, tile.bytes - from, v, tile.access);
+  }
 };
+
+/// A lane's vectors of a tile whose elements do not lie side by side: each element is an access of its own. Units are
+/// tiles of neighbouring warps, so what one leaves of a sector the next ones find in the caches.
+struct Gathered {
+  const Strided* strided;
+  DevicePiece piece;
+  std::uint32_t tile;
+
+  __device__ __forceinline__ int bytes() const {
+    const std::uint64_t before = bytesBefore(piece, tile), left = piece.bytes - before;
+    return before >= piece.bytes ? 0 : static_cast<int>(left < kTileBytes ? left : kTileBytes);
+  }
+
+  __device__ __forceinline__ Vectors<kFew> few(int first) const {
+    Vectors<kFew> v;
+    for (int k = 0; k < kFew; ++k) {
+      v.at[k] = {};
+      forEachHalf(first + static_cast<int>(laneIndex()) * 16 + k * kStripe, [&](const Byte* p, unsigned half) {
+        const std::uint32_t bits = static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p)) << half % 2 * 16;
+        GRADCLIP_UNROLL
+        for (unsigned w = 0; w < 4; ++w) v.at[k].word[w] |= w == half / 2 ? bits : 0;
+      });
+    }
+    return v;
+  }
+
+  __device__ __forceinline__ void put(int from, const Vector& v) const {
+    forEachHalf(from, [&](Byte* p, unsigned half) {
+      std::uint32_t word = 0;
+      GRADCLIP_UNROLL
+      for (unsigned w = 0; w < 4; ++w) word |= w == half / 2 ? v.word[w] : 0;
+      storeGlobal(p, static_cast<std::uint16_t>(word >> half % 2 * 16));
+    });
+  }
+
+ private:
+  /// Calls move(where it lies, its number) for each 16 bits of the vector that begins `from` bytes after the first.
+  template <class Move>
+  __device__ __forceinline__ void forEachHalf(int from, const Move& move) const {
+    const Strided how = loadStruct(strided);
+    const int left = bytes() - from, mine = left < 16 ? left : 16;
+    const std::uint64_t first = bytesBefore(piece, tile) + static_cast<std::uint64_t>(from);
+    Byte* p = bytesAt(piece.address) + first / how.inner * how.stride + first % how.inner;
+    std::uint64_t inBlock = how.inner - first % how.inner;
+    for (int at = 0; at < mine; at += 2, p += 2) {
+      move(p, static_cast<unsigned>(at) / 2);
+      if ((inBlock -= 2) != 0) continue;
+      inBlock = how.inner;
+      p += how.stride - how.inner;
+    }
+  }
+};
+
+__device__ __forceinline__ Gathered gatheredOf(const TileTable& tiles, const DevicePiece& piece, std::uint32_t tile) {
+  return {reinterpret_cast<const Strided*>(tiles.pieces) - piece.strided, piece, tile};
+}
 
 /// Calls work(tile, read(number of its piece)) for each of the warp's tiles, of `count` from 0 on; numberOf(i) is i's
 /// number in the plan. The piece of the next one is looked up before the work on one: that table is read once, so it

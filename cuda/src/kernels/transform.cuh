@@ -57,17 +57,18 @@ struct ChangeFew {
 __device__ __forceinline__ int bytesOf(int k, int left) { return left - k * kStripe; }
 
 /// change(vectors, left) on a few of a lane's vectors after the other; `left` bytes of them are there, the others 0. A
-/// vector is stored where its bit in the result is set.
-template <class Source, class Work>
-__device__ __forceinline__ void transformFew(const Tile& tile, const Source& source, const Work& change) {
-  for (int first = 0; first < tile.bytes; first += kFew * kStripe) {
-    const int from = first + static_cast<int>(laneIndex()) * 16, left = tile.bytes - from;
+/// vector is stored in `tile` where its bit in the result is set.
+template <class Place, class Source, class Work>
+__device__ __forceinline__ void transformFew(const Place& tile, const Source& source, const Work& change) {
+  const int bytes = tile.bytes();
+  for (int first = 0; first < bytes; first += kFew * kStripe) {
+    const int from = first + static_cast<int>(laneIndex()) * 16, left = bytes - from;
     Vectors<kFew> v = source.few(first);
     const unsigned writes = change(v, left);
     GRADCLIP_UNROLL
     for (int k = 0; k < kFew; ++k) {
       if ((writes >> k & 1u) == 0 || bytesOf(k, left) <= 0) continue;
-      store(tile.x + from + k * kStripe, bytesOf(k, left), v.at[k], tile.access);
+      tile.put(from + k * kStripe, v.at[k]);
     }
   }
 }

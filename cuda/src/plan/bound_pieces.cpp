@@ -13,6 +13,8 @@ CudaStatus BoundPieces::bind(int device, const Piece* table, std::int32_t count)
   if (!bound_.allocate(size) || !lengths_.allocate(size) || !ranges_.allocate(size)) return outOfMemory();
   for (std::size_t i = 0; i < size; ++i) {
     bound_[i].dtype = table[i].dtype;
+    bound_[i].inner = table[i].inner;
+    bound_[i].stride = table[i].stride;
     lengths_[i] = table[i].count;
   }
   bool changed;
@@ -45,9 +47,31 @@ CudaStatus BoundPieces::collect(const Piece* table, bool* changed) {
       return refused(i, "has another length than when it was bound");
     const std::int64_t bytes = elementBytes(now.dtype);
     if (now.address % bytes != 0) return refused(i, "has an address that is not a multiple of its element's size");
-    ranges_[present_++] = {now.address, now.address + now.count * bytes, i, same ? 0 : 1};
+    if (now.inner != before.inner || now.stride != before.stride)
+      return refused(i, "has other units than when it was bound");
+    const std::int32_t units = unitsFrom(table, i);
+    if (units == 0) return refused(i, "has units that do not lie as those of one tensor");
+    ranges_[present_++] = {now.address, now.address + units * now.count * bytes, i, same ? 0 : 1};
+    i += units - 1;
   }
   return {};
+}
+
+/// The pieces from one on that are the units of one tensor, which lie between each other; 0 where others follow than
+/// these.
+std::int32_t BoundPieces::unitsFrom(const Piece* table, std::int32_t first) const {
+  const Piece& one = table[first];
+  if (!one.isStrided()) return 1;
+  const std::int64_t units = one.inner > 0 ? one.stride / one.inner : 0;
+  if (units * one.inner != one.stride || one.count % one.inner != 0 || units > size() - first) return 0;
+  const std::int64_t bytes = elementBytes(one.dtype);
+  for (std::int64_t unit = 1; unit < units; ++unit) {
+    const Piece& its = table[first + unit];
+    const bool alike = its.dtype == one.dtype && its.count == one.count && its.inner == one.inner &&
+                       its.stride == one.stride && its.address == one.address + unit * one.inner * bytes;
+    if (!alike) return 0;
+  }
+  return static_cast<std::int32_t>(units);
 }
 
 /// In ascending order, so that each allocation is looked up once and what overlaps is adjacent.

@@ -45,6 +45,7 @@ class BoundPieces {
   };
 
   CudaStatus collect(const Piece* table, bool* changed);
+  std::int32_t unitsFrom(const Piece* table, std::int32_t first) const;
   CudaStatus checkRanges();
   CudaStatus checkMemory(const Range& range);
 

@@ -77,6 +77,7 @@ void PlanMemory::layOut(const Tables& tables, std::int32_t pieceCount) {
   const unsigned planes = tables.planes();
   const std::size_t groups = (std::size_t{tables.segments} + kRun - 1) / kRun;
   Layout layout(device_);
+  layout.take<Strided>(tables.stridedCount);
   pieces_ = layout.take<DevicePiece>(static_cast<std::size_t>(pieceCount));
   fold.segmentTypes = layout.take<std::uint8_t>(tables.segments);
   fold.segmentElements = layout.take<double>(tables.segments);
@@ -141,7 +142,9 @@ CudaStatus PlanMemory::copyTables(const Tables& tables, cudaStream_t stream) con
 void PlanMemory::writeStage(unsigned number, const BoundPieces& bound, const Tables& tables,
                             const HostArray<Part>& ruleParts, unsigned count) {
   std::memset(stage(number), 0, pieceBytes_);
-  auto* const to = reinterpret_cast<DevicePiece*>(stage(number));
+  DevicePiece* const to = staged(number, pieces_);
+  auto* const afterStrided = reinterpret_cast<Strided*>(to);
+  for (std::uint32_t i = 0; i < tables.stridedCount; ++i) afterStrided[-1 - static_cast<int>(i)] = tables.strided[i];
   std::uint8_t* const types = staged(number, fold.segmentTypes);
   double* const elements = staged(number, fold.segmentElements);
   for (std::int32_t i = 0; i < bound.size(); ++i) {
@@ -151,8 +154,10 @@ void PlanMemory::writeStage(unsigned number, const BoundPieces& bound, const Tab
     to[i].bytes = static_cast<std::uint64_t>(piece.count * elementBytes(piece.dtype));
     to[i].firstTile = static_cast<std::uint32_t>(piece.firstTile);
     to[i].segment = piece.segment;
-    to[i].wholeTiles = piece.address % 16 == 0 ? static_cast<std::uint32_t>(to[i].bytes / kTileBytes) : 0;
-    to[i].dtype = static_cast<std::uint16_t>(ordinal(piece.dtype));
+    to[i].strided = tables.stridedOfPiece(i);
+    const bool vectors = piece.address % 16 == 0 && to[i].strided == 0;
+    to[i].wholeTiles = vectors ? static_cast<std::uint32_t>(to[i].bytes / kTileBytes) : 0;
+    to[i].dtype = static_cast<std::uint8_t>(ordinal(piece.dtype));
     to[i].onlyTile = tables.tilesOf(segment) == 1 ? 1 : 0;
     elements[segment] += static_cast<double>(piece.count);
     if (piece.count > 0) {

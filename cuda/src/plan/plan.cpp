@@ -388,7 +388,7 @@ CudaStatus CudaPlan::State::clipByValue(const RuleNumbers& rule, const Target& t
   params.slot = target.slot;
   params.ticket = target.ticket;
   params.capture = target.capture;
-  return called(enqueueClamp(grids, stream, params), "cudaLaunchKernel");
+  return called(enqueueClamp(grids, stream, params, tables.stridedCount > 0), "cudaLaunchKernel");
 }
 
 CudaStatus CudaPlan::clipByValue(std::int64_t stream, const RuleNumbers& rule, std::int64_t* ticket) {

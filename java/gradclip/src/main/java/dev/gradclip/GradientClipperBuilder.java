@@ -6,6 +6,7 @@ import dev.gradclip.internal.cpu.CpuPlan;
 import dev.gradclip.internal.jni.NativeLibrary;
 import dev.gradclip.internal.memory.HostMemory;
 import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.memory.TensorMemory;
 import dev.gradclip.internal.ranks.RankLayout;
 import dev.gradclip.internal.reduce.SegmentLayout;
@@ -29,6 +30,7 @@ public final class GradientClipperBuilder {
     private final List<GradientBuffer> shapes = new ArrayList<>();
     private final List<@Nullable GradientBuffer> bound = new ArrayList<>();
     private final List<Integer> rows = new ArrayList<>();
+    private final List<@Nullable Strided> strided = new ArrayList<>();
     private final List<@Nullable GradientBuffer> weights = new ArrayList<>();
     private final List<@Nullable GradientBuffer> weightsShapes = new ArrayList<>();
     private final Map<String, Integer> groupStarts = new LinkedHashMap<>();
@@ -82,6 +84,7 @@ public final class GradientClipperBuilder {
         shapes.add(shape);
         bound.add(buffer);
         rows.add(1);
+        strided.add(null);
         weights.add(null);
         weightsShapes.add(null);
         shards.add();
@@ -108,12 +111,65 @@ public final class GradientClipperBuilder {
         if (!divides) {
             throw new IllegalArgumentException(names.get(last) + " has " + length + " elements, which are not " + count
                     + " rows of equal length; rows are the leading dimension of a contiguous tensor: bind parts of"
-                    + " another layout as tensors of their own");
+                    + " another layout as tensors of their own, or its units along an axis by units(axis, shape)");
         }
         // An empty tensor is one empty row.
         rows.set(last, Math.max(count, 1));
+        strided.set(last, null);
         shards.rows(last);
         return this;
+    }
+
+    /**
+     * Divides the tensor added last, which is contiguous and has this shape, into the units of one axis: all elements
+     * with one index there. Each then has a norm of its own for {@link Scope#ROW}, and results and errors number it as
+     * a row. {@code units(0, shape)} is {@code rows(shape[0])}.
+     *
+     * <p>The units of a layer are its outputs. PyTorch keeps them along the first axis; Keras, TensorFlow and Flax along
+     * the last one. A unit's norm has the bits that it has where its elements lie side by side.
+     *
+     * <pre>{@code
+     * builder.add("dense/kernel", gradient).units(1, 512, 10).weights(weights)    // [in, out]: 10 units
+     * builder.add("conv/kernel", gradient).units(3, 3, 3, 64, 128).weights(weights) // [3, 3, in, out]: 128 units
+     * }</pre>
+     *
+     * @param axis the axis of the units; a negative one counts from the end, so that -1 is the last
+     * @param shape the length of each dimension, of which the last lies side by side
+     * @throws IllegalArgumentException if the shape has another number of elements than the tensor, or no such axis
+     * @throws IllegalStateException if no tensor was added
+     */
+    public GradientClipperBuilder units(int axis, long... shape) {
+        int last = last("units");
+        int at = axis < 0 ? axis + shape.length : axis;
+        if (at < 0 || at >= shape.length) {
+            throw new IllegalArgumentException(names.get(last) + " has the axes 0 to " + (shape.length - 1)
+                    + " in the shape " + Arrays.toString(shape) + ", but units were asked for along axis " + axis);
+        }
+        long elements = 1;
+        long inner = 1;
+        for (int i = 0; i < shape.length; i++) {
+            if (shape[i] < 0) throw wrongShape(last, shape);
+            if (shape[i] != 0 && elements > Long.MAX_VALUE / shape[i]) throw wrongShape(last, shape);
+            elements *= shape[i];
+            if (i > at) inner *= shape[i];
+        }
+        if (elements != shapes.get(last).length()) throw wrongShape(last, shape);
+        if (shape[at] > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(names.get(last) + " has " + shape[at] + " units along axis " + axis
+                    + ", more than a clipper takes");
+        }
+        rows(elements == 0 ? 0 : (int) shape[at]);
+        long outer = elements == 0 ? 0 : elements / (shape[at] * inner);
+        if (outer > 1 && shape[at] > 1) {
+            strided.set(last, new Strided(inner, shape[at] * inner));
+            shards.units(last);
+        }
+        return this;
+    }
+
+    private IllegalArgumentException wrongShape(int tensor, long[] shape) {
+        return new IllegalArgumentException(names.get(tensor) + " has "
+                + shapes.get(tensor).length() + " elements, which are not of the shape " + Arrays.toString(shape));
     }
 
     /**
@@ -260,7 +316,7 @@ public final class GradientClipperBuilder {
             GradientBuffer shape = weightsShapes.get(i - names.size());
             shapesOfAll.add(shape == null ? shapesOfAll.get(i - names.size()) : memoryOf(shape));
         }
-        return new TensorList(names, segments(), groupStarts.size(), shapesOfAll, Arrays.asList(memory));
+        return new TensorList(names, segments(), strided, groupStarts.size(), shapesOfAll, Arrays.asList(memory));
     }
 
     private String name(int entry) {

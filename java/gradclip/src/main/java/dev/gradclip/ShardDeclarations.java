@@ -15,6 +15,7 @@ final class ShardDeclarations {
         long total = -1;
         int owner = Shard.SELF;
         boolean hasRows;
+        boolean hasUnits;
     }
 
     private final List<Declared> all = new ArrayList<>();
@@ -25,6 +26,10 @@ final class ShardDeclarations {
 
     void rows(int tensor) {
         all.get(tensor).hasRows = true;
+    }
+
+    void units(int tensor) {
+        all.get(tensor).hasUnits = true;
     }
 
     void shard(int tensor, long first, long total) {
@@ -44,6 +49,10 @@ final class ShardDeclarations {
     private Shard shard(int tensor, String name, GradientBuffer shape, int rows) {
         Declared one = all.get(tensor);
         long length = shape.length();
+        if (one.hasUnits && one.total >= 0) {
+            throw new IllegalArgumentException(name + " is a shard and has units along an axis that is not its first;"
+                    + " a shard has rows, or no units");
+        }
         long total = one.total < 0 ? length : one.total;
         long segment = length == 0 ? Shard.UNKNOWN : one.hasRows ? length / rows : total;
         Shard shard = new Shard(name, shape.dtype(), total, one.first, length, one.owner, segment, true);

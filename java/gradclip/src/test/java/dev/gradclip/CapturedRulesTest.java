@@ -34,7 +34,7 @@ class CapturedRulesTest {
     }
 
     /** A clip of some tensors in a graph. */
-    private static final class Captured implements AutoCloseable {
+    static final class Captured implements AutoCloseable {
         final CudaStream stream;
         final CapturedClip clip;
         final CudaGraph graph;

@@ -6,6 +6,7 @@ import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
+import dev.gradclip.RuleHistory;
 import dev.gradclip.adapter.StepClipper;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -33,6 +34,7 @@ public final class ClippingListener extends BaseTrainingListener {
     private final StepClipper clippers;
     private boolean units;
     private int divisor = 1;
+    private @Nullable GradientClipper clipper;
     private @Nullable ClipResult latest;
     private double norm = Double.NaN;
 
@@ -102,9 +104,27 @@ public final class ClippingListener extends BaseTrainingListener {
         GradientClipper clipper = units
                 ? clippers.bind(gradients.names(), gradients.buffers(), gradients.weights(model), gradients.units())
                 : clippers.bind(gradients.names(), gradients.buffers());
+        this.clipper = clipper;
         ClipResult result = clipper.clip(rule.times(divisor));
         latest = result;
         norm = result.globalNorm() / divisor;
+    }
+
+    /**
+     * What a rule with a {@link dev.gradclip.History} remembers, to be saved and loaded after the first step: {@link
+     * GradientClipper#history}. Its norms are those of the sum over the minibatch, so a restart takes minibatches of
+     * the same size.
+     *
+     * @throws IllegalArgumentException if the rule has no history
+     * @throws IllegalStateException before the first step
+     */
+    public synchronized RuleHistory history() {
+        GradientClipper now = clipper;
+        if (now == null) {
+            throw new IllegalStateException("a history is kept by the names and types of gradients, which are known"
+                    + " from the first step on; train one step before");
+        }
+        return now.history(rule.times(divisor));
     }
 
     /** The norm of the latest mean gradient before clipping; NaN before the first, and where the rule measures none. */

@@ -25,7 +25,7 @@ public final class ClippedGradients implements AutoCloseable {
         return result;
     }
 
-    /** The result of the run: first what the caller fetched, then the clipped gradients. */
+    /** The result of the run: first what the caller fetched, last the clipped gradients. */
     public Result fetched() {
         return fetched;
     }

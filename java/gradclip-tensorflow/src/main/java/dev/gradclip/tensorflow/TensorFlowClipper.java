@@ -6,11 +6,13 @@ import dev.gradclip.ClipRule;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HostBuffer;
+import dev.gradclip.RuleHistory;
 import dev.gradclip.adapter.OneThread;
 import dev.gradclip.adapter.StepClipper;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Output;
@@ -46,6 +48,11 @@ public final class TensorFlowClipper implements AutoCloseable {
     private final List<GradAndVar<? extends TType>> clipped = new ArrayList<>();
     private final StepClipper clippers;
     private final OneThread use = new OneThread();
+    private int unitsAxis;
+    private boolean bindsUnits;
+
+    /** The clipper of the latest clip. */
+    private @Nullable GradientClipper latest;
 
     private TensorFlowClipper(
             Graph graph, List<? extends GradAndVar<?>> gradients, Consumer<GradientClipperBuilder> settings) {
@@ -84,6 +91,58 @@ public final class TensorFlowClipper implements AutoCloseable {
     public static TensorFlowClipper of(
             Graph graph, List<? extends GradAndVar<?>> gradients, Consumer<GradientClipperBuilder> settings) {
         return new TensorFlowClipper(graph, gradients, settings);
+    }
+
+    /**
+     * Binds the units of each variable of two or more dimensions, which lie along its last axis, and every variable
+     * beside its gradient: for {@code ClipRule.adaptive} and {@code ClipRule.perRowNorm}. The last axis has the outputs
+     * of a dense layer's matrix and of a convolution's kernel. A bias is one unit. It counts from the next clip on,
+     * which fetches the variables too; a variable is not copied.
+     *
+     * <pre>{@code
+     * TensorFlowClipper clipper = TensorFlowClipper.of(graph, gradients).units();
+     * clipper.clip(backward, ClipRule.adaptive(0.01)); // each step
+     * }</pre>
+     */
+    public TensorFlowClipper units() {
+        return units(-1);
+    }
+
+    /**
+     * Binds units along another axis: {@link #units()}.
+     *
+     * @param axis from 0 on, or from the end, where -1 is the last; every variable of two or more dimensions has it
+     */
+    public TensorFlowClipper units(int axis) {
+        use.acquire();
+        try {
+            unitsAxis = axis;
+            bindsUnits = true;
+        } finally {
+            use.release();
+        }
+        return this;
+    }
+
+    /**
+     * What the clipper remembers for a rule with a {@link dev.gradclip.History}, to be saved and loaded after the first
+     * clip: {@link GradientClipper#history}.
+     *
+     * @throws IllegalArgumentException if the rule has no history
+     * @throws IllegalStateException if nothing was clipped yet, or the clipper is closed or in use by another thread
+     */
+    public RuleHistory history(ClipRule rule) {
+        use.acquire();
+        try {
+            GradientClipper clipper = latest;
+            if (clipper == null) {
+                throw new IllegalStateException("a history is kept by the names and types of gradients, which are"
+                        + " known from the first clip on; clip once before");
+            }
+            return clipper.history(rule);
+        } finally {
+            use.release();
+        }
     }
 
     /** Variables' names in the order given: what a per-tensor index of a result means. */
@@ -130,20 +189,37 @@ public final class TensorFlowClipper implements AutoCloseable {
     }
 
     private ClippedGradients clipFetched(Session.Runner backward, ClipRule rule) {
+        if (bindsUnits) for (GradAndVar<?> each : clipped) backward.fetch(each.getVariable());
         for (Operand<?> gradient : computed) backward.fetch(gradient);
         Result fetched = backward.run();
         try {
             int first = fetched.size() - computed.size();
-            List<HostBuffer> buffers = new ArrayList<>(computed.size());
-            for (int i = 0; i < computed.size(); i++) {
-                buffers.add(TensorFlowBuffers.wrap("the gradient of " + names.get(i), fetched.get(first + i)));
-            }
-            ClipResult result = clippers.bind(names, buffers).clip(rule);
+            GradientClipper clipper = bind(fetched, first);
+            latest = clipper;
+            ClipResult result = clipper.clip(rule);
             return new ClippedGradients(fetched, result, clipped);
         } catch (Throwable e) {
             fetched.close();
             throw e;
         }
+    }
+
+    private GradientClipper bind(Result fetched, int first) {
+        List<HostBuffer> buffers = wrap("the gradient of ", fetched, first);
+        if (!bindsUnits) return clippers.bind(names, buffers);
+        List<long[]> shapes = new ArrayList<>(names.size());
+        for (int i = 0; i < names.size(); i++) {
+            shapes.add(fetched.get(first + i).shape().asArray());
+        }
+        return clippers.bind(names, buffers, wrap("", fetched, first - names.size()), unitsAxis, shapes);
+    }
+
+    private List<HostBuffer> wrap(String what, Result fetched, int first) {
+        List<HostBuffer> buffers = new ArrayList<>(names.size());
+        for (int i = 0; i < names.size(); i++) {
+            buffers.add(TensorFlowBuffers.wrap(what + names.get(i), fetched.get(first + i)));
+        }
+        return buffers;
     }
 
     /** Waits for a call under way on another thread, then refuses further calls. Closing again does nothing. */

@@ -10,11 +10,14 @@ import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipRule;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.tensorflow.Graph;
 import org.tensorflow.Operand;
 import org.tensorflow.Session;
@@ -268,5 +271,64 @@ class TensorFlowClipperTest {
         clipper.close();
         clipper.close();
         assertThrows(IllegalStateException.class, () -> clipper.clipByGlobalNorm(session.runner(), 1));
+    }
+
+    /** A matrix of a dense layer, [in, out]: its columns are its outputs. */
+    @Test
+    void unitsLieAlongTheLastAxis() {
+        Variable<TFloat32> kernel = tf.withName("kernel").variable(Shape.of(2, 2), TFloat32.class);
+        init.assign(kernel, init.constant(new float[][] {{0.3f, 2}, {0.4f, 2}}));
+        Variable<TFloat32> bias = variable("bias", 1);
+        Operand<TFloat32> weighted = tf.math.mul(kernel, tf.constant(new float[][] {{3, 1}, {4, 1}}));
+        Operand<TFloat32> sum = tf.reduceSum(weighted, tf.constant(new int[] {0, 1}));
+        Operand<TFloat32> loss = tf.math.add(sum, tf.reduceSum(bias, tf.constant(0)));
+        try (TensorFlowClipper clipper =
+                TensorFlowClipper.of(graph, descent.computeGradients(loss)).units()) {
+            Op train = descent.applyGradients(clipper.gradients(), "train");
+            session.initialize();
+            try (ClippedGradients clipped = clipper.clip(session.runner().fetch(loss), ClipRule.adaptive(1))) {
+                // Column 0 has a gradient of 5 and weights of 0.5; column 1 has sqrt(2) and sqrt(8); the bias 1 and 1.
+                assertEquals(5, clipped.result().rowNorm(clipper.names().indexOf("kernel"), 0), 1e-6);
+                assertEquals(
+                        0.1, clipped.result().rowCoefficient(clipper.names().indexOf("kernel"), 0), 1e-6);
+                assertEquals(1, clipped.result().rowCoefficient(clipper.names().indexOf("kernel"), 1));
+                assertEquals(
+                        0.3 * 3 + 2 + 0.4 * 4 + 2 + 1,
+                        ((TFloat32) clipped.fetched().get(0)).getFloat(),
+                        1e-5);
+                clipped.feed(session.runner()).addTarget(train).run();
+            }
+            try (var result = session.runner().fetch(kernel).run()) {
+                TFloat32 now = (TFloat32) result.get(0);
+                assertEquals(0.3 - 0.3, now.getFloat(0, 0), 1e-6);
+                assertEquals(2 - 1, now.getFloat(0, 1), 1e-6);
+                assertEquals(0.4 - 0.4, now.getFloat(1, 0), 1e-6);
+            }
+            assertEquals(0, values(bias)[0], 1e-6);
+            try (ClippedGradients clipped = clipper.units(0).clip(session.runner(), ClipRule.perRowNorm(1))) {
+                assertEquals(
+                        Math.sqrt(10), clipped.result().rowNorm(clipper.names().indexOf("kernel"), 0), 1e-6);
+            }
+        }
+    }
+
+    @Test
+    void aHistoryGoesOnInAnotherClipper(@TempDir Path folder) throws IOException {
+        Variable<TFloat32> weights = variable("weights", 3, 4);
+        Operand<TFloat32> loss = tf.reduceSum(tf.math.square(weights), tf.constant(0));
+        ClipRule rule = ClipRule.autoClip(10);
+        var gradients = descent.computeGradients(loss);
+        try (TensorFlowClipper first = TensorFlowClipper.of(graph, gradients)) {
+            assertThrows(IllegalStateException.class, () -> first.history(rule));
+            session.initialize();
+            for (int i = 0; i < 3; i++) first.clip(session.runner(), rule).close();
+            first.history(rule).save(folder.resolve("history.safetensors"));
+            assertThrows(IllegalArgumentException.class, () -> first.history(ClipRule.globalNorm(1)));
+        }
+        try (TensorFlowClipper second = TensorFlowClipper.of(graph, gradients)) {
+            second.clip(session.runner(), rule).close();
+            second.history(rule).load(folder.resolve("history.safetensors"));
+            assertEquals(3, second.history(rule).steps());
+        }
     }
 }

@@ -8,7 +8,6 @@ import dev.gradclip.DeviceBuffer;
 import dev.gradclip.GradientBuffer;
 import dev.gradclip.GradientClipper;
 import dev.gradclip.GradientClipperBuilder;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -31,7 +30,7 @@ public final class StepClipper implements AutoCloseable {
     private DType[] dtypes = {};
     private long[] lengths = {};
     private @Nullable DType @Nullable [] weightTypes;
-    private int[] rows = {};
+    private Units units = Units.NONE;
     private UnaryOperator<ClipEvent> told = event -> event;
     private @Nullable GradientClipper clipper;
 
@@ -91,7 +90,7 @@ public final class StepClipper implements AutoCloseable {
      *     share memory, or they are on different sides
      */
     public GradientClipper bind(List<String> tensorNames, List<? extends @Nullable GradientBuffer> buffers) {
-        return bindTo(tensorNames, buffers, null, new int[tensorNames.size()]);
+        return bindTo(tensorNames, buffers, null, Units.NONE);
     }
 
     /**
@@ -107,7 +106,7 @@ public final class StepClipper implements AutoCloseable {
             List<? extends @Nullable GradientBuffer> buffers,
             List<? extends GradientBuffer> weights) {
         requireCount(tensorNames, weights);
-        return bindTo(tensorNames, buffers, weights, new int[tensorNames.size()]);
+        return bindTo(tensorNames, buffers, weights, Units.NONE);
     }
 
     /**
@@ -131,23 +130,52 @@ public final class StepClipper implements AutoCloseable {
             throw new IllegalArgumentException(
                     "there are " + rows.length + " numbers of rows for " + tensorNames.size() + " tensors");
         }
-        return bindTo(tensorNames, buffers, weights, rows);
+        return bindTo(tensorNames, buffers, weights, Units.rows(rows));
+    }
+
+    /**
+     * A clipper bound to these gradients, in units along an axis, and their weights: {@link #bind(List, List, List)},
+     * for rules by rows or units of a framework that does not keep a layer's outputs along the first axis.
+     *
+     * <pre>{@code
+     * // A kernel [3, 3, in, out] and a bias.
+     * List<long[]> shapes = List.of(new long[] {3, 3, 64, 128}, new long[] {128});
+     * clippers.bind(names, buffers, weights, -1, shapes).clip(ClipRule.adaptive(0.01));
+     * }</pre>
+     *
+     * @param axis the axis of the units of each tensor with two dimensions or more, {@link
+     *     GradientClipperBuilder#units}; the others are one unit each
+     * @param shapes the shape of each tensor
+     * @throws IllegalArgumentException as {@link #bind(List, List, List)}, or if a shape is not right
+     */
+    public GradientClipper bind(
+            List<String> tensorNames,
+            List<? extends @Nullable GradientBuffer> buffers,
+            List<? extends GradientBuffer> weights,
+            int axis,
+            List<long[]> shapes) {
+        requireCount(tensorNames, weights);
+        if (shapes.size() != tensorNames.size()) {
+            throw new IllegalArgumentException(
+                    "there are " + shapes.size() + " shapes for " + tensorNames.size() + " tensors");
+        }
+        return bindTo(tensorNames, buffers, weights, Units.along(axis, shapes));
     }
 
     private GradientClipper bindTo(
             List<String> tensorNames,
             List<? extends @Nullable GradientBuffer> buffers,
             @Nullable List<? extends GradientBuffer> weights,
-            int[] newRows) {
+            Units newUnits) {
         requireCount(tensorNames, buffers);
         GradientClipper now = clipper;
-        boolean same = names.equals(tensorNames) && Arrays.equals(rows, newRows) && sameWeights(weights);
+        boolean same = names.equals(tensorNames) && units.sameAs(newUnits) && sameWeights(weights);
         if (now != null && same && now.fits(buffers)) {
             now.rebind(buffers);
             if (weights != null) now.rebindWeights(weights);
             return now;
         }
-        return rebuild(tensorNames, buffers, weights, newRows);
+        return rebuild(tensorNames, buffers, weights, newUnits);
     }
 
     private static void requireCount(List<String> tensorNames, List<?> buffers) {
@@ -169,7 +197,7 @@ public final class StepClipper implements AutoCloseable {
             List<String> tensorNames,
             List<? extends @Nullable GradientBuffer> buffers,
             @Nullable List<? extends GradientBuffer> weights,
-            int[] newRows) {
+            Units newUnits) {
         boolean sameNames = names.equals(tensorNames);
         DType[] newDtypes = new DType[buffers.size()];
         long[] newLengths = new long[buffers.size()];
@@ -193,7 +221,7 @@ public final class StepClipper implements AutoCloseable {
                 newLengths[i] = beside != null ? beside.length() : known ? lengths[i] : 0;
                 builder.declare(tensorNames.get(i), newDtypes[i], newLengths[i]);
             }
-            if (newRows[i] != 0) builder.rows(newRows[i]);
+            newUnits.declare(builder, i);
             if (weights != null) builder.weights(weights.get(i));
         }
         GradientClipper built = builder.build();
@@ -209,7 +237,7 @@ public final class StepClipper implements AutoCloseable {
         names = List.copyOf(tensorNames);
         dtypes = newDtypes;
         lengths = newLengths;
-        rows = newRows.clone();
+        units = newUnits.copy();
         weightTypes = weights == null
                 ? null
                 : weights.stream().map(GradientBuffer::dtype).toArray(DType[]::new);

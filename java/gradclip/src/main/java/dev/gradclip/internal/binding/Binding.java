@@ -2,6 +2,7 @@
 package dev.gradclip.internal.binding;
 
 import dev.gradclip.NonFiniteGradientException;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.memory.TensorMemory;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import java.util.List;
@@ -20,11 +21,13 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
 
     private final List<String> names;
     private final SegmentLayout segments;
+    private final @Nullable Strided[] strided;
     private final long[] copy;
 
     Binding(TensorList tensors) {
         names = List.copyOf(tensors.names());
         segments = tensors.segments();
+        strided = tensors.strided().toArray(new Strided[0]);
         copy = new long[names.size()];
     }
 
@@ -40,6 +43,24 @@ public abstract sealed class Binding permits HostBinding, DeviceBinding {
 
     final int rows(int entry) {
         return segments.rows(entry < size() ? entry : entry - size());
+    }
+
+    /** The place in its tensor of the first element of a row of an entry. */
+    final long firstElement(int entry, int row) {
+        Strided how = strided(entry);
+        return row * (how == null ? segments.length(entry < size() ? entry : entry - size()) : how.inner());
+    }
+
+    /** Where the elements of an entry's rows lie; null if those of each lie side by side. */
+    final @Nullable Strided strided(int entry) {
+        return strided[entry < size() ? entry : entry - size()];
+    }
+
+    /** Throws if a tensor has units, whose elements an update would not find side by side. */
+    final void requireContiguous(int tensor) {
+        if (strided(tensor) == null) return;
+        throw new IllegalArgumentException(name(tensor) + " has units along an axis that is not its first; an update"
+                + " takes whole tensors and rows: let the optimizer update it after a clip, or lay the axis first");
     }
 
     public final SegmentLayout segments() {

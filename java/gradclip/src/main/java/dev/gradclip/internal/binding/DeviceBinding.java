@@ -10,6 +10,7 @@ import dev.gradclip.internal.jni.UnboundPieceException;
 import dev.gradclip.internal.memory.DeviceMemory;
 import dev.gradclip.internal.memory.HostMemory;
 import dev.gradclip.internal.memory.Overlaps;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.memory.TensorMemory;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +51,7 @@ public final class DeviceBinding extends Binding {
         DType[] dtypes = new DType[entries];
         long[] lengths = new long[entries];
         int[] rows = new int[entries];
+        @Nullable Strided[] strided = new Strided[entries];
         for (int i = 0; i < entries; i++) {
             TensorMemory shape = tensorList.shapes().get(i);
             // The given shape may refer to memory, which would then stay reachable.
@@ -57,10 +59,11 @@ public final class DeviceBinding extends Binding {
             dtypes[i] = shape.dtype();
             lengths[i] = shape.length();
             rows[i] = rows(i);
+            strided[i] = strided(i);
         }
         @Nullable TensorMemory[] memory = tensorList.memory().toArray(new TensorMemory[0]);
         device = deviceOf(memory);
-        table = new CudaPieceTable(dtypes, lengths, rows, size());
+        table = new CudaPieceTable(dtypes, lengths, rows, strided, size());
         mostParts = mostParts(tensorList.groups());
         bound = onDevice(0, memory);
         addresses = retain(bound);
@@ -126,6 +129,7 @@ public final class DeviceBinding extends Binding {
         if (size() > 0 && !segments().hasWeights()) throw noWeights(0);
         for (int i = 0; i < size(); i++) {
             if (addresses[i] == 0 || shapes[i].length() == 0) continue;
+            requireContiguous(i);
             int weights = size() + i;
             if (addresses[weights] == 0) throw noWeights(i);
             if ((shapes[i].dtype() == DType.FLOAT64) != (shapes[weights].dtype() == DType.FLOAT64)) {

@@ -8,6 +8,7 @@ import dev.gradclip.internal.memory.DeviceMemory;
 import dev.gradclip.internal.memory.HostMemory;
 import dev.gradclip.internal.memory.Overlaps;
 import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.memory.TensorMemory;
 import dev.gradclip.internal.reduce.SegmentLayout;
 import java.util.ArrayList;
@@ -79,9 +80,16 @@ public final class HostBinding extends Binding {
                     name(entry) + " is bound in " + shape.pieces().size()
                             + " pieces; a tensor with rows is bound in one, or its rows as tensors of their own");
         }
-        long length = shape.length() / rows;
         for (int row = 0; row < rows; row++)
-            to.add(List.of(shape.pieces().get(0).slice(row * length, length)));
+            to.add(List.of(rowOf(entry, shape.pieces().get(0), row)));
+    }
+
+    /** Returns one row of an entry that is bound in one piece. */
+    private Piece rowOf(int entry, Piece piece, int row) {
+        long length = shapes[entry].length() / rows(entry);
+        long first = firstElement(entry, row);
+        Strided how = strided(entry);
+        return how == null ? piece.slice(first, length) : piece.unit(first, length, how);
     }
 
     private int firstSegment(int entry) {
@@ -175,7 +183,7 @@ public final class HostBinding extends Binding {
         int segment = firstSegment(entry);
         long length = shapes[entry].length() / rows;
         for (int row = 0; row < rows; row++) {
-            plan.rebindAddress(segment + row, dtype, address + row * length * dtype.bytes(), length);
+            plan.rebindAddress(segment + row, dtype, address + firstElement(entry, row) * dtype.bytes(), length);
         }
     }
 
@@ -235,6 +243,7 @@ public final class HostBinding extends Binding {
     public void requireUpdatable() {
         for (int i = 0; i < size(); i++) {
             if (!isPresent(i) || shapes[i].length() == 0) continue;
+            requireContiguous(i);
             int weights = size() + i;
             if (weights >= entries() || !isPresent(weights)) throw noWeights(i);
             HostMemory memory = bound[weights];
@@ -296,9 +305,8 @@ public final class HostBinding extends Binding {
             }
             return;
         }
-        long length = shape.length() / rows;
         for (int row = 0; row < rows; row++) {
-            Piece piece = buffer == null ? absent : buffer.pieces().get(0).slice(row * length, length);
+            Piece piece = buffer == null ? absent : rowOf(entry, buffer.pieces().get(0), row);
             plan.rebind(segment + row, 0, piece);
         }
     }

@@ -6,6 +6,7 @@ import dev.gradclip.internal.jni.NativeCpu;
 import dev.gradclip.internal.jni.UnboundPieceException;
 import dev.gradclip.internal.memory.Piece;
 import dev.gradclip.internal.memory.PieceTable;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.reduce.Tiles;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -38,6 +39,9 @@ final class CpuPlanMemory {
     final long[] lengths;
     final long[] firstTile;
 
+    /** Where the elements of each piece lie; null where they lie side by side. */
+    final @Nullable Strided[] strided;
+
     /** The bytes before each piece, with {@link #LEAST_COST} for a short one: an estimate of a phase's duration. */
     final long[] cost;
 
@@ -69,6 +73,7 @@ final class CpuPlanMemory {
         dtypes = new DType[count];
         lengths = new long[count];
         firstTile = new long[count + 1];
+        strided = new Strided[count];
         cost = new long[count + 1];
         arrays = new Object[count];
         table = direct((long) count * PieceTable.PIECE_BYTES);
@@ -81,6 +86,7 @@ final class CpuPlanMemory {
                 dtypes[index] = piece.dtype();
                 lengths[index] = piece.length();
                 firstTile[index] = tile;
+                strided[index] = piece.strided();
                 set(index, piece);
                 float64 |= piece.dtype() == DType.FLOAT64;
                 tile += Tiles.count(piece.dtype(), piece.length());
@@ -133,6 +139,9 @@ final class CpuPlanMemory {
         table.putLong(at + PieceTable.FIRST_TILE, firstTile[index]);
         table.putInt(at + PieceTable.SEGMENT, segmentOf[index]);
         table.putInt(at + PieceTable.DTYPE, dtype.ordinal());
+        Strided how = strided[index];
+        table.putLong(at + PieceTable.INNER, how == null ? 0 : how.inner());
+        table.putLong(at + PieceTable.STRIDE, how == null ? 0 : how.stride());
     }
 
     /** Returns the piece that holds a tile: the last one whose first tile is not above it. */

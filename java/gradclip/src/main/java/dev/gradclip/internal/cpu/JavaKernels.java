@@ -4,6 +4,7 @@ package dev.gradclip.internal.cpu;
 import dev.gradclip.DType;
 import dev.gradclip.internal.cpu.CpuPlan.Phase;
 import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.Tiles;
 import dev.gradclip.internal.update.UpdateTable;
@@ -67,17 +68,21 @@ final class JavaKernels implements Kernels {
             }
             int segment = memory.segmentOf[index];
             int size = Tiles.elements(piece.dtype());
+            Strided strided = memory.strided[index];
             for (; tile < end; tile++) {
-                long from = (tile - memory.firstTile[index]) * size;
-                int n = (int) Math.min(size, piece.length() - from);
+                long first = (tile - memory.firstTile[index]) * size;
+                int n = (int) Math.min(size, piece.length() - first);
+                Piece from = strided == null ? piece : scratch.gathered().gather(piece, strided, first, n);
+                long at = strided == null ? first : 0;
                 switch (work) {
-                    case MEASURE -> planes |= measure(scratch, norm, a, segment, piece, tile, from, n);
-                    case SCALE -> scratch.scale(memory.coefficients.get(segment), piece, from, n);
-                    case CLAMP -> changed += scratch.clamp(a, b, piece, from, n);
-                    case ZERO_NON_FINITE -> changed += scratch.zeroNonFinite(piece, from, n);
+                    case MEASURE -> planes |= measure(scratch, norm, a, segment, from, tile, at, n);
+                    case SCALE -> scratch.scale(memory.coefficients.get(segment), from, at, n);
+                    case CLAMP -> changed += scratch.clamp(a, b, from, at, n);
+                    case ZERO_NON_FINITE -> changed += scratch.zeroNonFinite(from, at, n);
                     case MEASURE_AND_SCALE, UPDATE ->
                         throw new IllegalArgumentException(work + " is done by other methods");
                 }
+                if (strided != null && work != Phase.MEASURE) scratch.gathered().scatter(piece, strided, first, n);
             }
         }
         return work == Phase.MEASURE ? planes : changed;

@@ -38,6 +38,7 @@ final class JavaTile {
 
     private double partial;
     private @Nullable JavaUpdateTile updates;
+    private @Nullable GatheredTile gathered;
 
     /** The scratch of updates, made when it is first needed. */
     JavaUpdateTile updates() {
@@ -45,6 +46,16 @@ final class JavaTile {
         if (made == null) {
             made = new JavaUpdateTile(this);
             updates = made;
+        }
+        return made;
+    }
+
+    /** The scratch of units whose elements do not lie side by side, made when it is first needed. */
+    GatheredTile gathered() {
+        GatheredTile made = gathered;
+        if (made == null) {
+            made = new GatheredTile();
+            gathered = made;
         }
         return made;
     }

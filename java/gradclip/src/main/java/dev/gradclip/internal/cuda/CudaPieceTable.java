@@ -4,11 +4,13 @@ package dev.gradclip.internal.cuda;
 import dev.gradclip.DType;
 import dev.gradclip.internal.jni.UnboundPieceException;
 import dev.gradclip.internal.memory.PieceTable;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.reduce.Tiles;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The piece table of a CUDA plan, with one piece for each segment. A tensor (a gradient or its weights) has one piece,
@@ -18,6 +20,7 @@ public final class CudaPieceTable {
     final ByteBuffer pieces;
     private final long[] lengths;
     private final int[] elementBytes;
+    private final @Nullable Strided[] strided;
     private final int[] firstPiece;
     private final int gradients;
     private final int tiles;
@@ -26,10 +29,12 @@ public final class CudaPieceTable {
     /**
      * Makes a table of tensors that have no memory yet.
      *
+     * @param strided where the elements of each tensor's rows lie; null where those of a row lie side by side
      * @param gradients the number of gradients, which come before the weights
      */
-    public CudaPieceTable(DType[] dtypes, long[] lengths, int[] rowCounts, int gradients) {
+    public CudaPieceTable(DType[] dtypes, long[] lengths, int[] rowCounts, @Nullable Strided[] strided, int gradients) {
         this.lengths = lengths;
+        this.strided = strided;
         elementBytes = new int[lengths.length];
         firstPiece = new int[lengths.length + 1];
         for (int i = 0; i < lengths.length; i++) firstPiece[i + 1] = Math.addExact(firstPiece[i], rowCounts[i]);
@@ -47,6 +52,11 @@ public final class CudaPieceTable {
                 pieces.putLong(at + PieceTable.FIRST_TILE, tile);
                 pieces.putInt(at + PieceTable.SEGMENT, piece);
                 pieces.putInt(at + PieceTable.DTYPE, dtypes[i].ordinal());
+                Strided how = strided[i];
+                if (how != null) {
+                    pieces.putLong(at + PieceTable.INNER, how.inner());
+                    pieces.putLong(at + PieceTable.STRIDE, how.stride());
+                }
                 tile = Math.addExact(tile, Tiles.count(dtypes[i], length));
             }
         }
@@ -99,7 +109,8 @@ public final class CudaPieceTable {
                     "is at address 0x" + Long.toHexString(address) + ", which is not a multiple of its element size, "
                             + elementBytes[entry]);
         }
-        long bytes = pieceLength(entry) * elementBytes[entry];
+        Strided how = strided[entry];
+        long bytes = (how == null ? pieceLength(entry) : how.inner()) * elementBytes[entry];
         for (int piece = firstPiece[entry]; piece < firstPiece[entry + 1]; piece++) {
             long at = address != 0 ? address + (piece - firstPiece[entry]) * bytes : 0;
             pieces.putLong(piece * PieceTable.PIECE_BYTES + PieceTable.ADDRESS, at);

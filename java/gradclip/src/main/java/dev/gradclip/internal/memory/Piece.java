@@ -11,7 +11,7 @@ import java.nio.ShortBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A contiguous run of elements: in a heap array, in a direct buffer, or at an address that the owner keeps alive.
+ * A run of elements, contiguous but for a unit along an axis: in a heap array, in a direct buffer, or at an address that the owner keeps alive.
  *
  * @param dtype the type of the elements
  * @param length the number of elements
@@ -22,6 +22,8 @@ import org.jspecify.annotations.Nullable;
  * @param address the address of the first element if the piece was given by its address, else 0
  * @param readOnly true if the elements must not be written
  * @param owner an object that keeps the memory alive; it stays reachable as long as this piece
+ * @param strided where the elements lie if they are not all side by side, else null; such a piece of an array has a
+ *     view too, over the elements from its first one to its last one
  */
 public record Piece(
         DType dtype,
@@ -31,12 +33,25 @@ public record Piece(
         @Nullable Buffer view,
         long address,
         boolean readOnly,
-        @Nullable Object owner) {
+        @Nullable Object owner,
+        @Nullable Strided strided) {
 
     private static final Piece[] ABSENT = new Piece[DType.values().length];
 
     static {
         for (DType dtype : DType.values()) ABSENT[dtype.ordinal()] = ofAddress(dtype, 0, 0, null);
+    }
+
+    private Piece(
+            DType dtype,
+            long length,
+            @Nullable Object array,
+            long arrayOffset,
+            @Nullable Buffer view,
+            long address,
+            boolean readOnly,
+            @Nullable Object owner) {
+        this(dtype, length, array, arrayOffset, view, address, readOnly, owner, null);
     }
 
     /** Takes elements of a heap array of the elements' type. */
@@ -89,6 +104,16 @@ public record Piece(
         Buffer part = view == null ? null : view.slice((int) from, (int) count);
         if (part == null && array == null) return new Piece(dtype, count, null, 0, null, at(bytes), readOnly, owner);
         return new Piece(dtype, count, array, arrayOffset + bytes, part, 0, readOnly, owner);
+    }
+
+    /** Returns a piece of {@code count} elements that begins at {@code from} and skips those of other units. */
+    public Piece unit(long from, long count, Strided how) {
+        long bytes = from * dtype.bytes();
+        if (view == null && array == null) {
+            return new Piece(dtype, count, null, 0, null, at(bytes), readOnly, owner, how);
+        }
+        Buffer part = duplicateView().slice((int) from, (int) how.span(count));
+        return new Piece(dtype, count, array, arrayOffset + bytes, part, 0, readOnly, owner, how);
     }
 
     private long at(long bytes) {

@@ -23,5 +23,11 @@ public final class PieceTable {
     /** int32: the ordinal of the DType. */
     public static final int DTYPE = 36;
 
-    public static final int PIECE_BYTES = 40;
+    /** int64: the number of elements of each block; 0 if all elements lie side by side. */
+    public static final int INNER = 40;
+
+    /** int64: the distance between the beginnings of two blocks, in elements. */
+    public static final int STRIDE = 48;
+
+    public static final int PIECE_BYTES = 56;
 }

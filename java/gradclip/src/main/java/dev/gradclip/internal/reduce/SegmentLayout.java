@@ -4,12 +4,12 @@ package dev.gradclip.internal.reduce;
 import java.util.Arrays;
 
 /**
- * The segments of a plan, each with a norm of its own: a tensor is one segment, or one for each of its rows if it is
- * bound with rows. The segments of the weights, if there are any, follow in the same order.
+ * The segments of a plan, each with a norm of its own: a tensor is one segment, or one for each of its rows or units if
+ * it is bound with such. The segments of the weights, if there are any, follow in the same order.
  */
 public final class SegmentLayout {
-    /** The largest number of segments: each takes at least 40 bytes of a table of less than 2 GiB. */
-    public static final int MOST = Integer.MAX_VALUE / 40;
+    /** The largest number of segments: each takes at least 56 bytes of a table of less than 2 GiB. */
+    public static final int MOST = Integer.MAX_VALUE / 56;
 
     private final int[] first;
     private final long[] lengths;

@@ -11,6 +11,7 @@ import dev.gradclip.internal.cuda.CudaRule;
 import dev.gradclip.internal.cuda.DeviceCopy;
 import dev.gradclip.internal.jni.NativeCuda;
 import dev.gradclip.internal.memory.Piece;
+import dev.gradclip.internal.memory.Strided;
 import dev.gradclip.internal.reduce.NormKind;
 import dev.gradclip.internal.reduce.SegmentSums;
 import dev.gradclip.internal.reduce.TensorSums;
@@ -115,8 +116,8 @@ public final class CudaPieceKernels implements PieceKernels {
             address = NativeCuda.allocate(device, piece.byteLength());
             capacity = piece.byteLength();
         }
-        CudaPieceTable table =
-                new CudaPieceTable(new DType[] {piece.dtype()}, new long[] {piece.length()}, new int[] {1}, 1);
+        CudaPieceTable table = new CudaPieceTable(
+                new DType[] {piece.dtype()}, new long[] {piece.length()}, new int[] {1}, new Strided[1], 1);
         table.set(0, address);
         current = new CudaPlan(device, table, 0);
         plan = current;
