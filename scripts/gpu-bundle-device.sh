@@ -51,7 +51,7 @@ pack() { tar -czf "$results.tar.gz" -C "$(dirname -- "$results")" "$(basename --
 } | tee -a "$summary"
 
 if [ "$what" = test ]; then
-  for test in bits range clip rules history step plan capture launches; do step 60 "device-$test" "$here/device_${test}_test"; done
+  for test in bits range clip rules history lagged step plan capture launches; do step 60 "device-$test" "$here/device_${test}_test"; done
   for test in clip rules step; do
     step 60 "device-$test-in-turn" env GRADCLIP_CUDA_DEPENDENT_LAUNCH=0 "$here/device_${test}_test"
   done

@@ -41,7 +41,7 @@ device_build() { # name, targets, flags of nvcc
   }
 }
 device_build default "gradclip_bench device_bits_test device_range_test device_clip_test device_rules_test device_plan_test \
-  device_history_test device_capture_test device_launches_test device_step_test" ""
+  device_history_test device_lagged_test device_capture_test device_launches_test device_step_test" ""
 cp "$built/default/gradclip_bench" "$built"/default/test/device_*_test "$out/device/"
 # Loads in flight, blocks a multiprocessor, tiles dealt in turn or one after the other.
 for variant in 16:2:false 8:2:true 8:3:true 4:3:true 4:4:true; do

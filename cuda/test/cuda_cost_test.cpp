@@ -2,6 +2,7 @@
 // How long the chains of dependent loads are in the compiler's own code, for few tensors and many: a load that waits
 // for another where it need not is a failing test.
 #include <cstdlib>
+#include <cstring>
 
 #include "common/update.hpp"
 #include "cost.hpp"
@@ -15,6 +16,7 @@ namespace {
 const char* const kMeasure = "measureKernelINS_9SquareSum";
 const char* const kDecide = "decideKernelILb0";
 const char* const kScale = "scaleKernel";
+const char* const kLagged = "laggedKernelINS_9SquareSum";
 const char* const kOneLaunch = "oneLaunchKernelINS_9SquareSum";
 
 /// Clips so many tensors of so many elements, which are so many tiles, and counts what a clip costs a thread.
@@ -113,6 +115,31 @@ TEST_CASE("in one launch a lane's vectors are read once, and all at once") {
   CHECK(cost.threads == 40 * 32);
   // Its tile, twice the 32 bytes of the tile's piece, and the decision.
   CHECK(cost.most.vectors == 16 + 2 * 2 + 1);
+}
+
+TEST_CASE("where a history lags a lane's vectors are read once, and all at once") {
+  Bound bound({{DType::Float32, normal(DType::Float32, 2048 * 1024, 1)}});
+  Rule rule = normRule(Granularity::All, kL2, 1e-3, 0, Policy::Propagate);
+  gradclip::HistoryHead head{};
+  head.form = static_cast<double>(gradclip::HistoryForm::Lagged);
+  head.a = 0.9;
+  head.steps = head.first = 1.0;
+  std::vector<std::uint8_t> block(sizeof head);
+  std::memcpy(block.data(), &head, sizeof head);
+  REQUIRE_OK(bound->createHistory(sizeof head, &rule.history));
+  writeDevice(rule.history, block);
+  rule.onePass = 1;
+  gradclip::ptx::resetCosts();
+  CHECK(bound.clip(rule).coefficient == 1e-3);
+  for (const char* kernel : {kMeasure, kScale}) CHECK(costOf(kernel).launches == 0);
+  CHECK(costOf(kDecide).launches == 1);
+  const KernelCost cost = costOf(kLagged);
+  CHECK(cost.launches == 1);
+  const auto warps = static_cast<std::uint32_t>(cost.threads / 32), tiles = (1024 + warps - 1) / warps;
+  // Its tile and the 32 bytes of its piece; once, the first piece's number and the history.
+  CHECK(cost.most.vectors == 18 * tiles);
+  CHECK(cost.most.loads <= 19 * tiles + 8);
+  CHECK(cost.most.waits <= 2 * tiles + 3);
 }
 
 TEST_CASE("all-zero tiles are measured once") {

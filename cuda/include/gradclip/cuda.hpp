@@ -121,11 +121,12 @@ struct RuleNumbers {
   NormLimit limit;
   double min = 0.0, max = 0.0;  ///< of a clamp
   std::int64_t history = 0;     ///< of Granularity::All: device address of its block; 0 where it has no history
+  std::int64_t onePass = 0;     ///< 1: the coefficient is known before the norm, and no policy may undo the scaling
 
   const Part* parts() const { return reinterpret_cast<const Part*>(this + 1); }
 };
 
-static_assert(sizeof(RuleNumbers) == 88, "layout that Java writes");
+static_assert(sizeof(RuleNumbers) == 96, "layout that Java writes");
 
 /// A norm that is not measured: a value, or what lies at a device address when the clip runs.
 struct GivenNorm {

@@ -260,7 +260,8 @@ cudaError_t enqueueClamp(const Grids& grids, cudaStream_t stream, const ClampPar
 
 cudaError_t findGrids(int device, Grids* grids) {
   grids->follow = true;
-  for (auto* find : {findMeasureGrids, findDecideGrid, findScaleGrid, findClampGrid, findUpdateGrids}) {
+  for (auto* find :
+       {findMeasureGrids, findLaggedGrids, findDecideGrid, findScaleGrid, findClampGrid, findUpdateGrids}) {
     const cudaError_t error = find(device, grids);
     if (error != cudaSuccess) return error;
   }

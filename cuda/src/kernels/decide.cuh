@@ -68,19 +68,7 @@ __device__ __forceinline__ bool finishesPairs(const DecideParams& p) {
   return p.purpose == Purpose::PerSegment && p.weights != 0;
 }
 
-__device__ __forceinline__ NormLimit loadLimit(const NormLimit* from, Form form, AtNonFinite atNonFinite) {
-  return {form,
-          atNonFinite,
-          loadGlobal<double>(&from->max),
-          loadGlobal<double>(&from->length),
-          loadGlobal<double>(&from->epsilon),
-          loadGlobal<double>(&from->inverseScale)};
-}
-
-__device__ __forceinline__ NormLimit limitOf(const DecideParams& p) {
-  if (!hasNewNumbers(p.capture)) return p.rule.limit;
-  return loadLimit(&p.capture.numbers->limit, p.rule.limit.form, p.rule.limit.atNonFinite);
-}
+__device__ __forceinline__ NormLimit limitOf(const DecideParams& p) { return limitNow(p.capture, p.rule.limit); }
 
 /// What multiplies a segment's unscaled elements, by its own norm.
 template <bool Wide>

@@ -2,7 +2,7 @@
 // A tile that stays in shared memory between norm and scale.
 #pragma once
 
-#include "kernels/tiles.cuh"
+#include "kernels/measure.cuh"
 
 namespace gradclip {
 
@@ -44,6 +44,15 @@ __device__ __forceinline__ void keepTile(const Kept& kept, const TileTable& tile
     for (int first = 0; first < kTile; first += kFew * kStripe) kept.keep(first / kStripe, tile.few(first));
   };
   piece.strided != 0 ? keep(gatheredOf(tiles, piece, number)) : keep(Loaded{tileOf(piece, number)});
+}
+
+/// A tile in shared memory is whole, whatever it is in global memory.
+template <template <class> class Norm>
+__device__ __forceinline__ void measureKept(const MeasureParams& params, const Kept& kept, std::uint32_t number,
+                                            const DevicePiece& piece) {
+  const int kind = __shfl_sync(kAllLanes, static_cast<int>(piece.dtype), 0);
+  if (dispatch(kind, MeasureWhole<Norm, Kept>{params, piece, number, kept})) return;
+  measureAny<Norm>(params, number, piece, kTile, kept);
 }
 
 }  // namespace gradclip

@@ -64,6 +64,20 @@ __device__ __forceinline__ bool hasNewNumbers(const Capture& capture) {
   return capture.numbers != nullptr && loadGlobal<std::int64_t>(&capture.numbers->owner) == capture.id;
 }
 
+__device__ __forceinline__ NormLimit loadLimit(const NormLimit* from, Form form, AtNonFinite atNonFinite) {
+  return {form,
+          atNonFinite,
+          loadGlobal<double>(&from->max),
+          loadGlobal<double>(&from->length),
+          loadGlobal<double>(&from->epsilon),
+          loadGlobal<double>(&from->inverseScale)};
+}
+
+/// A limit as it was captured, or as it was set since.
+__device__ __forceinline__ NormLimit limitNow(const Capture& capture, const NormLimit& limit) {
+  return hasNewNumbers(capture) ? loadLimit(&capture.numbers->limit, limit.form, limit.atNonFinite) : limit;
+}
+
 /// Writes a result and then its ticket, which the host waits for. By one thread.
 __device__ __forceinline__ void publish(Slot* slot, const Slot& result) {
   storeGlobal(&slot->begun, result.ticket);

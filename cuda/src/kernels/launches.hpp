@@ -16,6 +16,7 @@ constexpr unsigned kBlockThreads = 256;
 /// How many blocks of each kernel a device holds at once.
 struct Grids {
   unsigned measure[4];  ///< by norm
+  unsigned lagged[3];   ///< by norm
   unsigned decide, decideWide;
   unsigned scale, clamp;
   unsigned update[3];  ///< by form
@@ -36,6 +37,16 @@ struct MeasureParams {
 };
 
 cudaError_t enqueueMeasure(const Grids& grids, cudaStream_t stream, NormKind norm, const MeasureParams& params);
+
+/// Measures, and scales by the coefficient that a lagged history has before its step; for norms other than Power.
+struct LaggedParams {
+  MeasureParams measure;  ///< from tile 0 on
+  const double* history;
+  NormLimit limit;
+  Capture capture;
+};
+
+cudaError_t enqueueLagged(const Grids& grids, cudaStream_t stream, NormKind norm, const LaggedParams& params);
 
 /// What decide is for.
 enum class Purpose : std::int32_t {

@@ -8,7 +8,6 @@
 #include "kernels/grids.hpp"
 #include "kernels/kept.cuh"
 #include "kernels/launch.hpp"
-#include "kernels/measure.cuh"
 #include "kernels/scale.cuh"
 
 namespace gradclip {
@@ -24,15 +23,6 @@ __device__ __forceinline__ void forEachKept(const ScaleParams& params, Shared* s
                 work(Kept{first + place * (kTileBytes / sizeof(uint4))}, tile, piece);
                 place += warpsInBlock();
               });
-}
-
-/// A tile in shared memory is whole, whatever it is in global memory.
-template <template <class> class Norm>
-__device__ __forceinline__ void measureKept(const MeasureParams& params, const Kept& kept, std::uint32_t number,
-                                            const DevicePiece& piece) {
-  const int kind = __shfl_sync(kAllLanes, static_cast<int>(piece.dtype), 0);
-  if (dispatch(kind, MeasureWhole<Norm, Kept>{params, piece, number, kept})) return;
-  measureAny<Norm>(params, number, piece, kTile, kept);
 }
 
 }  // namespace
@@ -61,7 +51,7 @@ __global__ void __launch_bounds__(kBlockThreads, kOneLaunchBlocks) oneLaunchKern
   const Decision decision = loadStruct(p.scale.decision);
   if (touchesNothing(decision)) return;
   forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const DevicePiece& piece) {
-    scaleTile(p.scale, decision, tile, piece, kept, kept);
+    scaleTile(scalingOf(p.scale, decision, piece), tile, piece, kept, kept);
   });
 }
 

@@ -96,9 +96,8 @@ __device__ __forceinline__ bool changesPiece(const DevicePiece& piece, const Sca
 
 /// Whole and Any say where the tile's vectors come from.
 template <class Whole, class Any>
-__device__ __forceinline__ void scaleTile(const ScaleParams& params, const Decision& decision, std::uint32_t number,
-                                          const DevicePiece& piece, const Whole& whole, const Any& any) {
-  const Scaling scaling = scalingOf(params, decision, piece);
+__device__ __forceinline__ void scaleTile(const Scaling& scaling, std::uint32_t number, const DevicePiece& piece,
+                                          const Whole& whole, const Any& any) {
   if (!changesPiece(piece, scaling)) return;
   if (scaling.plain() && isWhole(piece, number)) {
     const Multiply multiply = {scaling.coefficient};

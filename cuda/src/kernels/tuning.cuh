@@ -40,4 +40,12 @@ constexpr int kOneLaunchBlocks = 1;
 constexpr int kOneLaunchBlocks = 2;
 #endif
 
+/// Blocks of the kernel that measures and scales in one pass, which have half as many threads and 32 KiB of shared
+/// memory each: 128 KiB in flight. Two are all that 7.5 has room for; a limit for four would make it spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int kOnePassBlocks = 2;
+#else
+constexpr int kOnePassBlocks = 4;
+#endif
+
 }  // namespace gradclip

@@ -292,6 +292,18 @@ CudaStatus CudaPlan::State::clipAtOnce(Purpose purpose, const RuleNumbers& rule,
   return called(enqueueOneLaunch(oneLaunch, stream, rule.norm, params), "cudaLaunchCooperativeKernel");
 }
 
+/// Scales while it measures, by a coefficient that decide finds again.
+CudaStatus CudaPlan::State::clipLagged(const RuleNumbers& rule, const Target& target) {
+  const auto* const history = reinterpret_cast<const double*>(static_cast<std::uintptr_t>(rule.history));
+  const LaggedParams params{measureParams(rule.norm, rule.p, 0, tables.gradients, false), history, rule.limit,
+                            target.capture};
+  if (tables.gradientTiles() > 0) {
+    behindOwn = true;
+    if (auto s = called(enqueueLagged(grids, stream, rule.norm, params), "cudaLaunchKernel"); !s.ok()) return s;
+  }
+  return decide(decideParams(Purpose::Global, rule, gradients(), target));
+}
+
 /// Where a kernel applies the decision, it is that one which passes the result on to the host.
 CudaStatus CudaPlan::State::decideAndScale(DecideParams params, bool scales) {
   if (!scales || tables.gradientTiles() == 0) return decide(params);
@@ -338,6 +350,7 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   const bool simple = rule.norm != NormKind::Power && rule.granularity != Granularity::Parts && !adaptive;
   if (oneLaunch.blocks > 0 && from == 0 && scales && simple)
     return clipAtOnce(purposeOf(rule.granularity), rule, target);
+  if (rule.onePass != 0 && steps.measures && scales) return clipLagged(rule, target);
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }

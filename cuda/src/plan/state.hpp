@@ -96,6 +96,7 @@ struct CudaPlan::State {
                             const GivenNorm& given = {}) const;
   CudaStatus decide(const DecideParams& params);
   ScaleParams scaleParams(Slot* slot) const;
+  CudaStatus clipLagged(const RuleNumbers& rule, const Target& target);
   CudaStatus clipAtOnce(Purpose purpose, const RuleNumbers& rule, const Target& target);
   CudaStatus decideAndScale(DecideParams params, bool scales);
   CudaStatus clipByNorm(const RuleNumbers& rule, Steps steps, const Target& target);

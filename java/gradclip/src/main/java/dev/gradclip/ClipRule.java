@@ -287,8 +287,8 @@ public sealed interface ClipRule permits NormRule, ValueRule, GroupRule {
 
     /**
      * Scales all gradients by {@code min(1, maxNorm / (e + 1e-6))}, e being the running average of the norms before this
-     * step, e ← 0.9 e + 0.1 norm: {@link History.Lagged}. On the CPU it takes one pass over the gradients where
-     * {@link #globalNorm} takes two; a spike is clipped a step too late.
+     * step, e ← 0.9 e + 0.1 norm: {@link History.Lagged}. It takes one pass over the gradients where {@link #globalNorm}
+     * takes two; a spike is clipped a step too late.
      *
      * @throws IllegalArgumentException if maxNorm is negative or NaN
      */

@@ -187,7 +187,7 @@ public sealed interface History {
 
     /**
      * Scales by the average of the norms before this one instead of by n, so that the coefficient is known before the
-     * gradients are read: on the CPU one pass measures and scales them. The average is fed with n afterwards; the first
+     * gradients are read: one pass measures and scales them. The average is fed with n afterwards; the first
      * step is not clipped. A NaN or an infinity is found when the others have been scaled already, so that policies
      * other than PROPAGATE take two passes (gradclip's own; pytorch/torchtitan #990 asks for a clip that waits for no
      * norm).

@@ -55,6 +55,24 @@ class CudaRuleCostsTest {
         }
     }
 
+    /** Its coefficient is known before the norm: one kernel measures and scales, where no policy may undo that. */
+    @Test
+    void aLaggedNormTakesTwoLaunches() {
+        try (MixedTensors mixed = new MixedTensors(CUDA)) {
+            for (NonFinitePolicy policy : NonFinitePolicy.values()) {
+                for (NormType type : new NormType[] {NormType.L1, NormType.L2, NormType.INF, NormType.p(3)}) {
+                    NormRule rule = ClipRule.laggedNorm(1).withNormType(type).withNonFinitePolicy(policy);
+                    mixed.clipper.clip(rule);
+                    EmulatedCuda.counters();
+                    mixed.clipper.clipAsync(rule, CudaStream.DEFAULT);
+                    int power = type.equals(NormType.p(3)) ? 5 : 3;
+                    int expected = policy == NonFinitePolicy.PROPAGATE && power == 3 ? 2 : power;
+                    assertEquals(expected, EmulatedCuda.counters().launches(), rule::toString);
+                }
+            }
+        }
+    }
+
     /** The parts of a rule for groups go to the device once, in the same copy as pieces that have moved. */
     @Test
     void aRuleForGroupsIsUploadedWhenItIsAnother() {

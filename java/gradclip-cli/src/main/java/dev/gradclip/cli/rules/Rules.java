@@ -151,7 +151,7 @@ public final class Rules {
             new RuleSpec(
                     "lagged",
                     "g · min(1, max-norm / (e + 1e-6)), e the average of the norms before n",
-                    "this library's own: on the CPU one pass over the gradients",
+                    "this library's own: one pass over the gradients",
                     List.of(MAX_NORM),
                     List.of(BETA, NORM_TYPE, INVERSE_SCALE),
                     a -> ClipRule.laggedNorm(a.number(MAX_NORM)),

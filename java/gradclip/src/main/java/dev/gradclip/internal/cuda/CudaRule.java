@@ -33,7 +33,7 @@ public final class CudaRule {
         PARTS
     }
 
-    private static final int HEAD_BYTES = 88;
+    private static final int HEAD_BYTES = 96;
     private static final int PART_BYTES = 80;
     private static final int GRANULARITY = 0;
     private static final int NORM = 4;
@@ -45,6 +45,7 @@ public final class CudaRule {
     private static final int MIN = 64;
     private static final int MAX = 72;
     private static final int HISTORY = 80;
+    private static final int ONE_PASS = 88;
     private static final int PART_PER_SEGMENT = 8;
     private static final int PART_SAMPLES = 12;
     private static final int PART_LIMIT = 16;
@@ -81,6 +82,7 @@ public final class CudaRule {
         if (rule.isGlobal()) {
             norm(Granularity.ALL, limit);
             if (rule.hasHistory) memory.putLong(HISTORY, rule.histories().address());
+            memory.putLong(ONE_PASS, rule.isLagged() ? 1 : 0);
             return;
         }
         Scope scope = rule.parts[0].scope();
@@ -203,6 +205,7 @@ public final class CudaRule {
         parts = 0;
         memory.putInt(PART_COUNT, 0);
         memory.putLong(HISTORY, 0);
+        memory.putLong(ONE_PASS, 0);
         return this;
     }
 
