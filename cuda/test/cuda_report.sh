@@ -7,7 +7,7 @@ set -eu
 table=$(awk '
   /Compiling entry function/ {
     split($0, quoted, "\047"); name = quoted[2]; arch = quoted[4]; spills = -1
-    match(name, /(measure|decide|scale|oneLaunch|clamp|update|setNumbers|setUpdate)Kernel/); kernel = substr(name, RSTART, RLENGTH)
+    match(name, /(measure|lagged|decide|scale|oneLaunch|clamp|update|setNumbers|setUpdate)Kernel/); kernel = substr(name, RSTART, RLENGTH)
     if (name ~ /decideKernelILb1E/) kernel = kernel "<wide>"
     if (match(name, /UpdateFormE[0-9]/)) kernel = kernel "<" substr(name, RSTART + 11, 1) ">"
     if (match(name, /AbsoluteSum|SquareSum|Maximum|PowerSum/)) kernel = kernel "<" substr(name, RSTART, RLENGTH) ">"
