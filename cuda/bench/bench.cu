@@ -18,10 +18,12 @@
 #include "common/update.hpp"
 #include "gradclip/cuda.hpp"
 #include "gradclip/piece.hpp"
+#include "kernels/device_structs.hpp"
 
 using gradclip::CudaPlan;
 using gradclip::CudaStatus;
 using gradclip::DType;
+using gradclip::HistoryForm;
 using gradclip::NormKind;
 using gradclip::Piece;
 using gradclip::RuleNumbers;
@@ -370,6 +372,71 @@ class Shrinking {
   double maxNorm_;
 };
 
+// ---- histories -----------------------------------------------------------------------------------------------------
+
+/// Gives a rule a history on the plan's device: a head, and the norms behind it.
+RuleNumbers withHistory(CudaPlan& plan, RuleNumbers rule, const gradclip::HistoryHead& head,
+                        const std::vector<double>& norms = {}) {
+  std::vector<double> block(gradclip::kHistoryHead);
+  std::memcpy(block.data(), &head, sizeof head);
+  block.insert(block.end(), norms.begin(), norms.end());
+  const auto bytes = static_cast<std::int64_t>(block.size() * sizeof(double));
+  check(plan.createHistory(bytes, &rule.history));
+  check(gradclip::cudaCopyToDevice(0, 0, rule.history, block.data(), bytes));
+  return rule;
+}
+
+gradclip::HistoryHead headOf(HistoryForm form, int window, double a, double b) {
+  gradclip::HistoryHead head{};
+  head.form = static_cast<double>(form);
+  head.window = window;
+  head.a = a;
+  head.b = b;
+  head.steps = 100.0 * window;
+  return head;
+}
+
+/// Of 0.999 at each clip: an average that keeps all of itself, and a limit below it.
+RuleNumbers laggedRule(CudaPlan& plan) {
+  gradclip::HistoryHead head = headOf(HistoryForm::Lagged, 1, 1.0, 0.0);
+  head.first = 1.0;
+  RuleNumbers rule = withHistory(plan, clipTo(0.999), head);
+  rule.onePass = 1;
+  return rule;
+}
+
+/// A full window of norms from half of one to twice that, as they came and in ascending order.
+std::vector<double> fullWindow(int window, double norm) {
+  std::vector<double> norms;
+  for (int i = 0; i < window; ++i) {
+    norms.push_back(norm * (0.5 + 1.5 * static_cast<double>(std::int64_t{i} * 7919 % window) / window));
+  }
+  std::vector<double> ascending = norms;
+  std::sort(ascending.begin(), ascending.end());
+  norms.insert(norms.end(), ascending.begin(), ascending.end());
+  return norms;
+}
+
+/// Clips by rules that remember, none of which has a threshold below the norm.
+void benchHistories(const Options& options, Gradients& gradients, const std::string& shape, const char* type,
+                    double limit) {
+  const double norm = gradients.norm(), none = HUGE_VAL;
+  CudaPlan& plan = gradients.plan();
+  const auto clip = [&](const char* kind, const RuleNumbers& rule) {
+    std::int64_t ticket = 0;
+    const Times times = timed(options, [&] { check(plan.clipByNorm(0, rule, {}, &ticket)); });
+    report(options, std::string("clip, nothing to do, ") + kind, shape, type, gradients.moved, times, limit);
+    check(plan.synchronize());
+  };
+  clip("percentile",
+       withHistory(plan, clipTo(none), headOf(HistoryForm::Percentile, 10000, 9999.0, 0.0), fullWindow(10000, norm)));
+  clip("autoClip",
+       withHistory(plan, clipTo(none), headOf(HistoryForm::AutoClip, 4096, 1.0, 0.0), fullWindow(4096, norm)));
+  gradclip::HistoryHead head = headOf(HistoryForm::ZClip, 25, 0.97, 2.5);
+  head.first = norm;
+  clip("zClip", withHistory(plan, clipTo(none), head, std::vector<double>(25, norm)));
+}
+
 /// The first plan's figure is the default; so many others stand beside it. `time` takes a plan.
 template <class Time>
 void reportWays(const Options& options, Gradients& gradients, std::size_t count, const char* what,
@@ -411,6 +478,13 @@ void benchShape(const Options& options, const Shape& shape, const char* type) {
   ways(fitting, "clip", 3 * bytes, both, [&](CudaPlan& plan) {
     return timed(options, [&] { check(plan.clipByNorm(0, shrinking.next(), {}, &ticket)); });
   });
+  ways(fitting, "clip, laggedNorm", 2 * bytes, flip.median, [&](CudaPlan& plan) {
+    const RuleNumbers rule = laggedRule(plan);
+    return timed(options, [&] { check(plan.clipByNorm(0, rule, {}, &ticket)); });
+  });
+  if (shape.name == "1x4MB" && shape.tensors[0].dtype == DType::Float32) {
+    benchHistories(options, gradients, shape.name, type, read.median);
+  }
   CudaPlan& plan = gradients.plan();
   const Times decide = timed(options, [&] { check(plan.clipByNorm(0, clipTo(norm / 4), {false, false}, &ticket)); });
   report(options, "decide alone", shape.name, type, 0, decide, 0);
