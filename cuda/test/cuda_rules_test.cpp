@@ -253,3 +253,87 @@ TEST_CASE("more parts than there is room for") {
   bound.clip(byParts(kL2, one));
   checkParts(bound, NormKind::L2, one);
 }
+
+namespace {
+
+/// The units of a tensor of some shape, one after the other, and, where not `strided`, each by itself.
+void addUnits(std::vector<Tensor>& to, DType dtype, std::size_t outer, std::size_t units, std::size_t inner,
+              bool strided) {
+  const Bits all = spreadLanes(dtype, outer * units * inner, 3, 0, static_cast<unsigned>(outer + units));
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    Tensor tensor{dtype, {}, strided ? 1u : unit % 3, inner, units, unit};
+    for (std::size_t e = 0; e < outer * inner; ++e) tensor.elements.push_back(all[tensor.place(e)]);
+    if (!strided) tensor.inner = tensor.unit = 0, tensor.units = 1;
+    to.push_back(tensor);
+  }
+}
+
+std::vector<Tensor> unitsOfAllTypes(bool strided) {
+  std::vector<Tensor> made;
+  for (DType dtype : kAllTypes) {
+    const auto tile = static_cast<std::size_t>(gradclip::tileElements(dtype));
+    addUnits(made, dtype, 2, 2, 1, strided);
+    addUnits(made, dtype, 9, 33, 1, strided);
+    addUnits(made, dtype, 3, 4, 5, strided);
+    addUnits(made, dtype, 2, 2, 130, strided);
+    for (std::size_t outer : {tile - 1, tile, tile + 1, 2 * tile + 3}) addUnits(made, dtype, outer, 2, 1, strided);
+    addUnits(made, dtype, 3, 2, tile / 2 + 1, strided);
+  }
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("units whose elements lie between each other have the bits of such that lie side by side") {
+  Bound strided(unitsOfAllTypes(true)), apart(unitsOfAllTypes(false));
+  REQUIRE(strided.tensors.size() == apart.tensors.size());
+  const auto checkAlike = [&](const auto& clip) {
+    strided.restore();
+    apart.restore();
+    const Slot is = clip(strided), want = clip(apart);
+    CHECK(is.flags == want.flags);
+    CHECK(is.changed == want.changed);
+    for (std::size_t i = 0; i < apart.tensors.size(); ++i) {
+      INFO("unit " << i);
+      CHECK(strided.now(i) == apart.now(i));
+    }
+  };
+  for (NormOf norm : {kL1, kL2, kInfNorm, NormOf{NormKind::Power, 3}}) {
+    for (Policy policy : {Policy::Propagate, Policy::Zero}) {
+      checkAlike([&](Bound& bound) { return bound.clip(normRule(Granularity::Segment, norm, 2.0, 0, policy)); });
+      checkAlike([&](Bound& bound) { return bound.clip(normRule(Granularity::All, norm, 2.0, 0, policy)); });
+    }
+  }
+  for (double inverseScale : {1.0, 0.3}) {
+    Rule rule = valueRule(-0.5, 0.25, Policy::Zero);
+    rule.limit.inverseScale = inverseScale;
+    checkAlike([&](Bound& bound) { return bound.clipByValue(rule); });
+    rule.policy = Policy::Propagate;
+    checkAlike([&](Bound& bound) { return bound.clipByValue(rule); });
+  }
+}
+
+TEST_CASE("units that do not lie as those of one tensor are refused") {
+  std::vector<Tensor> units;
+  addUnits(units, DType::Float32, 3, 2, 5, true);
+  Bound bound(units);
+  const std::vector<Piece> right = bound.table;
+  const auto refuses = [&](std::size_t i, auto change, const char* why) {
+    bound.table = right;
+    change(bound.table[i]);
+    const CudaStatus status = bound->rebind(bound.table.data());
+    CHECK_FALSE(status.ok());
+    CHECK(std::string(status.why) == why);
+  };
+  refuses(
+      1, [](Piece& piece) { piece.address += 4; }, "has units that do not lie as those of one tensor");
+  refuses(
+      1, [](Piece& piece) { piece.address = 0; }, "has units that do not lie as those of one tensor");
+  refuses(
+      0, [](Piece& piece) { piece.inner = 0; }, "has other units than when it was bound");
+  refuses(
+      0, [](Piece& piece) { piece.stride = 5; }, "has other units than when it was bound");
+  bound.table = right;
+  bound.rebind();
+  CHECK(has(bound.clip(normRule(Granularity::Segment, kL2, 1.0, 0, Policy::Propagate)), kClipped));
+}

@@ -32,6 +32,13 @@ struct Tensor {
   Bits elements;
   std::size_t offset = 0;  ///< elements between the start of its allocation and the first
 
+  /// Where it is one of the units of a tensor, which follow each other: elements of a block, units, and its number.
+  std::size_t inner = 0, units = 1, unit = 0;
+
+  /// How far an element lies from the tensor's first one.
+  std::size_t place(std::size_t element) const {
+    return inner == 0 ? element : element / inner * inner * units + element % inner + unit * inner;
+  }
   std::size_t elementSize() const { return static_cast<std::size_t>(gradclip::elementBytes(dtype)); }
   std::size_t bytes() const { return elements.size() * elementSize(); }
 };
@@ -136,8 +143,11 @@ class Bound {
   Bits now(std::size_t i) const {
     const Tensor& tensor = tensors[i];
     if (tensor.elements.empty()) return {};
-    const std::int64_t first = placed_[i].address;
-    return load(tensor.dtype, tensor.elements.size(), readDevice(first, tensor.bytes()).data());
+    const Bits all = load(tensor.dtype, tensor.elements.size() * tensor.units,
+                          readDevice(wholeAt(i), tensor.bytes() * tensor.units).data());
+    Bits own;
+    for (std::size_t e = 0; e < tensor.elements.size(); ++e) own.push_back(all[tensor.place(e)]);
+    return own;
   }
 
   /// The host's view of the elements before the first.
@@ -171,7 +181,8 @@ class Bound {
   std::int64_t allocate(const Tensor& tensor) {
     const std::size_t before = tensor.offset * tensor.elementSize();
     std::int64_t address = 0;
-    REQUIRE_OK(gradclip::cudaAllocate(0, static_cast<std::int64_t>(before + tensor.bytes()), &address));
+    const std::size_t bytes = before + tensor.bytes() * tensor.units;
+    REQUIRE_OK(gradclip::cudaAllocate(0, static_cast<std::int64_t>(bytes), &address));
     memory_.push_back(address);
     return address + static_cast<std::int64_t>(before);
   }
@@ -179,11 +190,18 @@ class Bound {
   void place(const Tensor& tensor) {
     const auto elements = static_cast<std::int64_t>(tensor.elements.size());
     const std::int64_t tile = gradclip::tileElements(tensor.dtype);
-    table.push_back({0, 0, elements, tiles_, static_cast<std::int32_t>(table.size()), tensor.dtype});
+    const auto inner = static_cast<std::int64_t>(tensor.inner), units = static_cast<std::int64_t>(tensor.units);
+    table.push_back(
+        {0, 0, elements, tiles_, static_cast<std::int32_t>(table.size()), tensor.dtype, inner, inner * units});
     placed_.push_back(table.back());
     tiles_ += (elements + tile - 1) / tile;
-    fill(table.size() - 1, elements > 0 ? allocate(tensor) : kNowhere);
+    const std::size_t i = table.size() - 1;
+    const std::int64_t between = inner * gradclip::elementBytes(tensor.dtype);
+    fill(i, elements == 0 ? kNowhere : tensor.unit > 0 ? placed_[i - 1].address + between : allocate(tensor));
   }
+
+  /// Where the tensor begins that this one is, or is a unit of.
+  std::int64_t wholeAt(std::size_t i) const { return placed_[i - tensors[i].unit].address; }
 
   void fill(std::size_t i, std::int64_t address) {
     table[i].address = placed_[i].address = address;
@@ -191,10 +209,24 @@ class Bound {
   }
 
   void write(std::size_t i) {
-    if (tensors[i].elements.empty()) return;
-    std::vector<std::uint8_t> bytes(tensors[i].bytes());
-    store(tensors[i].dtype, tensors[i].elements, bytes.data());
-    writeDevice(placed_[i].address, bytes);
+    const Tensor& tensor = tensors[i];
+    if (tensor.elements.empty()) return;
+    std::vector<std::uint8_t> bytes(tensor.bytes());
+    store(tensor.dtype, tensor.elements, bytes.data());
+    if (tensor.units > 1) bytes = amongOthers(i, bytes);
+    writeDevice(wholeAt(i), bytes);
+  }
+
+  /// The whole tensor with one unit's elements changed.
+  std::vector<std::uint8_t> amongOthers(std::size_t i, const std::vector<std::uint8_t>& own) const {
+    const Tensor& tensor = tensors[i];
+    const auto size = static_cast<std::ptrdiff_t>(tensor.elementSize());
+    std::vector<std::uint8_t> all = readDevice(wholeAt(i), tensor.bytes() * tensor.units);
+    for (std::size_t e = 0; e < tensor.elements.size(); ++e) {
+      const auto from = own.begin() + static_cast<std::ptrdiff_t>(e) * size;
+      std::copy(from, from + size, all.begin() + static_cast<std::ptrdiff_t>(tensor.place(e)) * size);
+    }
+    return all;
   }
 
   static constexpr std::int64_t kNowhere = 64;  ///< a tensor without elements is present there

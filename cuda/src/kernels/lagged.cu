@@ -35,9 +35,9 @@ __global__ void __launch_bounds__(kThreadsOfBlock, kOnePassBlocks) laggedKernel(
   const Scaling scaling = laggedScaling(p);
   forEachTile(p.measure.tiles, p.measure.lastTile, [](std::uint32_t i) { return i; },
               [&](std::uint32_t tile, const DevicePiece& piece) {
-                keepTile(kept, piece, tile);
+                keepTile(kept, p.measure.tiles, piece, tile);
                 measureKept<Norm>(p.measure, kept, tile, piece);
-                scaleTile(scaling, tile, piece, kept, kept);
+                scaleTile(scaling, p.measure.tiles, tile, piece, kept, kept);
               });
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole clip in one launch, where the gradients fit in the shared memory of blocks that run together: each element is
-// read once, where three launches read it twice. The order of additions, and all that is written, are the same. Not yet
-// run on a GPU.
+// read once, where three launches read it twice. The order of additions, and all that is written, are the same.
 #include <initializer_list>
 
 #include "kernels/decide.cuh"
@@ -51,7 +50,7 @@ __global__ void __launch_bounds__(kBlockThreads, kOneLaunchBlocks) oneLaunchKern
   const Decision decision = loadStruct(p.scale.decision);
   if (touchesNothing(decision)) return;
   forEachKept(p.scale, &shared, [&](const Kept& kept, std::uint32_t tile, const DevicePiece& piece) {
-    scaleTile(scalingOf(p.scale, decision, piece), tile, piece, kept, kept);
+    scaleTile(scalingOf(p.scale, decision, piece), p.scale.tiles, tile, piece, kept, kept);
   });
 }
 

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kBlockThreads, kTuning.scale.blocks) scaleKern
   if (touchesNothing(decision)) return;
   forEachTile(params.tiles, params.tileCount, [&](std::uint32_t i) { return params.tileCount - 1 - i; },
               [&](std::uint32_t tile, const DevicePiece& piece) {
-                scaleTile(scalingOf(params, decision, piece), tile, piece, InPlace{laneOf(piece, tile)},
+                scaleTile(scalingOf(params, decision, piece), params.tiles, tile, piece, InPlace{laneOf(piece, tile)},
                           Loaded{tileOf(piece, tile)});
               });
 }
