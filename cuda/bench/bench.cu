@@ -618,6 +618,43 @@ void benchClamp(const Options& options, DType dtype, const char* type) {
   report(options, "clamp, 1 % over", name, type, gradients.moved, clamp, limit);
 }
 
+/// A matrix of 16 Mi floats by its rows, and by its columns, of each of which the elements lie a row apart.
+void benchUnits(const Options& options) {
+  const std::string shape = "8192x2048";
+  if (options.quick || !options.wants(shape)) return;
+  constexpr std::int64_t kRows = 8192, kColumns = 2048;
+  for (bool columns : {false, true}) {
+    Gradients matrix(std::vector<Tensor>(1, {DType::Float32, kRows * kColumns}), 100);
+    const std::int64_t units = columns ? kColumns : kRows, elements = columns ? kRows : kColumns;
+    const std::int64_t tile = gradclip::tileElements(DType::Float32), tiles = (elements + tile - 1) / tile;
+    std::vector<Piece> table;
+    for (std::int64_t unit = 0; unit < units; ++unit) {
+      const std::int64_t first = reinterpret_cast<std::intptr_t>(matrix.vectors()) + 4 * unit * (columns ? 1 : kColumns);
+      table.push_back({first, 0, elements, unit * tiles, static_cast<std::int32_t>(unit), DType::Float32,
+                       columns ? 1 : 0, columns ? kColumns : 0});
+    }
+    const auto count = static_cast<std::int32_t>(units);
+    CudaPlan* plan = nullptr;
+    check(CudaPlan::create(0, table.data(), count, {count, count, 0}, &plan));
+    const Times read = timedRead(options, matrix.vectors(), matrix.vectorCount());
+    const Times flip = timedFlip(options, matrix.vectors(), matrix.vectorCount());
+    const std::string what = columns ? "per column" : "per row";
+    std::int64_t ticket = 0;
+    RuleNumbers rule = clipTo(1e30);
+    rule.granularity = gradclip::Granularity::Segment;
+    const Times nothing = timed(options, [&] { check(plan->clipByNorm(0, rule, {}, &ticket)); });
+    report(options, what + ", nothing", shape, "FLOAT32", matrix.moved, nothing, read.median);
+    Shrinking shrinking(1);
+    const Times clips = timed(options, [&] {
+      rule.limit.max = shrinking.next().limit.max;
+      check(plan->clipByNorm(0, rule, {}, &ticket));
+    });
+    report(options, what + ", clips", shape, "FLOAT32", 3 * matrix.moved, clips, read.median + flip.median);
+    check(plan->synchronize());
+    (void)CudaPlan::destroy(plan);
+  }
+}
+
 void benchSpecial(const Options& options) {
   std::int64_t ticket = 0;
   {
@@ -702,6 +739,7 @@ int main(int count, char** arguments) {
   check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   options.device = properties.name;
   if (options.shape.empty()) benchSpecial(options);
+  benchUnits(options);
   benchUpdate(options, "resnet50", resNet50());
   benchUpdate(options, "10000x100", std::vector<std::int64_t>(10000, 100));
   benchUpdate(options, "1x1GiB", {std::int64_t{1} << (options.quick ? 24 : 28)});

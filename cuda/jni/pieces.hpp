@@ -76,10 +76,30 @@ class Elements {
   unsigned char* first_ = nullptr;
 };
 
-/// Calls visit(i, element) for elements of a piece, of `count` from `from` on.
+/// Units of one tensor that are worked on together: they lie between each other, so what one reads of a cache line the
+/// others find there. By themselves, columns of a matrix of 8192 rows of 8 KiB took 31 times as long as its rows, eight
+/// together 7 times.
+constexpr std::int64_t kUnitsTogether = 8;
+
+/// How many of the pieces from `index` on, kUnitsTogether at most, are units of one tensor, the first one's next ones.
+inline std::int64_t unitsTogether(const Pieces& pieces, std::int64_t index) {
+  const Piece& first = pieces.table[index];
+  std::int64_t units = 1;
+  for (; units < kUnitsTogether && index + units < pieces.count; ++units) {
+    const Piece& its = pieces.table[index + units];
+    const std::int64_t between = units * first.inner * elementBytes(first.dtype);
+    const bool alike = its.dtype == first.dtype && its.count == first.count && its.inner == first.inner &&
+                       its.stride == first.stride && its.firstTile - first.firstTile == units * tilesOf(first);
+    // Heap arrays may move, so that those of one tensor can't be told by their addresses.
+    if (!alike || first.address == 0 || its.address != first.address + between) break;
+  }
+  return units;
+}
+
+/// Calls visit(i, element of the first unit) for elements of a unit, of `count` from `from` on.
 template <class Visit>
-void forEachStrided(const Piece& piece, unsigned char* first, std::int64_t bytes, std::int64_t from, std::int64_t count,
-                    Visit&& visit) {
+void forEachStrided(const Piece& piece, unsigned char* first, std::int64_t from, std::int64_t count, Visit&& visit) {
+  const std::int64_t bytes = elementBytes(piece.dtype);
   unsigned char* at = first + piece.index(from) * bytes;
   std::int64_t left = piece.inner - from % piece.inner;
   const std::int64_t skipped = (piece.stride - piece.inner) * bytes;
@@ -91,34 +111,54 @@ void forEachStrided(const Piece& piece, unsigned char* first, std::int64_t bytes
   }
 }
 
-/// Calls work for each tile of a piece whose elements do not lie side by side, on a copy of them; those that it changed
-/// are copied back.
+/// Calls work for one tile of each of some units, on copies of their elements; those that it changed are copied back.
 template <class Bits, HeapAccess access, class Work>
-void forEachGathered(const Piece& piece, const PieceRange& range, unsigned char* first, Work&& work) {
-  constexpr std::int64_t kBytes = sizeof(Bits), kMost = kTileBytes / kBytes;
-  alignas(64) Bits copy[kMost];
-  for (std::int64_t done = 0; done < range.count; done += kMost) {
-    const std::int64_t from = range.firstElement + done, count = std::min(kMost, range.count - done);
-    forEachStrided(piece, first, kBytes, from, count,
-                   [&](std::int64_t i, const unsigned char* at) { std::memcpy(copy + i, at, kBytes); });
-    work(piece, PieceRange{range.firstTile + done / kMost, from, count}, copy);
-    if constexpr (access == HeapAccess::Write) {
-      forEachStrided(piece, first, kBytes, from, count, [&](std::int64_t i, unsigned char* at) {
-        if (std::memcmp(at, copy + i, kBytes) != 0) std::memcpy(at, copy + i, kBytes);
-      });
-    }
+void onGathered(const Piece* units, std::int64_t count, std::int64_t tile, unsigned char* first, Work&& work) {
+  constexpr std::int64_t kMost = kTileBytes / static_cast<std::int64_t>(sizeof(Bits));
+  alignas(64) Bits copies[kUnitsTogether][kMost];
+  const std::int64_t from = tile * kMost, elements = std::min(kMost, units->count - from);
+  const std::int64_t between = units->inner * static_cast<std::int64_t>(sizeof(Bits));
+  forEachStrided(*units, first, from, elements, [&](std::int64_t i, const unsigned char* at) {
+    for (std::int64_t u = 0; u < count; ++u) std::memcpy(&copies[u][i], at + u * between, sizeof(Bits));
+  });
+  for (std::int64_t u = 0; u < count; ++u) {
+    work(units[u], PieceRange{units[u].firstTile + tile, from, elements}, copies[u]);
+  }
+  if constexpr (access == HeapAccess::Write) {
+    forEachStrided(*units, first, from, elements, [&](std::int64_t i, unsigned char* at) {
+      for (std::int64_t u = 0; u < count; ++u) {
+        unsigned char* const to = at + u * between;
+        if (std::memcmp(to, &copies[u][i], sizeof(Bits)) != 0) std::memcpy(to, &copies[u][i], sizeof(Bits));
+      }
+    });
   }
 }
 
+/// Calls work for those tiles of some units that lie in [firstTile, lastTile), of several units at once where they do.
 template <HeapAccess access, class Work>
-void forEachGathered(const Piece& piece, const PieceRange& range, unsigned char* first, Work&& work) {
-  switch (elementBytes(piece.dtype)) {
-    case 8:
-      return forEachGathered<std::uint64_t, access>(piece, range, first, work);
-    case 4:
-      return forEachGathered<std::uint32_t, access>(piece, range, first, work);
-    default:
-      return forEachGathered<std::uint16_t, access>(piece, range, first, work);
+void forEachGathered(const Piece* units, std::int64_t count, jlong firstTile, jlong lastTile, unsigned char* first,
+                     Work&& work) {
+  const auto isInside = [&](std::int64_t u, std::int64_t tile) {
+    const std::int64_t number = units[u].firstTile + tile;
+    return number >= firstTile && number < lastTile;
+  };
+  const std::int64_t bytes = elementBytes(units->dtype), between = units->inner * bytes, tiles = tilesOf(*units);
+  for (std::int64_t tile = 0; tile < tiles; ++tile) {
+    std::int64_t from = 0, to = count;
+    while (from < to && !isInside(from, tile)) ++from;
+    while (to > from && !isInside(to - 1, tile)) --to;
+    if (from == to) continue;
+    unsigned char* const at = first + from * between;
+    switch (bytes) {
+      case 8:
+        onGathered<std::uint64_t, access>(units + from, to - from, tile, at, work);
+        break;
+      case 4:
+        onGathered<std::uint32_t, access>(units + from, to - from, tile, at, work);
+        break;
+      default:
+        onGathered<std::uint16_t, access>(units + from, to - from, tile, at, work);
+    }
   }
 }
 
@@ -126,15 +166,20 @@ void forEachGathered(const Piece& piece, const PieceRange& range, unsigned char*
 /// where they do not lie side by side.
 template <HeapAccess access, class Work>
 void forEachElements(const Pieces& pieces, jlong firstTile, jlong lastTile, Work&& work) {
+  std::int64_t done = 0;
   forEachPiece(pieces.table, pieces.count, firstTile, lastTile, [&](std::int64_t index, const PieceRange& range) {
     const Piece& piece = pieces.table[index];
+    if (index < done) return true;  // with a unit before it
     Elements elements(pieces, index, access);
     unsigned char* const first = elements.isThere() ? elements.enter() : nullptr;
     if (first == nullptr) return false;
-    if (piece.isStrided())
-      forEachGathered<access>(piece, range, first, work);
-    else
+    if (piece.isStrided()) {
+      const std::int64_t units = unitsTogether(pieces, index);
+      forEachGathered<access>(&piece, units, firstTile, lastTile, first, work);
+      done = index + units;
+    } else {
       work(piece, range, first + range.firstElement * elementBytes(piece.dtype));
+    }
     elements.leave();
     return true;
   });

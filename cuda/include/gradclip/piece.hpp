@@ -38,6 +38,11 @@ static_assert(offsetof(Piece, dtype) == 36, "layout that Java writes");
 static_assert(offsetof(Piece, inner) == 40, "layout that Java writes");
 static_assert(offsetof(Piece, stride) == 48, "layout that Java writes");
 
+inline std::int64_t tilesOf(const Piece& piece) {
+  const std::int64_t tile = tileElements(piece.dtype);
+  return piece.count / tile + (piece.count % tile == 0 ? 0 : 1);
+}
+
 /// The part of a piece that a range of tiles covers.
 struct PieceRange {
   std::int64_t firstTile;     ///< in the plan

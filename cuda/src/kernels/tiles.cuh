@@ -73,36 +73,44 @@ struct Gathered {
     Vectors<kFew> v;
     for (int k = 0; k < kFew; ++k) {
       v.at[k] = {};
-      forEachHalf(first + static_cast<int>(laneIndex()) * 16 + k * kStripe, [&](const Byte* p, unsigned half) {
-        const std::uint32_t bits = static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p)) << half % 2 * 16;
+      forEachPart(first + static_cast<int>(laneIndex()) * 16 + k * kStripe, [&](const Byte* p, int at) {
+        const std::uint32_t bits = hasHalves() ? static_cast<std::uint32_t>(loadGlobal<std::uint16_t>(p)) << at % 4 * 8
+                                               : loadGlobal<std::uint32_t>(p);
         GRADCLIP_UNROLL
-        for (unsigned w = 0; w < 4; ++w) v.at[k].word[w] |= w == half / 2 ? bits : 0;
+        for (int w = 0; w < 4; ++w) v.at[k].word[w] |= w == at / 4 ? bits : 0;
       });
     }
     return v;
   }
 
   __device__ __forceinline__ void put(int from, const Vector& v) const {
-    forEachHalf(from, [&](Byte* p, unsigned half) {
+    forEachPart(from, [&](Byte* p, int at) {
       std::uint32_t word = 0;
       GRADCLIP_UNROLL
-      for (unsigned w = 0; w < 4; ++w) word |= w == half / 2 ? v.word[w] : 0;
-      storeGlobal(p, static_cast<std::uint16_t>(word >> half % 2 * 16));
+      for (int w = 0; w < 4; ++w) word |= w == at / 4 ? v.word[w] : 0;
+      if (hasHalves()) storeGlobal(p, static_cast<std::uint16_t>(word >> at % 4 * 8));
+      else storeGlobal(p, word);
     });
   }
 
  private:
-  /// Calls move(where it lies, its number) for each 16 bits of the vector that begins `from` bytes after the first.
+  __device__ __forceinline__ bool hasHalves() const {
+    return static_cast<DType>(piece.dtype) == DType::Float16 || static_cast<DType>(piece.dtype) == DType::BFloat16;
+  }
+
+  /// Calls move(where it lies, its byte of the vector) for each element, or half of a float64, of the vector that begins
+  /// `from` bytes after the tile's first.
   template <class Move>
-  __device__ __forceinline__ void forEachHalf(int from, const Move& move) const {
+  __device__ __forceinline__ void forEachPart(int from, const Move& move) const {
     const Strided how = loadStruct(strided);
-    const int left = bytes() - from, mine = left < 16 ? left : 16;
+    const int left = bytes() - from, mine = left < 16 ? left : 16, part = hasHalves() ? 2 : 4;
     const std::uint64_t first = bytesBefore(piece, tile) + static_cast<std::uint64_t>(from);
     Byte* p = bytesAt(piece.address) + first / how.inner * how.stride + first % how.inner;
     std::uint64_t inBlock = how.inner - first % how.inner;
-    for (int at = 0; at < mine; at += 2, p += 2) {
-      move(p, static_cast<unsigned>(at) / 2);
-      if ((inBlock -= 2) != 0) continue;
+    for (int at = 0; at < mine; at += part, p += part) {
+      move(p, at);
+      inBlock -= static_cast<std::uint64_t>(part);
+      if (inBlock != 0) continue;
       inBlock = how.inner;
       p += how.stride - how.inner;
     }

@@ -11,11 +11,6 @@ namespace {
 /// Kernels number tiles with 32 bits, and count a grid beyond the last one: 16 TiB of gradients.
 constexpr std::int64_t kMostTiles = std::int64_t{1} << 31;
 
-std::int64_t pieceTiles(const Piece& piece) {
-  const std::int64_t tile = tileElements(piece.dtype);
-  return piece.count / tile + (piece.count % tile == 0 ? 0 : 1);
-}
-
 std::uint32_t runsOf(std::uint32_t tiles) { return tiles > 1 ? (tiles - 1) / kRun + 1 : 0; }
 
 }  // namespace
@@ -31,7 +26,7 @@ CudaStatus Tables::countTiles(const Piece* table, std::int32_t pieceCount, std::
     if (piece.segment < segment || piece.segment >= segmentCount) return refused(i, "is out of the order bound");
     if (piece.firstTile != count) return refused(i, "starts at another tile than the pieces before it end");
     segment = piece.segment;
-    count += pieceTiles(piece);
+    count += gradclip::tilesOf(piece);
     if (count >= kMostTiles) return refused(i, "is beyond the 16 TiB that one clipper takes");
     float64 = float64 || piece.dtype == DType::Float64;
   }
@@ -50,7 +45,7 @@ void Tables::numberTiles(const Piece* table, std::int32_t pieceCount) {
   std::uint32_t tile = 0;
   for (std::int32_t i = 0; i < pieceCount; ++i) {
     const Piece& piece = table[i];
-    const auto end = tile + static_cast<std::uint32_t>(pieceTiles(piece));
+    const auto end = tile + static_cast<std::uint32_t>(gradclip::tilesOf(piece));
     for (; tile < end; ++tile) pieceOfTile[tile] = static_cast<std::uint32_t>(i);
     segmentTile[static_cast<std::size_t>(piece.segment) + 1] = tile;
   }
