@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures and scales in one pass, where the coefficient is known before the norm: each element is read once and
 // written once, where measure and scale read it twice. The order of additions, and all that is written, are the same;
-// decide follows, and finds the coefficient once more. Not yet run on a GPU.
+// decide follows, and finds the coefficient once more.
 #include <initializer_list>
 
 #include "kernels/grids.hpp"

@@ -15,6 +15,8 @@ import dev.gradclip.GradientClipperBuilder;
 import dev.gradclip.HelperThreads;
 import dev.gradclip.NonFiniteGradientException;
 import dev.gradclip.NonFinitePolicy;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -33,6 +35,7 @@ import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.optimize.api.TrainingListener;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -296,5 +299,24 @@ class ClippingListenerTest {
         network(settings(), skip).fit(bad);
         assertTrue(Objects.requireNonNull(skip.latest()).nonFinite());
         assertFalse(skip.latest().clipped());
+    }
+
+    /** The norms that a rule remembers are saved, and another listener goes on with them. */
+    @Test
+    void aHistoryGoesOnInAnotherListener(@TempDir Path folder) throws IOException {
+        ClippingListener first = new ClippingListener(ClipRule.autoClip(10));
+        assertThrows(IllegalStateException.class, first::history);
+        MultiLayerNetwork network = network(settings(), first);
+        for (int i = 0; i < 3; i++) step(network);
+        first.history().save(folder.resolve("history.safetensors"));
+        ClippingListener second = new ClippingListener(ClipRule.autoClip(10));
+        step(network(settings(), second));
+        assertEquals(1, second.history().steps());
+        second.history().load(folder.resolve("history.safetensors"));
+        assertEquals(3, second.history().steps());
+        assertEquals(first.history().threshold(), second.history().threshold());
+        ClippingListener without = new ClippingListener(ClipRule.globalNorm(1));
+        step(network(settings(), without));
+        assertThrows(IllegalArgumentException.class, without::history);
     }
 }
