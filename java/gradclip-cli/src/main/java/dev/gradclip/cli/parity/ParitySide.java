@@ -56,7 +56,12 @@ record ParitySide(String name, Function<ParityCase, Outcome> clipper) {
                 ParityCase.Tensor gradient = gradients.get(i);
                 bound.add(buffer(gradient, backend, copies));
                 builder.add(gradient.name(), bound.get(i));
-                if (ChosenRule.goesByRows(one.rule()) || needsParameters) builder.rows(gradient.rows());
+                if (ChosenRule.goesByRows(one.rule()) || needsParameters) {
+                    // Every other tensor is a matrix whose columns are the units.
+                    int units = gradient.rows();
+                    if (i % 2 == 0) builder.rows(units);
+                    else builder.units(1, bound.get(i).length() / units, units);
+                }
                 if (needsParameters) builder.weights(buffer(weights.get(i), backend, copies));
             }
             try (GradientClipper clipper = builder.build()) {
