@@ -10,6 +10,11 @@
 
 namespace gradclip::emulator {
 
+/// Of every allocation.
+constexpr std::size_t kAlignment = 256;
+
+inline std::uintptr_t addressOf(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
+
 constexpr int kHostMemory = -1;
 
 /// A live range of device memory, or of pinned host memory, which every device sees at the host's address.

@@ -11,8 +11,6 @@ using namespace gradclip::emulator;
 
 namespace {
 
-std::uintptr_t addressOf(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
-
 /// One side of a copy, as it lies in memory.
 struct Side {
   std::uintptr_t address;

@@ -11,12 +11,9 @@ using namespace gradclip::emulator;
 
 namespace {
 
-constexpr std::size_t kAlignment = 256;
 constexpr std::size_t kSegmentGrain = 4096;
 
 std::size_t roundUp(std::size_t bytes, std::size_t grain) { return (bytes + grain - 1) / grain * grain; }
-
-std::uintptr_t addressOf(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
 
 /// Addresses for `memory`; unmaps it where there are none.
 cudaError_t publish(Device& device, void* memory, std::size_t bytes, std::size_t counted, bool atEnd, void** pointer) {

@@ -23,8 +23,7 @@ constexpr std::size_t kPlaceBytes = 5 * 64;
 
 // One thread at a time runs kernels, so one of each will do.
 Fiber* left = nullptr;
-Fiber* current = nullptr;
-
+Fiber* entering = nullptr;
 
 }  // namespace
 
@@ -69,7 +68,7 @@ GRADCLIP_UNTRACKED void Fiber::renew(void* context) {
 
 GRADCLIP_UNTRACKED void Fiber::start(Fiber& to, bool forGood) {
   left = this;
-  current = &to;
+  entering = &to;
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(forGood ? nullptr : &fakeStack_, to.stack_, to.bytes_);
 #else
@@ -90,7 +89,7 @@ GRADCLIP_UNTRACKED void Fiber::finish() {
 #endif
 }
 
-GRADCLIP_UNTRACKED void Fiber::entered() { current->finish(); }
+GRADCLIP_UNTRACKED void Fiber::entered() { entering->finish(); }
 
 GRADCLIP_UNTRACKED void Fiber::switchTo(Fiber& to) {
   start(to, false);

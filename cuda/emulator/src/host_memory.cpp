@@ -14,10 +14,7 @@ using namespace gradclip::emulator;
 
 namespace {
 
-constexpr std::size_t kAlignment = 256;
 constexpr int kCanary = 0xc5;  // around an allocation, as far as its pages go
-
-std::uintptr_t addressOf(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
 
 bool intact(std::uintptr_t from, std::uintptr_t to) {
   for (std::uintptr_t at = from; at < to; ++at) {
