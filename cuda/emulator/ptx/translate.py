@@ -5,8 +5,10 @@
     translate.py [--contracted] IN.ptx OUT.cpp
 
 Each function becomes a C++ function over virtual registers, each instruction a call of a function of ptx.hpp, which has its
-meaning. An instruction that the table below lacks is an error that names file, line and text; so is an addition or a product
-without a rounding mode, which the next compiler may contract to a fused one, unless --contracted says that this is wanted.
+meaning: through a plain function of the module from registers to a register, for a compiler takes twice as long where it
+resolves templates at every instruction. An instruction that the table below lacks is an error that names file, line and
+text; so is an addition or a product without a rounding mode, which the next compiler may contract to a fused one, unless
+--contracted says that this is wanted.
 """
 import argparse
 import re
@@ -14,6 +16,7 @@ import sys
 
 BITS = {"b": "uint{}_t", "u": "uint{}_t", "s": "int{}_t"}
 SPECIAL = {"%tid.x": "threadIdx.x", "%ntid.x": "blockDim.x", "%ctaid.x": "blockIdx.x", "%nctaid.x": "gridDim.x"}
+FLOAT_LITERAL = re.compile(r"0[fF]([0-9a-fA-F]{8})|0[dD]([0-9a-fA-F]{16})")
 SPACES = ("global", "local", "shared", "param")
 INTEGER, FLOAT = r"([bsu](?:8|16|32|64))", r"(f32|f64)"
 
@@ -112,9 +115,28 @@ class Function:
         self.params = {}   # name: pointer to the bytes
         self.symbols = {}  # name: value where an operand names it
         self.statements = []
-        self.named = set()  # registers outside banks
+        self.named = {}  # registers outside banks, and their types
 
     # ---- operands
+
+    def storage(self, text):
+        """The C++ type of a register."""
+        bank = re.fullmatch(r"%([A-Za-z]+)\d+", text)
+        if text in self.named:
+            return storage_of(self.named[text])
+        if bank and bank.group(1) in self.banks:
+            return storage_of(self.banks[bank.group(1)])
+        raise Refused("unknown register " + text)
+
+    def bits(self, text, suffix):
+        """An operand that is read, as it lies in its register, and the C++ type of that."""
+        if text.startswith("%") and text not in SPECIAL:
+            return register(text), self.storage(text)
+        literal = FLOAT_LITERAL.fullmatch(text)
+        if literal:
+            digits = literal.group(1) or literal.group(2)
+            return "0x{}u".format(digits), "uint{}_t".format(4 * len(digits))
+        return self.value(text, suffix), type_of(suffix)
 
     def value(self, text, suffix):
         """An operand that is read, as a C++ expression of a PTX type."""
@@ -124,11 +146,9 @@ class Function:
             return SPECIAL[text]
         ctype = type_of(suffix)
         if text.startswith("%"):
-            bank = re.fullmatch(r"%([A-Za-z]+)\d+", text)
-            if text not in self.named and not (bank and bank.group(1) in self.banks):
-                raise Refused("unknown register " + text)
+            self.storage(text)
             return "as<{}>({})".format(ctype, register(text))
-        literal = re.fullmatch(r"0[fF]([0-9a-fA-F]{8})|0[dD]([0-9a-fA-F]{16})", text)
+        literal = FLOAT_LITERAL.fullmatch(text)
         if literal:
             digits = literal.group(1) or literal.group(2)
             return "as<{}>(uint{}_t{{0x{}u}})".format(ctype, 4 * len(digits), digits)
@@ -201,10 +221,15 @@ class Function:
         read = operands[1:]
         if len(read) != len(suffixes):
             raise Refused("{} operands, expected {}".format(len(read), len(suffixes)))
-        arguments = [self.address(o, "global") if s == "address" else self.value(o, s) for o, s in zip(read, suffixes)]
+        arguments = [(self.address(o, "global"), "uint64_t") if s == "address" else self.bits(o, s)
+                     for o, s in zip(read, suffixes)]
         names = [type_of(g) if re.fullmatch(r"pred|f32|f64|[bsu](8|16|32|64)", g) else g for g in groups]
-        call = "{}({})".format(function.format(*names), ", ".join(arguments))
-        result = "put({}, {});".format(register(target), call) if target != "_" else call + ";"
+        types = ["uint64_t" if s == "address" else type_of(s) for s in suffixes]
+        to = self.storage(target) if target != "_" else "void"
+        name = self.module.step(function.format(*names), to, [t for _, t in arguments], types)
+        result = "{}({});".format(name, ", ".join(a for a, _ in arguments))
+        if target != "_":
+            result = "{} = {}".format(register(target), result)
         if second and second != "_":
             inverse = "true" if match.group(0).startswith("shfl") else "!" + register(target)
             result += " put({}, {});".format(register(second), inverse)
@@ -266,6 +291,9 @@ class Function:
             words = ["static_cast<uint64_t>({}) << {}".format(self.value(s, "b%d" % width), i * width)
                      for i, s in enumerate(sources)]
             return "put({}, {});".format(register(target), " | ".join(words))
+        bits, storage = self.bits(source, suffix)
+        if storage == self.storage(target):
+            return "{} = {};".format(register(target), bits)
         return "put({}, {});".format(register(target), self.value(source, suffix))
 
     def label(self, name):
@@ -281,7 +309,7 @@ class Function:
                 if bank:
                     self.banks[bank.group(1)] = declared.group(1)
                 else:
-                    self.named.add("%" + name.lstrip("%"))
+                    self.named["%" + name.lstrip("%")] = declared.group(1)
                     zero = "{} {} = 0;".format(storage_of(declared.group(1)), register(name))
                     self.code.insert(0, zero) if len(self.blocks) == 1 else self.code.append(zero)
             return
@@ -364,7 +392,16 @@ class Module:
         self.name, self.lines, self.contracted = name, lines, contracted
         self.shared, self.prototypes, self.functions, self.entries = set(), {}, [], []
         self.loaded = set()
+        self.steps = {}  # functions from registers to a register, by what they do
         self.at = 0
+
+    def step(self, function, to, registers, types):
+        """The name of the function that reads registers as types, calls one of ptx.hpp and puts its result into a register."""
+        given = ", ".join("{} r{}".format(r, i) for i, r in enumerate(registers))
+        call = "{}({})".format(function, ", ".join("as<{}>(r{})".format(t, i) for i, t in enumerate(types)))
+        body = call + ";" if to == "void" else "{} to; put(to, {}); return to;".format(to, call)
+        name = re.sub(r"\W+", "_", "do_{}_{}".format(function, len(self.steps)))
+        return self.steps.setdefault("inline {} {{}}({}) {{{{ {} }}}}".format(to, given, body), name)
 
     def cname(self, name):
         return "ptx_" + re.sub(r"\W", "_", name)
@@ -445,6 +482,8 @@ class Module:
 
     def write(self, out):
         out.write('#include "ptx.hpp"\n\nnamespace {\nusing namespace gradclip::ptx;\n\n')
+        for step, name in self.steps.items():
+            out.write(step.format(name) + "\n")
         for signature in self.prototypes.values():
             out.write("[[maybe_unused]] " + signature + ";\n")
         out.write("\n" + "\n".join(self.functions) + "\n}  // namespace\n\n")
