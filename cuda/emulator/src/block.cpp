@@ -51,6 +51,10 @@ void Block::endGrid() {
 
 /// Makes a block ready to run from its beginning.
 void Block::start(unsigned number) {
+  // Two streams in turn, as a stream and the default one are: each finds the fibers of its last launch.
+  if (kTracksRaces && this == together().front() && !fibers_.empty() && fibers_.front()->past() != context_) {
+    fibers_.swap(otherFibers_);
+  }
   while (fibers_.size() < kernel_.block) fibers_.push_back(std::make_unique<Fiber>(threadMain, context_));
   // A fiber remembers its last launch: on another stream that would pass for an order. 0.7 ms a fiber.
   for (unsigned i = 0; kTracksRaces && i < kernel_.block; ++i) {

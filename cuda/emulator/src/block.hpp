@@ -98,7 +98,8 @@ class Block {
 
   Tokens* tokens_ = new Tokens();
   std::vector<std::unique_ptr<Fiber>> fibers_;
-  Fiber* fiber_[kMaxThreads] = {};  ///< of each thread of this block
+  std::vector<std::unique_ptr<Fiber>> otherFibers_;  ///< of another stream, for ThreadSanitizer
+  Fiber* fiber_[kMaxThreads] = {};                   ///< of each thread of this block
   SharedMemory shared_;
 
   Warp warps_[kMaxThreads / 32];

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <new>
 
+#include "address_space.hpp"
 #include "poison.hpp"
 #include "sanitizers.hpp"
 
@@ -17,9 +18,9 @@ constexpr std::size_t kGuard = 64 << 10;  // a multiple of every page size
 constexpr std::size_t kArena = 256 << 10;
 static_assert(kArena >= SharedMemory::kMost);
 
-GRADCLIP_UNTRACKED void map(char* arena) {
+GRADCLIP_UNTRACKED void map(char* from, std::size_t bytes) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  if (mmap(arena, kArena, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) throw std::bad_alloc();
+  if (mmap(from, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) throw std::bad_alloc();
 }
 
 }  // namespace
@@ -29,14 +30,18 @@ SharedMemory::SharedMemory() {
   if (all == MAP_FAILED) throw std::bad_alloc();
   arena_ = static_cast<char*>(all) + kGuard;
   base_ = arena_ + kArena;
-  map(arena_);
+  map(arena_, kArena);
 }
 
 GRADCLIP_UNTRACKED void SharedMemory::start(std::size_t bytes, void* context) {
   As as(context);
   bytes_ = bytes;
   base_ = arena_ + kArena - (bytes + 15) / 16 * 16;
-  if (kTracksRaces && bytes != 0) map(arena_);  // Else a block would race with the one before, which had other memory.
+  if (kTracksRaces && bytes != 0) {
+    // Else a block would race with the one before, which had other memory.
+    const std::size_t pages = toPages(bytes);
+    map(arena_ + kArena - pages, pages);
+  }
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(arena_, kArena);
 #endif
