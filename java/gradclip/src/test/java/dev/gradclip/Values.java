@@ -8,10 +8,20 @@ import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Random;
 
 /** Elements of any type in any kind of memory, as tests make and compare them. */
 final class Values {
+    /** Elements of normal sequences that are kept: 32 MiB. */
+    private static final long KEPT = 1 << 22;
+
+    /** Normal sequences by seed, the latest last: tests ask for one again for each backend or rank. */
+    private static final Map<Long, double[]> SEQUENCES = new LinkedHashMap<>(16, 0.75f, true);
+
     private Values() {}
 
     /** Kinds of memory that hold the same elements. */
@@ -116,15 +126,37 @@ final class Values {
 
     /** Returns normally distributed values times a scale. */
     static double[] normal(long seed, int n, double scale) {
-        Random random = new Random(seed);
-        double[] values = new double[n];
-        for (int i = 0; i < n; i++) values[i] = random.nextGaussian() * scale;
+        double[] values = Arrays.copyOf(sequence(seed, n), n);
+        for (int i = 0; i < n; i++) values[i] *= scale;
         return values;
+    }
+
+    private static double[] sequence(long seed, int n) {
+        synchronized (SEQUENCES) {
+            double[] known = SEQUENCES.get(seed);
+            if (known != null && known.length >= n) return known;
+            Random random = new Random(seed);
+            double[] values = new double[n];
+            for (int i = 0; i < n; i++) values[i] = random.nextGaussian();
+            SEQUENCES.put(seed, values);
+            forgetTheOldest();
+            return values;
+        }
+    }
+
+    private static void forgetTheOldest() {
+        long elements = 0;
+        for (double[] each : SEQUENCES.values()) elements += each.length;
+        Iterator<double[]> oldest = SEQUENCES.values().iterator();
+        while (elements > KEPT) {
+            elements -= oldest.next().length;
+            oldest.remove();
+        }
     }
 
     static double[] constant(int n, double value) {
         double[] values = new double[n];
-        java.util.Arrays.fill(values, value);
+        Arrays.fill(values, value);
         return values;
     }
 }
