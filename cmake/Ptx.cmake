@@ -30,6 +30,7 @@ function(gradclip_add_ptx name architecture translate_options)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/emulator/ptx)
   target_link_libraries(${name} PRIVATE gradclip_emulator)
   target_compile_definitions(${name} PRIVATE GRADCLIP_PTX_ARCHITECTURE=${architecture})
-  # Names of PTX, registers that are read once: no place for warnings. At -O3 clamp alone takes a minute.
-  target_compile_options(${name} PRIVATE -O1 -w -ffp-contract=off -fwrapv -fno-strict-aliasing)
+  # Names of PTX, registers that are read once: no place for warnings. At -O3 clamp alone takes a minute, at -O1 each takes
+  # twice as long as here (measure 6.4 s instead of 3.3), and the tests run for 18 s instead of 21.
+  target_compile_options(${name} PRIVATE -Og -w -ffp-contract=off -fwrapv -fno-strict-aliasing)
 endfunction()
