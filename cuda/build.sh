@@ -188,7 +188,10 @@ test_ptx() {
   [ "${GRADCLIP_TESTS:-quick}" = quick ] || all=ON
   configure_and_build "$out/cmake-ptx" -DCMAKE_CXX_COMPILER="$cxx" -DGRADCLIP_BUILD_TESTS=ON -DGRADCLIP_EMULATOR=ON \
     -DGRADCLIP_PTX_NVCC="$nvcc" -DGRADCLIP_PTX_ALL=$all
-  run_tests "$out/cmake-ptx" -R ptx
+  case ${GRADCLIP_TESTS:-quick} in
+    thorough) run_tests "$out/cmake-ptx" -L thorough ;;
+    *) run_tests "$out/cmake-ptx" -R ptx ;;
+  esac
 }
 
 # Lays out what a jar of the CUDA library holds: a user of the library adds the jar for the driver that is there.
