@@ -4,8 +4,8 @@ option(GRADCLIP_EMULATOR "Build the CUDA backend on the emulator" OFF)
 set(GRADCLIP_NVCC "" CACHE FILEPATH "nvcc; empty: no library for real devices")
 
 # Those that compile longest first, so that none of them is left when all else is done.
-set(GRADCLIP_KERNELS src/kernels/update.cu src/kernels/one_launch.cu src/kernels/lagged.cu src/kernels/clamp.cu src/kernels/decide.cu src/kernels/measure.cu
-  src/kernels/scale.cu src/kernels/set_numbers.cu)
+set(GRADCLIP_KERNELS src/kernels/update.cu src/kernels/one_launch.cu src/kernels/lagged.cu src/kernels/clamp.cu src/kernels/decide.cu
+  src/kernels/measure.cu src/kernels/scale.cu src/kernels/set_numbers.cu)
 set(GRADCLIP_CUDA_HOST src/plan/devices.cpp src/plan/driver.cpp src/plan/graphs.cpp src/plan/bound_pieces.cpp src/plan/tile_tables.cpp
   src/plan/device_memory.cpp src/plan/plan.cpp src/plan/captures.cpp src/plan/updates.cpp)
 
