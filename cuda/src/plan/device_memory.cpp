@@ -154,10 +154,10 @@ void PlanMemory::writeStage(unsigned number, const BoundPieces& bound, const Tab
     to[i].bytes = static_cast<std::uint64_t>(piece.count * elementBytes(piece.dtype));
     to[i].firstTile = static_cast<std::uint32_t>(piece.firstTile);
     to[i].segment = piece.segment;
-    to[i].strided = tables.stridedOfPiece(i);
+    to[i].strided = tables.stridedOfPiece(i) & kMostStrided;
     const bool vectors = piece.address % 16 == 0 && to[i].strided == 0;
     to[i].wholeTiles = vectors ? static_cast<std::uint32_t>(to[i].bytes / kTileBytes) : 0;
-    to[i].dtype = static_cast<std::uint8_t>(ordinal(piece.dtype));
+    to[i].dtype = static_cast<std::uint16_t>(ordinal(piece.dtype));
     to[i].onlyTile = tables.tilesOf(segment) == 1 ? 1 : 0;
     elements[segment] += static_cast<double>(piece.count);
     if (piece.count > 0) {

@@ -68,10 +68,11 @@ void Tables::buildRuns() {
 
 /// The units of one tensor have one Strided, and so have other tensors of its shape, if they are not far from it.
 CudaStatus Tables::findStrided(const Piece* table, std::int32_t pieceCount) {
-  constexpr std::uint32_t kMost = 0xffff, kLookedAt = 64;
+  constexpr std::uint32_t kLookedAt = 64;
   if (std::none_of(table, table + pieceCount, [](const Piece& piece) { return piece.isStrided(); })) return {};
   const auto count = static_cast<std::uint32_t>(pieceCount);
-  if (!strided.allocate(std::min(count, kMost)) || !stridedOf.allocate(count)) return outOfMemory();
+  if (!strided.allocate(std::min<std::uint32_t>(count, kMostStrided)) || !stridedOf.allocate(count))
+    return outOfMemory();
   for (std::uint32_t i = 0; i < count; ++i) {
     const Piece& piece = table[i];
     if (!piece.isStrided()) continue;
@@ -81,8 +82,8 @@ CudaStatus Tables::findStrided(const Piece* table, std::int32_t pieceCount) {
     Strided* const end = strided.begin() + stridedCount;
     const Strided* const found = std::find(end - std::min(stridedCount, kLookedAt), end, own);
     const auto at = static_cast<std::uint32_t>(found - strided.begin());
-    if (at == kMost) {
-      return refused(static_cast<std::int32_t>(i), "has units along an axis, as 65,535 tensors before it that differ");
+    if (at == kMostStrided) {
+      return refused(static_cast<std::int32_t>(i), "has units along an axis, as 32,767 tensors before it that differ");
     }
     if (found == end) strided[stridedCount++] = own;
     stridedOf[i] = static_cast<std::uint16_t>(at + 1);

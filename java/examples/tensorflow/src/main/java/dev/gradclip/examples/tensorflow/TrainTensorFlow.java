@@ -36,8 +36,7 @@ public final class TrainTensorFlow {
             Op train = model.optimizer.applyGradients(clipper.gradients(), "train");
             model.initialize();
             for (int step = 0; step < 10; step++) {
-                try (ClippedGradients clipped =
-                        clipper.clip(model.onExamples().fetch(model.loss), rule)) {
+                try (ClippedGradients clipped = clipper.clip(model.onExamples().fetch(model.loss), rule)) {
                     System.out.printf(
                             Locale.ROOT,
                             "step %d: loss %.3f, norm %.3f before and %.3f after%n",
@@ -54,7 +53,8 @@ public final class TrainTensorFlow {
     /** The norm of the gradients, which were fetched last. */
     private static double norm(Result fetched, int gradients) {
         GradientClipperBuilder builder = GradientClipper.builder();
-        for (int i = fetched.size() - gradients; i < fetched.size(); i++) builder.add(TensorFlowBuffers.wrap(fetched.get(i)));
+        for (int i = fetched.size() - gradients; i < fetched.size(); i++)
+            builder.add(TensorFlowBuffers.wrap(fetched.get(i)));
         try (GradientClipper clipper = builder.build()) {
             return clipper.globalNorm();
         }
