@@ -17,10 +17,9 @@ struct alignas(16) DevicePiece {
   std::uint32_t firstTile;   ///< in the plan
   std::int32_t segment;
   std::uint32_t wholeTiles;  ///< that come first and lie at multiples of 16 bytes
-  std::uint16_t dtype;       ///< of 8 bits it costs an update a load more a tile
+  std::uint16_t dtype;         ///< of 8 bits it costs an update a load more a tile
   std::uint16_t onlyTile : 1;  ///< its segment has one tile: the partial is the segment's sum
-  std::uint16_t
-      strided : 15;  ///< 0 where its elements lie side by side, else which Strided before the first piece is its
+  std::uint16_t strided : 15;  ///< 0: its elements lie side by side; else which Strided before the pieces is its
 };
 
 constexpr std::uint16_t kMostStrided = 0x7fff;
