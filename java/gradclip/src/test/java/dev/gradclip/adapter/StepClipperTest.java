@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gradclip.ClipEvent;
 import dev.gradclip.ClipListener;
+import dev.gradclip.ClipResult;
 import dev.gradclip.ClipRule;
 import dev.gradclip.DType;
 import dev.gradclip.GradientClipper;
@@ -240,6 +241,37 @@ class StepClipperTest {
                     IllegalArgumentException.class,
                     () -> clippers.bind(List.of("w"), List.of(gradient), List.of(weights), new int[2]));
             assertSame(one, clippers.bind(List.of("w"), List.of(gradient), List.of(weights)));
+        }
+    }
+
+    @Test
+    void unitsLieAlongTheAxisOfTheStep() {
+        HostBuffer gradient = HostBuffer.wrap(new float[] {3, 6, 4, 8});
+        HostBuffer bias = HostBuffer.wrap(new float[] {1, 2});
+        List<HostBuffer> gradients = List.of(gradient, bias);
+        List<HostBuffer> weights =
+                List.of(HostBuffer.wrap(new float[] {1, 1, 1, 1}), HostBuffer.wrap(new float[] {1, 1}));
+        List<String> names = List.of("kernel", "bias");
+        long[] matrix = {2, 2};
+        List<long[]> shapes = List.of(matrix, new long[] {2});
+        try (StepClipper clippers = new StepClipper()) {
+            GradientClipper last = clippers.bind(names, gradients, weights, -1, shapes);
+            ClipResult result = last.decide(ClipRule.globalNorm(1));
+            assertEquals(5, result.rowNorm(0, 0));
+            assertEquals(10, result.rowNorm(0, 1));
+            assertEquals(Math.sqrt(5), result.rowNorm(1, 0));
+            assertSame(last, clippers.bind(names, gradients, weights, -1, shapes));
+            matrix[0] = 4;
+            matrix[1] = 1;
+            assertNotSame(last, clippers.bind(names, gradients, weights, -1, shapes));
+            GradientClipper first = clippers.bind(names, gradients, weights, 0, shapes);
+            assertEquals(3, first.decide(ClipRule.globalNorm(1)).rowNorm(0, 0));
+            String said = String.valueOf(assertThrows(
+                            IllegalArgumentException.class, () -> clippers.bind(names, gradients, weights, 2, shapes))
+                    .getMessage());
+            assertTrue(said.contains("kernel has the axes 0 to 1"), said);
+            assertThrows(
+                    IllegalArgumentException.class, () -> clippers.bind(names, gradients, weights, 0, List.of(matrix)));
         }
     }
 }
