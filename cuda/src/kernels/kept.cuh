@@ -33,7 +33,8 @@ struct Kept {
   }
 };
 
-/// Reads a tile, once.
+/// Reads a tile, once. Where no piece is `strided`, the kernel shall not pay for that in registers.
+template <bool strided = true>
 __device__ __forceinline__ void keepTile(const Kept& kept, const TileTable& tiles, const DevicePiece& piece,
                                          std::uint32_t number) {
   if (isWhole(piece, number)) {
@@ -43,7 +44,10 @@ __device__ __forceinline__ void keepTile(const Kept& kept, const TileTable& tile
   const auto keep = [&](const auto& tile) {
     for (int first = 0; first < kTile; first += kFew * kStripe) kept.keep(first / kStripe, tile.few(first));
   };
-  piece.strided != 0 ? keep(gatheredOf(tiles, piece, number)) : keep(Loaded{tileOf(piece, number)});
+  if constexpr (strided) {
+    if (piece.strided != 0) return keep(gatheredOf(tiles, piece, number));
+  }
+  keep(Loaded{tileOf(piece, number)});
 }
 
 /// A tile in shared memory is whole, whatever it is in global memory.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures and scales in one pass, where the coefficient is known before the norm: each element is read once and
-// written once, where measure and scale read it twice. The order of additions, and all that is written, are the same;
+// written once, where measure and scale read it twice. Not for plans with units along an axis, which would cost it registers. The order of additions, and all that is written, are the same;
 // decide follows, and finds the coefficient once more.
 #include <initializer_list>
 
@@ -35,9 +35,9 @@ __global__ void __launch_bounds__(kThreadsOfBlock, kOnePassBlocks) laggedKernel(
   const Scaling scaling = laggedScaling(p);
   forEachTile(p.measure.tiles, p.measure.lastTile, [](std::uint32_t i) { return i; },
               [&](std::uint32_t tile, const DevicePiece& piece) {
-                keepTile(kept, p.measure.tiles, piece, tile);
+                keepTile<false>(kept, p.measure.tiles, piece, tile);
                 measureKept<Norm>(p.measure, kept, tile, piece);
-                scaleTile(scaling, p.measure.tiles, tile, piece, kept, kept);
+                scaleTile<false>(scaling, p.measure.tiles, tile, piece, kept, kept);
               });
 }
 

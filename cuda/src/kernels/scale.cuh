@@ -95,7 +95,7 @@ __device__ __forceinline__ bool changesPiece(const DevicePiece& piece, const Sca
 }
 
 /// Whole and Any say where the tile's vectors come from.
-template <class Whole, class Any>
+template <bool strided = true, class Whole, class Any>
 __device__ __forceinline__ void scaleTile(const Scaling& scaling, const TileTable& tiles, std::uint32_t number,
                                           const DevicePiece& piece, const Whole& whole, const Any& any) {
   if (!changesPiece(piece, scaling)) return;
@@ -103,7 +103,7 @@ __device__ __forceinline__ void scaleTile(const Scaling& scaling, const TileTabl
     const Multiply multiply = {scaling.coefficient};
     Byte* const lane = laneOf(piece, number);
     dispatch(piece.dtype, ChangeWhole<kTuning.scale.vectors, Multiply, Whole>{lane, multiply, whole});
-  } else if (piece.strided != 0) {
+  } else if (strided && piece.strided != 0) {
     const Gathered tile = gatheredOf(tiles, piece, number);
     if constexpr (std::is_same_v<Any, Loaded>) scaleAny(piece.dtype, tile, tile, scaling);
     else scaleAny(piece.dtype, tile, any, scaling);

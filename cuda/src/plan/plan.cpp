@@ -350,7 +350,8 @@ CudaStatus CudaPlan::State::clipByNorm(const RuleNumbers& rule, Steps steps, con
   const bool simple = rule.norm != NormKind::Power && rule.granularity != Granularity::Parts && !adaptive;
   if (oneLaunch.blocks > 0 && from == 0 && scales && simple)
     return clipAtOnce(purposeOf(rule.granularity), rule, target);
-  if (rule.onePass != 0 && steps.measures && scales) return clipLagged(rule, target);
+  const bool sideBySide = tables.stridedCount == 0;
+  if (rule.onePass != 0 && steps.measures && scales && sideBySide) return clipLagged(rule, target);
   if (from < to) {
     if (auto status = measure({rule.norm, rule.p}, from, to, zero); !status.ok()) return status;
   }

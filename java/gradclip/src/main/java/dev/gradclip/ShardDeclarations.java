@@ -26,6 +26,7 @@ final class ShardDeclarations {
 
     void rows(int tensor) {
         all.get(tensor).hasRows = true;
+        all.get(tensor).hasUnits = false;
     }
 
     void units(int tensor) {
